@@ -1,0 +1,17 @@
+# Every library comes from the distribution; docs/dependencies.md says what each is for.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
+pkg_check_modules(WSLAY REQUIRED IMPORTED_TARGET libwslay)
+
+# The package's .pc file doesn't say which event loop the library was built for.
+add_library(berth_h2o INTERFACE)
+target_compile_definitions(berth_h2o INTERFACE H2O_USE_EPOLL=1)
+target_link_libraries(berth_h2o INTERFACE PkgConfig::H2O PkgConfig::WSLAY OpenSSL::SSL OpenSSL::Crypto Threads::Threads)

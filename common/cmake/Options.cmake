@@ -1,0 +1,14 @@
+# One place for the compiler's warnings, hardening and sanitizers.
+add_compile_options(
+    -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes
+    -Wpointer-arith -Wcast-qual -Wformat=2 -Wundef -Wvla -Wno-unused-parameter
+    -fno-common -fvisibility=hidden -fstack-protector-strong)
+add_compile_definitions(_GNU_SOURCE)
+
+if(BERTH_SANITIZE)
+    add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${BERTH_SANITIZE})
+else()
+    add_compile_options($<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+add_link_options(-Wl,-z,relro,-z,now $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)

@@ -1,0 +1,137 @@
+/* The JSON documents that agent and controller exchange: probe results, reports, the list of nodes. One place for names, limits and
+ * checks. Parsing fills fixed structs and answers an error that names the member at fault; it never keeps the json_t. */
+#ifndef BERTH_CORE_DOC_H
+#define BERTH_CORE_DOC_H
+
+#include "core/addr.h"
+#include "core/token.h"
+
+#include <jansson.h>
+
+enum {
+    NODE_ID_MAX = 64,
+    NETWORK_ID_MAX = 128,
+    REPORT_RESULTS_MAX = 4096, /* rows in a report */
+    REPORT_MAPPED_MAX = 16,
+    NODE_ADDRESSES_MAX = 16,      /* per transport */
+    NODELIST_MAX = 10000,
+    RTT_MAX_US = 60 * 1000 * 1000, /* more is absurd: a probe never waits so long */
+    JSON_DEPTH_MAX = 16,
+    PROXY_URL_MAX = 255,
+};
+enum { NOT_MEASURED = -1 }; /* in every int64 figure below: the member is left out */
+
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_PROXY, TRANSPORT_COUNT };
+enum probe_status {
+    PROBE_UNTESTED,
+    PROBE_REACHABLE,
+    PROBE_TIMEOUT,
+    PROBE_REFUSED,
+    PROBE_TLS_ERROR,
+    PROBE_PROXY_ERROR,
+    PROBE_STATUS_COUNT
+};
+enum framing { FRAMING_NONE, FRAMING_STUN, FRAMING_WEBSOCKET };
+
+const char *transport_name(enum transport t); /* "udp", ... */
+int transport_parse(const char *s, enum transport *t) __attribute__((warn_unused_result));
+const char *probe_status_name(enum probe_status s); /* "reachable", "tls_error", ... */
+
+/* What is wrong with a document: `pointer` is an RFC 6901 JSON pointer, `code` stable, `detail` for people. */
+struct doc_error {
+    char pointer[96];
+    char code[40];
+    char detail[200];
+};
+
+struct probe_result {
+    char node[NODE_ID_MAX + 1];
+    enum transport transport;
+    enum probe_status status;
+    struct addr address;                             /* none: left out */
+    int64_t rtt_min_us, rtt_median_us, rtt_p95_us;   /* all three or none */
+    int64_t sent, received, connect_us, tls_us;      /* microseconds, counts */
+    struct addr mapped_address;
+    enum framing framing;
+    bool via_proxy;
+    bool tls_intercepted;
+    char proxy_url[PROXY_URL_MAX + 1], proxy_scheme[16], proxy_auth[16];
+};
+
+void probe_result_init(struct probe_result *r);                /* untested, nothing measured */
+json_t *probe_result_to_json(const struct probe_result *r);    /* new reference, or NULL: out of memory */
+int probe_result_from_json(const json_t *j, struct probe_result *r, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
+struct report {
+    char report_id[37];              /* UUID, lower case */
+    char agent[AGENT_ID_MAX + 1];    /* "" where the document leaves it to the token */
+    char network_id[NETWORK_ID_MAX + 1];
+    size_t n_mapped;
+    struct addr mapped[REPORT_MAPPED_MAX]; /* port 0: an address alone */
+    int64_t measured_at_us;          /* Unix time */
+    bool has_capabilities;
+    unsigned capabilities;           /* bit (1 << enum transport) */
+    size_t n_results;
+    struct probe_result *results;    /* report_clear frees it */
+};
+
+/* Checks shapes and ranges, and refuses a repeated (node, transport) pair (`duplicate_result`). Whether nodes are known and times
+ * are acceptable is the controller's to say. 0, -EINVAL with *e filled, or -ENOMEM. On failure nothing is kept. */
+int report_from_json(const json_t *j, struct report *r, struct doc_error *e) __attribute__((warn_unused_result));
+json_t *report_to_json(const struct report *r);
+void report_clear(struct report *r);
+/* "capabilities": array of transports to bits; an unknown name or a repeat is an error. */
+int capabilities_from_json(const json_t *j, unsigned *bits, struct doc_error *e) __attribute__((warn_unused_result));
+json_t *capabilities_to_json(unsigned bits);
+bool uuid_valid(const char *s);
+
+/* How agents are to probe. Durations in milliseconds and seconds on the wire, as named. */
+struct probe_policy {
+    int64_t samples;         /* per node and transport: 1 to 50, default 5 */
+    int64_t spacing_ms;      /* between samples of one target: 1 to 10000, default 50 */
+    int64_t timeout_ms;      /* for one answer, connect or handshake: 50 to 60000, default 1500 */
+    int64_t node_budget_ms;  /* for one node, all transports: default 6000 */
+    int64_t budget_ms;       /* for the whole probe: default 20000 */
+    int64_t reprobe_after_s; /* default 6600: the agent picks a random moment before it */
+    int64_t pace_per_s;      /* packets and connects started a second over all targets: 1 to 10000, default 500 */
+};
+void probe_policy_init(struct probe_policy *p);
+json_t *probe_policy_to_json(const struct probe_policy *p);
+int probe_policy_from_json(const json_t *j, struct probe_policy *p, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
+struct node_addresses {
+    size_t n[TRANSPORT_PROXY]; /* udp, tcp, tls */
+    struct addr at[TRANSPORT_PROXY][NODE_ADDRESSES_MAX];
+};
+json_t *node_addresses_to_json(const struct node_addresses *a);
+/* Unknown transports are an error; ports must not be 0. */
+int node_addresses_from_json(const json_t *j, struct node_addresses *a, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
+/* One entry of GET /v1/nodes. */
+struct node_entry {
+    char node[NODE_ID_MAX + 1];
+    char cluster[NODE_ID_MAX + 1];
+    char region[NODE_ID_MAX + 1];
+    bool mesh; /* class: "mesh", else "cloud" */
+    struct node_addresses addresses;
+    char tls_name[HOST_MAX + 1];
+};
+
+struct nodelist {
+    char version[65];
+    struct probe_policy policy;
+    size_t n;
+    struct node_entry *nodes; /* nodelist_clear frees it */
+};
+json_t *node_entry_to_json(const struct node_entry *n);
+int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e) __attribute__((warn_unused_result));
+void nodelist_clear(struct nodelist *l);
+
+/* Fills *e: `fmt` makes the detail. Returns -EINVAL, so that a check can `return doc_fail(...)`. */
+int doc_fail(struct doc_error *e, const char *pointer, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

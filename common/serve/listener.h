@@ -1,0 +1,38 @@
+/* A TCP listener on one thread's libh2o loop: accepts, limits, optionally does the TLS handshake within a time, and hands the socket over. */
+#ifndef BERTH_SERVE_LISTENER_H
+#define BERTH_SERVE_LISTENER_H
+
+#include "core/addr.h"
+#include "sys/log.h"
+#include "sys/tls.h"
+
+#include <h2o.h>
+
+struct listener;
+
+/* The socket is now the callee's. Its input may already hold bytes: look at sock->input->size before waiting for a read. */
+typedef void listener_conn_cb(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at);
+
+/* Counted with relaxed atomics by the thread that owns the listener; read by any. */
+struct listener_stats {
+    _Atomic uint64_t accepted, refused_full, tls_ok, tls_failed, tls_timeout;
+    _Atomic int64_t open; /* from accept until the socket closes, whoever owns it */
+};
+
+struct listener_opts {
+    int fd;                      /* listening, non-blocking; the listener owns and closes it */
+    struct tls_server *tls;      /* NULL: clear */
+    int64_t handshake_timeout_us;
+    int64_t max_open;            /* connections at once on this listener; one more is accepted and closed */
+    listener_conn_cb *on_conn;
+    void *ctx;
+    struct listener_stats *stats; /* outlives every connection */
+    struct log *log;
+};
+
+int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
+    __attribute__((warn_unused_result));
+/* Stops accepting; handshakes under way are ended; sockets handed over live on. */
+void listener_close(struct listener *l);
+
+#endif

@@ -1,0 +1,10 @@
+/* The only file that reads clocks. Durations use the monotonic clock, documents the wall clock. */
+#ifndef BERTH_SYS_CLOCK_H
+#define BERTH_SYS_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_mono_us(void);
+int64_t clock_wall_us(void); /* Unix time */
+
+#endif

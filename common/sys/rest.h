@@ -1,0 +1,41 @@
+/* One REST call to a controller as a libcurl easy handle: made here so that the agent's multi handle and the node's control
+ * thread set the same limits, verification and headers. HTTPS, or HTTP to loopback only. */
+#ifndef BERTH_SYS_REST_H
+#define BERTH_SYS_REST_H
+
+#include <curl/curl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { REST_BODY_MAX = 16 * 1024 * 1024 };
+
+struct rest_request {
+    const char *method;   /* "GET", "POST", "DELETE" */
+    const char *base_url; /* "https://host:port" */
+    const char *path;     /* "/v1/nodes" */
+    const char *token;    /* bearer, or NULL */
+    const char *ca_file;  /* NULL: the system's store */
+    const char *body;     /* JSON, or NULL; copied */
+    const char *etag;     /* If-None-Match, or NULL */
+    int64_t timeout_ms;   /* whole call */
+};
+
+/* Owns the handle, headers, body and answer. */
+struct rest_call {
+    CURL *easy;
+    struct curl_slist *headers;
+    char *request_body;
+    char *body; /* answer, NUL-terminated; NULL where empty */
+    size_t body_len, body_cap;
+    char etag[128];
+    int64_t retry_after_s; /* -1: no such header */
+    char error[CURL_ERROR_SIZE];
+};
+
+/* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -EINVAL (URL), -ENOMEM. */
+int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
+/* The HTTP status after the transfer, or 0. */
+long rest_call_status(const struct rest_call *c);
+void rest_call_clear(struct rest_call *c);
+
+#endif

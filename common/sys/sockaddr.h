@@ -1,0 +1,19 @@
+/* struct addr to and from struct sockaddr, and the few ways we open sockets. Every descriptor is non-blocking and close-on-exec. */
+#ifndef BERTH_SYS_SOCKADDR_H
+#define BERTH_SYS_SOCKADDR_H
+
+#include "core/addr.h"
+
+#include <sys/socket.h>
+
+socklen_t sockaddr_from_addr(struct sockaddr_storage *ss, const struct addr *a);
+/* IPv4-mapped IPv6 becomes IPv4. An unknown family gives ADDR_NONE. */
+void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa);
+
+/* IPv6 sockets are V6ONLY. SO_REUSEADDR always; SO_REUSEPORT where asked. The descriptor, or -errno. */
+int socket_listen_tcp(const struct addr *bind, bool reuseport, int backlog) __attribute__((warn_unused_result));
+/* With IP_PKTINFO / IPV6_RECVPKTINFO, so that answers can leave from the address asked. */
+int socket_bind_udp(const struct addr *bind, bool reuseport) __attribute__((warn_unused_result));
+int socket_local_addr(int fd, struct addr *out) __attribute__((warn_unused_result));
+
+#endif

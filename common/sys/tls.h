@@ -1,0 +1,37 @@
+/* OpenSSL set up in one place: contexts for servers (reloadable) and clients, and errors as text. TLS 1.2 and 1.3 only. */
+#ifndef BERTH_SYS_TLS_H
+#define BERTH_SYS_TLS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { TLS_ERROR_TEXT = 256 };
+
+/* ALPN that a server selects from what a client offers; none in common (or none offered) goes on without ALPN.
+ * Never "h2". `protocols` in order of preference. */
+struct tls_server_opts {
+    const char *cert_file; /* PEM, the chain */
+    const char *key_file;
+    const char *const *alpn; /* NULL-terminated; e.g. "stun.nat-discovery", "stun.turn" (RFC 7443), "http/1.1" */
+};
+
+/* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. */
+struct tls_server;
+int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts, char err[static TLS_ERROR_TEXT])
+    __attribute__((warn_unused_result));
+/* A new reference (SSL_CTX_free it). Any thread. */
+SSL_CTX *tls_server_ctx(struct tls_server *t);
+/* Reads the files again; on failure the old certificate stays in force. -EINVAL with err. */
+int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT]) __attribute__((warn_unused_result));
+void tls_server_destroy(struct tls_server *t);
+
+/* A client context that verifies. `ca_file` NULL: the system's store. The caller frees it with SSL_CTX_free. */
+int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_ERROR_TEXT])
+    __attribute__((warn_unused_result));
+/* Sets SNI (for names, not IP literals) and the name that the certificate must carry. 0, or -EINVAL. */
+int tls_client_expect(SSL *ssl, const char *host) __attribute__((warn_unused_result));
+/* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for verification failures). */
+void tls_error_text(const SSL *ssl, char err[static TLS_ERROR_TEXT]);
+
+#endif
