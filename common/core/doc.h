@@ -13,7 +13,7 @@ enum {
     NETWORK_ID_MAX = 128,
     REPORT_RESULTS_MAX = 4096, /* rows in a report */
     REPORT_MAPPED_MAX = 16,
-    NODE_ADDRESSES_MAX = 16,      /* per transport */
+    NODE_ADDRESSES_MAX = 16, /* per transport */
     NODELIST_MAX = 10000,
     RTT_MAX_US = 60 * 1000 * 1000, /* more is absurd: a probe never waits so long */
     JSON_DEPTH_MAX = 16,
@@ -48,9 +48,9 @@ struct probe_result {
     char node[NODE_ID_MAX + 1];
     enum transport transport;
     enum probe_status status;
-    struct addr address;                             /* none: left out */
-    int64_t rtt_min_us, rtt_median_us, rtt_p95_us;   /* all three or none */
-    int64_t sent, received, connect_us, tls_us;      /* microseconds, counts */
+    struct addr address;                           /* none: left out */
+    int64_t rtt_min_us, rtt_median_us, rtt_p95_us; /* all three or none */
+    int64_t sent, received, connect_us, tls_us;    /* microseconds, counts */
     struct addr mapped_address;
     enum framing framing;
     bool via_proxy;
@@ -58,31 +58,33 @@ struct probe_result {
     char proxy_url[PROXY_URL_MAX + 1], proxy_scheme[16], proxy_auth[16];
 };
 
-void probe_result_init(struct probe_result *r);                /* untested, nothing measured */
-json_t *probe_result_to_json(const struct probe_result *r);    /* new reference, or NULL: out of memory */
+void probe_result_init(struct probe_result *r);             /* untested, nothing measured */
+json_t *probe_result_to_json(const struct probe_result *r); /* new reference, or NULL: out of memory */
 int probe_result_from_json(const json_t *j, struct probe_result *r, struct doc_error *e)
     __attribute__((warn_unused_result));
 
 struct report {
-    char report_id[37];              /* UUID, lower case */
-    char agent[AGENT_ID_MAX + 1];    /* "" where the document leaves it to the token */
+    char report_id[37];           /* UUID, lower case */
+    char agent[AGENT_ID_MAX + 1]; /* "" where the document leaves it to the token */
     char network_id[NETWORK_ID_MAX + 1];
     size_t n_mapped;
     struct addr mapped[REPORT_MAPPED_MAX]; /* port 0: an address alone */
-    int64_t measured_at_us;          /* Unix time */
+    int64_t measured_at_us;                /* Unix time */
     bool has_capabilities;
-    unsigned capabilities;           /* bit (1 << enum transport) */
+    unsigned capabilities; /* bit (1 << enum transport) */
     size_t n_results;
-    struct probe_result *results;    /* report_clear frees it */
+    struct probe_result *results; /* report_clear frees it */
 };
 
 /* Checks shapes and ranges, and refuses a repeated (node, transport) pair (`duplicate_result`). Whether nodes are known and times
  * are acceptable is the controller's to say. 0, -EINVAL with *e filled, or -ENOMEM. On failure nothing is kept. */
-int report_from_json(const json_t *j, struct report *r, struct doc_error *e) __attribute__((warn_unused_result));
+int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
+    __attribute__((warn_unused_result));
 json_t *report_to_json(const struct report *r);
 void report_clear(struct report *r);
 /* "capabilities": array of transports to bits; an unknown name or a repeat is an error. */
-int capabilities_from_json(const json_t *j, unsigned *bits, struct doc_error *e) __attribute__((warn_unused_result));
+int capabilities_from_json(const json_t *j, unsigned *bits, struct doc_error *e)
+    __attribute__((warn_unused_result));
 json_t *capabilities_to_json(unsigned bits);
 bool uuid_valid(const char *s);
 
@@ -94,7 +96,7 @@ struct probe_policy {
     int64_t node_budget_ms;  /* for one node, all transports: default 6000 */
     int64_t budget_ms;       /* for the whole probe: default 20000 */
     int64_t reprobe_after_s; /* default 6600: the agent picks a random moment before it */
-    int64_t pace_per_s;      /* packets and connects started a second over all targets: 1 to 10000, default 500 */
+    int64_t pace_per_s; /* packets and connects started a second over all targets: 1 to 10000, default 500 */
 };
 void probe_policy_init(struct probe_policy *p);
 json_t *probe_policy_to_json(const struct probe_policy *p);
@@ -127,7 +129,8 @@ struct nodelist {
     struct node_entry *nodes; /* nodelist_clear frees it */
 };
 json_t *node_entry_to_json(const struct node_entry *n);
-int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e) __attribute__((warn_unused_result));
+int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e)
+    __attribute__((warn_unused_result));
 void nodelist_clear(struct nodelist *l);
 
 /* Fills *e: `fmt` makes the detail. Returns -EINVAL, so that a check can `return doc_fail(...)`. */

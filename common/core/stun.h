@@ -20,9 +20,9 @@
 enum {
     STUN_HEADER_LEN = 20,
     STUN_TXID_LEN = 12,
-    STUN_MESSAGE_MAX = 1500,  /* what we write, and the most that we read */
-    STUN_USERNAME_MAX = 508,  /* RFC 8489 14.3: fewer than 509 bytes */
-    STUN_REASON_MAX = 763,    /* RFC 8489 14.8 */
+    STUN_MESSAGE_MAX = 1500, /* what we write, and the most that we read */
+    STUN_USERNAME_MAX = 508, /* RFC 8489 14.3: fewer than 509 bytes */
+    STUN_REASON_MAX = 763,   /* RFC 8489 14.8 */
     STUN_SHA1_LEN = 20,
     STUN_SHA256_LEN = 32,
     STUN_UNKNOWN_MAX = 16, /* unknown attributes that an answer names */
@@ -101,7 +101,8 @@ int stun_attr_addr(const struct stun_attr *a, struct addr *out) __attribute__((w
 int stun_attr_xor_addr(const struct stun_msg *m, const struct stun_attr *a, struct addr *out)
     __attribute__((warn_unused_result));
 /* ERROR-CODE: 300 to 699; `reason` is a slice of the message. */
-int stun_attr_error(const struct stun_attr *a, int *code, struct slice *reason) __attribute__((warn_unused_result));
+int stun_attr_error(const struct stun_attr *a, int *code, struct slice *reason)
+    __attribute__((warn_unused_result));
 /* XOR-MAPPED-ADDRESS, or MAPPED-ADDRESS where there is none. 0, -ENOENT or -EBADMSG. */
 int stun_mapped_address(const struct stun_msg *m, struct addr *out) __attribute__((warn_unused_result));
 
@@ -159,8 +160,8 @@ struct stun_txn {
 };
 
 /* `rto_us`, `rc`, `rm`: 0 means the RFC's default. The first stun_txn_step(now) answers SEND. */
-void stun_txn_start(struct stun_txn *t, const uint8_t txid[static STUN_TXID_LEN], bool reliable, int64_t rto_us,
-                    unsigned rc, unsigned rm, int64_t now_us);
+void stun_txn_start(struct stun_txn *t, const uint8_t txid[static STUN_TXID_LEN], bool reliable,
+                    int64_t rto_us, unsigned rc, unsigned rm, int64_t now_us);
 /* What to do now; SEND counts a transmission. Call again after it. */
 enum stun_txn_step stun_txn_step(struct stun_txn *t, int64_t now_us);
 int64_t stun_txn_deadline(const struct stun_txn *t);

@@ -13,8 +13,8 @@
 enum {
     MASTER_KEY_LEN = 32,
     MASTER_KEYS_MAX = 8,
-    ORG_ID_MAX = 32,   /* [a-z0-9]{1,32} */
-    KEY_ID_MAX = 47,   /* org, '_', kind, 12 of [a-z0-9] */
+    ORG_ID_MAX = 32, /* [a-z0-9]{1,32} */
+    KEY_ID_MAX = 47, /* org, '_', kind, 12 of [a-z0-9] */
     KEY_SECRET_LEN = 43,
     API_KEY_MAX = KEY_ID_MAX + 1 + KEY_SECRET_LEN,
     AGENT_ID_MAX = 128, /* [A-Za-z0-9._-]{1,128} */

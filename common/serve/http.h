@@ -8,7 +8,7 @@
 #include <h2o.h>
 
 struct http_limits {
-    size_t body_max;         /* max_request_entity_size */
+    size_t body_max;            /* max_request_entity_size */
     int64_t request_timeout_us; /* headers, body and keep-alive idle */
 };
 

@@ -11,7 +11,8 @@
 struct listener;
 
 /* The socket is now the callee's. Its input may already hold bytes: look at sock->input->size before waiting for a read. */
-typedef void listener_conn_cb(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at);
+typedef void listener_conn_cb(void *ctx, h2o_socket_t *sock, const struct addr *peer,
+                              struct timeval connected_at);
 
 /* Counted with relaxed atomics by the thread that owns the listener; read by any. */
 struct listener_stats {
@@ -20,10 +21,10 @@ struct listener_stats {
 };
 
 struct listener_opts {
-    int fd;                      /* listening, non-blocking; the listener owns and closes it */
-    struct tls_server *tls;      /* NULL: clear */
+    int fd;                 /* listening, non-blocking; the listener owns and closes it */
+    struct tls_server *tls; /* NULL: clear */
     int64_t handshake_timeout_us;
-    int64_t max_open;            /* connections at once on this listener; one more is accepted and closed */
+    int64_t max_open; /* connections at once on this listener; one more is accepted and closed */
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats; /* outlives every connection */

@@ -12,8 +12,8 @@
 enum config_type {
     CONFIG_STRING, /* const char * in the target; owned by struct config */
     CONFIG_INT,    /* int64_t, within min..max */
-    CONFIG_BOOL,   /* bool; the flag alone means true, --no-KEY false; file and environment: true/false/yes/no/1/0 */
-    CONFIG_LIST,   /* struct config_list; repeated flags add up, file and environment separate with commas; a later source replaces */
+    CONFIG_BOOL, /* bool; the flag alone means true, --no-KEY false; file and environment: true/false/yes/no/1/0 */
+    CONFIG_LIST, /* struct config_list; repeated flags add up, file and environment separate with commas; a later source replaces */
 };
 
 enum { CONFIG_LIST_MAX = 64 };
@@ -26,12 +26,12 @@ struct config_key {
     const char *name;    /* "report-lifetime" */
     const char *section; /* in the file */
     enum config_type type;
-    size_t offset;       /* of the target in the options struct */
-    const char *def;     /* as text; NULL: zero */
-    int64_t min, max;    /* CONFIG_INT */
-    const char *unit;    /* "s", "ms", "ADDR:PORT", "FILE" ...: the placeholder in --help */
-    const char *help;    /* one sentence */
-    bool no_env;         /* true: not from the environment */
+    size_t offset;    /* of the target in the options struct */
+    const char *def;  /* as text; NULL: zero */
+    int64_t min, max; /* CONFIG_INT */
+    const char *unit; /* "s", "ms", "ADDR:PORT", "FILE" ...: the placeholder in --help */
+    const char *help; /* one sentence */
+    bool no_env;      /* true: not from the environment */
 };
 
 struct config; /* owns the strings that the target points to */
@@ -43,9 +43,9 @@ struct config_error {
 struct config_source {
     const struct config_key *keys;
     size_t n_keys;
-    int argc;           /* as main's; parsing starts at argv[1] */
+    int argc; /* as main's; parsing starts at argv[1] */
     char **argv;
-    char **environ_;    /* NULL: no environment */
+    char **environ_;       /* NULL: no environment */
     size_t positional_max; /* words that are no flags; more are an error */
 };
 

@@ -31,8 +31,8 @@ bool log_enabled(const struct log *l, enum log_level level);
 void log_fields(struct log *l, enum log_level level, const char *component, const char *event,
                 const struct log_field *fields, size_t n);
 /* log_event(l, LOG_WARN, "db", "connect_failed", LOG_S("host", h), LOG_I("port", p)); at least one field. A NULL log is silence. */
-#define log_event(l, level, component, event, ...)                                                                     \
-    log_fields((l), (level), (component), (event), (const struct log_field[]){__VA_ARGS__},                            \
+#define log_event(l, level, component, event, ...)                                          \
+    log_fields((l), (level), (component), (event), (const struct log_field[]){__VA_ARGS__}, \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 int log_level_parse(const char *s, enum log_level *out) __attribute__((warn_unused_result));

@@ -11,7 +11,8 @@ socklen_t sockaddr_from_addr(struct sockaddr_storage *ss, const struct addr *a);
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa);
 
 /* IPv6 sockets are V6ONLY. SO_REUSEADDR always; SO_REUSEPORT where asked. The descriptor, or -errno. */
-int socket_listen_tcp(const struct addr *bind, bool reuseport, int backlog) __attribute__((warn_unused_result));
+int socket_listen_tcp(const struct addr *bind, bool reuseport, int backlog)
+    __attribute__((warn_unused_result));
 /* With IP_PKTINFO / IPV6_RECVPKTINFO, so that answers can leave from the address asked. */
 int socket_bind_udp(const struct addr *bind, bool reuseport) __attribute__((warn_unused_result));
 int socket_local_addr(int fd, struct addr *out) __attribute__((warn_unused_result));

@@ -13,17 +13,19 @@ enum { TLS_ERROR_TEXT = 256 };
 struct tls_server_opts {
     const char *cert_file; /* PEM, the chain */
     const char *key_file;
-    const char *const *alpn; /* NULL-terminated; e.g. "stun.nat-discovery", "stun.turn" (RFC 7443), "http/1.1" */
+    const char *const
+        *alpn; /* NULL-terminated; e.g. "stun.nat-discovery", "stun.turn" (RFC 7443), "http/1.1" */
 };
 
 /* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. */
 struct tls_server;
-int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts, char err[static TLS_ERROR_TEXT])
-    __attribute__((warn_unused_result));
+int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts,
+                   char err[static TLS_ERROR_TEXT]) __attribute__((warn_unused_result));
 /* A new reference (SSL_CTX_free it). Any thread. */
 SSL_CTX *tls_server_ctx(struct tls_server *t);
 /* Reads the files again; on failure the old certificate stays in force. -EINVAL with err. */
-int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT]) __attribute__((warn_unused_result));
+int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT])
+    __attribute__((warn_unused_result));
 void tls_server_destroy(struct tls_server *t);
 
 /* A client context that verifies. `ca_file` NULL: the system's store. The caller frees it with SSL_CTX_free. */
