@@ -9,9 +9,8 @@ pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
-pkg_check_modules(WSLAY REQUIRED IMPORTED_TARGET libwslay)
 
 # The package's .pc file doesn't say which event loop the library was built for.
 add_library(berth_h2o INTERFACE)
 target_compile_definitions(berth_h2o INTERFACE H2O_USE_EPOLL=1)
-target_link_libraries(berth_h2o INTERFACE PkgConfig::H2O PkgConfig::WSLAY OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+target_link_libraries(berth_h2o INTERFACE PkgConfig::H2O OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
