@@ -5,6 +5,7 @@
 
 #include "core/addr.h"
 #include "core/token.h"
+#include "core/transport.h"
 
 #include <jansson.h>
 
@@ -21,7 +22,6 @@ enum {
 };
 enum { NOT_MEASURED = -1 }; /* in every int64 figure below: the member is left out */
 
-enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_PROXY, TRANSPORT_COUNT };
 enum probe_status {
     PROBE_UNTESTED,
     PROBE_REACHABLE,
@@ -33,8 +33,6 @@ enum probe_status {
 };
 enum framing { FRAMING_NONE, FRAMING_STUN, FRAMING_WEBSOCKET };
 
-const char *transport_name(enum transport t); /* "udp", ... */
-int transport_parse(const char *s, enum transport *t) __attribute__((warn_unused_result));
 const char *probe_status_name(enum probe_status s); /* "reachable", "tls_error", ... */
 
 /* What is wrong with a document: `pointer` is an RFC 6901 JSON pointer, `code` stable, `detail` for people. */
