@@ -1,0 +1,246 @@
+/* libberth: measures which media nodes this machine reaches over UDP, TCP and TLS, and how far away they are, and reports
+ * it to a Berth controller.
+ *
+ * An agent is a `struct berth_agent`. It never blocks, and does something only while berth_agent_dispatch runs: call that
+ * from your own event loop, or let berth_agent_start_thread do so in a thread of the agent's. Any number of agents live
+ * in one process. The library installs no signal handlers, writes to no standard stream and never ends the process.
+ *
+ * Threads: every function may be called from any thread at any time, except that berth_agent_destroy must be the last
+ * call on an agent, and berth_agent_dispatch is one thread's at a time. Callbacks run inside berth_agent_dispatch (in the
+ * agent's own thread where it has one) with no lock held: they may call everything here except berth_agent_dispatch,
+ * berth_agent_stop_thread and berth_agent_destroy.
+ *
+ * Errors: functions that return int answer 0 (or what they say), else a negative number: -errno (-EINVAL, -ENOMEM ...) or one
+ * of enum berth_error. berth_strerror names both. Where a function fails its results are left alone.
+ *
+ * Times end in _us (microseconds), _ms or _s; a figure that was not measured is -1. Strings are UTF-8 and end with NUL. */
+#ifndef BERTH_H
+#define BERTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BERTH_API __attribute__((visibility("default")))
+#else
+#define BERTH_API
+#endif
+
+struct berth_agent;
+
+enum berth_error {
+    BERTH_E_UNREACHABLE = -2001, /* the controller could not be reached, or its certificate was refused */
+    BERTH_E_REFUSED = -2002,     /* the controller answered, and refused (bad token, unknown path ...) */
+    BERTH_E_UNAVAILABLE = -2003, /* the controller answered that it can't just now (429, 5xx) */
+    BERTH_E_PROTOCOL = -2004,    /* the controller's answer is none that this library understands */
+    BERTH_E_RESOLVE = -2005,     /* a given host name has no address */
+    BERTH_E_EXPIRED = -2006,     /* a kept report became too old to be delivered */
+    BERTH_E_NO_NODES = -2007,    /* there is nothing to probe */
+};
+
+enum berth_transport { BERTH_UDP = 0, BERTH_TCP = 1, BERTH_TLS = 2, BERTH_PROXY = 3 };
+
+enum berth_status {
+    BERTH_UNTESTED = 0,   /* nothing was sent: no address, or the time ran out before */
+    BERTH_REACHABLE = 1,  /* a matching STUN answer came back (over TLS: from a verified peer) */
+    BERTH_TIMEOUT = 2,    /* silence */
+    BERTH_REFUSED = 3,    /* reset, ICMP unreachable, or the local network refused to send */
+    BERTH_TLS_ERROR = 4,  /* connected, but the TLS handshake or the verification failed */
+    BERTH_PROXY_ERROR = 5 /* the proxy could not or would not connect */
+};
+
+enum berth_state {
+    BERTH_STATE_IDLE = 0,      /* nothing to do, no timer */
+    BERTH_STATE_FETCHING = 1,  /* asking the controller for its list of nodes */
+    BERTH_STATE_RESOLVING = 2, /* looking up given host names */
+    BERTH_STATE_PROBING = 3,
+    BERTH_STATE_REPORTING = 4,
+    BERTH_STATE_WAITING = 5 /* watching; or waiting to try again */
+};
+
+enum berth_log_level { BERTH_LOG_DEBUG = 0, BERTH_LOG_INFO = 1, BERTH_LOG_WARN = 2, BERTH_LOG_ERROR = 3 };
+
+enum {
+    BERTH_NODE_MAX = 64,         /* longest node, cluster and region id */
+    BERTH_ADDRESS_TEXT = 64,     /* "ip:port" or "[ip]:port" with its NUL */
+    BERTH_ERROR_TEXT = 192,      /* an explanation for people, with its NUL */
+    BERTH_NETWORK_ID_TEXT = 129, /* with its NUL */
+    BERTH_UUID_TEXT = 37,        /* with its NUL */
+    BERTH_PORTS_MAX = 8          /* per transport of a given node */
+};
+
+/* ---- results ---- */
+
+/* One row: one node over one transport. Addresses are "" and figures -1 where there is none. */
+struct berth_result {
+    size_t node_index; /* for berth_agent_node */
+    char node[BERTH_NODE_MAX + 1];
+    int transport;                                 /* enum berth_transport */
+    int status;                                    /* enum berth_status */
+    char address[BERTH_ADDRESS_TEXT];              /* that answered, else the last tried */
+    int64_t rtt_min_us, rtt_median_us, rtt_p95_us; /* of the STUN round trip alone */
+    int64_t sent, received;                        /* STUN samples; none is ever sent twice */
+    int64_t connect_us;                            /* TCP and TLS: the TCP handshake */
+    int64_t tls_us;                                /* TLS: the TLS handshake */
+    char mapped_address[BERTH_ADDRESS_TEXT];       /* how the node sees us */
+    char error[BERTH_ERROR_TEXT];                  /* why it isn't reachable; "" otherwise */
+};
+
+/* What is known of a probed node beside its results. "" where it isn't known (given nodes). */
+struct berth_node_info {
+    char node[BERTH_NODE_MAX + 1];
+    char cluster[BERTH_NODE_MAX + 1];
+    char region[BERTH_NODE_MAX + 1];
+    int mesh; /* 1: of the organisation's own mesh; 0: of the cloud */
+};
+
+/* The end of a probe. */
+struct berth_summary {
+    int error;        /* 0, or why there are no (new) results */
+    int http_status;  /* the controller's, where it answered an error; else 0 */
+    size_t nodes;     /* probed */
+    size_t reachable; /* of them, by at least one transport */
+    size_t results;   /* rows */
+    int64_t duration_us;
+    char network_id[BERTH_NETWORK_ID_TEXT]; /* a fingerprint of this network that reveals nothing of it */
+    char detail[BERTH_ERROR_TEXT];          /* of the error */
+};
+
+/* What became of a report. */
+struct berth_delivery {
+    int error;       /* 0: the controller has stored it */
+    int http_status; /* 0: no answer */
+    char report_id[BERTH_UUID_TEXT];
+    int64_t measured_at_us; /* Unix time */
+    int64_t retry_in_us;    /* it is kept and tried again after this; -1: it is stored, or given up */
+    char detail[BERTH_ERROR_TEXT];
+};
+
+/* ---- options ---- */
+
+/* How to probe. 0: as the controller says, else the default that is named. Out of range: -EINVAL. */
+struct berth_policy {
+    int64_t samples;         /* per node and transport, 1 to 50; 5 */
+    int64_t spacing_ms;      /* between samples of one target, 1 to 10000; 50 */
+    int64_t timeout_ms;      /* of one answer, connect or handshake, 50 to 60000; 1500 */
+    int64_t node_budget_ms;  /* one node with all its transports, 50 to 600000; 6000 */
+    int64_t budget_ms;       /* the whole probe, 50 to 600000; 20000 */
+    int64_t reprobe_after_s; /* watching: probes again before this, 10 to 86400; 6600 */
+    int64_t pace_per_s;      /* packets and connections started a second, 1 to 10000; 500 */
+};
+
+/* A node to probe without a controller. Where no port is given at all, Berth's default ports are probed (UDP 5004 and
+ * 3478, TCP 5004, TLS 443); else those given, and the other transports are "untested". */
+struct berth_node {
+    const char *host;     /* DNS name, or IP literal (IPv6 without brackets) */
+    const char *node;     /* its name in results; NULL: `host` (the first BERTH_NODE_MAX characters) */
+    const char *tls_name; /* the name that its certificate must carry; NULL: `host` */
+    uint16_t udp[BERTH_PORTS_MAX], tcp[BERTH_PORTS_MAX], tls[BERTH_PORTS_MAX]; /* up to the first 0 */
+};
+
+/* Any may be NULL. What they are given is valid until they return. */
+struct berth_callbacks {
+    /* A row is finished; rows come as they are measured. */
+    void (*result)(void *user, struct berth_agent *agent, const struct berth_result *row);
+    /* A probe has ended; also when it could not begin (`error`). */
+    void (*done)(void *user, struct berth_agent *agent, const struct berth_summary *summary);
+    /* A report was stored, failed, or was given up. */
+    void (*delivery)(void *user, struct berth_agent *agent, const struct berth_delivery *delivery);
+    /* The state has changed (enum berth_state). */
+    void (*state)(void *user, struct berth_agent *agent, int state);
+    /* A line for a log: `event` is a stable word, `text` is for people. Neither ever holds the token. */
+    void (*log)(void *user, struct berth_agent *agent, int level, const char *event, const char *text);
+};
+
+/* Zero it, set `size` to sizeof(struct berth_options), and fill in what you need. Everything is copied. */
+struct berth_options {
+    size_t size;
+    /* Either a controller ... */
+    const char *controller; /* "https://host[:port]"; http only to loopback */
+    const char *token;      /* bearer: a JWT, or an API key of the organisation */
+    const char *agent_id;   /* [A-Za-z0-9._-]{1,128}; NULL: the host name */
+    /* Send agent_id in reports: 1 with an organisation's API key, 0 with a JWT (which names the agent); -1: told by
+     * the token's shape */
+    int name_agent;
+    /* ... or given nodes (or both: then these are probed, and nothing is reported). */
+    const struct berth_node *nodes;
+    size_t n_nodes;
+    const char *ca_file; /* PEM: whom to trust for the controller and for nodes; NULL: the system's store */
+    struct berth_policy policy;
+    struct berth_callbacks callbacks;
+    void *user; /* handed to every callback */
+};
+
+/* ---- an agent's life ---- */
+
+/* 0; -EINVAL (options), -ENOMEM, or another -errno (no descriptors ...). Nothing is sent yet. */
+BERTH_API int berth_agent_create(struct berth_agent **out, const struct berth_options *options);
+/* Stops its thread, drops what is under way and frees everything. NULL is fine. No callback runs during or after it. */
+BERTH_API void berth_agent_destroy(struct berth_agent *agent);
+
+/* ---- in your event loop ---- */
+
+/* A descriptor to poll for readability, the same for the agent's whole life. It stays the agent's. */
+BERTH_API int berth_agent_fd(const struct berth_agent *agent);
+/* Milliseconds until dispatch must be called even if the descriptor isn't readable: 0 now, -1 never. Ask again before each
+ * wait, and after any other call on the agent. */
+BERTH_API int berth_agent_timeout(struct berth_agent *agent);
+/* Does what there is to do and runs callbacks; never waits. 0, -EBUSY (the agent has a thread, or dispatch is running
+ * already), or an error that is fatal to the agent. */
+BERTH_API int berth_agent_dispatch(struct berth_agent *agent);
+
+/* ---- or in its own thread ---- */
+
+/* 0, -EALREADY, or -errno. All signals are blocked in the thread. */
+BERTH_API int berth_agent_start_thread(struct berth_agent *agent);
+/* Returns when the thread has ended and no callback runs any more; the agent keeps its state and may go on, with
+ * dispatch or another thread. 0, -ESRCH (it has none), -EDEADLK (called by a callback). */
+BERTH_API int berth_agent_stop_thread(struct berth_agent *agent);
+
+/* ---- what to do ---- */
+
+enum {
+    BERTH_PROBE_REPORT = 1 /* send the results to the controller when done */
+};
+/* Starts one probe. 0; -EBUSY (one is under way); -EINVAL (a report without a controller, unknown flags). Its end is told
+ * by `done`, and with BERTH_PROBE_REPORT `delivery` follows it. A report that could not be delivered is tried again
+ * with growing pauses while it is valid. */
+BERTH_API int berth_agent_probe(struct berth_agent *agent, unsigned flags);
+/* Stops the probe under way, if any: what isn't measured yet is "untested", and `done` comes at the next dispatch. */
+BERTH_API int berth_agent_cancel(struct berth_agent *agent);
+/* Watch: probe now (and report, with a controller), when the network changes, and at a random moment before the report
+ * expires. on = 0 ends that; a probe under way goes on. 0, or -errno. */
+BERTH_API int berth_agent_watch(struct berth_agent *agent, int on);
+/* Replaces the bearer token for all later calls (tokens expire). 0, -EINVAL, -ENOMEM. */
+BERTH_API int berth_agent_set_token(struct berth_agent *agent, const char *token);
+
+/* ---- what is known: the newest probe, rows as far as they are finished ---- */
+
+BERTH_API int berth_agent_state(struct berth_agent *agent); /* enum berth_state */
+BERTH_API size_t berth_agent_result_count(struct berth_agent *agent);
+/* Row `index`, in the order of nodes and transports; one not finished yet is "untested". 0, or -ENOENT. */
+BERTH_API int berth_agent_result(struct berth_agent *agent, size_t index, struct berth_result *out);
+BERTH_API size_t berth_agent_node_count(struct berth_agent *agent);
+BERTH_API int berth_agent_node(struct berth_agent *agent, size_t index, struct berth_node_info *out);
+/* All rows as JSON: {"nodes":[{"node":...,"results":[...]}]}, each row as in a report. Free it with berth_free. 0, -ENOMEM. */
+BERTH_API int berth_agent_results_json(struct berth_agent *agent, char **out);
+BERTH_API void berth_free(void *p);
+
+/* ---- names ---- */
+
+/* Never NULL; static text. */
+BERTH_API const char *berth_strerror(int error);
+BERTH_API const char *berth_transport_name(int transport); /* "udp", "tcp", "tls", "proxy"; "unknown" */
+BERTH_API const char *berth_status_name(int status);       /* "reachable", "tls_error" ...; "unknown" */
+BERTH_API const char *berth_state_name(int state);         /* "idle", "fetching" ...; "unknown" */
+BERTH_API const char *berth_version(void);                 /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
