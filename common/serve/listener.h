@@ -24,7 +24,7 @@ struct listener_opts {
     int fd;                 /* listening, non-blocking; the listener owns and closes it */
     struct tls_server *tls; /* NULL: clear */
     int64_t handshake_timeout_us;
-    int64_t max_open; /* connections at once on this listener; one more is accepted and closed */
+    int64_t max_open; /* stats->open at most; one more is accepted and closed */
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats; /* outlives every connection */
@@ -33,7 +33,10 @@ struct listener_opts {
 
 int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
     __attribute__((warn_unused_result));
-/* Stops accepting; handshakes under way are ended; sockets handed over live on. */
+/* Stops accepting; handshakes under way are ended; sockets handed over live on. Not from within on_conn. */
 void listener_close(struct listener *l);
+
+/* For SSL_CTX_set_info_callback of a server's context: libh2o drops the alerts of failed handshakes, this keeps them for the log. */
+void listener_tls_info(const SSL *ssl, int where, int ret);
 
 #endif

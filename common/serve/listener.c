@@ -1,0 +1,257 @@
+/* Accepts on one thread's loop and hands sockets over once they are ready for their protocol.
+ * Invariant: every accepted socket carries a `struct guest` in on_close from accept until it is disposed of, whoever owns the
+ * socket by then; a guest is in the listener's list exactly while its handshake is under way. */
+#include "serve/listener.h"
+
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ACCEPT_BATCH = 64,    /* a flood of connections must not keep the loop from its other sockets */
+    ACCEPT_PAUSE_MS = 100 /* when descriptors or memory have run out */
+};
+
+struct listener {
+    h2o_loop_t *loop;
+    h2o_socket_t *sock;
+    struct listener_opts opts;
+    h2o_timeout_t handshake_timeout;
+    h2o_timeout_t pause_timeout;
+    h2o_timeout_entry_t pause;
+    h2o_linklist_t handshakes;
+};
+
+/* What follows a socket from accept to close. `listener` is set during the handshake only. */
+struct guest {
+    struct listener_stats *stats;
+    SSL_CTX *ctx; /* libh2o makes the SSL late and keeps only a bare pointer to this */
+    struct listener *listener;
+    h2o_socket_t *sock;
+    h2o_linklist_t link;
+    h2o_timeout_entry_t timer;
+    struct timeval connected_at;
+    struct addr peer;
+    int alert; /* of SSL_CB_ALERT: what ended the handshake; 0: none */
+    bool alert_sent;
+};
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void on_socket_close(void *data)
+{
+    struct guest *g = data;
+    atomic_fetch_sub_explicit(&g->stats->open, 1, memory_order_relaxed);
+    SSL_CTX_free(g->ctx);
+    free(g);
+}
+
+void listener_tls_info(const SSL *ssl, int where, int ret)
+{
+    if ((where & SSL_CB_ALERT) == 0)
+        return;
+    BIO *bio = SSL_get_rbio(ssl);
+    if (!bio || strcmp(BIO_method_name(bio), "h2o_socket") != 0)
+        return;
+    const h2o_socket_t *sock = BIO_get_data(bio);
+    if (!sock || sock->on_close.cb != on_socket_close)
+        return;
+    struct guest *g = sock->on_close.data;
+    if (!g->listener) /* the handshake is over: the alert is its owner's affair */
+        return;
+    g->alert = ret;
+    g->alert_sent = (where & SSL_CB_WRITE) != 0;
+}
+
+static void handshake_end(struct guest *g)
+{
+    h2o_timeout_unlink(&g->timer);
+    h2o_linklist_unlink(&g->link);
+    g->listener = NULL;
+}
+
+/* Why a handshake failed, at debug level: scanners would fill the log. */
+static void log_failure(struct log *log, const struct guest *g, const char *err)
+{
+    char text[TLS_ERROR_TEXT], peer[ADDR_TEXT_LEN];
+    tls_error_text(NULL, text); /* also empties the queue, which the next connection on this thread shares */
+    if (!log_enabled(log, LOG_DEBUG))
+        return;
+    log_event(log, LOG_DEBUG, "listener", "handshake_failed", LOG_S("peer", addr_format(&g->peer, peer)),
+              LOG_S("error", err), LOG_S("detail", text),
+              LOG_S("alert", g->alert ? SSL_alert_desc_string_long(g->alert) : "none"),
+              LOG_S("alert_by", g->alert_sent ? "us" : "peer"));
+}
+
+/* The client's next segment must not wait for our delayed acknowledgement: a client without TCP_NODELAY would send its
+ * request only after it, 40 ms later. */
+static void quick_ack(h2o_socket_t *sock)
+{
+    int on = 1;
+    (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+static void on_handshake(h2o_socket_t *sock, const char *err)
+{
+    struct guest *g = sock->data;
+    struct listener *l = g->listener;
+    handshake_end(g);
+    if (err) {
+        count(&l->opts.stats->tls_failed);
+        log_failure(l->opts.log, g, err);
+        h2o_socket_close(sock);
+        ERR_clear_error();
+        return;
+    }
+    count(&l->opts.stats->tls_ok);
+    if (sock->input->size == 0)
+        quick_ack(sock);
+    struct addr peer = g->peer;
+    l->opts.on_conn(l->opts.ctx, sock, &peer, g->connected_at);
+}
+
+/* Ends a handshake that hasn't ended by itself. There is no TLS session yet that could be told of the end. */
+static void handshake_abort(struct guest *g)
+{
+    h2o_socket_t *sock = g->sock;
+    handshake_end(g);
+    h2o_socket_read_stop(sock);
+    h2o_socket_close(sock);
+    ERR_clear_error(); /* SSL_shutdown before the handshake's end leaves an error behind */
+}
+
+static void on_handshake_timeout(h2o_timeout_entry_t *entry)
+{
+    struct guest *g = H2O_STRUCT_FROM_MEMBER(struct guest, timer, entry);
+    count(&g->stats->tls_timeout);
+    handshake_abort(g);
+}
+
+static struct timeval wall_now(void)
+{
+    int64_t us = clock_wall_us();
+    return (struct timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
+}
+
+/* false: out of memory; the socket is closed. */
+static bool welcome(struct listener *l, int fd, const struct sockaddr *sa)
+{
+    struct guest *g = calloc(1, sizeof(*g));
+    if (!g) {
+        close(fd);
+        return false;
+    }
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    g->stats = l->opts.stats;
+    g->connected_at = wall_now();
+    addr_from_sockaddr(&g->peer, sa);
+    h2o_socket_t *sock = h2o_evloop_socket_create(l->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    sock->on_close.cb = on_socket_close;
+    sock->on_close.data = g;
+    count(&g->stats->accepted);
+    atomic_fetch_add_explicit(&g->stats->open, 1, memory_order_relaxed);
+    if (!l->opts.tls) {
+        struct addr peer = g->peer;
+        l->opts.on_conn(l->opts.ctx, sock, &peer, g->connected_at);
+        return true;
+    }
+    g->ctx = tls_server_ctx(l->opts.tls);
+    g->sock = sock;
+    g->listener = l;
+    g->timer.cb = on_handshake_timeout;
+    sock->data = g;
+    h2o_timeout_link(l->loop, &l->handshake_timeout, &g->timer);
+    h2o_linklist_insert(&l->handshakes, &g->link);
+    h2o_socket_ssl_handshake(sock, g->ctx, NULL, on_handshake);
+    return true;
+}
+
+/* Out of descriptors or memory, a readable listening socket would spin the loop; so it rests. */
+static void pause_accepting(struct listener *l, int error)
+{
+    log_event(l->opts.log, LOG_WARN, "listener", "accept_paused", LOG_S("error", strerror(error)),
+              LOG_I("pause_ms", ACCEPT_PAUSE_MS));
+    h2o_socket_read_stop(l->sock);
+    h2o_timeout_link(l->loop, &l->pause_timeout, &l->pause);
+}
+
+static bool is_exhaustion(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_acceptable(h2o_socket_t *lsock, const char *err)
+{
+    struct listener *l = lsock->data;
+    (void)err;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct sockaddr_storage ss = {0};
+        socklen_t len = sizeof(ss);
+        int fd =
+            accept4(h2o_socket_get_fd(lsock), (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && is_exhaustion(errno))
+            pause_accepting(l, errno);
+        if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
+            return;
+        if (fd < 0)
+            continue;
+        if (atomic_load_explicit(&l->opts.stats->open, memory_order_relaxed) >= l->opts.max_open) {
+            count(&l->opts.stats->refused_full);
+            close(fd);
+            continue;
+        }
+        if (!welcome(l, fd, (struct sockaddr *)&ss)) {
+            pause_accepting(l, ENOMEM);
+            return;
+        }
+    }
+}
+
+static void on_pause_end(h2o_timeout_entry_t *entry)
+{
+    struct listener *l = H2O_STRUCT_FROM_MEMBER(struct listener, pause, entry);
+    h2o_socket_read_start(l->sock, on_acceptable);
+}
+
+int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    if (!l)
+        return -ENOMEM;
+    l->loop = loop;
+    l->opts = *opts;
+    l->pause.cb = on_pause_end;
+    h2o_linklist_init_anchor(&l->handshakes);
+    h2o_timeout_init(loop, &l->handshake_timeout, (uint64_t)(opts->handshake_timeout_us / 1000));
+    h2o_timeout_init(loop, &l->pause_timeout, ACCEPT_PAUSE_MS);
+    l->sock = h2o_evloop_socket_create(loop, opts->fd, H2O_SOCKET_FLAG_DONT_READ);
+    l->sock->data = l;
+    h2o_socket_read_start(l->sock, on_acceptable);
+    *out = l;
+    return 0;
+}
+
+void listener_close(struct listener *l)
+{
+    if (!l)
+        return;
+    while (!h2o_linklist_is_empty(&l->handshakes))
+        handshake_abort(H2O_STRUCT_FROM_MEMBER(struct guest, link, l->handshakes.next));
+    h2o_timeout_unlink(&l->pause);
+    h2o_socket_read_stop(l->sock);
+    h2o_socket_close(l->sock);
+    h2o_timeout_dispose(l->loop, &l->pause_timeout);
+    h2o_timeout_dispose(l->loop, &l->handshake_timeout);
+    free(l);
+}
