@@ -1,0 +1,25 @@
+# Each test_*.py here is one ctest test against the real programs of this build. The system's python3 runs them: its packages
+# are Debian's. Slow ones say "# timeout: SECONDS" in their first line; "# serial" there keeps others from running beside them.
+find_program(BERTH_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+
+file(GLOB SYSTEM_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
+foreach(source ${SYSTEM_TESTS})
+    get_filename_component(name ${source} NAME_WE)
+    file(STRINGS ${source} first_line LIMIT_COUNT 1)
+    set(timeout 300)
+    if(first_line MATCHES "timeout: ([0-9]+)")
+        set(timeout ${CMAKE_MATCH_1})
+    endif()
+    add_test(NAME system.${name}
+        COMMAND ${BERTH_PYTHON} -m pytest -q -rs -p no:cacheprovider ${source}
+        WORKING_DIRECTORY ${CMAKE_CURRENT_LIST_DIR})
+    set_tests_properties(system.${name} PROPERTIES
+        TIMEOUT ${timeout}
+        LABELS "system;threads"
+        ENVIRONMENT "BERTH_BUILD=${CMAKE_BINARY_DIR};BERTH_SOURCE=${CMAKE_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1"
+        # A file of which every test was skipped counts as skipped, and says so; "1 passed, 2 skipped" is a pass.
+        SKIP_REGULAR_EXPRESSION "(^|\n)[0-9]+ skipped[^\n]* in [0-9.]+s")
+    if(first_line MATCHES "serial")
+        set_tests_properties(system.${name} PROPERTIES RUN_SERIAL TRUE)
+    endif()
+endforeach()
