@@ -93,7 +93,8 @@ bool stun_attr_next(struct stun_attr_iter *it, struct stun_attr *a);
 /* The first attribute of that type that counts: what follows MESSAGE-INTEGRITY(-SHA256) is ignored except
  * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT (RFC 8489 14.5). */
 bool stun_find(const struct stun_msg *m, uint16_t type, struct stun_attr *a);
-/* Comprehension-required attributes (below 0x8000) that this codec doesn't name; how many were stored in `types`. */
+/* Comprehension-required attributes (below 0x8000) that nobody here understands, RFC 5780's requests among them; how many
+ * were stored in `types`. */
 size_t stun_unknown_attrs(const struct stun_msg *m, uint16_t types[static STUN_UNKNOWN_MAX]);
 
 /* Values of attributes; 0, or -EBADMSG. stun_addr.c */
@@ -126,7 +127,7 @@ void stun_put_unknown(struct stun_writer *b, const uint16_t *types, size_t n);
 /* Keys: short-term credentials use the password's bytes (RFC 8489 9.1.1). stun_auth.c */
 void stun_put_integrity_sha1(struct stun_writer *b, const void *key, size_t key_len);
 void stun_put_integrity_sha256(struct stun_writer *b, const void *key, size_t key_len);
-void stun_put_fingerprint(struct stun_writer *b);
+void stun_put_fingerprint(struct stun_writer *b); /* stun_fingerprint.c */
 /* The message's length, or -ENOBUFS when something did not fit. */
 int stun_finish(struct stun_writer *b, size_t *len) __attribute__((warn_unused_result));
 
@@ -138,7 +139,8 @@ int stun_check_integrity_sha1(const struct stun_msg *m, const void *key, size_t 
     __attribute__((warn_unused_result));
 int stun_check_integrity_sha256(const struct stun_msg *m, const void *key, size_t key_len)
     __attribute__((warn_unused_result));
-int stun_check_fingerprint(const struct stun_msg *m) __attribute__((warn_unused_result));
+int stun_check_fingerprint(const struct stun_msg *m)
+    __attribute__((warn_unused_result)); /* stun_fingerprint.c */
 
 /* ---- the client transaction, RFC 8489 6.2: stun_txn.c ---- */
 
