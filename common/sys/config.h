@@ -24,7 +24,7 @@ struct config_list {
 
 struct config_key {
     const char *name;    /* "report-lifetime" */
-    const char *section; /* in the file */
+    const char *section; /* in the file; NULL: not a key of the file (--help, --config) */
     enum config_type type;
     size_t offset;    /* of the target in the options struct */
     const char *def;  /* as text; NULL: zero */

@@ -20,7 +20,7 @@ struct rest_request {
     int64_t timeout_ms;   /* whole call */
 };
 
-/* Owns the handle, headers, body and answer. */
+/* Owns the handle, headers, body and answer. Stays where it is until rest_call_clear: the handle points into it. */
 struct rest_call {
     CURL *easy;
     struct curl_slist *headers;
@@ -32,7 +32,8 @@ struct rest_call {
     char error[CURL_ERROR_SIZE];
 };
 
-/* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -EINVAL (URL), -ENOMEM. */
+/* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be called (HTTPS, or
+ * HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is then empty, and may be cleared. */
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
 /* The HTTP status after the transfer, or 0. */
 long rest_call_status(const struct rest_call *c);

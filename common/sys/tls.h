@@ -17,7 +17,8 @@ struct tls_server_opts {
         *alpn; /* NULL-terminated; e.g. "stun.nat-discovery", "stun.turn" (RFC 7443), "http/1.1" */
 };
 
-/* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. */
+/* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. It outlives
+ * every connection made with a context of its. */
 struct tls_server;
 int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts,
                    char err[static TLS_ERROR_TEXT]) __attribute__((warn_unused_result));

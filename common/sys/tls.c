@@ -1,0 +1,226 @@
+/* OpenSSL contexts of servers and clients. Invariant: tls_server_ctx always hands out a whole context with a matching key;
+ * a reload that fails changes nothing. */
+#include "sys/tls.h"
+
+#include "core/addr.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALPN_WIRE_MAX = 128 };
+
+struct tls_server {
+    char *cert_file, *key_file;
+    unsigned char alpn[ALPN_WIRE_MAX]; /* length-prefixed names, RFC 7301 3.1 */
+    unsigned alpn_len;
+    pthread_mutex_t lock; /* of ctx */
+    SSL_CTX *ctx;
+};
+
+static int fail(char err[static TLS_ERROR_TEXT], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int fail(char err[static TLS_ERROR_TEXT], const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(err, TLS_ERROR_TEXT, fmt, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
+void tls_error_text(const SSL *ssl, char err[static TLS_ERROR_TEXT])
+{
+    unsigned long first = ERR_get_error();
+    long verify = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
+    const char *reason = ERR_reason_error_string(first);
+    if (verify != X509_V_OK)
+        snprintf(err, TLS_ERROR_TEXT, "%s", X509_verify_cert_error_string(verify));
+    else if (first != 0 && ERR_SYSTEM_ERROR(first))
+        snprintf(err, TLS_ERROR_TEXT, "%s", strerror((int)ERR_GET_REASON(first)));
+    else if (reason != NULL)
+        snprintf(err, TLS_ERROR_TEXT, "%s", reason);
+    else
+        snprintf(err, TLS_ERROR_TEXT, "connection closed");
+    ERR_clear_error();
+}
+
+/* `what` failed for `file`: the reason is OpenSSL's. */
+static int fail_openssl(char err[static TLS_ERROR_TEXT], const char *what, const char *file)
+{
+    char reason[TLS_ERROR_TEXT];
+    tls_error_text(NULL, reason);
+    return fail(err, "%s%s%.100s: %.100s", what, file[0] != '\0' ? " " : "", file, reason);
+}
+
+/* What servers and clients have in common. */
+static SSL_CTX *ctx_new(const SSL_METHOD *method)
+{
+    SSL_CTX *ctx = SSL_CTX_new(method);
+    if (ctx == NULL)
+        return NULL;
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1 ||
+        SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+/* None in common goes on without ALPN, as with clients that offer none. */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+                       unsigned in_len, void *arg)
+{
+    const struct tls_server *t = arg;
+    unsigned char *chosen = NULL;
+    if (SSL_select_next_proto(&chosen, out_len, t->alpn, t->alpn_len, in, in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* An encrypted key must not make a daemon ask its terminal. */
+static int no_password(char *buf, int size, int rwflag, void *arg)
+{
+    return 0;
+}
+
+static int server_ctx_new(SSL_CTX **out, struct tls_server *t, char err[static TLS_ERROR_TEXT])
+{
+    int rc = 0;
+    ERR_clear_error();
+    SSL_CTX *ctx = ctx_new(TLS_server_method());
+    if (ctx == NULL)
+        return fail_openssl(err, "TLS set-up", "");
+    static const unsigned char session_context[] = "berth";
+    SSL_CTX_set_session_id_context(ctx, session_context, sizeof(session_context) - 1);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    if (t->alpn_len > 0)
+        SSL_CTX_set_alpn_select_cb(ctx, select_alpn, t);
+    if (SSL_CTX_use_certificate_chain_file(ctx, t->cert_file) != 1)
+        rc = fail_openssl(err, "certificate", t->cert_file);
+    else if (SSL_CTX_use_PrivateKey_file(ctx, t->key_file, SSL_FILETYPE_PEM) != 1)
+        rc = fail_openssl(err, "key", t->key_file);
+    else if (SSL_CTX_check_private_key(ctx) != 1)
+        rc = fail_openssl(err, "key does not belong to the certificate:", t->key_file);
+    if (rc != 0) {
+        SSL_CTX_free(ctx);
+        return rc;
+    }
+    *out = ctx;
+    return 0;
+}
+
+static int set_alpn(struct tls_server *t, const char *const *alpn, char err[static TLS_ERROR_TEXT])
+{
+    for (; alpn != NULL && *alpn != NULL; alpn++) {
+        size_t len = strlen(*alpn);
+        if (len == 0 || strcmp(*alpn, "h2") == 0 || len + 1 > sizeof(t->alpn) - t->alpn_len)
+            return fail(err, "ALPN protocol '%.64s' is not allowed here", *alpn);
+        t->alpn[t->alpn_len++] = (unsigned char)len;
+        memcpy(t->alpn + t->alpn_len, *alpn, len);
+        t->alpn_len += (unsigned)len;
+    }
+    return 0;
+}
+
+int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts,
+                   char err[static TLS_ERROR_TEXT])
+{
+    struct tls_server *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return -ENOMEM;
+    pthread_mutex_init(&t->lock, NULL);
+    t->cert_file = strdup(opts->cert_file);
+    t->key_file = strdup(opts->key_file);
+    int rc = t->cert_file != NULL && t->key_file != NULL ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = set_alpn(t, opts->alpn, err);
+    if (rc == 0)
+        rc = server_ctx_new(&t->ctx, t, err);
+    if (rc != 0) {
+        tls_server_destroy(t);
+        return rc;
+    }
+    *out = t;
+    return 0;
+}
+
+SSL_CTX *tls_server_ctx(struct tls_server *t)
+{
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *ctx = t->ctx;
+    SSL_CTX_up_ref(ctx);
+    pthread_mutex_unlock(&t->lock);
+    return ctx;
+}
+
+int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT])
+{
+    SSL_CTX *fresh;
+    int rc = server_ctx_new(&fresh, t, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *old = t->ctx;
+    t->ctx = fresh;
+    pthread_mutex_unlock(&t->lock);
+    SSL_CTX_free(old);
+    return 0;
+}
+
+void tls_server_destroy(struct tls_server *t)
+{
+    if (t == NULL)
+        return;
+    SSL_CTX_free(t->ctx);
+    pthread_mutex_destroy(&t->lock);
+    free(t->cert_file);
+    free(t->key_file);
+    free(t);
+}
+
+int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_ERROR_TEXT])
+{
+    ERR_clear_error();
+    SSL_CTX *ctx = ctx_new(TLS_client_method());
+    if (ctx == NULL)
+        return fail_openssl(err, "TLS set-up", "");
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    int ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file) : SSL_CTX_set_default_verify_paths(ctx);
+    if (ok != 1) {
+        int rc = fail_openssl(err, "CA file", ca_file != NULL ? ca_file : "of the system");
+        SSL_CTX_free(ctx);
+        return rc;
+    }
+    *out = ctx;
+    return 0;
+}
+
+int tls_client_expect(SSL *ssl, const char *host)
+{
+    struct addr ip;
+    if (addr_parse_ip(&ip, host) == 0) {
+        size_t len = ip.family == ADDR_V4 ? 4 : 16;
+        return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), ip.ip, len) == 1 ? 0 : -EINVAL;
+    }
+    size_t len = strlen(host);
+    if (len == 0 || len > HOST_MAX)
+        return -EINVAL;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (SSL_set1_host(ssl, host) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)
+        return -EINVAL;
+    return 0;
+}
