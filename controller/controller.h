@@ -1,0 +1,59 @@
+/* The process: what is shared by all threads (immutable, or made to be shared), and what each worker owns. */
+#ifndef BERTH_CONTROLLER_CONTROLLER_H
+#define BERTH_CONTROLLER_CONTROLLER_H
+
+#include "core/limiter.h"
+#include "counters.h"
+#include "db.h"
+#include "options.h"
+#include "snapshot.h"
+#include "sys/log.h"
+
+#include <h2o.h>
+
+/* Kinds of snapshots. KEYS: master and admin keys (from files); AUTH: revoked keys and deleted orgs; CATALOGUE: nodes. */
+enum controller_snapshot { SNAPSHOT_KEYS, SNAPSHOT_AUTH, SNAPSHOT_CATALOGUE, CONTROLLER_SNAPSHOTS_MAX };
+
+enum {
+    SNAPSHOT_FRESH_US = 4 * 1000 * 1000, /* older ones serve nobody: a revoked key stops within 5 s */
+    SNAPSHOT_PERIOD_US = 1000 * 1000,
+};
+
+struct router;
+struct ingest;
+
+struct controller {
+    const struct options *options;
+    struct log *log;
+    struct router *router;
+    struct limiter *limiter;     /* NULL: no limits */
+    struct snapshot_slot *slots; /* CONTROLLER_SNAPSHOTS_MAX of them */
+    _Atomic int64_t db_up;       /* connections of workers that are up */
+    _Atomic int schema_version;  /* as the control thread last saw it; 0: unknown */
+    uint8_t boot_id[8];          /* random: request ids differ between processes */
+    size_t n_workers;
+    struct worker *workers;
+};
+
+/* One thread: its loop, HTTP context and database connections. */
+struct worker {
+    h2o_context_t http; /* req->conn->ctx leads back here: see worker_of */
+    h2o_loop_t *loop;
+    struct controller *ctl;
+    struct db *db;
+    struct ingest *ingest; /* reports waiting for their commit */
+    struct counters counters;
+    size_t index;
+    uint64_t requests; /* for request ids */
+};
+
+static inline struct worker *worker_of(h2o_req_t *req)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct worker, http, req->conn->ctx);
+}
+
+/* What the control thread builds; controller/modules.c lists the builders. */
+extern const struct snapshot_builder *const controller_builders[];
+extern const size_t controller_builders_n;
+
+#endif

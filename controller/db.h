@@ -1,0 +1,93 @@
+/* PostgreSQL on one thread's loop: one libpq connection in pipeline mode for each role. A batch is one transaction: db_begin,
+ * db_add for each statement, db_send; all three in one go (nothing else runs between them). Never blocks. Used by the loop's
+ * thread only. A connection that is lost comes back by itself, with backoff; meanwhile db_begin refuses at once. */
+#ifndef BERTH_CONTROLLER_DB_H
+#define BERTH_CONTROLLER_DB_H
+
+#include "sys/log.h"
+
+#include <h2o.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    DB_PIPELINE_MAX = 256,    /* batches under way on one connection; one more is refused: -EAGAIN */
+    DB_BATCH_STMTS_MAX = 256, /* statements of one batch */
+    DB_PARAMS_MAX = 40,       /* parameters of one statement */
+    DB_STMTS_MAX = 128,       /* different statements on one connection */
+};
+
+/* Each role is a connection of its own that has done SET ROLE, so a statement can't do more than its role may.
+ * tenant: what belongs to an org, under row-level security: sees the rows of the batch's org alone.
+ * ingest: appends reports, reads nothing. operator: nodes, orgs, keys: what isn't per tenant. */
+enum db_role { DB_TENANT, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
+
+/* Make them `static const`: the address is the identity, the name must be unique among all. Prepared where first used.
+ * Cast parameters whose type the server can't infer: `$1::text[]`. */
+struct db_stmt {
+    const char *name;
+    const char *sql;
+};
+
+struct db_param {
+    const void *value; /* NULL: SQL null */
+    size_t len;        /* binary only */
+    bool binary;
+};
+/* Text (NUL-terminated); NULL is SQL null. */
+struct db_param db_text(const char *s);
+struct db_param db_bytes(const void *p, size_t len); /* the type's binary format */
+struct db_param db_i64(char buf[static 24], int64_t v);
+struct db_param db_bool(bool v);
+/* A text[] literal of `n` strings written to the pool; a NULL string is a null element. Memory from `pool`. */
+struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t n);
+
+/* How a batch ended. One PGresult a statement of db_add, in order; they are freed when the callback returns. */
+struct db_result {
+    int error; /* 0 committed; -ECANCELED: a statement failed, see sqlstate; -ENOTCONN: connection lost; -ETIMEDOUT.
+                         With the last two the batch may have been committed all the same. */
+    char sqlstate[6];  /* of the statement that failed, else "" */
+    size_t failed;     /* its index among the db_add calls (n where it was none of them: at commit) */
+    char message[256]; /* the server's primary message, for the log only */
+    size_t n;
+    PGresult *const *res;
+};
+/* Called exactly once for every batch that db_send accepted, unless it was detached; never from inside db_send. */
+typedef void db_done_cb(void *ctx, const struct db_result *result);
+
+struct db;       /* a thread's connections */
+struct db_batch; /* valid from db_begin until its callback has run or it is detached */
+
+struct db_opts {
+    const char *conninfo;         /* URL or keywords; outlives the db */
+    int64_t statement_timeout_us; /* the server ends a statement that takes longer */
+    struct log *log;
+    _Atomic int64_t *up; /* counts the connections that are up, over all threads */
+};
+
+int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts) __attribute__((warn_unused_result));
+/* Batches under way get their callback with -ENOTCONN first. NULL is fine. */
+void db_destroy(struct db *db);
+bool db_is_up(const struct db *db, enum db_role role);
+/* Batches under way on that connection. */
+size_t db_depth(const struct db *db, enum db_role role);
+
+/* `org` is required for DB_TENANT and must be NULL else. `deadline_us` is on clock_mono_us(). 0, -ENOTCONN (connection is down),
+ * -EAGAIN (pipeline full), -ENOMEM. */
+int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
+    __attribute__((warn_unused_result));
+/* Parameters are copied at once. A failure is kept and told by db_send. */
+void db_add(struct db_batch *b, const struct db_stmt *stmt, const struct db_param *params, size_t n_params);
+/* 0: the callback will come. -ENOTCONN, -E2BIG, -ENOMEM: it won't; the batch is gone. */
+int db_send(struct db_batch *b, db_done_cb *done, void *ctx) __attribute__((warn_unused_result));
+/* The one who waits has gone: the batch runs on, its callback won't be called. */
+void db_detach(struct db_batch *b);
+
+/* Reading results (text format). */
+bool db_null(const PGresult *res, int row, int col);
+const char *db_get(const PGresult *res, int row, int col); /* "" where null */
+int64_t db_get_i64(const PGresult *res, int row, int col); /* 0 where null */
+bool db_get_bool(const PGresult *res, int row, int col);   /* false where null */
+
+#endif

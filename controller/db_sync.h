@@ -1,0 +1,36 @@
+/* A blocking connection for the threads that have no loop (control, housekeeper) and for migrate: every wait ends at its deadline, or
+ * at once when `stop_fd` becomes readable. Used by one thread. */
+#ifndef BERTH_CONTROLLER_DB_SYNC_H
+#define BERTH_CONTROLLER_DB_SYNC_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DB_SYNC_ERROR = 256 };
+
+struct db_sync {
+    PGconn *conn;              /* NULL: not connected */
+    int stop_fd;               /* -1: none */
+    int64_t timeout_us;        /* for connecting, and for each statement */
+    bool stopped;              /* stop_fd became readable */
+    char error[DB_SYNC_ERROR]; /* of the last failure, for people; holds no secret */
+    char sqlstate[6];          /* of the last failed statement, else "" */
+};
+
+void db_sync_init(struct db_sync *d, int stop_fd, int64_t timeout_us);
+/* 0, -ENOTCONN, -ETIMEDOUT, -EINTR (stopped). */
+int db_sync_connect(struct db_sync *d, const char *conninfo) __attribute__((warn_unused_result));
+void db_sync_close(struct db_sync *d);
+/* One statement with text parameters. The result (PQclear it) when it worked, else NULL with error and sqlstate set; a lost
+ * connection or a time-out closes it. */
+PGresult *db_sync_exec(struct db_sync *d, const char *sql, const char *const *params, int n_params)
+    __attribute__((warn_unused_result));
+/* Several statements separated by semicolons, one transaction. 0, or -EIO. */
+int db_sync_script(struct db_sync *d, const char *sql) __attribute__((warn_unused_result));
+/* Waits for a notification at most that long. 1: one came (its channel is copied); 0: none; -ENOTCONN; -EINTR. */
+int db_sync_notify(struct db_sync *d, int64_t timeout_us, char channel[static 64])
+    __attribute__((warn_unused_result));
+
+#endif

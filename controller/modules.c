@@ -1,0 +1,15 @@
+/* The controller's table of contents: every module's routes, and every snapshot that is built from the database. */
+#include "modules.h"
+
+#include "api.h"
+
+const struct api_module api_modules[] = {
+    {api_reports_routes, API_REPORTS_ROUTES},
+    {api_agents_routes, API_AGENTS_ROUTES},
+};
+const size_t api_modules_n = sizeof(api_modules) / sizeof(api_modules[0]);
+
+const struct snapshot_builder *const controller_builders[] = {
+    &auth_snapshot_builder,
+};
+const size_t controller_builders_n = sizeof(controller_builders) / sizeof(controller_builders[0]);

@@ -1,0 +1,40 @@
+/* A report as a row of the table `report`: encoding for the insert, decoding of what live_report() returns. Pure but for jansson. */
+#ifndef BERTH_CONTROLLER_REPORT_STORE_H
+#define BERTH_CONTROLLER_REPORT_STORE_H
+
+#include "core/doc.h"
+#include "db.h"
+
+/* The columns that report_row_decode reads, in its order; `r` is the row's alias:
+ *   select r_.agent as asked, REPORT_COLUMNS from live_report($1, $2::text[], $3::text[]) r */
+#define REPORT_COLUMNS                                                                                  \
+    "r.agent, r.report_id, berth_us(r.measured_at), berth_us(r.received_at), berth_us(r.expires_at), "  \
+    "r.network, r.mapped, r.capabilities, r.names, r.addrs, r.node, r.transport, r.status, r.framing, " \
+    "r.address, r.mapped_address, r.rtt_min_us, r.rtt_median_us, r.rtt_p95_us, r.sent, r.received, "    \
+    "r.connect_us, r.tls_us, r.proxies"
+enum { REPORT_COLUMNS_N = 24 };
+
+struct stored_report {
+    struct report report; /* report_clear frees it */
+    int64_t received_at_us, expires_at_us;
+};
+/* Decodes columns col .. col + REPORT_COLUMNS_N - 1 (text format). 0, -EBADMSG (not as this program writes it), -ENOMEM. */
+int report_row_decode(struct stored_report *out, const PGresult *res, int row, int col)
+    __attribute__((warn_unused_result));
+
+/* One report ready to be inserted: parameters and the memory that they point into. */
+struct report_row {
+    struct db_param params[DB_PARAMS_MAX];
+    size_t n_params;
+    size_t bytes; /* of `memory`: what a queue of rows counts */
+    void *memory;
+};
+/* `org`, `agent`: of the caller; the report's own agent isn't looked at. 0 or -ENOMEM. */
+int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
+                      int64_t lifetime_s) __attribute__((warn_unused_result));
+void report_row_clear(struct report_row *row);
+/* Inserts one row by report_row's parameters. One row comes back: outcome ('new', 'repeat', 'expired', 'future'),
+ * received_at and expires_at in microseconds (of this attempt). */
+extern const struct db_stmt report_insert_stmt;
+
+#endif

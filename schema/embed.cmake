@@ -1,0 +1,18 @@
+# cmake -DOUT=file.c -DFILES=a.sql;b.sql -P embed.cmake: writes the C array declared in schema.h, text as bytes.
+set(arrays "")
+set(rows "")
+foreach(file IN LISTS FILES)
+    get_filename_component(base ${file} NAME_WE)
+    if(NOT base MATCHES "^([0-9][0-9][0-9][0-9])_([a-z0-9_]+)$")
+        message(FATAL_ERROR "${file}: a migration is called NNNN_name.sql")
+    endif()
+    set(digits ${CMAKE_MATCH_1})
+    set(name ${CMAKE_MATCH_2})
+    string(REGEX REPLACE "^0+" "" version ${digits})
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${hex}")
+    string(APPEND arrays "static const char sql_${version}[] = {${bytes} 0};\n")
+    string(APPEND rows "    {${version}, \"${name}\", sql_${version}},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"schema.h\"\n\n${arrays}\nconst struct schema_migration schema_migrations[] = {\n${rows}};\n"
+    "const size_t schema_migrations_n = sizeof(schema_migrations) / sizeof(schema_migrations[0]);\n")
