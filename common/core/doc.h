@@ -131,6 +131,9 @@ int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e)
     __attribute__((warn_unused_result));
 void nodelist_clear(struct nodelist *l);
 
+/* Reads a whole text as JSON: an object or array, UTF-8, no member twice, nothing behind it, no deeper than JSON_DEPTH_MAX (checked
+ * before anything is built). A new reference, or NULL with *e filled (`bad_json`, or `internal` when out of memory). */
+json_t *doc_parse(const char *buf, size_t len, struct doc_error *e);
 /* Fills *e: `fmt` makes the detail. Returns -EINVAL, so that a check can `return doc_fail(...)`. */
 int doc_fail(struct doc_error *e, const char *pointer, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
