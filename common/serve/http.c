@@ -55,7 +55,7 @@ static const struct status_title titles[] = {
     {504, "Gateway Timeout"},
 };
 
-static const char *status_title(int status)
+const char *http_status_title(int status)
 {
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
         if (titles[i].status == status)
@@ -73,7 +73,7 @@ void http_send(h2o_req_t *req, int status, const char *content_type, const char 
 {
     bool bodiless = status == 204 || status == 304; /* RFC 9110 8.6: no Content-Length of what isn't there */
     req->res.status = status;
-    req->res.reason = status_title(status);
+    req->res.reason = http_status_title(status);
     if (!content_type || bodiless)
         len = 0;
     if (content_type && !bodiless)
@@ -86,7 +86,7 @@ void http_send(h2o_req_t *req, int status, const char *content_type, const char 
 void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s)
 {
     static const char fallback[] = "{\"type\":\"about:blank\"}";
-    json_t *doc = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title", status_title(status),
+    json_t *doc = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title", http_status_title(status),
                             "status", status, "code", code);
     if (doc && detail) /* a detail that isn't UTF-8 is left out */
         (void)json_object_set_new(doc, "detail", json_string(detail));

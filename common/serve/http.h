@@ -15,6 +15,7 @@ struct http_limits {
 /* Defaults of a globalconf: no HTTP/2 by any way in (upgrade_to_http2 = 0), server_name "berth", limits. */
 void http_globalconf_init(h2o_globalconf_t *conf, const struct http_limits *limits);
 
+const char *http_status_title(int status);
 /* Sends a whole answer. `body` is copied into the request's pool. content_type NULL: no body. */
 void http_send(h2o_req_t *req, int status, const char *content_type, const char *body, size_t len);
 /* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where retry_after_s > 0. */
