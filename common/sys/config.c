@@ -110,6 +110,7 @@ static int load_file(struct loader *l, const char *path)
         return config_fail(l->e, "%.150s: %s", path, strerror(errno));
     /* The packaged inih is set up by these variables of its own; they never change again. */
     ini_use_stack = false;
+    ini_stop_on_first_error = true;
     ini_max_line = ini_initial_alloc = CONFIG_LINE_MAX;
     int line = ini_parse_stream(read_line, &f, on_pair, &f);
     int rc = f.rc;

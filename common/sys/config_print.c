@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { WIDTH = 80, HELP_COLUMN = 28, TEXT_MAX = 512 };
+enum { WIDTH = 80, HELP_COLUMN = 28, TEXT_MAX = 512, UNBROKEN_MAX = 40 };
+#define HARD_SPACE '\x1f' /* printed as a space, but no place to break a line */
 
 /* Words of `text` from column `at`, wrapped; each new line begins with `prefix` padded to `indent`. */
 static void print_wrapped(FILE *f, const char *text, size_t at, const char *prefix, size_t indent)
@@ -17,7 +18,10 @@ static void print_wrapped(FILE *f, const char *text, size_t at, const char *pref
             at = indent;
             first = true;
         }
-        fprintf(f, "%s%.*s", first ? "" : " ", (int)len, text);
+        if (!first)
+            fputc(' ', f);
+        for (size_t i = 0; i < len; i++)
+            fputc(text[i] == HARD_SPACE ? ' ' : text[i], f);
         at += len + (first ? 0 : 1);
         first = false;
         text += len;
@@ -39,6 +43,9 @@ static void describe(const struct config_key *k, bool with_default, char out[sta
         snprintf(out + at, TEXT_MAX - at, " [%" PRId64 " to %" PRId64 "]", k->min, k->max);
     else if (def)
         snprintf(out + at, TEXT_MAX - at, " [%s]", k->def);
+    size_t end = strlen(out);
+    for (size_t i = at + 1; i < end && end - at <= UNBROKEN_MAX; i++)
+        out[i] = out[i] == ' ' ? HARD_SPACE : out[i];
 }
 
 void config_print_help(FILE *f, const struct config_key *keys, size_t n_keys)

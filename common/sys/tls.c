@@ -216,11 +216,13 @@ int tls_client_expect(SSL *ssl, const char *host)
         size_t len = ip.family == ADDR_V4 ? 4 : 16;
         return X509_VERIFY_PARAM_set1_ip(SSL_get0_param(ssl), ip.ip, len) == 1 ? 0 : -EINVAL;
     }
+    char name[HOST_MAX + 1]; /* OpenSSL's macro wants it writable */
     size_t len = strlen(host);
     if (len == 0 || len > HOST_MAX)
         return -EINVAL;
+    memcpy(name, host, len + 1);
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set1_host(ssl, host) != 1 || SSL_set_tlsext_host_name(ssl, host) != 1)
+    if (SSL_set1_host(ssl, name) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1)
         return -EINVAL;
     return 0;
 }
