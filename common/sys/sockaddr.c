@@ -62,7 +62,8 @@ static int socket_bind(const struct addr *bind_to, int type, bool reuseport)
     int fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int rc = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    /* For TCP it skips TIME_WAIT; for UDP it would let another program take the same port. */
+    int rc = type == SOCK_STREAM ? set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
     if (rc == 0 && reuseport)
         rc = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0 && bind_to->family == ADDR_V6)

@@ -10,7 +10,7 @@ socklen_t sockaddr_from_addr(struct sockaddr_storage *ss, const struct addr *a);
 /* IPv4-mapped IPv6 becomes IPv4. An unknown family gives ADDR_NONE. */
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa);
 
-/* IPv6 sockets are V6ONLY. SO_REUSEADDR always; SO_REUSEPORT where asked. The descriptor, or -errno. */
+/* IPv6 sockets are V6ONLY. SO_REUSEADDR for TCP; SO_REUSEPORT where asked. The descriptor, or -errno. */
 int socket_listen_tcp(const struct addr *bind, bool reuseport, int backlog)
     __attribute__((warn_unused_result));
 /* With IP_PKTINFO / IPV6_RECVPKTINFO, so that answers can leave from the address asked. */
