@@ -9,12 +9,15 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
+    SOURCE_CELLS = 1 << 16,
+    SOURCE_V6_BITS = 64, /* one customer's least: addresses within cost nothing */
     ACCEPT_BATCH = 64,    /* a flood of connections must not keep the loop from its other sockets */
     ACCEPT_PAUSE_MS = 100 /* when descriptors or memory have run out */
 };
@@ -29,9 +32,17 @@ struct listener {
     h2o_linklist_t handshakes;
 };
 
+struct listener_sources {
+    int64_t max;
+    uint8_t seed[crypto_shorthash_KEYBYTES];
+    _Atomic int32_t open[SOURCE_CELLS];
+};
+
 /* What follows a socket from accept to close. `listener` is set during the handshake only. */
 struct guest {
     struct listener_stats *stats;
+    _Atomic int32_t *source; /* its cell, or NULL */
+    h2o_linklist_t in_crowd;
     SSL_CTX *ctx; /* libh2o makes the SSL late and keeps only a bare pointer to this */
     struct listener *listener;
     h2o_socket_t *sock;
@@ -52,6 +63,10 @@ static void on_socket_close(void *data)
 {
     struct guest *g = data;
     atomic_fetch_sub_explicit(&g->stats->open, 1, memory_order_relaxed);
+    if (g->source)
+        atomic_fetch_sub_explicit(g->source, 1, memory_order_relaxed);
+    if (h2o_linklist_is_linked(&g->in_crowd))
+        h2o_linklist_unlink(&g->in_crowd);
     SSL_CTX_free(g->ctx);
     free(g);
 }
@@ -143,31 +158,59 @@ static struct timeval wall_now(void)
     return (struct timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 }
 
-/* false: out of memory; the socket is closed. */
-static bool welcome(struct listener *l, int fd, const struct sockaddr *sa)
+/* Takes a place for the source; NULL in *cell where places aren't counted. false: it has all of its own. */
+static bool take_place(struct listener_sources *t, const struct addr *peer, _Atomic int32_t **cell)
 {
+    *cell = NULL;
+    if (!t)
+        return true;
+    struct addr key = addr_prefix(peer, peer->family == ADDR_V6 ? SOURCE_V6_BITS : 32);
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, key.ip, sizeof(key.ip), t->seed);
+    _Atomic int32_t *place = &t->open[hash % SOURCE_CELLS];
+    if (atomic_fetch_add_explicit(place, 1, memory_order_relaxed) >= t->max) {
+        atomic_fetch_sub_explicit(place, 1, memory_order_relaxed);
+        return false;
+    }
+    *cell = place;
+    return true;
+}
+
+/* false: out of memory; the socket is closed. */
+static bool welcome(struct listener *l, int fd, const struct addr *from)
+{
+    _Atomic int32_t *source;
+    if (!take_place(l->opts.sources, from, &source)) {
+        count(&l->opts.stats->refused_source);
+        close(fd);
+        return true;
+    }
     struct guest *g = calloc(1, sizeof(*g));
     if (!g) {
+        if (source)
+            atomic_fetch_sub_explicit(source, 1, memory_order_relaxed);
         close(fd);
         return false;
     }
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     g->stats = l->opts.stats;
+    g->source = source;
     g->connected_at = wall_now();
-    addr_from_sockaddr(&g->peer, sa);
+    g->peer = *from;
     h2o_socket_t *sock = h2o_evloop_socket_create(l->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     sock->on_close.cb = on_socket_close;
     sock->on_close.data = g;
+    g->sock = sock;
+    if (l->opts.crowd)
+        h2o_linklist_insert(&l->opts.crowd->guests, &g->in_crowd);
     count(&g->stats->accepted);
     atomic_fetch_add_explicit(&g->stats->open, 1, memory_order_relaxed);
     if (!l->opts.tls) {
-        struct addr peer = g->peer;
-        l->opts.on_conn(l->opts.ctx, sock, &peer, g->connected_at);
+        l->opts.on_conn(l->opts.ctx, sock, from, g->connected_at);
         return true;
     }
     g->ctx = tls_server_ctx(l->opts.tls);
-    g->sock = sock;
     g->listener = l;
     g->timer.cb = on_handshake_timeout;
     sock->data = g;
@@ -211,7 +254,9 @@ static void on_acceptable(h2o_socket_t *lsock, const char *err)
             close(fd);
             continue;
         }
-        if (!welcome(l, fd, (struct sockaddr *)&ss)) {
+        struct addr peer;
+        addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
+        if (!welcome(l, fd, &peer)) {
             pause_accepting(l, ENOMEM);
             return;
         }
@@ -222,6 +267,29 @@ static void on_pause_end(h2o_timeout_entry_t *entry)
 {
     struct listener *l = H2O_STRUCT_FROM_MEMBER(struct listener, pause, entry);
     h2o_socket_read_start(l->sock, on_acceptable);
+}
+
+struct listener_sources *listener_sources_new(int64_t max_per_source)
+{
+    struct listener_sources *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->max = max_per_source;
+    randombytes_buf(t->seed, sizeof(t->seed));
+    return t;
+}
+
+void listener_crowd_init(struct listener_crowd *c)
+{
+    h2o_linklist_init_anchor(&c->guests);
+}
+
+void listener_crowd_shutdown(struct listener_crowd *c, int how)
+{
+    for (h2o_linklist_t *at = c->guests.next; at != &c->guests; at = at->next) {
+        const struct guest *g = H2O_STRUCT_FROM_MEMBER(struct guest, in_crowd, at);
+        (void)shutdown(h2o_socket_get_fd(g->sock), how);
+    }
 }
 
 int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)

@@ -16,9 +16,23 @@ typedef void listener_conn_cb(void *ctx, h2o_socket_t *sock, const struct addr *
 
 /* Counted with relaxed atomics by the thread that owns the listener; read by any. */
 struct listener_stats {
-    _Atomic uint64_t accepted, refused_full, tls_ok, tls_failed, tls_timeout;
+    _Atomic uint64_t accepted, refused_full, refused_source, tls_ok, tls_failed, tls_timeout;
     _Atomic int64_t open; /* from accept until the socket closes, whoever owns it */
 };
+
+/* The sockets of one thread that are open, whoever owns them by now, so that they can be ended. Outlives them. */
+struct listener_crowd {
+    h2o_linklist_t guests;
+};
+void listener_crowd_init(struct listener_crowd *c);
+/* shutdown(2) of each: SHUT_RD lets answers under way finish, SHUT_RDWR ends all. Their owners see it in the loop. */
+void listener_crowd_shutdown(struct listener_crowd *c, int how);
+
+/* Connections at once by source (IPv4 address, IPv6 /64), counted for all threads in a table of fixed size; two sources that
+ * hash to one cell share its limit. */
+struct listener_sources;
+/* NULL: out of memory. free() it after the last connection. */
+struct listener_sources *listener_sources_new(int64_t max_per_source);
 
 struct listener_opts {
     int fd;                 /* listening, non-blocking; the listener owns and closes it */
@@ -28,6 +42,8 @@ struct listener_opts {
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats; /* outlives every connection */
+    struct listener_crowd *crowd;     /* or NULL */
+    struct listener_sources *sources; /* or NULL: no limit by source */
     struct log *log;
 };
 
