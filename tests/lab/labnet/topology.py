@@ -1,0 +1,251 @@
+"""Builds networks: hosts on the emulated internet, routers with a LAN behind them, hosts (and routers) in those LANs.
+Describe with add_*, path and default, then up()."""
+import ipaddress
+import json
+import os
+import subprocess
+
+from .kernel import LabError, Namespace, end, mount_point, wait_until
+from .rules import Router, render, sysctls
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+
+
+def find_program(name, build=None):
+    """A built program: below `build`, $BERTH_BUILD or any build folder of the tree, the newest; None without one."""
+    folder = {"lab-internet": "tests/lab", "berth-node": "node", "berth": "agent",
+              "berth-controller": "controller"}[name]
+    build = build or os.environ.get("BERTH_BUILD")
+    builds = [build] if build else [os.path.join(ROOT, d) for d in os.listdir(ROOT) if d.startswith("build")]
+    found = [p for p in (os.path.join(b, folder, name) for b in builds) if os.access(p, os.X_OK)]
+    return max(found, key=os.path.getmtime) if found else None
+
+
+class Host:
+    """Somebody with addresses: on the internet (no `lan`), or in a router's LAN."""
+
+    def __init__(self, lab, name, ns):
+        self.lab, self.name, self.ns = lab, name, ns
+        self.ips = []       # its addresses
+        self.routed = []    # on the internet: what else leads to it, prefixes
+        self.lan = None     # the router it is behind
+        self.router = None  # what it does as one
+        self.inside = []    # hosts behind it
+
+    @property
+    def ip(self):
+        return self.ips[0]
+
+    @property
+    def ip4(self):
+        return next((a for a in self.ips if ":" not in a), "")
+
+    @property
+    def ip6(self):
+        return next((a for a in self.ips if ":" in a), "")
+
+    def start(self, argv, **kw):
+        return self.ns.start(argv, **kw)
+
+    def run(self, argv, **kw):
+        return self.ns.run(argv, **kw)
+
+    def gateway(self, version):
+        """This router's address in its LAN."""
+        lan = self.router.lan if version == 4 else self.router.lan6
+        return str(ipaddress.ip_network(lan)[1]) if lan else ""
+
+    def next_inside(self, version):
+        lan = self.router.lan if version == 4 else self.router.lan6
+        return str(ipaddress.ip_network(lan)[10 + len(self.inside)]) if lan else ""
+
+
+class Lab:
+    """One emulated internet and all that hangs on it. A context manager: leaving it ends every process in it."""
+
+    def __init__(self, build=None, seed=1):
+        self.program = find_program("lab-internet", build)
+        if not self.program:
+            raise LabError("lab-internet is not built")
+        self.hosts = {}
+        self._sites = {}
+        self._paths = []
+        self._default = "0"
+        self._seed = seed
+        self._internet = None
+        self.files = mount_point([ROOT, self.program])
+        self.base = Namespace("lab", files=self.files)
+        self._namespaces = [self.base]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        if self._internet:
+            end(self._internet)
+            self._internet = None
+        for ns in reversed(self._namespaces):
+            ns.stop()
+        self._namespaces = []
+
+    def _namespace(self, name):
+        ns = Namespace(name, first=self.base)
+        self._namespaces.append(ns)
+        return ns
+
+    def _add(self, name, ns):
+        if name in self.hosts:
+            raise LabError(f"two hosts named {name}")
+        host = self.hosts[name] = Host(self, name, ns)
+        return host
+
+    def add_host(self, name, ips=(), behind=None, site=None):
+        """A host on the internet with `ips`, or in the LAN of the router `behind`, where it is given addresses.
+        Hosts of one `site` share a namespace, each with its own paths to others."""
+        ns = self._sites.get(site) or self._namespace(site or name)
+        if site:
+            self._sites[site] = ns
+        host = self._add(name, ns)
+        if behind:
+            self._put_inside(host, self.hosts[behind])
+        else:
+            host.ips = list(ips)
+        return host
+
+    def add_router(self, name, ips=(), behind=None, **description):
+        """A router on the internet, or behind another: see rules.Router for its description."""
+        host = self.add_host(name, ips, behind)
+        host.router = Router(**description)
+        host.router.check()
+        if host.router.lan6 and not behind:
+            host.routed.append(host.router.lan6)
+        return host
+
+    @staticmethod
+    def _put_inside(host, router):
+        if not router.router:
+            raise LabError(f"{router.name} is no router")
+        host.lan = router
+        host.ips = [ip for ip in (router.next_inside(4), router.next_inside(6)) if ip]
+        router.inside.append(host)
+
+    def default(self, path):
+        """The path of pairs not named: the words of a map's `default` line."""
+        self._default = str(path)
+
+    def path(self, a, b, words, one_way=False):
+        self._paths.append(f"{'path' if one_way else 'pair'} {a} {b} {words}")
+
+    def map_text(self):
+        lines = [f"seed {self._seed}", f"default {self._default}"]
+        for h in self.hosts.values():
+            if not h.lan:
+                lines.append(f"host {h.name} {h.ns.net_path} {' '.join(h.ips + h.routed)}")
+        return "\n".join(lines + self._paths) + "\n"
+
+    def write(self, name, text, mode=0o644):
+        """Puts a file into the lab; returns its path as the lab's programs see it."""
+        path = f"{self.files}/{name}"
+        outside = self.base.outside(path)
+        os.makedirs(os.path.dirname(outside), exist_ok=True)
+        with open(outside, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(outside, mode)
+        return path
+
+    def read(self, name):
+        with open(self.base.outside(f"{self.files}/{name}"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def up(self):
+        """Connects everything. Afterwards every host can be run programs in, and is known to all by its name."""
+        self.base.run(["ip", "link", "set", "lo", "up"])
+        self._start_internet()
+        names = "127.0.0.1 localhost\n::1 localhost\n"
+        for h in self.hosts.values():
+            names += "".join(f"{ip} {h.name} {h.name}.lab\n" for ip in h.ips)
+        self.write("hosts", names)
+        for h in self.hosts.values():
+            if not h.lan:
+                self._connect_to_internet(h)
+        for h in self.hosts.values():
+            if h.router:
+                self._make_router(h)
+
+    def _start_internet(self):
+        path = self.write("internet.map", self.map_text())
+        self._internet = self.base.start([self.program, "wan0", path], stdout=subprocess.PIPE,
+                                         stderr=subprocess.PIPE, text=True)
+        if self._internet.stdout.readline() != "ready\n":
+            raise LabError(f"the internet does not start: {self._internet.stderr.read()}")
+
+    def stop_internet(self):
+        """Ends the internet and returns what it counted: forwarded, lost, ..."""
+        self._internet.terminate()
+        self._internet.wait(5)
+        counters = json.loads(self._internet.stdout.readline())
+        end(self._internet)
+        self._internet = None
+        return counters
+
+    @staticmethod
+    def _ip(ns, lines):
+        ns.run(["ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+    def _connect_to_internet(self, host):
+        lines = ["link set lo up", "link set wan0 txqueuelen 4000 up"]
+        for ip in host.ips:
+            lines.append(f"address replace {ip}/{128 if ':' in ip else 32} dev wan0" +
+                         (" nodad" if ":" in ip else ""))
+        lines += ["route replace default dev wan0", "route replace ::/0 dev wan0"]
+        self._ip(host.ns, lines)
+
+    def _make_router(self, host):
+        lines = ["link set lo up", "link add lan0 type bridge", "link set lan0 up"]
+        for version in (4, 6):
+            gateway = host.gateway(version)
+            lan = host.router.lan if version == 4 else host.router.lan6
+            if gateway:
+                bits = ipaddress.ip_network(lan).prefixlen
+                lines.append(f"address add {gateway}/{bits} dev lan0" + (" nodad" if version == 6 else ""))
+        for n, inside in enumerate(host.inside):
+            end_name = "wan0" if inside.router else "eth0"
+            lines += [f"link add lan{n + 1} type veth peer name {end_name} netns {inside.ns.pid}",
+                      f"link set lan{n + 1} master lan0 up"]
+        self._ip(host.ns, lines)
+        for inside in host.inside:
+            self._connect_to_lan(inside, host)
+        first = next((h.ip4 for h in host.inside), "")
+        settings = "".join(f"echo {v} > /proc/sys/{k}\n" for k, v in sysctls(host.router).items())
+        host.run(["sh", "-e"], stdin=settings)
+        host.run(["nft", "-f", "-"], stdin=render(host.router, host.ip4, first))
+
+    def _connect_to_lan(self, host, router):
+        device = "wan0" if host.router else "eth0"
+        lines = ["link set lo up", f"link set {device} up"]
+        for ip in host.ips:
+            version = 6 if ":" in ip else 4
+            lan = router.router.lan if version == 4 else router.router.lan6
+            lines.append(f"address add {ip}/{ipaddress.ip_network(lan).prefixlen} dev {device}" +
+                         (" nodad" if version == 6 else ""))
+            everything = "::/0" if version == 6 else "default"
+            lines.append(f"route replace {everything} via {router.gateway(version)} dev {device}")
+        self._ip(host.ns, lines)
+
+    def wait_port(self, host, port, protocol="tcp", seconds=10):
+        """Until somebody listens on the port in the host's namespace."""
+        hexport = f":{port:04X} "
+
+        def listening():
+            for family in ("", "6"):
+                with open(f"/proc/{host.ns.pid}/net/{protocol}{family}", encoding="ascii") as f:
+                    for line in f:
+                        local = line.split()[1] + " "
+                        if local.endswith(hexport) and (protocol == "udp" or " 0A " in line):
+                            return True
+            return False
+        wait_until(listening, seconds, f"{host.name} listens on {protocol} {port}")
