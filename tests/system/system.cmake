@@ -1,5 +1,6 @@
 # Each test_*.py here is one ctest test against the real programs of this build. The system's python3 runs them: its packages
-# are Debian's. Slow ones say "# timeout: SECONDS" in their first line; "# serial" there keeps others from running beside them.
+# are Debian's. The first line may be a comment with settings: "timeout: SECONDS"; "serial" keeps others from running beside it;
+# "alone" keeps it out of the run under the thread sanitizer.
 find_program(BERTH_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
 file(GLOB SYSTEM_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
@@ -10,12 +11,16 @@ foreach(source ${SYSTEM_TESTS})
     if(first_line MATCHES "timeout: ([0-9]+)")
         set(timeout ${CMAKE_MATCH_1})
     endif()
+    set(labels ";threads")
+    if(first_line MATCHES "alone")
+        set(labels "")
+    endif()
     add_test(NAME system.${name}
         COMMAND ${BERTH_PYTHON} -m pytest -q -rs -p no:cacheprovider ${source}
         WORKING_DIRECTORY ${CMAKE_CURRENT_LIST_DIR})
     set_tests_properties(system.${name} PROPERTIES
         TIMEOUT ${timeout}
-        LABELS "system;threads"
+        LABELS "system${labels}"
         ENVIRONMENT "BERTH_BUILD=${CMAKE_BINARY_DIR};BERTH_SOURCE=${CMAKE_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1"
         # A file of which every test was skipped counts as skipped, and says so; "1 passed, 2 skipped" is a pass.
         SKIP_REGULAR_EXPRESSION "(^|\n)[0-9]+ skipped[^\n]* in [0-9.]+s")
