@@ -8,6 +8,7 @@
 
 #include <h2o.h>
 #include <libpq-fe.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,0 +1,177 @@
+/* A thread's connections, one a role, and the face that handlers see. Invariant: at most one batch of a connection is being built, and it is
+ * sent or refused before control returns to the loop. */
+#include "db.h"
+
+#include "db_conn.h"
+#include "sys/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DB_TICK_MS = 20 };
+
+struct db_param db_text(const char *s)
+{
+    return (struct db_param){.value = s};
+}
+
+struct db_param db_bytes(const void *p, size_t len)
+{
+    return (struct db_param){.value = p, .len = len, .binary = true};
+}
+
+struct db_param db_i64(char buf[static 24], int64_t v)
+{
+    snprintf(buf, 24, "%" PRId64, v);
+    return db_text(buf);
+}
+
+struct db_param db_bool(bool v)
+{
+    return db_text(v ? "t" : "f");
+}
+
+struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t n)
+{
+    size_t len = 3;
+    char *buf, *p;
+
+    for (size_t i = 0; i < n; i++)
+        len += v[i] == NULL ? 5 : strlen(v[i]) * 2 + 3;
+    buf = h2o_mem_alloc_pool(pool, len);
+    p = buf;
+    *p++ = '{';
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            *p++ = ',';
+        if (v[i] == NULL) {
+            memcpy(p, "NULL", 4);
+            p += 4;
+            continue;
+        }
+        *p++ = '"';
+        for (const char *s = v[i]; *s != '\0'; s++) {
+            if (*s == '"' || *s == '\\')
+                *p++ = '\\';
+            *p++ = *s;
+        }
+        *p++ = '"';
+    }
+    *p++ = '}';
+    *p = '\0';
+    return db_text(buf);
+}
+
+static void on_tick(h2o_timeout_entry_t *entry)
+{
+    struct db *db = H2O_STRUCT_FROM_MEMBER(struct db, tick_entry, entry);
+    int64_t now = clock_mono_us();
+    bool again = false;
+
+    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
+        again = conn_tick(&db->conns[i], now) || again;
+    if (again)
+        db_tick_start(db);
+}
+
+void db_tick_start(struct db *db)
+{
+    if (!h2o_timeout_is_linked(&db->tick_entry))
+        h2o_timeout_link(db->loop, &db->tick, &db->tick_entry);
+}
+
+int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts)
+{
+    struct db *db = calloc(1, sizeof(*db));
+
+    if (db == NULL)
+        return -ENOMEM;
+    db->loop = loop;
+    db->opts = *opts;
+    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
+        conn_init(&db->conns[i], db, (enum db_role)i);
+    h2o_timeout_init(loop, &db->tick, DB_TICK_MS);
+    db->tick_entry.cb = on_tick;
+    db_tick_start(db);
+    *out = db;
+    return 0;
+}
+
+void db_destroy(struct db *db)
+{
+    if (db == NULL)
+        return;
+    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
+        conn_fail(&db->conns[i], "closing");
+    h2o_timeout_unlink(&db->tick_entry);
+    h2o_timeout_dispose(db->loop, &db->tick);
+    free(db);
+}
+
+bool db_is_up(const struct db *db, enum db_role role)
+{
+    return db->conns[role].state == CONN_UP && !db->conns[role].broken;
+}
+
+size_t db_depth(const struct db *db, enum db_role role)
+{
+    return db->conns[role].depth;
+}
+
+int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
+{
+    static const struct db_stmt set_org = {"berth_set_org", "select set_config('berth.org', $1, true)"};
+    struct db_conn *c = &db->conns[role];
+    struct db_param param = db_text(org);
+
+    assert((role == DB_TENANT) == (org != NULL));
+    assert(c->building == NULL);
+    if (!db_is_up(db, role))
+        return -ENOTCONN;
+    if (c->depth >= DB_PIPELINE_MAX)
+        return -EAGAIN;
+    *out = conn_begin(c, deadline_us);
+    if (*out == NULL)
+        return -ENOMEM;
+    if (org != NULL)
+        conn_add(c, *out, EXPECT_HIDDEN, &set_org, &param, 1);
+    return 0;
+}
+
+void db_add(struct db_batch *b, const struct db_stmt *stmt, const struct db_param *params, size_t n_params)
+{
+    conn_add(b->conn, b, EXPECT_RESULT, stmt, params, n_params);
+}
+
+int db_send(struct db_batch *b, db_done_cb *done, void *ctx)
+{
+    return conn_send(b->conn, b, done, ctx);
+}
+
+void db_detach(struct db_batch *b)
+{
+    b->done = NULL;
+}
+
+bool db_null(const PGresult *res, int row, int col)
+{
+    return PQgetisnull(res, row, col) != 0;
+}
+
+const char *db_get(const PGresult *res, int row, int col)
+{
+    return PQgetvalue(res, row, col);
+}
+
+int64_t db_get_i64(const PGresult *res, int row, int col)
+{
+    return strtoll(PQgetvalue(res, row, col), NULL, 10);
+}
+
+bool db_get_bool(const PGresult *res, int row, int col)
+{
+    return PQgetvalue(res, row, col)[0] == 't';
+}

@@ -1,0 +1,299 @@
+/* From an HTTP request to its handler: route, caller, limits, rights, body; in this order, each with its own refusal.
+ * Invariant: a handler runs only for a caller that its route admits, with everything that its route asked for in place. */
+#include "request.h"
+
+#include "api.h"
+#include "auth.h"
+#include "core/addr.h"
+#include "router.h"
+#include "serve/http.h"
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* The last thing of every request, answered or not. */
+static void on_dispose(void *p)
+{
+    struct api_request *r = p;
+
+    if (r->batch != NULL)
+        db_detach(r->batch);
+    for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
+        snapshot_release(r->snapshots[i]);
+    json_decref(r->body);
+}
+
+static struct api_request *request_new(h2o_req_t *req)
+{
+    struct api_request *r = h2o_mem_alloc_shared(&req->pool, sizeof(*r), on_dispose);
+    struct worker *w = worker_of(req);
+    const uint8_t *boot = w->ctl->boot_id;
+
+    memset(r, 0, sizeof(*r));
+    r->req = req;
+    r->worker = w;
+    r->ctl = w->ctl;
+    r->caller.kind = CALLER_NOBODY;
+    r->started_us = clock_mono_us();
+    r->deadline_us = r->started_us + w->ctl->options->request_deadline_ms * 1000;
+    snprintf(r->id, sizeof(r->id), "%02x%02x%02x%02x%02x-%02zx-%08llx", boot[0], boot[1], boot[2], boot[3],
+             boot[4], w->index & 0xff, (unsigned long long)++w->requests & 0xffffffffU);
+    api_header(r, "x-request-id", r->id);
+    return r;
+}
+
+/* ---- the caller ---- */
+
+static enum auth_result authenticate(struct api_request *r, const char **detail)
+{
+    const struct auth_keys *keys = api_snapshot(r, SNAPSHOT_KEYS);
+    const struct auth_revoked *revoked = api_snapshot(r, SNAPSHOT_AUTH);
+    ssize_t at = h2o_find_header(&r->req->headers, H2O_TOKEN_AUTHORIZATION, -1);
+    const h2o_iovec_t none = {NULL, 0};
+    h2o_iovec_t value = at >= 0 ? r->req->headers.entries[at].value : none;
+
+    return auth_check(keys, revoked, value.base, value.len, clock_wall_us() / 1000000, &r->caller, detail);
+}
+
+static void refuse_auth(struct api_request *r, enum auth_result result, const char *detail)
+{
+    counter_add(&r->worker->counters, unauthorized, 1);
+    if (result == AUTH_EXPIRED)
+        api_problem(r, 401, "token_expired", detail);
+    else if (result == AUTH_MISSING)
+        api_problem(r, 401, "unauthorized", "an Authorization header with a bearer token is needed");
+    else if (result == AUTH_MALFORMED)
+        api_problem(r, 401, "unauthorized", detail);
+    else
+        api_problem(r, 401, "token_invalid", detail);
+}
+
+/* ---- limits: per caller, or per address where there is none ---- */
+
+static size_t limit_key(struct api_request *r, uint8_t *key, size_t cap)
+{
+    struct sockaddr_storage ss;
+    struct addr peer;
+    int n;
+
+    if (r->caller.kind != CALLER_NOBODY) {
+        n = snprintf((char *)key, cap, "%d/%s/%s", (int)r->caller.kind, r->caller.key_id, r->caller.agent);
+        return n > 0 && (size_t)n < cap ? (size_t)n : cap - 1;
+    }
+    memset(&ss, 0, sizeof(ss));
+    (void)r->req->conn->callbacks->get_peername(r->req->conn, (struct sockaddr *)&ss);
+    addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
+    peer = addr_prefix(&peer, peer.family == ADDR_V6 ? 64 : 32);
+    memcpy(key, peer.ip, sizeof(peer.ip));
+    return sizeof(peer.ip);
+}
+
+static void header_number(struct api_request *r, const char *name, int64_t v)
+{
+    char text[24];
+
+    (void)db_i64(text, v);
+    api_header(r, name, text);
+}
+
+/* False: answered with 429. */
+static bool within_limit(struct api_request *r)
+{
+    struct limiter *l = r->ctl->limiter;
+    uint8_t key[KEY_ID_MAX + AGENT_ID_MAX + 16];
+    struct limit_state s;
+    int64_t burst, reset_us;
+
+    if (l == NULL)
+        return true;
+    s = limiter_take(l, key, limit_key(r, key, sizeof(key)), r->started_us);
+    burst = r->ctl->options->rate_burst;
+    reset_us = (burst - s.remaining) * l->interval_us;
+    header_number(r, "ratelimit-limit", burst);
+    header_number(r, "ratelimit-remaining", s.remaining);
+    header_number(r, "ratelimit-reset", reset_us > 0 ? (reset_us + 999999) / 1000000 : 0);
+    if (s.allowed)
+        return true;
+    counter_add(&r->worker->counters, rate_limited, 1);
+    header_number(r, "retry-after", (s.retry_after_us + 999999) / 1000000);
+    api_problem(r, 429, "rate_limited", "more requests than this caller may make");
+    return false;
+}
+
+/* ---- rights ---- */
+
+/* What was revoked must be known to be current, or a revoked key would live on while the database is away. */
+static bool revocation_is_fresh(const struct api_request *r)
+{
+    int64_t checked = atomic_load(&r->ctl->slots[SNAPSHOT_AUTH].checked_us);
+
+    return checked != 0 && r->started_us - checked < SNAPSHOT_FRESH_US;
+}
+
+static bool may_call(struct api_request *r)
+{
+    const struct api_route *route = r->route;
+
+    if ((route->may & r->caller.kind) == 0) {
+        api_problem(r, 403, "forbidden", "this kind of token may not make this call");
+        return false;
+    }
+    if (r->caller.kind == CALLER_AGENT && route->grant != 0 && (r->caller.grants & route->grant) == 0) {
+        api_problem(r, 403, "grant_missing",
+                    route->grant == GRANT_PROBE ? "the token lacks the grant \"probe\""
+                                                : "the token lacks the grant \"join\"");
+        return false;
+    }
+    return true;
+}
+
+/* ---- the body ---- */
+
+bool json_depth_ok(const char *text, size_t len, size_t max)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > max)
+                return false;
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+static bool ends_with(const char *s, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len >= n && strncasecmp(s + len - n, end, n) == 0;
+}
+
+/* Absent, application/json or application/...+json, with or without parameters. */
+static bool content_type_ok(const struct api_request *r)
+{
+    ssize_t at = h2o_find_header(&r->req->headers, H2O_TOKEN_CONTENT_TYPE, -1);
+    const char *value;
+    size_t len;
+
+    if (at < 0)
+        return true;
+    value = r->req->headers.entries[at].value.base;
+    len = r->req->headers.entries[at].value.len;
+    for (size_t i = 0; i < len; i++)
+        if (value[i] == ';')
+            len = i;
+    while (len > 0 && value[len - 1] == ' ')
+        len--;
+    return ends_with(value, len, "/json") || ends_with(value, len, "+json");
+}
+
+/* False: answered already. */
+static bool read_body(struct api_request *r)
+{
+    h2o_iovec_t entity = r->req->entity;
+    json_error_t e;
+    char detail[256];
+
+    if (r->route->body == API_BODY_NONE)
+        return true;
+    if (entity.base == NULL || entity.len == 0) {
+        if (r->route->body == API_BODY_OPTIONAL)
+            return true;
+        api_problem(r, 400, "bad_json", "a JSON object is wanted as the body");
+        return false;
+    }
+    if (entity.len > API_BODY_MAX) {
+        api_problem(r, 413, "body_too_large", "the body is larger than 1 MiB");
+        return false;
+    }
+    if (!content_type_ok(r)) {
+        api_problem(r, 415, "unsupported_media_type", "the body must be application/json");
+        return false;
+    }
+    if (!json_depth_ok(entity.base, entity.len, JSON_DEPTH_MAX)) {
+        api_problem(r, 400, "bad_json", "the JSON nests too deeply");
+        return false;
+    }
+    r->body = json_loadb(entity.base, entity.len, JSON_REJECT_DUPLICATES, &e);
+    if (r->body == NULL) {
+        snprintf(detail, sizeof(detail), "%s (line %d, column %d)", e.text, e.line, e.column);
+        api_problem(r, 400, "bad_json", detail);
+        return false;
+    }
+    if (!json_is_object(r->body)) {
+        api_problem_at(r, 422, "invalid_member", "", "the body must be a JSON object");
+        return false;
+    }
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static void refuse_route(struct api_request *r, const struct router_match *m)
+{
+    if (!m->path_known) {
+        api_problem(r, 404, "not_found", "there is nothing at this path");
+        return;
+    }
+    api_header(r, "allow", m->allow);
+    api_problem(r, 405, "method_not_allowed", "this path has other methods: see Allow");
+}
+
+static void dispatch(struct api_request *r)
+{
+    struct router_match m;
+    h2o_req_t *req = r->req;
+    size_t path_len = req->input.query_at != SIZE_MAX ? req->input.query_at : req->input.path.len;
+    const char *detail = NULL;
+    enum auth_result auth = authenticate(r, &detail);
+
+    if (!within_limit(r))
+        return;
+    router_find(r->ctl->router, req->input.method.base, req->input.method.len, req->input.path.base, path_len,
+                &m);
+    if (m.route == NULL) {
+        refuse_route(r, &m);
+        return;
+    }
+    r->route = m.route;
+    for (size_t i = 0; i < m.n_params; i++)
+        r->param[i] = api_strdup(r, m.param[i]);
+    if (auth != AUTH_OK && !(auth == AUTH_MISSING && (m.route->may & CALLER_NOBODY) != 0)) {
+        refuse_auth(r, auth, detail);
+        return;
+    }
+    if (r->caller.key_id[0] != '\0' && !revocation_is_fresh(r)) {
+        api_problem(r, 503, "database_unavailable", "what has been revoked can't be looked up now");
+        return;
+    }
+    if (may_call(r) && read_body(r))
+        m.route->handler(r);
+}
+
+static int on_req(h2o_handler_t *self, h2o_req_t *req)
+{
+    (void)self;
+    dispatch(request_new(req));
+    return 0;
+}
+
+void request_register(h2o_hostconf_t *host)
+{
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    h2o_handler_t *handler = h2o_create_handler(path, sizeof(*handler));
+
+    handler->on_req = on_req;
+}
