@@ -98,8 +98,9 @@ class Namespace:
             os.setresuid(ids[0], ids[0], ids[0])
         _die_with(self._parent)  # after the change of user, which would undo it
 
-    def start(self, argv, user=None, cwd="/", **kw):
-        """Starts a program in here, as `user`. It must not fork and leave: only the process itself dies with us."""
+    def start(self, argv, user=None, cwd="/", stop_signal=signal.SIGTERM, **kw):
+        """Starts a program in here, as `user`. It must not change its user, and what it forks must end when it does:
+        only the process itself is sure to die with us."""
         ids = None
         if user:
             entry = pwd.getpwnam(user)
@@ -108,6 +109,7 @@ class Namespace:
         if kw.get("env") is None:
             kw["env"] = clean_env()
         proc = subprocess.Popen([str(a) for a in argv], preexec_fn=lambda: self._enter(ids, cwd), **kw)
+        proc.stop_signal = stop_signal
         self._procs.append(proc)
         return proc
 
@@ -129,16 +131,41 @@ class Namespace:
                            f"{err[-2000:]}\n{(stdin or '')[-3000:]}")
         return subprocess.CompletedProcess(argv, proc.returncode, out, err)
 
-    def stop(self):
-        for proc in reversed(self._procs + [self.holder]):
-            end(proc)
+    def processes(self):
+        return self._procs + [self.holder]
+
+    def forget(self):
         os.close(self._fd)
+
+
+def stop_all(namespaces, grace=2.0):
+    """Ends every process in the namespaces, and so them: SIGTERM for all at once, SIGKILL for who needs longer."""
+    procs = [p for ns in namespaces for p in ns.processes()]
+    for proc in procs:
+        if proc.poll() is None:
+            proc.send_signal(getattr(proc, "stop_signal", signal.SIGTERM))
+    deadline = time.monotonic() + grace
+    for proc in procs:
+        try:
+            proc.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            proc.kill()
+            proc.wait()
+        close_pipes(proc)
+    for ns in namespaces:
+        ns.forget()
 
 
 def clean_env(**more):
     """What the lab's programs see of the environment: nothing that could steer them by accident."""
     keep = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
     return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/nonexistent", **keep, **more}
+
+
+def close_pipes(proc):
+    for pipe in (proc.stdin, proc.stdout, proc.stderr):
+        if pipe:
+            pipe.close()
 
 
 def end(proc, grace=2.0):
@@ -150,9 +177,7 @@ def end(proc, grace=2.0):
         except subprocess.TimeoutExpired:
             proc.kill()
             proc.wait()
-    for pipe in (proc.stdin, proc.stdout, proc.stderr):
-        if pipe:
-            pipe.close()
+    close_pipes(proc)
 
 
 def wait_until(condition, seconds, what):
@@ -178,7 +203,7 @@ def why_not():
             return f"the lab needs {tool}"
     probe = subprocess.run(["/usr/bin/unshare", "--net", "--mount", "nft", "-f", "-"], text=True,
                            capture_output=True, check=False, timeout=20, env={"PATH": PATH},
-                           input="table inet t { chain c { type nat hook postrouting priority srcnat; masquerade }; }")
+                           input="table inet t { chain c { type nat hook postrouting priority srcnat; masquerade; }; }")
     if probe.returncode != 0:
-        return f"the lab needs network namespaces and nftables: {probe.stderr.strip()[:200]}"
+        return f"the lab needs network namespaces and nftables: {probe.stderr.strip().splitlines()[:1]}"
     return None

@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 
-from .kernel import LabError, Namespace, end, mount_point, wait_until
+from .kernel import LabError, Namespace, end, mount_point, stop_all, wait_until
 from .rules import Router, render, sysctls
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+INSIDE = os.path.join(HERE, "inside.py")
+PYTHON = "/usr/bin/python3"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 
 
@@ -20,6 +22,20 @@ def find_program(name, build=None):
     builds = [build] if build else [os.path.join(ROOT, d) for d in os.listdir(ROOT) if d.startswith("build")]
     found = [p for p in (os.path.join(b, folder, name) for b in builds) if os.access(p, os.X_OK)]
     return max(found, key=os.path.getmtime) if found else None
+
+
+class Look:
+    """A command of inside.py that runs meanwhile. Each of its commands ends by itself in the time it is given."""
+
+    def __init__(self, proc):
+        self._proc = proc
+
+    def next(self):
+        """What it tells next; waits for it."""
+        line = self._proc.stdout.readline()
+        if not line:
+            raise LabError(f"{self._proc.args[2:]}: ended with {self._proc.wait()}")
+        return json.loads(line)
 
 
 class Host:
@@ -50,6 +66,16 @@ class Host:
 
     def run(self, argv, **kw):
         return self.ns.run(argv, **kw)
+
+    def look(self, *arguments, timeout=20):
+        """Runs a command of inside.py here; what it told: one value, or a list when it told several."""
+        out = self.run([PYTHON, "-B", INSIDE, *arguments], timeout=timeout).stdout
+        values = [json.loads(line) for line in out.splitlines()]
+        return values[0] if len(values) == 1 else values
+
+    def looking(self, *arguments):
+        """The same, under way: a Look."""
+        return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True))
 
     def gateway(self, version):
         """This router's address in its LAN."""
@@ -88,8 +114,7 @@ class Lab:
         if self._internet:
             end(self._internet)
             self._internet = None
-        for ns in reversed(self._namespaces):
-            ns.stop()
+        stop_all(self._namespaces)
         self._namespaces = []
 
     def _namespace(self, name):
@@ -97,19 +122,17 @@ class Lab:
         self._namespaces.append(ns)
         return ns
 
-    def _add(self, name, ns):
-        if name in self.hosts:
-            raise LabError(f"two hosts named {name}")
-        host = self.hosts[name] = Host(self, name, ns)
-        return host
-
     def add_host(self, name, ips=(), behind=None, site=None):
         """A host on the internet with `ips`, or in the LAN of the router `behind`, where it is given addresses.
         Hosts of one `site` share a namespace, each with its own paths to others."""
+        if name in self.hosts:
+            raise LabError(f"two hosts named {name}")
+        if behind and (behind not in self.hosts or not self.hosts[behind].router):
+            raise LabError(f"{name}: {behind} is no router")
         ns = self._sites.get(site) or self._namespace(site or name)
         if site:
             self._sites[site] = ns
-        host = self._add(name, ns)
+        host = self.hosts[name] = Host(self, name, ns)
         if behind:
             self._put_inside(host, self.hosts[behind])
         else:
@@ -127,8 +150,6 @@ class Lab:
 
     @staticmethod
     def _put_inside(host, router):
-        if not router.router:
-            raise LabError(f"{router.name} is no router")
         host.lan = router
         host.ips = [ip for ip in (router.next_inside(4), router.next_inside(6)) if ip]
         router.inside.append(host)

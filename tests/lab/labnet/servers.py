@@ -1,0 +1,20 @@
+"""Servers that aren't Berth's, for looking at the lab itself and for comparison."""
+import subprocess
+
+
+def coturn(host, port=3478):
+    """A STUN server on all of the host's addresses; with two IPv4 addresses it answers RFC 5780's questions too."""
+    listen = [word for ip in host.ips for word in ("-L", ip)]
+    host.start(["turnserver", "-n", "--stun-only", *listen, "-p", port, "--no-cli", "--no-tls", "--no-dtls",
+                "--no-auth", "-m", "1", "-l", "/dev/null", "--simple-log", "--pidfile", "/dev/null", "-b",
+                f"{host.lab.files}/none.db"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for protocol in ("udp", "tcp"):
+        host.lab.wait_port(host, port, protocol)
+
+
+def https(host, authority, port=443):
+    """A web server that answers / with a status page."""
+    cert, key = authority.issue(f"{host.name}-{port}", [host.name, f"{host.name}.lab"], host.ips)
+    host.start(["openssl", "s_server", "-accept", port, "-cert", cert, "-key", key, "-www", "-quiet"],
+               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.lab.wait_port(host, port)
