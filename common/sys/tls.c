@@ -19,6 +19,7 @@ struct tls_server {
     char *cert_file, *key_file;
     unsigned char alpn[ALPN_WIRE_MAX]; /* length-prefixed names, RFC 7301 3.1 */
     unsigned alpn_len;
+    void (*info)(const SSL *ssl, int where, int ret);
     pthread_mutex_t lock; /* of ctx */
     SSL_CTX *ctx;
 };
@@ -107,6 +108,7 @@ static int server_ctx_new(SSL_CTX **out, struct tls_server *t, char err[static T
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_default_passwd_cb(ctx, no_password);
+    SSL_CTX_set_info_callback(ctx, t->info);
     if (t->alpn_len > 0)
         SSL_CTX_set_alpn_select_cb(ctx, select_alpn, t);
     if (SSL_CTX_use_certificate_chain_file(ctx, t->cert_file) != 1)
@@ -145,6 +147,7 @@ int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts,
     pthread_mutex_init(&t->lock, NULL);
     t->cert_file = strdup(opts->cert_file);
     t->key_file = strdup(opts->key_file);
+    t->info = opts->info;
     int rc = t->cert_file != NULL && t->key_file != NULL ? 0 : -ENOMEM;
     if (rc == 0)
         rc = set_alpn(t, opts->alpn, err);

@@ -15,6 +15,7 @@ struct tls_server_opts {
     const char *key_file;
     const char *const
         *alpn; /* NULL-terminated; e.g. "stun.nat-discovery", "stun.turn" (RFC 7443), "http/1.1" */
+    void (*info)(const SSL *ssl, int where, int ret); /* SSL_CTX_set_info_callback, or NULL */
 };
 
 /* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. It outlives
