@@ -1,0 +1,359 @@
+/* Registration and heartbeats. Invariant: at most one call is under way, and no more are made than backoff or the heartbeat allow,
+ * but for the single ones at drain and stop. */
+#include "control.h"
+
+#include "backoff.h"
+#include "registration.h"
+#include "sys/clock.h"
+#include "sys/rest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALL_TIMEOUT_MS = 5000, STOP_TIMEOUT_MS = 2000, HEARTBEAT_DEFAULT_S = 5 };
+enum { BACKOFF_FIRST_US = 1000000, BACKOFF_MOST_US = 30000000 };
+enum {
+    PATH_LEN = 160,
+    HEARTBEAT_JITTER = 10 /* up to a tenth early, so that many nodes spread out */
+};
+
+struct control {
+    struct control_opts opts;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t wake;
+    char *body, *token;
+    bool news;               /* one of the next three changed */
+    bool renew, drain, stop; /* asked of the thread */
+    struct control_state state;
+
+    _Atomic bool abort;   /* ends the call under way */
+    _Atomic bool at_once; /* no last call */
+    _Atomic bool finished;
+
+    /* The thread's own. */
+    struct backoff backoff;
+    struct control_answer answer;
+    struct load_sample last;
+    bool registered;
+    bool down;             /* the last call failed: only changes are logged */
+    int64_t retry_after_s; /* of the last call; -1: none */
+};
+
+/* ---- one call ---- */
+
+static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t e)
+{
+    const struct control *c = arg;
+    return atomic_load(&c->abort) ? 1 : 0;
+}
+
+static void log_result(struct control *c, const char *what, long status, const char *error, const char *code)
+{
+    bool failed = status < 200 || status > 299;
+    if (failed && !c->down)
+        log_event(c->opts.log, LOG_WARN, "control", "call_failed", LOG_S("call", what),
+                  LOG_I("status", status), LOG_S("code", code), LOG_S("error", error),
+                  LOG_S("controller", c->opts.url));
+    else if (failed)
+        log_event(c->opts.log, LOG_DEBUG, "control", "call_failed", LOG_S("call", what),
+                  LOG_I("status", status), LOG_S("code", code), LOG_S("error", error));
+    else if (c->down)
+        log_event(c->opts.log, LOG_INFO, "control", "controller_is_back", LOG_S("controller", c->opts.url));
+    c->down = failed;
+}
+
+/* What people can do about a refusal that time won't mend. */
+static const char *advice(long status, const char *code)
+{
+    if (status == 401)
+        return "the node key is not accepted: check --token-file, or make a new key";
+    if (strcmp(code, "node_not_yours") == 0)
+        return "another organisation registered this node id: choose another --node";
+    if (status == 403)
+        return "this key may not register nodes: use a node key";
+    if (status == 422)
+        return "the controller refuses what this node says of itself";
+    return "";
+}
+
+/* Posts; the HTTP status, 0 without an answer. Parses what a success says. */
+static long post(struct control *c, const char *what, const char *path, const char *body, const char *token,
+                 int64_t timeout_ms, char code[static PROBLEM_CODE_MAX])
+{
+    struct rest_call call;
+    const struct rest_request r = {.method = "POST",
+                                   .base_url = c->opts.url,
+                                   .path = path,
+                                   .token = token,
+                                   .ca_file = c->opts.ca,
+                                   .body = body,
+                                   .timeout_ms = timeout_ms};
+    code[0] = '\0';
+    c->retry_after_s = -1;
+    int rc = rest_call_init(&call, &r);
+    if (rc != 0) {
+        log_result(c, what, 0,
+                   rc == -EINVAL ? "the controller's URL must be https (or http to loopback)" : strerror(-rc),
+                   "");
+        return 0;
+    }
+    curl_easy_setopt(call.easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(call.easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(call.easy, CURLOPT_XFERINFODATA, c);
+    CURLcode done = curl_easy_perform(call.easy);
+    long status = done == CURLE_OK ? rest_call_status(&call) : 0;
+    if (status < 200 || status > 299)
+        problem_code(code, call.body, call.body_len);
+    else if (control_answer_parse(&c->answer, call.body, call.body_len) != 0)
+        status = 0;
+    c->retry_after_s = call.retry_after_s;
+    const char *error = done == CURLE_OK ? advice(status, code)
+                        : call.error[0]  ? call.error
+                                         : curl_easy_strerror(done);
+    log_result(c, what, status, error, code);
+    rest_call_clear(&call);
+    return status;
+}
+
+static bool is_ok(long status)
+{
+    return status >= 200 && status <= 299;
+}
+
+/* ---- what is said ---- */
+
+static char *copy_locked(struct control *c, char *const *text)
+{
+    pthread_mutex_lock(&c->lock);
+    char *copy = strdup(*text);
+    pthread_mutex_unlock(&c->lock);
+    return copy;
+}
+
+static void note_drain(struct control *c, bool before)
+{
+    if (before != c->answer.drain)
+        log_event(c->opts.log, LOG_INFO, "control",
+                  c->answer.drain ? "drained_by_controller" : "undrained_by_controller",
+                  LOG_S("node", c->opts.node));
+}
+
+static bool do_register(struct control *c)
+{
+    char code[PROBLEM_CODE_MAX];
+    char *body = copy_locked(c, &c->body), *token = copy_locked(c, &c->token);
+    bool before = c->answer.drain;
+    long status = body && token ? post(c, "register", "/v1/nodes", body, token, CALL_TIMEOUT_MS, code) : 0;
+    free(body);
+    free(token);
+    if (!is_ok(status))
+        return false;
+    c->opts.sample(c->opts.ctx, &c->last);
+    log_event(c->opts.log, LOG_INFO, "control", "registered", LOG_S("node", c->opts.node),
+              LOG_I("heartbeat_s", c->answer.heartbeat_s));
+    note_drain(c, before);
+    return true;
+}
+
+enum heartbeat_result { HEARTBEAT_OK, HEARTBEAT_FAILED, HEARTBEAT_UNKNOWN_NODE };
+
+static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool stopping)
+{
+    char path[PATH_LEN], code[PROBLEM_CODE_MAX];
+    struct load_sample now = {0};
+    bool before = c->answer.drain;
+    c->opts.sample(c->opts.ctx, &now);
+    const struct heartbeat h = {load_between(&c->last, &now, c->opts.cores), draining, stopping};
+    c->last = now;
+    snprintf(path, sizeof(path), "/v1/nodes/%s/heartbeat", c->opts.node);
+    char *body = heartbeat_body(&h), *token = copy_locked(c, &c->token);
+    int64_t timeout = stopping ? STOP_TIMEOUT_MS : CALL_TIMEOUT_MS;
+    long status = body && token ? post(c, "heartbeat", path, body, token, timeout, code) : 0;
+    free(body);
+    free(token);
+    if (is_ok(status))
+        note_drain(c, before);
+    return is_ok(status) ? HEARTBEAT_OK : status == 404 ? HEARTBEAT_UNKNOWN_NODE : HEARTBEAT_FAILED;
+}
+
+/* ---- the thread ---- */
+
+/* What others asked for since the last look. */
+struct wishes {
+    bool stop, drain, renew;
+};
+
+static struct wishes take_wishes(struct control *c)
+{
+    pthread_mutex_lock(&c->lock);
+    const struct wishes w = {c->stop, c->drain, c->renew};
+    c->news = c->renew = false;
+    pthread_mutex_unlock(&c->lock);
+    return w;
+}
+
+static void wait_us(struct control *c, int64_t us)
+{
+    int64_t until = clock_mono_us() + us;
+    const struct timespec ts = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
+    pthread_mutex_lock(&c->lock);
+    while (!c->news && pthread_cond_timedwait(&c->wake, &c->lock, &ts) == 0)
+        ;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void note_result(struct control *c, bool ok, bool was_registration)
+{
+    pthread_mutex_lock(&c->lock);
+    c->state.registered = c->registered;
+    c->state.drain = c->answer.drain;
+    c->state.failures += !ok;
+    c->state.registrations += ok && was_registration;
+    c->state.heartbeats += ok && !was_registration;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* One call; how long to wait for the next. */
+static int64_t step(struct control *c, const struct wishes *w)
+{
+    bool was_registration = !c->registered || w->renew, ok;
+    enum heartbeat_result beat = HEARTBEAT_OK;
+    if (was_registration) {
+        ok = c->registered = do_register(c);
+    } else {
+        beat = do_heartbeat(c, w->drain, false);
+        ok = beat == HEARTBEAT_OK;
+        c->registered = beat != HEARTBEAT_UNKNOWN_NODE;
+    }
+    note_result(c, ok, was_registration);
+    if (beat == HEARTBEAT_UNKNOWN_NODE)
+        return 0; /* the controller lost or deleted it: register at once */
+    if (!ok) {
+        int64_t wait = backoff_next(&c->backoff, randombytes_random());
+        return c->retry_after_s * 1000000 > wait ? c->retry_after_s * 1000000 : wait;
+    }
+    backoff_reset(&c->backoff);
+    if (was_registration && w->drain)
+        return 0; /* a registration can't say that the node drains */
+    int64_t whole = c->answer.heartbeat_s * 1000000;
+    return whole - (int64_t)randombytes_uniform((uint32_t)(whole / HEARTBEAT_JITTER));
+}
+
+static void *run(void *arg)
+{
+    struct control *c = arg;
+    struct wishes w = take_wishes(c);
+    while (!w.stop) {
+        wait_us(c, step(c, &w));
+        w = take_wishes(c);
+    }
+    if (c->registered && !atomic_load(&c->at_once)) {
+        atomic_store(&c->abort, false);
+        (void)do_heartbeat(c, true, true);
+    }
+    atomic_store(&c->finished, true);
+    return NULL;
+}
+
+/* ---- the face ---- */
+
+static void control_free(struct control *c)
+{
+    pthread_cond_destroy(&c->wake);
+    pthread_mutex_destroy(&c->lock);
+    free(c->body);
+    free(c->token);
+    free(c);
+}
+
+int control_start(struct control **out, const struct control_opts *opts, const char *body, const char *token)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->opts = *opts;
+    c->backoff = (struct backoff){.first_us = BACKOFF_FIRST_US, .most_us = BACKOFF_MOST_US};
+    c->answer.heartbeat_s = HEARTBEAT_DEFAULT_S;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&c->lock, NULL);
+    c->body = strdup(body);
+    c->token = strdup(token);
+    int rc = c->body && c->token ? -pthread_create(&c->thread, NULL, run, c) : -ENOMEM;
+    if (rc != 0) {
+        control_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+int control_set(struct control *c, const char *body, const char *token)
+{
+    char *b = strdup(body), *t = strdup(token);
+    if (!b || !t) {
+        free(b);
+        free(t);
+        return -ENOMEM;
+    }
+    pthread_mutex_lock(&c->lock);
+    free(c->body);
+    free(c->token);
+    c->body = b;
+    c->token = t;
+    c->renew = c->news = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+static void tell(struct control *c, bool *wish)
+{
+    pthread_mutex_lock(&c->lock);
+    *wish = c->news = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void control_drain(struct control *c)
+{
+    tell(c, &c->drain);
+}
+
+void control_finish(struct control *c)
+{
+    atomic_store(&c->abort, true); /* of the call under way; the last one clears it */
+    tell(c, &c->stop);
+}
+
+bool control_finished(struct control *c)
+{
+    return atomic_load(&c->finished);
+}
+
+void control_destroy(struct control *c)
+{
+    if (!c)
+        return;
+    atomic_store(&c->at_once, true);
+    control_finish(c);
+    pthread_join(c->thread, NULL);
+    control_free(c);
+}
+
+struct control_state control_read(struct control *c)
+{
+    pthread_mutex_lock(&c->lock);
+    struct control_state s = c->state;
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}

@@ -1,0 +1,40 @@
+/* The node's tie to its controller: a thread that registers, sends heartbeats, hears drain, and comes back by itself. The node serves
+ * whether or not it succeeds. */
+#ifndef BERTH_NODE_CONTROL_H
+#define BERTH_NODE_CONTROL_H
+
+#include "load.h"
+#include "sys/log.h"
+
+#include <stdbool.h>
+
+struct control;
+
+struct control_opts {
+    const char *url, *ca, *node; /* outlive the control */
+    unsigned cores;
+    void (*sample)(void *ctx, struct load_sample *out); /* any thread */
+    void *ctx;
+    struct log *log;
+};
+
+/* Copies the opts; the body of the registration and the token are replaced by control_set. */
+int control_start(struct control **out, const struct control_opts *opts, const char *body, const char *token)
+    __attribute__((warn_unused_result));
+/* Registers anew with these. -ENOMEM: the old ones stay. */
+int control_set(struct control *c, const char *body, const char *token) __attribute__((warn_unused_result));
+/* Tells the controller, now, that the node drains. */
+void control_drain(struct control *c);
+/* Says that the node stops (which takes 2 s at most) and ends the thread; returns at once. */
+void control_finish(struct control *c);
+bool control_finished(struct control *c);
+/* Ends a call under way, if any; joins and frees. */
+void control_destroy(struct control *c);
+
+struct control_state {
+    bool registered, drain; /* drain: asked for by the controller */
+    uint64_t registrations, heartbeats, failures;
+};
+struct control_state control_read(struct control *c);
+
+#endif

@@ -1,0 +1,28 @@
+/* How many unauthenticated UDP requests a source is answered: per IP (the port doesn't count), and per IPv4 /24 or IPv6 /48. The
+ * tables have a fixed size, are filled by all threads, and forget by themselves. */
+#ifndef BERTH_NODE_LIMITS_H
+#define BERTH_NODE_LIMITS_H
+
+#include "core/addr.h"
+#include "core/limiter.h"
+
+enum { LIMITS_CELLS = 1 << 16 };
+
+/* The tables: one for the process. */
+struct limits_table {
+    _Atomic int64_t ip[LIMITS_CELLS], prefix[LIMITS_CELLS];
+    uint8_t seed[16];
+};
+/* Random seed, empty cells. NULL: out of memory. free() it once no thread uses it. */
+struct limits_table *limits_table_new(void);
+
+/* The rates, a copy for each thread. */
+struct limits {
+    bool per_ip, per_prefix;
+    struct limiter ip, prefix;
+};
+/* Requests a second; 0 turns a limit off, and `ip_rate` 0 both. A burst of one second's worth passes. */
+void limits_init(struct limits *l, struct limits_table *table, int64_t ip_rate, int64_t prefix_rate);
+bool limits_allow(struct limits *l, const struct addr *source, int64_t now_us);
+
+#endif

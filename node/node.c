@@ -1,0 +1,393 @@
+/* Puts the pieces together. Invariant: workers share only what is immutable, atomic or locked; everything that they use is freed
+ * after they have been joined. */
+#include "node.h"
+
+#include "addresses.h"
+#include "control.h"
+#include "registration.h"
+#include "serve/http.h"
+#include "sys/clock.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum {
+    HTTP_BODY_MAX = 64 * 1024,
+    HTTP_TIMEOUT_US = 10 * 1000 * 1000,
+    ALIVE_WITHIN_US = 5 * 1000 * 1000,
+    MACHINE_ADDRESSES_MAX = 64,
+    TOKEN_MAX = 512
+};
+
+struct node {
+    struct node_setup setup;
+    _Atomic bool draining;
+    struct tls_server *tls;
+    struct limits_table *limits;
+    struct listener_sources *sources;
+    h2o_globalconf_t http, http_metrics;
+    size_t n_workers;
+    struct worker **workers;
+    struct control *control; /* NULL: none */
+};
+
+/* ---- health and metrics, on a worker's thread ---- */
+
+static bool is_ready(void *ctx, char *reason, size_t cap)
+{
+    const struct node *n = ctx;
+    if (!atomic_load(&n->draining))
+        return true;
+    snprintf(reason, cap, "draining");
+    return false;
+}
+
+static void sum(const struct node *n, struct node_totals *counters, struct listener_totals *tcp,
+                struct listener_totals *tls)
+{
+    for (size_t i = 0; i < n->n_workers; i++)
+        if (n->workers[i])
+            worker_totals(n->workers[i], counters, tcp, tls);
+}
+
+static void gauge(struct metrics_text *m, const char *name, const char *help, double value)
+{
+    metrics_family(m, name, METRIC_GAUGE, help);
+    metrics_sample(m, name, "", value);
+}
+
+static void counter(struct metrics_text *m, const char *name, const char *help, uint64_t value)
+{
+    metrics_family(m, name, METRIC_COUNTER, help);
+    metrics_sample(m, name, "", (double)value);
+}
+
+static void control_metrics(struct control *c, struct metrics_text *m)
+{
+    struct control_state s = control_read(c);
+    gauge(m, "berth_node_registered", "1 while the controller knows this node", s.registered);
+    gauge(m, "berth_node_drained_by_controller", "1 while the controller asks for drain", s.drain);
+    counter(m, "berth_node_registrations_total", "Registrations accepted", s.registrations);
+    counter(m, "berth_node_heartbeats_total", "Heartbeats accepted", s.heartbeats);
+    counter(m, "berth_node_control_failures_total", "Calls to the controller that failed", s.failures);
+}
+
+static int64_t cpu_used_us(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return ((int64_t)r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + r.ru_utime.tv_usec +
+           r.ru_stime.tv_usec;
+}
+
+static void write_metrics(void *ctx, struct metrics_text *m)
+{
+    const struct node *n = ctx;
+    struct node_totals counters = {0};
+    struct listener_totals tcp = {0}, tls = {0};
+    sum(n, &counters, &tcp, &tls);
+    stats_metrics(&counters, m);
+    stats_listener_metrics(&tcp, &tls, m);
+    gauge(m, "berth_node_draining", "1 while the node takes no new connections", atomic_load(&n->draining));
+    metrics_family(m, "berth_node_cpu_seconds_total", METRIC_COUNTER, "Processor time used");
+    metrics_sample(m, "berth_node_cpu_seconds_total", "", (double)cpu_used_us() / 1e6);
+    if (n->control)
+        control_metrics(n->control, m);
+}
+
+static void sample_load(void *ctx, struct load_sample *out)
+{
+    const struct node *n = ctx;
+    struct node_totals c = {0};
+    struct listener_totals tcp = {0}, tls = {0};
+    sum(n, &c, &tcp, &tls);
+    *out = (struct load_sample){
+        .at_us = clock_mono_us(),
+        .cpu_us = cpu_used_us(),
+        .packets = c.udp_requests + c.tcp_requests + c.tls_requests,
+        .bytes = c.udp_bytes_in + c.tcp_bytes_in + c.tls_bytes_in + c.udp_bytes_out + c.tcp_bytes_out +
+                 c.tls_bytes_out,
+        .sessions = tcp.open + tls.open,
+    };
+}
+
+static void init_http(struct node *n)
+{
+    const struct http_limits limits = {.body_max = HTTP_BODY_MAX, .request_timeout_us = HTTP_TIMEOUT_US};
+    const struct health_opts inside = {.ready = is_ready, .metrics = write_metrics, .ctx = n};
+    struct health_opts outside = inside;
+    outside.metrics = NULL;
+    http_globalconf_init(&n->http, &limits);
+    http_globalconf_init(&n->http_metrics, &limits);
+    http_register_health(h2o_config_register_host(&n->http, h2o_iovec_init(H2O_STRLIT("default")), 65535),
+                         &outside);
+    http_register_health(
+        h2o_config_register_host(&n->http_metrics, h2o_iovec_init(H2O_STRLIT("default")), 65535), &inside);
+}
+
+/* ---- the controller ---- */
+
+/* The node key: the file's first line, or the option. */
+static int read_token(const struct node_options *o, char token[static TOKEN_MAX], struct options_error *e)
+{
+    if (!o->token_file) {
+        snprintf(token, TOKEN_MAX, "%s", o->token);
+        return 0;
+    }
+    FILE *f = fopen(o->token_file, "re");
+    token[0] = '\0';
+    bool ok = f && fgets(token, TOKEN_MAX, f);
+    int error = f ? 0 : errno;
+    if (f)
+        fclose(f);
+    token[strcspn(token, "\r\n")] = '\0';
+    if (ok && token[0] != '\0')
+        return 0;
+    snprintf(e->text, sizeof(e->text), "--token-file %.120s: %s", o->token_file,
+             error ? strerror(error) : "its first line must be the node key");
+    return -EINVAL;
+}
+
+/* free() it; NULL with a text. */
+static char *make_registration(const struct node_plan *plan, const struct node_addresses *bound,
+                               const struct config_list *advertise, struct options_error *e)
+{
+    struct addr ips[MACHINE_ADDRESSES_MAX];
+    struct node_addresses expanded, advertised;
+    char err[ADDRESSES_ERROR];
+    addresses_expand(&expanded, bound, ips, addresses_of_machine(ips, MACHINE_ADDRESSES_MAX));
+    if (advertise->n > 0 && addresses_advertise(&advertised, bound, &expanded, advertise, err) != 0) {
+        snprintf(e->text, sizeof(e->text), "%s", err);
+        return NULL;
+    }
+    char *body = registration_body(&plan->identity, &expanded, advertise->n > 0 ? &advertised : NULL);
+    if (!body)
+        snprintf(e->text, sizeof(e->text), "out of memory");
+    return body;
+}
+
+static int start_control(struct node *n, struct options_error *e)
+{
+    const struct node_options *o = n->setup.options;
+    char token[TOKEN_MAX];
+    int rc = read_token(o, token, e);
+    if (rc != 0)
+        return rc;
+    char *body = make_registration(n->setup.plan, &n->setup.sockets->bound, &o->advertise, e);
+    if (!body)
+        return -EINVAL;
+    const struct control_opts opts = {.url = o->controller,
+                                      .ca = o->ca,
+                                      .node = n->setup.plan->identity.node,
+                                      .cores = n->setup.cores,
+                                      .sample = sample_load,
+                                      .ctx = n,
+                                      .log = n->setup.log};
+    rc = control_start(&n->control, &opts, body, token);
+    if (rc != 0)
+        snprintf(e->text, sizeof(e->text), "cannot start the control thread: %s", strerror(-rc));
+    free(body);
+    return rc;
+}
+
+/* ---- workers ---- */
+
+static struct worker_settings settings_of(const struct node_options *o)
+{
+    return (struct worker_settings){
+        .stun_rate = o->stun_rate,
+        .stun_rate_prefix = o->stun_rate_prefix,
+        .first_timeout_ms = o->first_timeout * 1000,
+        .idle_timeout_ms = o->idle_timeout * 1000,
+    };
+}
+
+static int start_workers(struct node *n)
+{
+    const struct node_options *o = n->setup.options;
+    struct node_sockets *s = n->setup.sockets;
+    int64_t share = (o->max_connections + (int64_t)s->n_threads - 1) / (int64_t)s->n_threads;
+    for (size_t i = 0; i < s->n_threads; i++) {
+        const struct worker_opts opts = {
+            .sockets = &s->threads[i],
+            .bound = &s->bound,
+            .metrics_fd = i == 0 ? &s->metrics_fd : NULL,
+            .http = &n->http,
+            .http_metrics = &n->http_metrics,
+            .tls = n->tls,
+            .limits = n->limits,
+            .sources = n->sources,
+            .handshake_timeout_us = o->handshake_timeout * 1000000,
+            .max_open = share,
+            .settings = settings_of(o),
+            .log = n->setup.log,
+        };
+        int rc = worker_start(&n->workers[i], &opts);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int start_tls(struct node *n, struct options_error *e)
+{
+    static const char *const alpn[] = {"stun.nat-discovery", "stun.turn", "http/1.1", NULL};
+    const struct node_options *o = n->setup.options;
+    if (n->setup.sockets->bound.n[TRANSPORT_TLS] == 0)
+        return 0;
+    const struct tls_server_opts opts = {
+        .cert_file = o->cert, .key_file = o->key, .alpn = alpn, .info = listener_tls_info};
+    char err[TLS_ERROR_TEXT] = "out of memory";
+    int rc = tls_server_new(&n->tls, &opts, err);
+    if (rc != 0)
+        snprintf(e->text, sizeof(e->text), "TLS: %.240s", err);
+    return rc;
+}
+
+static int allocate(struct node *n)
+{
+    const struct node_options *o = n->setup.options;
+    n->n_workers = n->setup.sockets->n_threads;
+    n->workers = calloc(n->n_workers, sizeof(*n->workers));
+    n->limits = limits_table_new();
+    if (o->max_connections_per_ip > 0)
+        n->sources = listener_sources_new(o->max_connections_per_ip);
+    return n->workers && n->limits && (o->max_connections_per_ip == 0 || n->sources) ? 0 : -ENOMEM;
+}
+
+int node_start(struct node **out, const struct node_setup *setup, struct options_error *e)
+{
+    struct node *n = calloc(1, sizeof(*n));
+    snprintf(e->text, sizeof(e->text), "out of memory");
+    if (!n)
+        return -ENOMEM;
+    n->setup = *setup;
+    init_http(n);
+    int rc = allocate(n);
+    if (rc == 0)
+        rc = start_tls(n, e);
+    if (rc == 0) {
+        snprintf(e->text, sizeof(e->text), "cannot start the threads");
+        rc = start_workers(n);
+    }
+    if (rc == 0 && setup->options->controller && !setup->options->standalone)
+        rc = start_control(n, e);
+    if (rc != 0) {
+        node_destroy(n);
+        return rc;
+    }
+    *out = n;
+    return 0;
+}
+
+/* ---- reload ---- */
+
+static void log_change(void *ctx, const char *key)
+{
+    struct node *n = ctx;
+    if (options_is_reloadable(key))
+        log_event(n->setup.log, LOG_INFO, "node", "changed", LOG_S("key", key));
+    else
+        log_event(n->setup.log, LOG_WARN, "node", "change_needs_restart", LOG_S("key", key));
+}
+
+static int reload_control(struct node *n, const struct node_options *o, const struct node_plan *plan,
+                          struct options_error *e)
+{
+    char token[TOKEN_MAX];
+    struct node_plan said = *plan;
+    said.identity.node = n->setup.plan->identity.node; /* an id is for life */
+    int rc = read_token(o, token, e);
+    if (rc != 0)
+        return rc;
+    char *body = make_registration(&said, &n->setup.sockets->bound, &o->advertise, e);
+    if (!body)
+        return -EINVAL;
+    rc = control_set(n->control, body, token);
+    free(body);
+    return rc;
+}
+
+int node_reload(struct node *n, const struct node_options *o, const struct node_plan *plan,
+                struct options_error *e)
+{
+    char err[TLS_ERROR_TEXT];
+    options_diff(n->setup.options, o, log_change, n);
+    int rc = n->tls ? tls_server_reload(n->tls, err) : 0;
+    if (rc != 0) {
+        snprintf(e->text, sizeof(e->text), "TLS: %.240s", err);
+        return rc;
+    }
+    if (n->control)
+        rc = reload_control(n, o, plan, e);
+    if (rc != 0)
+        return rc;
+    const struct worker_settings s = settings_of(o);
+    for (size_t i = 0; i < n->n_workers; i++)
+        worker_set(n->workers[i], &s);
+    n->setup.options = o;
+    n->setup.plan = plan;
+    return 0;
+}
+
+/* ---- watch, end ---- */
+
+bool node_is_alive(const struct node *n)
+{
+    int64_t oldest = clock_mono_us() - ALIVE_WITHIN_US;
+    for (size_t i = 0; i < n->n_workers; i++)
+        if (worker_alive_us(n->workers[i]) < oldest)
+            return false;
+    return true;
+}
+
+void node_drain(struct node *n)
+{
+    atomic_store(&n->draining, true);
+    if (n->control)
+        control_drain(n->control);
+    for (size_t i = 0; i < n->n_workers; i++)
+        worker_drain(n->workers[i]);
+}
+
+int64_t node_open_connections(const struct node *n)
+{
+    int64_t open = 0;
+    for (size_t i = 0; i < n->n_workers; i++)
+        open += worker_open_connections(n->workers[i]);
+    return open;
+}
+
+void node_finish(struct node *n)
+{
+    if (n->control)
+        control_finish(n->control);
+}
+
+bool node_finished(struct node *n)
+{
+    return !n->control || control_finished(n->control);
+}
+
+void node_destroy(struct node *n)
+{
+    if (!n)
+        return;
+    control_destroy(n->control);
+    for (size_t i = 0; n->workers && i < n->n_workers; i++)
+        if (n->workers[i])
+            worker_stop(n->workers[i]);
+    for (size_t i = 0; n->workers && i < n->n_workers; i++)
+        worker_destroy(n->workers[i]);
+    free(n->workers);
+    h2o_config_dispose(&n->http);
+    h2o_config_dispose(&n->http_metrics);
+    tls_server_destroy(n->tls);
+    free(n->sources);
+    free(n->limits);
+    free(n);
+}

@@ -1,0 +1,313 @@
+/* The table of keys and the checks across keys. Invariant: a plan that was made can be carried out, but for what the machine refuses. */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct node_options, field)
+
+const struct config_key node_keys[] = {
+    {"udp", "listen", CONFIG_LIST, AT(udp), NULL, 0, 0, "ADDR:PORT", "Answer STUN over UDP here.", false},
+    {"tcp", "listen", CONFIG_LIST, AT(tcp), NULL, 0, 0, "ADDR:PORT", "Answer STUN over TCP here.", false},
+    {"tls", "listen", CONFIG_LIST, AT(tls), NULL, 0, 0, "ADDR:PORT", "Answer STUN and HTTPS over TLS here.",
+     false},
+    {"cert", "listen", CONFIG_STRING, AT(cert), NULL, 0, 0, "FILE", "Certificate chain (PEM) for TLS.",
+     false},
+    {"key", "listen", CONFIG_STRING, AT(key), NULL, 0, 0, "FILE", "Private key (PEM) of the certificate.",
+     false},
+    {"metrics", "listen", CONFIG_STRING, AT(metrics), NULL, 0, 0, "ADDR:PORT",
+     "Health and metrics in clear HTTP; 127.0.0.1:9641 unless --standalone; 'off': none.", false},
+    {"threads", "listen", CONFIG_INT, AT(threads), "0", 0, NODE_THREADS_MAX, "N",
+     "Threads that serve; 0: one a core.", false},
+    {"standalone", "node", CONFIG_BOOL, AT(standalone), "false", 0, 0, NULL,
+     "A plain STUN server: no controller, no listeners but those asked for.", false},
+    {"node", "node", CONFIG_STRING, AT(node), NULL, 0, 0, "ID", "The node's id; default: the host name.",
+     false},
+    {"cluster", "node", CONFIG_STRING, AT(cluster), "default", 0, 0, "NAME",
+     "The cluster that the node belongs to.", false},
+    {"region", "node", CONFIG_STRING, AT(region), "default", 0, 0, "NAME", "The region that the node is in.",
+     false},
+    {"advertise", "node", CONFIG_LIST, AT(advertise), NULL, 0, 0, "ADDR",
+     "What agents are given instead of the bound address: IP, IP:PORT or TRANSPORT=IP:PORT.", false},
+    {"tls-name", "node", CONFIG_STRING, AT(tls_name), NULL, 0, 0, "NAME",
+     "The name that agents expect in the certificate.", false},
+    {"capacity", "node", CONFIG_INT, AT(capacity), "0", 0, 1000000000, "N",
+     "Participants that the node takes; 0: no limit.", false},
+    {"labels", "node", CONFIG_LIST, AT(labels), NULL, 0, 0, "KEY=VALUE", "Labels for operators.", false},
+    {"location", "node", CONFIG_STRING, AT(location), NULL, 0, 0, "LAT,LON",
+     "Where the node stands, in degrees.", false},
+    {"controller", "controller", CONFIG_STRING, AT(controller), NULL, 0, 0, "URL",
+     "The controller to register with.", false},
+    {"token", "controller", CONFIG_STRING, AT(token), NULL, 0, 0, "KEY",
+     "Node key; better in --token-file or BERTH_TOKEN, since others see arguments.", false},
+    {"token-file", "controller", CONFIG_STRING, AT(token_file), NULL, 0, 0, "FILE",
+     "File whose first line is the node key; goes before --token.", false},
+    {"ca", "controller", CONFIG_STRING, AT(ca), NULL, 0, 0, "FILE",
+     "CA of the controller's certificate; default: the system's.", false},
+    {"stun-rate", "limits", CONFIG_INT, AT(stun_rate), "2000", 0, 1000000, "N",
+     "UDP requests a second answered to one IP; 0: no limits.", false},
+    {"stun-rate-prefix", "limits", CONFIG_INT, AT(stun_rate_prefix), "20000", 0, 1000000, "N",
+     "The same for one IPv4 /24 or IPv6 /48; 0: no such limit.", false},
+    {"max-connections", "limits", CONFIG_INT, AT(max_connections), "100000", 1, 10000000, "N",
+     "TCP connections at once on one listener.", false},
+    {"max-connections-per-ip", "limits", CONFIG_INT, AT(max_connections_per_ip), "0", 0, 10000000, "N",
+     "TCP connections at once from one address; 0: no limit.", false},
+    {"handshake-timeout", "limits", CONFIG_INT, AT(handshake_timeout), "10", 1, 3600, "S",
+     "Time for a TLS handshake.", false},
+    {"first-timeout", "limits", CONFIG_INT, AT(first_timeout), "10", 1, 3600, "S",
+     "Time for a connection's first message.", false},
+    {"idle-timeout", "limits", CONFIG_INT, AT(idle_timeout), "30", 1, 86400, "S",
+     "Time between messages of a connection.", false},
+    {"drain-timeout", "limits", CONFIG_INT, AT(drain_timeout), "5", 0, 86400, "S",
+     "Time for open connections to end after SIGTERM.", false},
+    {"log-level", "log", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "debug, info, warn or error.",
+     false},
+    {"log-format", "log", CONFIG_STRING, AT(log_format), "logfmt", 0, 0, "FORMAT", "logfmt or json.", false},
+    {"config", NULL, CONFIG_STRING, AT(config), NULL, 0, 0, "FILE", "Configuration file.", false},
+    {"check-config", NULL, CONFIG_BOOL, AT(check_config), "false", 0, 0, NULL,
+     "Check the configuration and exit.", true},
+    {"print-config", NULL, CONFIG_BOOL, AT(print_config), "false", 0, 0, NULL,
+     "Print a sample configuration file and exit.", true},
+    {"die-with-parent", NULL, CONFIG_BOOL, AT(die_with_parent), "false", 0, 0, NULL,
+     "End when the process that started this one ends.", true},
+    {"help", NULL, CONFIG_BOOL, AT(help), "false", 0, 0, NULL, "Print this and exit.", true},
+    {"version", NULL, CONFIG_BOOL, AT(version), "false", 0, 0, NULL, "Print the version and exit.", true},
+};
+const size_t node_n_keys = sizeof(node_keys) / sizeof(node_keys[0]);
+
+/* ---- what may change while running ---- */
+
+bool options_is_reloadable(const char *key)
+{
+    static const char *const names[] = {
+        "cluster",       "region",       "advertise",     "tls-name",         "capacity",
+        "labels",        "location",     "token",         "token-file",       "stun-rate",
+        "first-timeout", "idle-timeout", "drain-timeout", "stun-rate-prefix",
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(key, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const struct config_list *a, const struct config_list *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (!same_text(a->v[i], b->v[i]))
+            return false;
+    return true;
+}
+
+static bool same_value(const struct config_key *k, const void *a, const void *b)
+{
+    switch (k->type) {
+    case CONFIG_STRING:
+        return same_text(*(const char *const *)a, *(const char *const *)b);
+    case CONFIG_INT:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case CONFIG_BOOL:
+        return *(const bool *)a == *(const bool *)b;
+    case CONFIG_LIST:
+        return same_list(a, b);
+    }
+    return true;
+}
+
+void options_diff(const struct node_options *a, const struct node_options *b,
+                  void (*changed)(void *ctx, const char *key), void *ctx)
+{
+    for (size_t i = 0; i < node_n_keys; i++) {
+        const struct config_key *k = &node_keys[i];
+        if (!same_value(k, (const char *)a + k->offset, (const char *)b + k->offset))
+            changed(ctx, k->name);
+    }
+}
+
+/* ---- checks ---- */
+
+static int fail(struct options_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static int fail(struct options_error *e, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->text, sizeof(e->text), fmt, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
+static int plan_list(struct node_plan *plan, enum transport t, const struct config_list *list,
+                     struct options_error *e)
+{
+    const char *name = transport_name(t);
+    if (list->n > NODE_ADDRESSES_MAX)
+        return fail(e, "--%s: at most %d addresses", name, NODE_ADDRESSES_MAX);
+    for (size_t i = 0; i < list->n; i++) {
+        struct addr *a = &plan->bind.at[t][i];
+        if (addr_parse(a, list->v[i]) != 0)
+            return fail(
+                e, "--%s: '%.80s' is not ADDR:PORT (an IP address; [v6]:PORT for IPv6; 0.0.0.0:PORT for all)",
+                name, list->v[i]);
+        for (size_t j = 0; j < i; j++)
+            if (a->port != 0 && addr_eq(a, &plan->bind.at[t][j]))
+                return fail(e, "--%s: '%.80s' is listed twice", name, list->v[i]);
+        plan->bind.n[t] = i + 1;
+    }
+    return 0;
+}
+
+static void plan_default(struct node_plan *plan, enum transport t, uint16_t port)
+{
+    const struct addr v4 = {.family = ADDR_V4, .port = port}, v6 = {.family = ADDR_V6, .port = port};
+    plan->bind.at[t][plan->bind.n[t]++] = v4;
+    plan->bind.at[t][plan->bind.n[t]++] = v6;
+}
+
+static int plan_listeners(struct node_plan *plan, const struct node_options *o, struct options_error *e)
+{
+    int rc = plan_list(plan, TRANSPORT_UDP, &o->udp, e);
+    if (rc == 0)
+        rc = plan_list(plan, TRANSPORT_TCP, &o->tcp, e);
+    if (rc == 0)
+        rc = plan_list(plan, TRANSPORT_TLS, &o->tls, e);
+    if (rc != 0)
+        return rc;
+    bool none = o->udp.n + o->tcp.n + o->tls.n == 0;
+    if (none && o->standalone)
+        return fail(e,
+                    "nothing to listen on: --standalone needs at least one of --udp, --tcp, --tls ADDR:PORT");
+    if (none) {
+        plan->bind_defaults = true;
+        plan_default(plan, TRANSPORT_UDP, 5004);
+        plan_default(plan, TRANSPORT_UDP, 3478);
+        plan_default(plan, TRANSPORT_UDP, 9000);
+        plan_default(plan, TRANSPORT_TCP, 5004);
+        plan_default(plan, TRANSPORT_TLS, 443);
+    }
+    bool tls = plan->bind.n[TRANSPORT_TLS] > 0;
+    if (tls && (!o->cert || !o->key))
+        return fail(e, "TLS%s needs a certificate and its key: give --cert FILE and --key FILE%s",
+                    none ? " on port 443" : "",
+                    none ? ", or name the addresses to listen on with --udp and --tcp only" : "");
+    if ((o->cert == NULL) != (o->key == NULL))
+        return fail(e, "--cert and --key go together");
+    return 0;
+}
+
+static int plan_metrics(struct node_plan *plan, const struct node_options *o, struct options_error *e)
+{
+    const char *text = o->metrics ? o->metrics : o->standalone ? "off" : "127.0.0.1:9641";
+    if (strcmp(text, "off") == 0)
+        return 0;
+    if (addr_parse(&plan->metrics, text) != 0)
+        return fail(e, "--metrics: '%.80s' is neither ADDR:PORT nor 'off'", text);
+    plan->has_metrics = true;
+    return 0;
+}
+
+static int check_name(const char *key, const char *s, struct options_error *e)
+{
+    size_t len = strlen(s);
+    if (len == 0 || len > NODE_ID_MAX)
+        return fail(e, "--%s: 1 to %d characters", key, NODE_ID_MAX);
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr("._-", s[i]))
+            return fail(e, "--%s: only letters, digits, '.', '_' and '-'", key);
+    return 0;
+}
+
+static int plan_label(struct node_label *l, const char *text, struct options_error *e)
+{
+    const char *eq = strchr(text, '=');
+    if (!eq || eq == text || (size_t)(eq - text) > NODE_LABEL_MAX || strlen(eq + 1) > NODE_LABEL_MAX)
+        return fail(e, "--labels: '%.80s' is not KEY=VALUE of at most %d characters each", text,
+                    NODE_LABEL_MAX);
+    memcpy(l->key, text, (size_t)(eq - text));
+    memcpy(l->value, eq + 1, strlen(eq + 1) + 1);
+    return 0;
+}
+
+static int plan_location(struct node_identity *id, const char *text, struct options_error *e)
+{
+    char *end = NULL, *end2 = NULL;
+    id->lat = strtod(text, &end);
+    if (end != text && *end == ',')
+        id->lon = strtod(end + 1, &end2);
+    bool ok = end2 && end2 != end + 1 && *end2 == '\0' && isfinite(id->lat) && isfinite(id->lon) &&
+              fabs(id->lat) <= 90 && fabs(id->lon) <= 180;
+    if (!ok)
+        return fail(e, "--location: '%.40s' is not LATITUDE,LONGITUDE in degrees, as in 52.37,4.90", text);
+    id->has_location = true;
+    return 0;
+}
+
+static int plan_identity(struct node_plan *plan, const struct node_options *o, struct options_error *e)
+{
+    struct node_identity *id = &plan->identity;
+    id->node = o->node ? o->node : plan->host_name;
+    id->cluster = o->cluster;
+    id->region = o->region;
+    id->tls_name = o->tls_name;
+    id->capacity = o->capacity;
+    int rc = check_name("node", id->node, e);
+    if (rc == 0)
+        rc = check_name("cluster", id->cluster, e);
+    if (rc == 0)
+        rc = check_name("region", id->region, e);
+    if (rc == 0 && o->tls_name && (o->tls_name[0] == '\0' || strlen(o->tls_name) > HOST_MAX))
+        rc = fail(e, "--tls-name: a host name of at most %d characters", HOST_MAX);
+    if (rc == 0 && o->labels.n > NODE_LABELS_MAX)
+        rc = fail(e, "--labels: at most %d", NODE_LABELS_MAX);
+    for (size_t i = 0; i < o->labels.n && rc == 0; i++) {
+        rc = plan_label(&id->labels[i], o->labels.v[i], e);
+        id->n_labels = i + 1;
+    }
+    if (rc == 0 && o->location)
+        rc = plan_location(id, o->location, e);
+    return rc;
+}
+
+static int plan_controller(const struct node_options *o, struct options_error *e)
+{
+    if (o->standalone) /* wins: BERTH_CONTROLLER may be in the environment for other programs */
+        return 0;
+    if (!o->controller)
+        return fail(e, "give --controller URL with a node key (--token-file FILE), or --standalone");
+    if (!o->token && !o->token_file)
+        return fail(e,
+                    "--controller needs the node key: --token-file FILE, or BERTH_TOKEN in the environment");
+    return 0;
+}
+
+int options_plan(struct node_plan *plan, const struct node_options *o, const char *host_name, size_t cores,
+                 struct options_error *e)
+{
+    memset(plan, 0, sizeof(*plan));
+    snprintf(plan->host_name, sizeof(plan->host_name), "%s", host_name);
+    plan->threads = o->threads > 0 ? (size_t)o->threads : cores;
+    if (plan->threads > NODE_THREADS_MAX)
+        plan->threads = NODE_THREADS_MAX;
+    if (log_level_parse(o->log_level, &plan->log_level) != 0)
+        return fail(e, "--log-level: '%.40s' is none of debug, info, warn, error", o->log_level);
+    if (log_format_parse(o->log_format, &plan->log_format) != 0)
+        return fail(e, "--log-format: '%.40s' is neither logfmt nor json", o->log_format);
+    int rc = plan_controller(o, e);
+    if (rc == 0)
+        rc = plan_listeners(plan, o, e);
+    if (rc == 0)
+        rc = plan_metrics(plan, o, e);
+    if (rc == 0)
+        rc = plan_identity(plan, o, e);
+    return rc;
+}

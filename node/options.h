@@ -1,0 +1,74 @@
+/* What berth-node is told: the table of keys, and the checked plan that the rest of the program works from. */
+#ifndef BERTH_NODE_OPTIONS_H
+#define BERTH_NODE_OPTIONS_H
+
+#include "core/addr.h"
+#include "core/doc.h"
+#include "sys/config.h"
+#include "sys/log.h"
+
+enum { NODE_LABELS_MAX = 32, NODE_LABEL_MAX = 64, NODE_THREADS_MAX = 256 };
+
+/* As read; strings belong to the struct config. */
+struct node_options {
+    struct config_list udp, tcp, tls, advertise, labels;
+    const char *cert, *key;
+    int64_t threads;
+    bool standalone;
+    const char *controller, *token, *token_file, *ca;
+    const char *node, *cluster, *region, *tls_name, *location;
+    int64_t capacity;
+    const char *metrics;
+    int64_t stun_rate, stun_rate_prefix;
+    int64_t max_connections, max_connections_per_ip;
+    int64_t handshake_timeout, first_timeout, idle_timeout, drain_timeout;
+    const char *log_level, *log_format;
+    const char *config;
+    bool check_config, print_config, die_with_parent, help, version;
+};
+
+struct node_label {
+    char key[NODE_LABEL_MAX + 1], value[NODE_LABEL_MAX + 1];
+};
+
+/* Where the node announces itself, and as what. */
+struct node_identity {
+    const char *node, *cluster, *region, *tls_name; /* tls_name NULL: none */
+    int64_t capacity;
+    size_t n_labels;
+    struct node_label labels[NODE_LABELS_MAX];
+    bool has_location;
+    double lat, lon;
+};
+
+/* Checked options. Strings are the options' or, for the host name, its own. */
+struct node_plan {
+    struct node_addresses bind; /* ports may be 0 */
+    bool bind_defaults;         /* `bind` is the default list: a family that the machine lacks is left out */
+    bool has_metrics;
+    struct addr metrics;
+    struct node_identity identity;
+    enum log_level log_level;
+    enum log_format log_format;
+    size_t threads;
+    char host_name[NODE_ID_MAX + 1];
+};
+
+struct options_error {
+    char text[256];
+};
+
+extern const struct config_key node_keys[];
+extern const size_t node_n_keys;
+
+/* May this key change while the node runs (SIGHUP)? */
+bool options_is_reloadable(const char *key);
+/* Calls `changed` with the name of each key whose value differs. */
+void options_diff(const struct node_options *a, const struct node_options *b,
+                  void (*changed)(void *ctx, const char *key), void *ctx);
+
+/* Checks what one key alone cannot tell. `host_name` and `cores` are the machine's. 0, or -EINVAL with a text that says what to do. */
+int options_plan(struct node_plan *plan, const struct node_options *o, const char *host_name, size_t cores,
+                 struct options_error *e) __attribute__((warn_unused_result));
+
+#endif

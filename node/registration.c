@@ -1,0 +1,85 @@
+/* JSON out and in. Invariant: what is missing in an answer changes nothing. */
+#include "registration.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HEARTBEAT_MAX_S = 3600 };
+
+/* Takes `value`; false: out of memory. */
+static bool put(json_t *o, const char *key, json_t *value)
+{
+    return json_object_set_new(o, key, value) == 0;
+}
+
+static json_t *labels_json(const struct node_identity *id)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; o && i < id->n_labels; i++)
+        if (!put(o, id->labels[i].key, json_string(id->labels[i].value))) {
+            json_decref(o);
+            return NULL;
+        }
+    return o;
+}
+
+char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
+                        const struct node_addresses *advertise)
+{
+    json_t *o = json_object();
+    bool ok = o && put(o, "node", json_string(id->node)) && put(o, "cluster", json_string(id->cluster)) &&
+              put(o, "region", json_string(id->region)) &&
+              put(o, "addresses", node_addresses_to_json(addresses)) &&
+              put(o, "capacity", json_integer(id->capacity)) && put(o, "labels", labels_json(id));
+    if (ok && advertise)
+        ok = put(o, "advertise", node_addresses_to_json(advertise));
+    if (ok && id->tls_name)
+        ok = put(o, "tls_name", json_string(id->tls_name));
+    if (ok && id->has_location)
+        ok = put(o, "location", json_pack("{s:f,s:f}", "lat", id->lat, "lon", id->lon));
+    char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(o);
+    return text;
+}
+
+char *heartbeat_body(const struct heartbeat *h)
+{
+    json_t *o = json_pack("{s:{s:f,s:I,s:I,s:I}}", "load", "cpu", h->load.cpu, "packets_per_s",
+                          (json_int_t)h->load.packets_per_s, "sessions", (json_int_t)h->load.sessions,
+                          "bandwidth_bps", (json_int_t)h->load.bandwidth_bps);
+    bool ok = o != NULL;
+    if (ok && h->draining)
+        ok = put(o, "draining", json_true());
+    if (ok && h->stopping)
+        ok = put(o, "stopping", json_true());
+    char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(4)) : NULL;
+    json_decref(o);
+    return text;
+}
+
+int control_answer_parse(struct control_answer *a, const char *body, size_t len)
+{
+    json_t *o = body ? json_loadb(body, len, 0, NULL) : NULL;
+    if (!json_is_object(o)) {
+        json_decref(o);
+        return -EBADMSG;
+    }
+    json_int_t s = json_integer_value(json_object_get(o, "heartbeat_s"));
+    if (s >= 1 && s <= HEARTBEAT_MAX_S)
+        a->heartbeat_s = s;
+    const json_t *drain = json_object_get(o, "drain");
+    if (json_is_boolean(drain))
+        a->drain = json_is_true(drain);
+    json_decref(o);
+    return 0;
+}
+
+void problem_code(char code[static PROBLEM_CODE_MAX], const char *body, size_t len)
+{
+    json_t *o = body ? json_loadb(body, len, 0, NULL) : NULL;
+    const char *text = json_string_value(json_object_get(o, "code"));
+    snprintf(code, PROBLEM_CODE_MAX, "%s", text ? text : "");
+    json_decref(o);
+}

@@ -1,0 +1,31 @@
+/* The documents that the node exchanges with a controller. Pure. */
+#ifndef BERTH_NODE_REGISTRATION_H
+#define BERTH_NODE_REGISTRATION_H
+
+#include "load.h"
+#include "options.h"
+
+/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. */
+char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
+                        const struct node_addresses *advertise);
+
+struct heartbeat {
+    struct load load;
+    bool draining, stopping;
+};
+char *heartbeat_body(const struct heartbeat *h);
+
+/* What both are answered with; members that are missing or absurd keep what was there. */
+struct control_answer {
+    int64_t heartbeat_s; /* 1 to 3600 */
+    bool drain;
+};
+/* 0, or -EBADMSG where it isn't a JSON object. */
+int control_answer_parse(struct control_answer *a, const char *body, size_t len)
+    __attribute__((warn_unused_result));
+
+/* The stable code of a problem document, "" where there is none. */
+enum { PROBLEM_CODE_MAX = 64 };
+void problem_code(char code[static PROBLEM_CODE_MAX], const char *body, size_t len);
+
+#endif

@@ -1,0 +1,34 @@
+/* STUN over a TCP or TLS connection: frames in, answers out. What a connection may hold is bounded: the kernel's receive buffer, one
+ * read's worth of input, and one write of STREAM_OUT_MAX bytes; while that write waits for the peer nothing more is read. */
+#ifndef BERTH_NODE_STREAM_H
+#define BERTH_NODE_STREAM_H
+
+#include "core/addr.h"
+#include "stats.h"
+
+#include <h2o.h>
+
+enum { STREAM_OUT_MAX = 512 };
+
+/* What the streams of one thread share: limits in time, and the list for the end. */
+struct stream_group {
+    h2o_loop_t *loop;
+    h2o_timeout_t first_timeout, idle_timeout;
+    h2o_linklist_t streams;
+    struct node_stats *stats;
+    /* A TLS connection whose first bytes are HTTP: the socket is the callee's from then on. */
+    void (*on_http)(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at);
+    void *ctx;
+};
+
+void stream_group_init(struct stream_group *g, h2o_loop_t *loop, int64_t first_ms, int64_t idle_ms);
+/* From now on, for messages yet to come. */
+void stream_group_set_timeouts(struct stream_group *g, int64_t first_ms, int64_t idle_ms);
+/* Closes every stream. */
+void stream_group_dispose(struct stream_group *g);
+
+/* Takes a connected socket, which may hold input already. */
+void stream_accept(struct stream_group *g, h2o_socket_t *sock, const struct addr *peer,
+                   struct timeval connected_at);
+
+#endif

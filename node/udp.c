@@ -1,0 +1,204 @@
+/* recvmmsg, answer, sendmmsg. Invariant: a batch ends with every answer sent or counted as dropped; nothing is kept for later. */
+#include "udp.h"
+
+#include "core/stun.h"
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    UDP_BATCH = 64,
+    UDP_ROUNDS = 4,          /* batches before other sockets of the loop get their turn */
+    UDP_DATAGRAM_MAX = 1536, /* longer ones are no STUN of ours and ignored */
+    UDP_CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo))
+};
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) >= CMSG_SPACE(sizeof(struct in_pktinfo)),
+              "room for either");
+
+union udp_name {
+    struct sockaddr sa;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+struct udp_control {
+    _Alignas(struct cmsghdr) uint8_t bytes[UDP_CONTROL];
+};
+
+struct udp_batch {
+    struct mmsghdr rx[UDP_BATCH], tx[UDP_BATCH];
+    struct iovec rx_iov[UDP_BATCH], tx_iov[UDP_BATCH];
+    union udp_name names[UDP_BATCH];
+    struct udp_control rx_control[UDP_BATCH], tx_control[UDP_BATCH];
+    uint8_t tx_buf[UDP_BATCH][STUN_BINDING_ANSWER_MAX];
+    uint8_t rx_buf[UDP_BATCH][UDP_DATAGRAM_MAX];
+};
+
+struct udp_port {
+    h2o_socket_t *sock;
+    bool wildcard; /* else the kernel knows the source of answers */
+    struct udp_opts opts;
+};
+
+struct udp_batch *udp_batch_new(void)
+{
+    struct udp_batch *b = calloc(1, sizeof(*b));
+    if (!b)
+        return NULL;
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        b->rx_iov[i] = (struct iovec){b->rx_buf[i], UDP_DATAGRAM_MAX};
+        b->rx[i].msg_hdr.msg_iov = &b->rx_iov[i];
+        b->rx[i].msg_hdr.msg_iovlen = 1;
+        b->rx[i].msg_hdr.msg_name = &b->names[i];
+        b->tx[i].msg_hdr.msg_iov = &b->tx_iov[i];
+        b->tx[i].msg_hdr.msg_iovlen = 1;
+    }
+    return b;
+}
+
+static int receive(struct udp_port *u, struct udp_batch *b)
+{
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        struct msghdr *h = &b->rx[i].msg_hdr;
+        h->msg_namelen = sizeof(b->names[i]);
+        h->msg_control = u->wildcard ? b->rx_control[i].bytes : NULL;
+        h->msg_controllen = u->wildcard ? UDP_CONTROL : 0;
+    }
+    return recvmmsg(h2o_socket_get_fd(u->sock), b->rx, UDP_BATCH, MSG_DONTWAIT, NULL);
+}
+
+/* The address asked, as the source for the answer. Only a link-local address needs the interface too; for others the routing
+ * decides. Returns the length of the control data. */
+static size_t reply_control(struct msghdr *rx, struct udp_control *out)
+{
+    struct msghdr tx = {.msg_control = out->bytes, .msg_controllen = UDP_CONTROL};
+    struct cmsghdr *to = CMSG_FIRSTHDR(&tx);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(rx); c; c = CMSG_NXTHDR(rx, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            info.ipi_ifindex = 0;
+            *to = (struct cmsghdr){CMSG_LEN(sizeof(info)), IPPROTO_IP, IP_PKTINFO};
+            memcpy(CMSG_DATA(to), &info, sizeof(info));
+            return CMSG_SPACE(sizeof(info));
+        }
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                info.ipi6_ifindex = 0;
+            *to = (struct cmsghdr){CMSG_LEN(sizeof(info)), IPPROTO_IPV6, IPV6_PKTINFO};
+            memcpy(CMSG_DATA(to), &info, sizeof(info));
+            return CMSG_SPACE(sizeof(info));
+        }
+    }
+    return 0;
+}
+
+/* Writes the answers to `n` datagrams; how many there are. */
+static unsigned answer(struct udp_port *u, struct udp_batch *b, unsigned n)
+{
+    uint64_t bytes_in = 0, limited = 0;
+    unsigned n_tx = 0;
+    int64_t now = clock_mono_us();
+    for (unsigned i = 0; i < n; i++) {
+        struct msghdr *rx = &b->rx[i].msg_hdr;
+        size_t len = b->rx[i].msg_len;
+        bytes_in += len;
+        struct addr source;
+        addr_from_sockaddr(&source, &b->names[i].sa);
+        if (!limits_allow(u->opts.limits, &source, now)) {
+            limited++;
+            continue;
+        }
+        size_t answer_len = rx->msg_flags & MSG_TRUNC
+                                ? 0
+                                : stun_binding_answer(b->rx_buf[i], len, &source, NULL, b->tx_buf[n_tx],
+                                                      sizeof(b->tx_buf[n_tx]));
+        if (answer_len == 0)
+            continue;
+        struct msghdr *tx = &b->tx[n_tx].msg_hdr;
+        tx->msg_name = rx->msg_name;
+        tx->msg_namelen = rx->msg_namelen;
+        tx->msg_controllen = u->wildcard ? reply_control(rx, &b->tx_control[n_tx]) : 0;
+        tx->msg_control = tx->msg_controllen ? b->tx_control[n_tx].bytes : NULL;
+        b->tx_iov[n_tx] = (struct iovec){b->tx_buf[n_tx], answer_len};
+        n_tx++;
+    }
+    stats_add(&u->opts.stats->udp_requests, n);
+    stats_add(&u->opts.stats->udp_bytes_in, bytes_in);
+    stats_add(&u->opts.stats->udp_limited, limited);
+    return n_tx;
+}
+
+static void transmit(struct udp_port *u, struct udp_batch *b, unsigned n)
+{
+    uint64_t sent = 0, bytes = 0;
+    for (unsigned at = 0; at < n;) {
+        int k = sendmmsg(h2o_socket_get_fd(u->sock), b->tx + at, n - at, MSG_DONTWAIT);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            stats_add(&u->opts.stats->udp_send_full, n - at);
+            break;
+        }
+        if (k <= 0) { /* this one cannot be sent (no route, a source port of 0); the others can */
+            stats_add(&u->opts.stats->udp_send_error, 1);
+            at++;
+            continue;
+        }
+        for (unsigned i = at; i < at + (unsigned)k; i++)
+            bytes += b->tx_iov[i].iov_len;
+        sent += (unsigned)k;
+        at += (unsigned)k;
+    }
+    stats_add(&u->opts.stats->udp_answers, sent);
+    stats_add(&u->opts.stats->udp_bytes_out, bytes);
+}
+
+static void on_readable(h2o_socket_t *sock, const char *err)
+{
+    struct udp_port *u = sock->data;
+    struct udp_batch *b = u->opts.batch;
+    (void)err;
+    for (int round = 0; round < UDP_ROUNDS; round++) {
+        int n = receive(u, b);
+        if (n <= 0)
+            return;
+        transmit(u, b, answer(u, b, (unsigned)n));
+        if (n < UDP_BATCH)
+            return;
+    }
+}
+
+int udp_open(struct udp_port **out, h2o_loop_t *loop, const struct udp_opts *opts)
+{
+    struct addr local;
+    int rc = socket_local_addr(opts->fd, &local);
+    if (rc != 0)
+        return rc;
+    struct udp_port *u = calloc(1, sizeof(*u));
+    if (!u)
+        return -ENOMEM;
+    u->opts = *opts;
+    u->wildcard = addr_is_wildcard(&local);
+    u->sock = h2o_evloop_socket_create(loop, opts->fd, H2O_SOCKET_FLAG_DONT_READ);
+    u->sock->data = u;
+    h2o_socket_read_start(u->sock, on_readable);
+    *out = u;
+    return 0;
+}
+
+void udp_close(struct udp_port *u)
+{
+    if (!u)
+        return;
+    h2o_socket_read_stop(u->sock);
+    h2o_socket_close(u->sock);
+    free(u);
+}

@@ -1,0 +1,27 @@
+/* STUN over UDP on one socket of one thread, in batches, each answer from the address that was asked. No allocation per packet. */
+#ifndef BERTH_NODE_UDP_H
+#define BERTH_NODE_UDP_H
+
+#include "limits.h"
+#include "stats.h"
+
+#include <h2o.h>
+
+/* Buffers for one batch: one a thread, shared by its sockets. free() it after them. */
+struct udp_batch;
+struct udp_batch *udp_batch_new(void);
+
+struct udp_port;
+
+struct udp_opts {
+    int fd; /* bound, non-blocking, with IP_PKTINFO or IPV6_RECVPKTINFO; the port owns and closes it */
+    struct udp_batch *batch;
+    struct limits *limits; /* the thread's */
+    struct node_stats *stats;
+};
+
+int udp_open(struct udp_port **out, h2o_loop_t *loop, const struct udp_opts *opts)
+    __attribute__((warn_unused_result));
+void udp_close(struct udp_port *u);
+
+#endif

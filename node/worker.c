@@ -1,0 +1,324 @@
+/* A serving thread. Invariant: everything but the atomics and `wanted` (under its lock) is touched by the thread alone once it runs. */
+#include "worker.h"
+
+#include "stream.h"
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+#include "udp.h"
+
+#include <errno.h>
+#include <h2o/http1.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    LOOP_WAIT_MS = 1000, /* the watchdog looks at worker_alive_us */
+    END_ROUNDS = 20,     /* turns of the loop in which ended connections may say goodbye */
+    END_WAIT_MS = 10
+};
+enum phase { RUNNING, DRAINING, STOPPING };
+enum stream_kind { KIND_TCP, KIND_TLS, KIND_COUNT };
+
+/* A listener keeps a pointer to its own. */
+struct door {
+    struct listener *listener;
+    struct listener_stats stats;
+};
+
+struct worker {
+    struct worker_opts opts;
+    pthread_t thread;
+    h2o_loop_t *loop;
+    h2o_socket_t *wake;
+    _Atomic enum phase phase;
+    _Atomic int64_t alive_us;
+    pthread_mutex_t lock;
+    struct worker_settings wanted;
+
+    struct udp_batch *batch;
+    struct udp_port *udp[NODE_ADDRESSES_MAX];
+    struct door doors[KIND_COUNT][NODE_ADDRESSES_MAX];
+    struct door metrics_door;
+    struct listener_crowd crowd;
+    struct stream_group streams;
+    struct limits limits;
+    h2o_context_t http, http_metrics;
+    h2o_accept_ctx_t accept, accept_metrics;
+    bool closed; /* accepts no more */
+    struct node_stats stats;
+};
+
+/* ---- connections ---- */
+
+static void start_http(h2o_accept_ctx_t *accept, h2o_socket_t *sock, const struct addr *peer,
+                       struct timeval connected_at)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, peer);
+    h2o_socket_setpeername(sock, (struct sockaddr *)&ss, len);
+    h2o_http1_accept(accept, sock, connected_at);
+}
+
+static void on_http(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at)
+{
+    struct worker *w = ctx;
+    start_http(&w->accept, sock, peer, connected_at);
+}
+
+static void on_metrics_conn(void *ctx, h2o_socket_t *sock, const struct addr *peer,
+                            struct timeval connected_at)
+{
+    struct worker *w = ctx;
+    start_http(&w->accept_metrics, sock, peer, connected_at);
+}
+
+static void on_stream_conn(void *ctx, h2o_socket_t *sock, const struct addr *peer,
+                           struct timeval connected_at)
+{
+    struct worker *w = ctx;
+    stream_accept(&w->streams, sock, peer, connected_at);
+}
+
+/* ---- set-up, before the thread runs ---- */
+
+static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listener_conn_cb *on_conn)
+{
+    const struct listener_opts o = {
+        .fd = *fd,
+        .tls = tls ? w->opts.tls : NULL,
+        .handshake_timeout_us = w->opts.handshake_timeout_us,
+        .max_open = w->opts.max_open,
+        .on_conn = on_conn,
+        .ctx = w,
+        .stats = &d->stats,
+        .crowd = &w->crowd,
+        .sources = on_conn == on_stream_conn ? w->opts.sources : NULL,
+        .log = w->opts.log,
+    };
+    int rc = listener_open(&d->listener, w->loop, &o);
+    if (rc == 0)
+        *fd = -1;
+    return rc;
+}
+
+static int open_udp(struct worker *w)
+{
+    w->batch = udp_batch_new();
+    if (!w->batch)
+        return -ENOMEM;
+    for (size_t i = 0; i < w->opts.bound->n[TRANSPORT_UDP]; i++) {
+        int *fd = &w->opts.sockets->fd[TRANSPORT_UDP][i];
+        const struct udp_opts o = {.fd = *fd, .batch = w->batch, .limits = &w->limits, .stats = &w->stats};
+        int rc = udp_open(&w->udp[i], w->loop, &o);
+        if (rc != 0)
+            return rc;
+        *fd = -1;
+    }
+    return 0;
+}
+
+static int open_all(struct worker *w)
+{
+    const struct node_addresses *b = w->opts.bound;
+    struct thread_sockets *s = w->opts.sockets;
+    int rc = open_udp(w);
+    for (size_t i = 0; i < b->n[TRANSPORT_TCP] && rc == 0; i++)
+        rc = open_door(w, &w->doors[KIND_TCP][i], &s->fd[TRANSPORT_TCP][i], false, on_stream_conn);
+    for (size_t i = 0; i < b->n[TRANSPORT_TLS] && rc == 0; i++)
+        rc = open_door(w, &w->doors[KIND_TLS][i], &s->fd[TRANSPORT_TLS][i], true, on_stream_conn);
+    if (w->opts.metrics_fd && *w->opts.metrics_fd >= 0 && rc == 0)
+        rc = open_door(w, &w->metrics_door, w->opts.metrics_fd, false, on_metrics_conn);
+    return rc;
+}
+
+/* ---- commands ---- */
+
+static void use_settings(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    const struct worker_settings s = w->wanted;
+    pthread_mutex_unlock(&w->lock);
+    limits_init(&w->limits, w->opts.limits, s.stun_rate, s.stun_rate_prefix);
+    stream_group_set_timeouts(&w->streams, s.first_timeout_ms, s.idle_timeout_ms);
+}
+
+/* The metrics door stays open until the end: who watches wants to see the drain. */
+static void close_doors(struct worker *w)
+{
+    if (w->closed)
+        return;
+    w->closed = true;
+    for (int k = 0; k < KIND_COUNT; k++) {
+        for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++) {
+            listener_close(w->doors[k][i].listener);
+            w->doors[k][i].listener = NULL;
+        }
+    }
+    h2o_context_request_shutdown(&w->http);
+}
+
+static void on_wake(h2o_socket_t *sock, const char *err)
+{
+    struct worker *w = sock->data;
+    uint64_t n;
+    (void)err;
+    if (read(h2o_socket_get_fd(sock), &n, sizeof(n)) < 0)
+        return;
+    use_settings(w);
+    if (atomic_load(&w->phase) != RUNNING)
+        close_doors(w);
+}
+
+static void wake(struct worker *w)
+{
+    uint64_t one = 1;
+    (void)!write(h2o_socket_get_fd(w->wake), &one, sizeof(one)); /* only fails when a wake-up is pending */
+}
+
+/* ---- the thread ---- */
+
+static void turn(struct worker *w, int32_t wait_ms)
+{
+    atomic_store_explicit(&w->alive_us, clock_mono_us(), memory_order_relaxed);
+    (void)h2o_evloop_run(w->loop, wait_ms); /* -1: interrupted, or a socket just gone; go on */
+}
+
+static void close_all(struct worker *w)
+{
+    close_doors(w);
+    for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++) {
+        udp_close(w->udp[i]);
+        w->udp[i] = NULL;
+    }
+    listener_close(w->metrics_door.listener);
+    w->metrics_door.listener = NULL;
+    stream_group_dispose(&w->streams);
+    listener_crowd_shutdown(&w->crowd, SHUT_RDWR);
+    for (int i = 0; i < END_ROUNDS && !h2o_linklist_is_empty(&w->crowd.guests); i++)
+        turn(w, END_WAIT_MS);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    while (atomic_load(&w->phase) != STOPPING)
+        turn(w, LOOP_WAIT_MS);
+    close_all(w);
+    return NULL;
+}
+
+static void init_http(struct worker *w)
+{
+    h2o_context_init(&w->http, w->loop, w->opts.http);
+    h2o_context_init(&w->http_metrics, w->loop, w->opts.http_metrics);
+    w->accept = (h2o_accept_ctx_t){.ctx = &w->http, .hosts = w->opts.http->hosts};
+    w->accept_metrics = (h2o_accept_ctx_t){.ctx = &w->http_metrics, .hosts = w->opts.http_metrics->hosts};
+}
+
+static int init_wake(struct worker *w)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    w->wake = h2o_evloop_socket_create(w->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    w->wake->data = w;
+    h2o_socket_read_start(w->wake, on_wake);
+    return 0;
+}
+
+int worker_start(struct worker **out, const struct worker_opts *opts)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->opts = *opts;
+    w->wanted = opts->settings;
+    w->alive_us = clock_mono_us();
+    pthread_mutex_init(&w->lock, NULL);
+    listener_crowd_init(&w->crowd);
+    w->loop = h2o_evloop_create();
+    init_http(w);
+    w->streams.stats = &w->stats;
+    w->streams.on_http = on_http;
+    w->streams.ctx = w;
+    stream_group_init(&w->streams, w->loop, opts->settings.first_timeout_ms, opts->settings.idle_timeout_ms);
+    use_settings(w);
+    int rc = init_wake(w);
+    if (rc == 0)
+        rc = open_all(w);
+    if (rc == 0)
+        rc = -pthread_create(&w->thread, NULL, run, w);
+    if (rc != 0) {
+        close_all(w);
+        worker_destroy(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+void worker_set(struct worker *w, const struct worker_settings *s)
+{
+    pthread_mutex_lock(&w->lock);
+    w->wanted = *s;
+    pthread_mutex_unlock(&w->lock);
+    wake(w);
+}
+
+void worker_drain(struct worker *w)
+{
+    atomic_store(&w->phase, DRAINING);
+    wake(w);
+}
+
+void worker_stop(struct worker *w)
+{
+    atomic_store(&w->phase, STOPPING);
+    wake(w);
+    pthread_join(w->thread, NULL);
+}
+
+void worker_destroy(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->wake) {
+        h2o_socket_read_stop(w->wake);
+        h2o_socket_close(w->wake);
+    }
+    h2o_context_dispose(&w->http);
+    h2o_context_dispose(&w->http_metrics);
+    (void)h2o_evloop_run(w->loop, 0); /* frees the sockets that were closed */
+    h2o_evloop_destroy(w->loop);
+    free(w->batch);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+/* ---- read by others ---- */
+
+int64_t worker_open_connections(const struct worker *w)
+{
+    struct listener_totals t = {0};
+    for (int k = 0; k < KIND_COUNT; k++)
+        for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++)
+            stats_sum_listener(&t, &w->doors[k][i].stats);
+    return t.open;
+}
+
+int64_t worker_alive_us(const struct worker *w)
+{
+    return atomic_load_explicit(&w->alive_us, memory_order_relaxed);
+}
+
+void worker_totals(const struct worker *w, struct node_totals *counters, struct listener_totals *tcp,
+                   struct listener_totals *tls)
+{
+    stats_sum(counters, &w->stats);
+    for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++) {
+        stats_sum_listener(tcp, &w->doors[KIND_TCP][i].stats);
+        stats_sum_listener(tls, &w->doors[KIND_TLS][i].stats);
+    }
+}
