@@ -1,0 +1,382 @@
+/* What changes a node: registration, heartbeats, drain, removal. Invariant: a caller changes nodes of its own org only; the admin key
+ * speaks for the cloud unless it names an org. */
+#include "api_body.h"
+#include "api_nodes.h"
+#include "catalogue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HEARTBEAT_S = 5,
+    LABELS_MAX = 64,
+    LABEL_VALUE_MAX = 256,
+    SERVICES_BYTES_MAX = 16384,
+    COUNT_MAX = 1000000000,
+};
+static const double bandwidth_max = 1e13;
+
+/* ---- POST /v1/nodes ---- */
+
+struct registration {
+    const char *org, *node, *cluster, *region, *tls_name;
+    const char *addresses, *advertise, *labels, *location, *services; /* JSON text */
+    int64_t capacity;
+};
+
+/* The text of a JSON value, kept with the request. */
+static const char *kept_text(struct api_request *r, const json_t *j)
+{
+    char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+    const char *kept = text != NULL ? api_strdup(r, text) : NULL;
+
+    free(text);
+    return kept;
+}
+
+static bool read_addresses(struct api_request *r, const char *name, struct node_addresses *a,
+                           const char **text)
+{
+    const json_t *j = json_object_get(r->body, name);
+    struct doc_error e;
+
+    if (j == NULL || json_is_null(j))
+        return true;
+    if (node_addresses_from_json(j, a, &e) != 0) {
+        char pointer[sizeof(e.pointer) + 32];
+
+        /* The document is a member of ours: its pointers start there. */
+        snprintf(pointer, sizeof(pointer), "/%s%s", name, e.pointer);
+        api_problem_at(r, 422, e.code, pointer, e.detail);
+        return false;
+    }
+    *text = kept_text(r, j);
+    return true;
+}
+
+static bool read_all_addresses(struct api_request *r, struct registration *g)
+{
+    struct node_addresses *bound = api_alloc(r, sizeof(*bound)),
+                          *advertised = api_alloc(r, sizeof(*advertised));
+    struct node_addresses *merged = api_alloc(r, sizeof(*merged));
+
+    if (!read_addresses(r, "addresses", bound, &g->addresses) ||
+        !read_addresses(r, "advertise", advertised, &g->advertise))
+        return false;
+    if (g->addresses == NULL)
+        return body_refuse(r, "", "addresses", "This member is required.");
+    catalogue_merge_addresses(merged, bound, advertised);
+    if (merged->n[TRANSPORT_UDP] + merged->n[TRANSPORT_TCP] + merged->n[TRANSPORT_TLS] == 0)
+        return body_refuse(
+            r, "", "addresses",
+            "Not one address is left that an agent could be told: give addresses, or advertise others.");
+    return true;
+}
+
+static bool read_labels(struct api_request *r, struct registration *g)
+{
+    const json_t *labels, *v;
+    const char *key;
+
+    if (!body_object(r, "labels", &labels))
+        return false;
+    if (json_object_size(labels) > LABELS_MAX)
+        return body_refuse(r, "", "labels", "64 labels are the most.");
+    json_object_foreach((json_t *)(uintptr_t)labels, key, v)
+    {
+        if (!id_valid(key, NODE_ID_MAX) || !json_is_string(v) || json_string_length(v) > LABEL_VALUE_MAX)
+            return body_refuse(r, "", "labels",
+                               "A label is a name (as a node's id) with a string of at most 256 bytes.");
+    }
+    g->labels = labels != NULL ? kept_text(r, labels) : "{}";
+    return true;
+}
+
+static bool read_location(struct api_request *r, struct registration *g)
+{
+    const json_t *location;
+    double lat = 1000, lon = 1000;
+    char text[96];
+
+    if (!body_object(r, "location", &location))
+        return false;
+    if (location == NULL)
+        return true;
+    if (!body_number(r, location, "/location", "lat", -90, 90, &lat) ||
+        !body_number(r, location, "/location", "lon", -180, 180, &lon))
+        return false;
+    if (lat > 90 || lon > 180)
+        return body_refuse(r, "", "location", "Both lat and lon are wanted.");
+    snprintf(text, sizeof(text), "{\"lat\":%.6f,\"lon\":%.6f}", lat, lon);
+    g->location = api_strdup(r, text);
+    return true;
+}
+
+static bool read_services(struct api_request *r, struct registration *g)
+{
+    const json_t *services;
+
+    if (!body_object(r, "services", &services))
+        return false;
+    g->services = kept_text(r, services);
+    if (g->services != NULL && strlen(g->services) > SERVICES_BYTES_MAX)
+        return body_refuse(r, "", "services", "16 KiB are the most.");
+    return true;
+}
+
+/* Whose node it is to be. */
+static bool read_org(struct api_request *r, const char **org)
+{
+    const char *named = NULL;
+
+    if (!body_id(r, "org", ORG_ID_MAX, false, &named))
+        return false;
+    if (r->caller.kind == CALLER_ADMIN) {
+        *org = named != NULL ? named : CLOUD_ORG;
+        return true;
+    }
+    if (named != NULL && strcmp(named, r->caller.org) != 0)
+        return body_refuse(r, "", "org", "A key registers nodes of its own org; leave this out.");
+    *org = r->caller.org;
+    return true;
+}
+
+static bool read_registration(struct api_request *r, struct registration *g)
+{
+    g->tls_name = "";
+    return read_org(r, &g->org) && body_id(r, "node", NODE_ID_MAX, true, &g->node) &&
+           body_id(r, "cluster", NODE_ID_MAX, true, &g->cluster) &&
+           body_id(r, "region", NODE_ID_MAX, true, &g->region) &&
+           body_id(r, "tls_name", HOST_MAX, false, &g->tls_name) &&
+           body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) && read_all_addresses(r, g) &&
+           read_labels(r, g) && read_location(r, g) && read_services(r, g);
+}
+
+/* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. */
+static const struct db_stmt register_stmt = {
+    "node_register",
+    "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
+    "location,"
+    " services)"
+    " select $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8::bigint, $9::jsonb, $10::jsonb, $11::jsonb"
+    " where org_lives($1) and ($1 = 'cloud'"
+    "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
+    " on conflict (org, id) do update set cluster = excluded.cluster, region = excluded.region,"
+    "  addresses = excluded.addresses, advertised = excluded.advertised, tls_name = excluded.tls_name,"
+    "  capacity = excluded.capacity, labels = excluded.labels, location = excluded.location,"
+    "  services = excluded.services, drain = n.drain and n.deleted_at is null, deleted_at = null"
+    " where n.deleted_at is not null"
+    "  or (n.cluster, n.region, n.addresses, n.advertised, n.tls_name, n.capacity, n.labels, n.location, "
+    "n.services)"
+    "  is distinct from (excluded.cluster, excluded.region, excluded.addresses, excluded.advertised,"
+    "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services)"
+    " returning xmax = 0"};
+
+static const struct db_stmt register_load_stmt = {
+    "node_register_load",
+    "insert into node_load (org, node) select n.org, n.id from node n where n.org = $1 and n.id = $2"
+    " and n.deleted_at is null and (n.org = 'cloud'"
+    "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
+    " on conflict (org, node) do update set heartbeat_at = now(), draining = false, stopping = false"
+    " returning (select drain from node n where n.org = $1 and n.id = $2)"};
+
+static void registered(struct api_request *r, const struct db_result *result)
+{
+    const struct registration *g = r->state;
+    bool created = result->error == 0 && PQntuples(result->res[0]) == 1 && db_get_bool(result->res[0], 0, 0);
+
+    if (result->error != 0) {
+        api_problem(r, 409, "conflict", "Another registration of this node is under way.");
+        return;
+    }
+    if (PQntuples(result->res[1]) == 0) {
+        if (r->caller.kind == CALLER_ADMIN)
+            api_problem_at(r, 422, "invalid_member", "/org",
+                           "There is no such org, or a cloud node has this id.");
+        else
+            api_problem(r, 403, "node_not_yours", "A cloud node has this id: give yours another.");
+        return;
+    }
+    api_json(r, created ? 201 : 200,
+             json_pack("{s:s, s:s, s:i, s:b}", "node", g->node, "class",
+                       strcmp(g->org, CLOUD_ORG) == 0 ? "cloud" : "mesh", "heartbeat_s", HEARTBEAT_S, "drain",
+                       db_get_bool(result->res[1], 0, 0)));
+}
+
+void api_node_register(struct api_request *r)
+{
+    struct registration *g = api_alloc(r, sizeof(*g));
+    struct db_batch *b;
+    char capacity[24];
+
+    r->state = g;
+    if (!read_registration(r, g) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    const struct db_param p[] = {
+        db_text(g->org),       db_text(g->node),      db_text(g->cluster),  db_text(g->region),
+        db_text(g->addresses), db_text(g->advertise), db_text(g->tls_name), db_i64(capacity, g->capacity),
+        db_text(g->labels),    db_text(g->location),  db_text(g->services),
+    };
+    db_add(b, &register_stmt, p, sizeof(p) / sizeof(p[0]));
+    db_add(b, &register_load_stmt, p, 2);
+    api_db_send(r, b, registered);
+}
+
+/* ---- calls on one node ---- */
+
+/* Whose node a path means: the caller's own; the admin says with ?org=, or means the cloud's node or else the only one there is. */
+#define TARGET                                                                                         \
+    "with target as (select t.org, t.id, t.drain from node t where t.id = $2 and t.deleted_at is null" \
+    " and t.org = coalesce($1, (select case when bool_or(s.org = 'cloud') then 'cloud'"                \
+    " when count(*) = 1 then min(s.org) end from node s where s.id = $2 and s.deleted_at is null)))"
+
+/* False: answered already. */
+static bool target(struct api_request *r, struct db_param p[static 2])
+{
+    const char *org = r->caller.kind == CALLER_ADMIN ? api_query(r, "org") : r->caller.org;
+
+    if (!id_valid(r->param[0], NODE_ID_MAX) || (org != NULL && !org_id_valid(org))) {
+        api_problem(r, 404, "unknown_node", "There is no such node.");
+        return false;
+    }
+    p[0] = db_text(org);
+    p[1] = db_text(r->param[0]);
+    return true;
+}
+
+/* True: the batch did something to a node. Else answered already. */
+static bool target_found(struct api_request *r, const struct db_result *result, size_t stmt)
+{
+    if (result->error != 0)
+        api_problem(r, 409, "conflict", "The node was changed at the same time. Try again.");
+    else if (PQntuples(result->res[stmt]) == 0)
+        api_problem(
+            r, 404, "unknown_node",
+            r->caller.kind == CALLER_ADMIN
+                ? "There is no such node; where several orgs have one of this id, say which with ?org=."
+                : "There is no such node.");
+    else
+        return true;
+    return false;
+}
+
+struct heartbeat {
+    double cpu;
+    int64_t packets, sessions, bandwidth;
+    bool draining, stopping;
+};
+
+static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
+{
+    const json_t *load;
+    double packets = 0, bandwidth = 0;
+
+    if (!body_object(r, "load", &load) || !body_bool(r, "draining", &h->draining) ||
+        !body_bool(r, "stopping", &h->stopping))
+        return false;
+    if (!body_number(r, load, "/load", "cpu", 0, 1, &h->cpu) ||
+        !body_number(r, load, "/load", "packets_per_s", 0, bandwidth_max, &packets) ||
+        !body_int(r, load, "/load", "sessions", 0, COUNT_MAX, &h->sessions) ||
+        !body_number(r, load, "/load", "bandwidth_bps", 0, bandwidth_max, &bandwidth))
+        return false;
+    h->packets = (int64_t)packets;
+    h->bandwidth = (int64_t)bandwidth;
+    return true;
+}
+
+static const struct db_stmt heartbeat_stmt = {
+    "node_heartbeat", TARGET
+    " update node_load l set heartbeat_at = now(), cpu = $3::real, packets_per_s = $4::bigint,"
+    " sessions = $5::bigint, bandwidth_bps = $6::bigint, draining = $7::boolean, stopping = $8::boolean"
+    " from target where l.org = target.org and l.node = target.id returning target.drain"};
+
+static void heartbeat_done(struct api_request *r, const struct db_result *result)
+{
+    if (target_found(r, result, 0))
+        api_json(
+            r, 200,
+            json_pack("{s:i, s:b}", "heartbeat_s", HEARTBEAT_S, "drain", db_get_bool(result->res[0], 0, 0)));
+}
+
+void api_node_heartbeat(struct api_request *r)
+{
+    struct heartbeat h = {0};
+    struct db_param p[8];
+    char cpu[32], packets[24], sessions[24], bandwidth[24];
+    struct db_batch *b;
+
+    if (!target(r, p) || !read_heartbeat(r, &h) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    snprintf(cpu, sizeof(cpu), "%.4f", h.cpu);
+    p[2] = db_text(cpu);
+    p[3] = db_i64(packets, h.packets);
+    p[4] = db_i64(sessions, h.sessions);
+    p[5] = db_i64(bandwidth, h.bandwidth);
+    p[6] = db_bool(h.draining);
+    p[7] = db_bool(h.stopping);
+    db_add(b, &heartbeat_stmt, p, 8);
+    api_db_send(r, b, heartbeat_done);
+}
+
+static const struct db_stmt drain_stmt = {
+    "node_drain", TARGET ", changed as (update node n set drain = $3::boolean from target"
+                         " where n.org = target.org and n.id = target.id and n.drain <> $3::boolean)"
+                         " select org from target"};
+
+static void drain_done(struct api_request *r, const struct db_result *result)
+{
+    if (target_found(r, result, 0))
+        api_json(r, 200, json_pack("{s:s, s:b}", "node", r->param[0], "drain", r->state != NULL));
+}
+
+static void set_drain(struct api_request *r, bool drain)
+{
+    struct db_param p[3];
+    struct db_batch *b;
+
+    if (!target(r, p) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    r->state = drain ? r : NULL;
+    p[2] = db_bool(drain);
+    db_add(b, &drain_stmt, p, 3);
+    api_db_send(r, b, drain_done);
+}
+
+void api_node_drain(struct api_request *r)
+{
+    set_drain(r, true);
+}
+
+void api_node_undrain(struct api_request *r)
+{
+    set_drain(r, false);
+}
+
+static const struct db_stmt delete_stmt = {
+    "node_delete",
+    TARGET ", gone as (update node n set deleted_at = now() from target where n.org = target.org and n.id = "
+           "target.id),"
+           " silent as (delete from node_load l using target where l.org = target.org and l.node = target.id)"
+           " select org from target"};
+/* Rows of nodes that were deleted long ago: nobody's report can name them any more. */
+static const struct db_stmt purge_stmt = {"node_purge",
+                                          "delete from node where deleted_at < now() - interval '7 days'"};
+
+static void delete_done(struct api_request *r, const struct db_result *result)
+{
+    if (target_found(r, result, 0))
+        api_empty(r, 204);
+}
+
+void api_node_delete(struct api_request *r)
+{
+    struct db_param p[2];
+    struct db_batch *b;
+
+    if (!target(r, p) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    db_add(b, &delete_stmt, p, 2);
+    db_add(b, &purge_stmt, NULL, 0);
+    api_db_send(r, b, delete_done);
+}

@@ -1,0 +1,174 @@
+/* Reads the catalogue from the database, on the control thread. Invariant: a version is read before the nodes it stands for, so a copy can
+ * be newer than its version says but never older. */
+#include "catalogue.h"
+
+#include "controller.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Deleted nodes stay known for one report lifetime: an agent may report on a list that it got before. */
+static const char nodes_sql[] =
+    "select org, id, cluster, region, tls_name, labels, location, services, addresses, advertised, capacity,"
+    " berth_us(created_at), drain, deleted_at is not null"
+    " from node where deleted_at is null or deleted_at > now() - $1::bigint * interval '1 second'"
+    " order by org, id";
+
+static const char loads_sql[] =
+    "select l.org, l.node, berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), l.cpu, l.packets_per_s,"
+    " l.sessions, l.bandwidth_bps, l.draining, l.stopping,"
+    " coalesce(p.n, 0)"
+    " from node_load l left join (select node_org, node, count(*) as n from participant group by 1, 2) p"
+    " on p.node_org = l.org and p.node = l.node"
+    " order by 1, 2";
+
+static const char *text_or_null(const PGresult *res, int row, int col)
+{
+    return PQgetisnull(res, row, col) ? NULL : PQgetvalue(res, row, col);
+}
+
+static int64_t number(const PGresult *res, int row, int col)
+{
+    return strtoll(PQgetvalue(res, row, col), NULL, 10);
+}
+
+static bool truth(const PGresult *res, int row, int col)
+{
+    return PQgetvalue(res, row, col)[0] == 't';
+}
+
+static void row_read(struct catalogue_row *r, const PGresult *res, int i)
+{
+    *r = (struct catalogue_row){
+        .org = PQgetvalue(res, i, 0),
+        .id = PQgetvalue(res, i, 1),
+        .cluster = PQgetvalue(res, i, 2),
+        .region = PQgetvalue(res, i, 3),
+        .tls_name = PQgetvalue(res, i, 4),
+        .labels = text_or_null(res, i, 5),
+        .location = text_or_null(res, i, 6),
+        .services = text_or_null(res, i, 7),
+        .addresses = PQgetvalue(res, i, 8),
+        .advertised = text_or_null(res, i, 9),
+        .capacity = number(res, i, 10),
+        .created_at_us = number(res, i, 11),
+        .drain = truth(res, i, 12),
+        .deleted = truth(res, i, 13),
+    };
+}
+
+static int read_version(struct db_sync *db, int64_t *version)
+{
+    PGresult *res = db_sync_exec(db, "select version from catalogue", NULL, 0);
+    int r = res != NULL && PQntuples(res) == 1 ? 0 : -EIO;
+
+    if (r == 0)
+        *version = number(res, 0, 0);
+    PQclear(res);
+    return r;
+}
+
+static int read_nodes(struct db_sync *db, int64_t version, int64_t known_s, struct catalogue_nodes **out)
+{
+    struct catalogue_row *rows = NULL;
+    char seconds[24];
+    const char *const params[] = {seconds};
+    PGresult *res;
+    int n, r;
+
+    snprintf(seconds, sizeof(seconds), "%lld", (long long)known_s);
+    res = db_sync_exec(db, nodes_sql, params, 1);
+    if (res == NULL)
+        return -EIO;
+    n = PQntuples(res);
+    r = -ENOMEM;
+    rows = calloc((size_t)n + 1, sizeof(*rows));
+    if (rows == NULL)
+        goto out;
+    for (int i = 0; i < n; i++)
+        row_read(&rows[i], res, i);
+    *out = catalogue_nodes_new(version, rows, (size_t)n);
+    r = *out != NULL ? 0 : -ENOMEM;
+out:
+    free(rows);
+    PQclear(res);
+    return r;
+}
+
+static void load_read(struct catalogue_load *l, const PGresult *res, int i)
+{
+    *l = (struct catalogue_load){
+        .heartbeat_age_us = number(res, i, 2),
+        .cpu = strtod(PQgetvalue(res, i, 3), NULL),
+        .packets_per_s = number(res, i, 4),
+        .sessions = number(res, i, 5),
+        .bandwidth_bps = number(res, i, 6),
+        .draining = truth(res, i, 7),
+        .stopping = truth(res, i, 8),
+        .assigned = number(res, i, 9),
+    };
+    if (l->heartbeat_age_us < 0)
+        l->heartbeat_age_us = 0;
+}
+
+/* Both sides are sorted by (org, id); a node without a row has never been heard of. */
+static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, struct catalogue **out)
+{
+    PGresult *res = db_sync_exec(db, loads_sql, NULL, 0);
+    struct catalogue_load *loads = NULL;
+    size_t n = catalogue_nodes_count(nodes);
+    int r = -ENOMEM;
+
+    if (res == NULL)
+        return -EIO;
+    loads = calloc(n + 1, sizeof(*loads));
+    if (loads == NULL)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        loads[i].heartbeat_age_us = -1;
+    for (int k = 0; k < PQntuples(res); k++) {
+        size_t i = catalogue_nodes_index(nodes, PQgetvalue(res, k, 0), PQgetvalue(res, k, 1));
+
+        if (i < n)
+            load_read(&loads[i], res, k);
+    }
+    *out = catalogue_new(nodes, loads);
+    r = *out != NULL ? 0 : -ENOMEM;
+out:
+    free(loads);
+    PQclear(res);
+    return r;
+}
+
+static int build(struct controller *ctl, struct db_sync *db, const void *old, void **data)
+{
+    struct catalogue_nodes *nodes = old != NULL ? catalogue_shared(old) : NULL, *fresh = NULL;
+    struct catalogue *c = NULL;
+    int64_t version;
+    int r = read_version(db, &version);
+
+    if (r != 0)
+        return r;
+    if (nodes == NULL || catalogue_nodes_version(nodes) != version) {
+        r = read_nodes(db, version, ctl->options->report_lifetime_s, &fresh);
+        if (r != 0)
+            return r;
+        nodes = fresh;
+    }
+    r = read_loads(db, nodes, &c);
+    catalogue_nodes_unref(fresh);
+    if (r == 0)
+        *data = c;
+    return r;
+}
+
+const struct snapshot_builder catalogue_builder = {
+    .name = "catalogue",
+    .channel = "berth_catalogue",
+    .period_us = SNAPSHOT_PERIOD_US,
+    .build = build,
+    .destroy = catalogue_destroy,
+    .slot = SNAPSHOT_CATALOGUE,
+};
