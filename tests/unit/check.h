@@ -1,0 +1,21 @@
+/* What every unit test includes: cmocka and what cmocka needs. */
+#ifndef BERTH_TESTS_CHECK_H
+#define BERTH_TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* A small generator with a fixed seed (xorshift64): failures repeat. */
+static inline uint64_t check_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+#endif
