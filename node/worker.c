@@ -1,6 +1,7 @@
 /* A serving thread. Invariant: everything but the atomics and `wanted` (under its lock) is touched by the thread alone once it runs. */
 #include "worker.h"
 
+#include "serve/http.h"
 #include "stream.h"
 #include "sys/clock.h"
 #include "sys/sockaddr.h"
@@ -288,8 +289,8 @@ void worker_destroy(struct worker *w)
         h2o_socket_read_stop(w->wake);
         h2o_socket_close(w->wake);
     }
-    h2o_context_dispose(&w->http);
-    h2o_context_dispose(&w->http_metrics);
+    http_context_dispose(&w->http);
+    http_context_dispose(&w->http_metrics);
     (void)h2o_evloop_run(w->loop, 0); /* frees the sockets that were closed */
     h2o_evloop_destroy(w->loop);
     free(w->batch);

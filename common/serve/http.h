@@ -16,6 +16,9 @@ struct http_limits {
 void http_globalconf_init(h2o_globalconf_t *conf, const struct http_limits *limits);
 
 const char *http_status_title(int status);
+/* In place of h2o_context_dispose, which asserts when a shutdown was requested less than a second ago. */
+void http_context_dispose(h2o_context_t *ctx);
+
 /* Sends a whole answer. `body` is copied into the request's pool. content_type NULL: no body. */
 void http_send(h2o_req_t *req, int status, const char *content_type, const char *body, size_t len);
 /* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where retry_after_s > 0. */
