@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The Debian packages that Berth needs, and how the missing ones get installed. Needs ui.sh and $root.
+# The Debian packages that Berth needs, and how the missing ones get installed. Needs ui.sh, $root, and
+# $packages_log: the file that apt-get's output goes to.
 
 # docs/dependencies.md says what each is for.
 # shellcheck disable=SC2034 # used by the scripts that source this
@@ -39,11 +40,8 @@ install_missing() {
         as=(sudo)
         [[ -t 0 ]] || as=(sudo -n)
     fi
-    local log
-    log=$(mktemp -t berth-packages.XXXXXX)
     # A session of its own that watches for our end: it lets dpkg finish and puts back what it changed, whatever becomes of us.
-    # shellcheck disable=SC2154 # root is the sourcing script's
-    "${as[@]}" "$root/common/sh/install-packages" "$$" "${missing[@]}" >"$log" 2>&1 9>&- 8>&- ||
-        die "installing packages failed" "see the log; by hand (as root): apt-get install ${missing[*]}" "$log"
-    rm -f "$log"
+    # shellcheck disable=SC2154 # the sourcing script's
+    "${as[@]}" "$root/common/sh/install-packages" "$$" "${missing[@]}" >"$packages_log" 2>&1 9>&- 8>&- ||
+        die "installing packages failed" "see the log; by hand (as root): apt-get install ${missing[*]}" "$packages_log"
 }
