@@ -1,4 +1,4 @@
-/* link: berth_core Threads::Threads */
+/* link: berth_core */
 /* The limiter as tables of time patterns, and two threads on one cell. */
 #include "check.h"
 

@@ -1,0 +1,202 @@
+/* link: berth_core */
+/* The list of nodes and its policy: round trip, ten thousand nodes, wrong members, repeated nodes. */
+#include "check.h"
+
+#include "core/doc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char whole[] = "{\"version\":\"v1\",\"policy\":{\"samples\":7,\"more\":true},\"nodes\":[{"
+                            "\"node\":\"n1\",\"cluster\":\"c\","
+                            "\"class\":\"mesh\",\"region\":\"eu\",\"addresses\":{\"udp\":[\"1.2.3.4:5\",\"[::"
+                            "1]:6\"],\"tls\":[\"1.2.3.4:443\"]},"
+                            "\"tls_name\":\"n1.example.org\",\"load\":1}]}";
+
+static json_t *parse(const char *text)
+{
+    struct doc_error e;
+    json_t *j = doc_parse(text, strlen(text), &e);
+    if (!j)
+        fail_msg("not JSON: %s", text);
+    return j;
+}
+
+static void test_whole(void **state)
+{
+    struct nodelist l;
+    struct doc_error e;
+    struct probe_policy defaults;
+    char text[ADDR_TEXT_LEN];
+    json_t *j = parse(whole);
+    probe_policy_init(&defaults);
+    assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+    assert_string_equal(l.version, "v1");
+    assert_int_equal(l.policy.samples, 7);
+    assert_int_equal(l.policy.budget_ms, defaults.budget_ms);
+    assert_int_equal(l.n, 1);
+    assert_true(l.nodes[0].mesh);
+    assert_string_equal(l.nodes[0].tls_name, "n1.example.org");
+    assert_int_equal(l.nodes[0].addresses.n[TRANSPORT_UDP], 2);
+    assert_int_equal(l.nodes[0].addresses.n[TRANSPORT_TCP], 0);
+    assert_string_equal(addr_format(&l.nodes[0].addresses.at[TRANSPORT_UDP][1], text), "[::1]:6");
+    json_t *entry = node_entry_to_json(&l.nodes[0]), *was = json_array_get(json_object_get(j, "nodes"), 0);
+    assert_int_equal(json_object_del(was, "load"), 0);
+    assert_true(json_equal(entry, was));
+    json_decref(entry);
+    json_decref(j);
+    nodelist_clear(&l);
+    nodelist_clear(&l);
+    nodelist_clear(NULL);
+}
+
+static json_t *many(size_t n, size_t same_a, size_t same_b)
+{
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "node-%zu", i == same_b ? same_a : i);
+        json_t *node = json_pack("{s:s, s:s, s:s, s:s, s:{s:[s]}}", "node", name, "cluster", "c", "class",
+                                 "cloud", "region", "r", "addresses", "udp", "10.0.0.1:5004");
+        assert_int_equal(json_array_append_new(nodes, node), 0);
+    }
+    return json_pack("{s:s, s:o}", "version", "1", "nodes", nodes);
+}
+
+static void test_ten_thousand_nodes(void **state)
+{
+    struct nodelist l;
+    struct doc_error e;
+    json_t *j = many(NODELIST_MAX, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+    assert_int_equal(l.n, NODELIST_MAX);
+    assert_string_equal(l.nodes[NODELIST_MAX - 1].node, "node-9999");
+    nodelist_clear(&l);
+    json_decref(j);
+    j = many(NODELIST_MAX + 1, SIZE_MAX, SIZE_MAX);
+    assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
+    assert_string_equal(e.pointer, "/nodes");
+    json_decref(j);
+    j = many(NODELIST_MAX, 3, 9000);
+    assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
+    assert_string_equal(e.pointer, "/nodes/9000");
+    json_decref(j);
+}
+
+static void test_wrong_node_members(void **state)
+{
+    static const struct {
+        const char *member, *value, *pointer;
+    } cases[] = {
+        {"node", "\"\"", "/nodes/0/node"},
+        {"cluster", "5", "/nodes/0/cluster"},
+        {"region", "\"a b\"", "/nodes/0/region"},
+        {"class", "\"edge\"", "/nodes/0/class"},
+        {"class", "true", "/nodes/0/class"},
+        {"tls_name", "\"a b\"", "/nodes/0/tls_name"},
+        {"tls_name", "\"host:443\"", "/nodes/0/tls_name"},
+        {"addresses", "[]", "/nodes/0/addresses"},
+        {"addresses", "{\"quic\":[]}", "/nodes/0/addresses"},
+        {"addresses", "{\"proxy\":[]}", "/nodes/0/addresses"},
+        {"addresses", "{\"udp\":\"1.2.3.4:5\"}", "/nodes/0/addresses/udp"},
+        {"addresses", "{\"udp\":[\"1.2.3.4:5\",\"1.2.3.4\"]}", "/nodes/0/addresses/udp/1"},
+        {"addresses", "{\"tls\":[\"1.2.3.4:0\"]}", "/nodes/0/addresses/tls/0"},
+        {"addresses", "{\"tcp\":[null]}", "/nodes/0/addresses/tcp/0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char value[128];
+        struct nodelist l = {.n = 77};
+        struct doc_error e = {0};
+        snprintf(value, sizeof value, "[%s]", cases[i].value);
+        json_t *j = parse(whole), *wrapped = parse(value);
+        json_t *node = json_array_get(json_object_get(j, "nodes"), 0);
+        assert_int_equal(json_object_set(node, cases[i].member, json_array_get(wrapped, 0)), 0);
+        if (nodelist_from_json(j, &l, &e) != -EINVAL)
+            fail_msg("accepted: %s %s", cases[i].member, cases[i].value);
+        assert_string_equal(e.pointer, cases[i].pointer);
+        assert_int_equal(l.n, 77);
+        json_decref(j);
+        json_decref(wrapped);
+    }
+}
+
+static void test_too_many_addresses(void **state)
+{
+    struct node_addresses a;
+    struct doc_error e;
+    for (size_t n = NODE_ADDRESSES_MAX; n <= NODE_ADDRESSES_MAX + 1; n++) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(json_array_append_new(list, json_string("1.2.3.4:5")), 0);
+        json_t *j = json_pack("{s:o}", "tcp", list);
+        assert_int_equal(node_addresses_from_json(j, &a, &e), n > NODE_ADDRESSES_MAX ? -EINVAL : 0);
+        json_decref(j);
+    }
+    assert_string_equal(e.pointer, "/tcp");
+}
+
+static void test_policy_ranges(void **state)
+{
+    static const struct {
+        const char *name;
+        json_int_t min, max;
+    } cases[] = {{"samples", 1, 50},         {"spacing_ms", 1, 10000},
+                 {"timeout_ms", 50, 60000},  {"node_budget_ms", 50, 600000},
+                 {"budget_ms", 50, 3600000}, {"reprobe_after_s", 1, 604800},
+                 {"pace_per_s", 1, 10000}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int step = 0; step < 4; step++) {
+            struct probe_policy p;
+            struct doc_error e;
+            char pointer[32];
+            json_int_t v = step < 2 ? cases[i].min - step : cases[i].max + step - 2;
+            json_t *j = json_pack("{s:I}", cases[i].name, v);
+            bool right = step % 2 == 0;
+            assert_int_equal(probe_policy_from_json(j, &p, &e), right ? 0 : -EINVAL);
+            if (right) {
+                json_t *back = probe_policy_to_json(&p);
+                assert_true(json_integer_value(json_object_get(back, cases[i].name)) == v);
+                json_decref(back);
+            } else {
+                snprintf(pointer, sizeof pointer, "/%s", cases[i].name);
+                assert_string_equal(e.pointer, pointer);
+            }
+            json_decref(j);
+        }
+    }
+}
+
+static void test_wrong_lists(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"[]", ""},
+        {"{}", "/version"},
+        {"{\"version\":5}", "/version"},
+        {"{\"version\":\"1\"}", "/nodes"},
+        {"{\"version\":\"1\",\"nodes\":{}}", "/nodes"},
+        {"{\"version\":\"1\",\"nodes\":[1]}", "/nodes/0"},
+        {"{\"version\":\"1\",\"policy\":[],\"nodes\":[]}", "/policy"},
+        {"{\"version\":\"1\",\"policy\":{\"samples\":0},\"nodes\":[]}", "/policy/samples"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct nodelist l;
+        struct doc_error e;
+        json_t *j = parse(wrong[i][0]);
+        assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
+        assert_string_equal(e.pointer, wrong[i][1]);
+        json_decref(j);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_ten_thousand_nodes),
+        cmocka_unit_test(test_wrong_node_members),
+        cmocka_unit_test(test_too_many_addresses),
+        cmocka_unit_test(test_policy_ranges),
+        cmocka_unit_test(test_wrong_lists),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
