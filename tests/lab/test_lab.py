@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 ROUTERS = {
-    "home": {},
+    "home": {"forwards": [{"protocol": "udp", "port": 9000, "to": "192.168.1.10:9001"}]},
     "strict": {"nat": "symmetric"},
     "cone": {"nat": "full-cone", "hairpin": True},
     "no-udp": {"firewall": {"udp": "drop"}},
@@ -26,6 +26,7 @@ ROUTERS = {
     "listed": {"firewall": {"allow": ["203.0.113.0/24"], "others": "reject"}},
     "short": {"udp_timeout_s": 1},
     "calls": {"sip_alg_ports": [5060]},
+    "cone-only": {"nat": "full-cone"},
 }
 
 
@@ -39,6 +40,7 @@ def world():
             lab.add_router(name, [f"192.0.2.{n + 1}"], lan=f"192.168.{n + 1}.0/24", **description)
             lab.add_host("in-" + name, behind=name)
         lab.add_host("also-in-cone", behind="cone")
+        lab.add_host("also-in-cone-only", behind="cone-only")
         lab.add_router("six", ["192.0.2.100", "2001:db8:6::1"], lan6="2001:db8:66::/64")
         lab.add_host("in-six", behind="six")
         lab.add_router("carrier", ["192.0.2.101"], lan="100.64.0.0/24")
@@ -87,15 +89,24 @@ def test_symmetric_maps_differently_to_everybody(world):
     assert len({a["mapped"] for a in answers}) == 3
 
 
-def test_full_cone_lets_strangers_in_and_hairpins(world):
-    look = world["in-cone"].looking("await", 40003, 5, "one")
-    assert look.next()["mapped"] == "192.0.2.3:40003"
-    world["two"].look("send", 7000, "192.0.2.3:40003", "hello")
+@pytest.mark.parametrize("router, outside, hairpins", [("cone", "192.0.2.3", True), ("cone-only", "192.0.2.10", False)])
+def test_a_full_cone_lets_strangers_in(world, router, outside, hairpins):
+    look = world["in-" + router].looking("await", 40003, 5, "one")
+    assert look.next()["mapped"] == f"{outside}:40003"
+    world["two"].look("send", 7000, f"{outside}:40003", "hello")
     assert look.next() == {"from": "198.51.100.20:7000", "text": "hello"}
-    look = world["in-cone"].looking("await", 40004, 5, "one")
+    look = world["in-" + router].looking("await", 40004, 5 if hairpins else 0.4, "one")
     look.next()
-    world["also-in-cone"].look("send", 7000, "192.0.2.3:40004", "neighbour")
-    assert look.next()["text"] == "neighbour"
+    world[f"also-in-{router}"].look("send", 7000, f"{outside}:40004", "neighbour")
+    told = look.next()
+    assert told["text"] == "neighbour" if hairpins else told is None
+
+
+def test_a_forwarded_port_leads_inside(world):
+    look = world["in-home"].looking("receive", 9001, 5)
+    look.next()
+    world["two"].look("send", 7000, "192.0.2.1:9000", "come in")
+    assert look.next() == {"from": "198.51.100.20:7000", "text": "come in"}
 
 
 def test_natdiscovery_of_coturn_agrees(world):

@@ -2,7 +2,8 @@
 value per line on stdout. Stands alone; exact times come from the kernel's receive timestamps.
 
 rtt COUNT SPACING_MS ADDRESS...       round trips by ICMP echo
-stun udp|tcp LOCAL_PORT TIMEOUT SERVER...   the mapped address that each server (host:port) sees, from one port
+stun udp|tcp|tls LOCAL_PORT TIMEOUT SERVER...   the mapped address that each server (host:port) sees, from one port;
+                                      tls trusts the CA file $LAB_CA only
 await LOCAL_PORT SECONDS SERVER       the mapped address, then the first datagram from anybody else, or null
 send LOCAL_PORT TO TEXT               one datagram
 receive LOCAL_PORT SECONDS            the next datagram and who sent it, or null
@@ -16,6 +17,7 @@ import json
 import os
 import select
 import socket
+import ssl
 import statistics
 import struct
 import sys
@@ -168,7 +170,7 @@ def ask_udp(s, server, timeout):
     return {"status": "timeout"}
 
 
-def ask_tcp(family, server, local_port, timeout):
+def ask_stream(family, server, local_port, timeout, tls_name=None):
     s = socket.socket(family, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.settimeout(timeout)
@@ -177,11 +179,15 @@ def ask_tcp(family, server, local_port, timeout):
     with s:
         try:
             s.connect(server)
+            if tls_name:
+                s = ssl.create_default_context(cafile=os.environ["LAB_CA"]).wrap_socket(s, server_hostname=tls_name)
             request = binding_request()
             s.sendall(request)
             return {"status": "reachable", "mapped": mapped_address(s.recv(2048), request)}
         except socket.timeout:
             return {"status": "timeout"}
+        except ssl.SSLError as e:
+            return {"status": "tls_error", "error": str(e)}
         except OSError as e:
             return {"status": "refused", "error": e.strerror}
 
@@ -190,8 +196,9 @@ def stun(protocol, local_port, timeout, *servers):
     answers, bound = [], {}
     for text in servers:
         family, server = split(text, 3478)
-        if protocol == "tcp":
-            answer = ask_tcp(family, server, int(local_port), float(timeout))
+        if protocol != "udp":
+            name = text.rpartition(":")[0].strip("[]") if protocol == "tls" else None
+            answer = ask_stream(family, server, int(local_port), float(timeout), name)
         else:
             if family not in bound:
                 bound[family] = udp_socket(family, int(local_port))

@@ -2,14 +2,19 @@
 import subprocess
 
 
-def coturn(host, port=3478):
-    """A STUN server on all of the host's addresses; with two IPv4 addresses it answers RFC 5780's questions too."""
+def coturn(host, port=3478, tls_port=0, certificate=()):
+    """A STUN server on all of the host's addresses; with two IPv4 addresses it answers RFC 5780's questions too. With
+    `certificate` (certificate, key) over TLS as well."""
     listen = [word for ip in host.ips for word in ("-L", ip)]
-    host.start(["turnserver", "-n", "--stun-only", *listen, "-p", port, "--no-cli", "--no-tls", "--no-dtls",
+    tls = ["--tls-listening-port", tls_port, "--cert", certificate[0], "--pkey", certificate[1]] if tls_port else \
+        ["--no-tls"]
+    host.start(["turnserver", "-n", "--stun-only", *listen, "-p", port, *tls, "--no-cli", "--no-dtls",
                 "--no-auth", "-m", "1", "-l", "/dev/null", "--simple-log", "--pidfile", "/dev/null", "-b",
                 f"{host.lab.files}/none.db"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for protocol in ("udp", "tcp"):
         host.lab.wait_port(host, port, protocol)
+    if tls_port:
+        host.lab.wait_port(host, tls_port)
 
 
 def https(host, authority, port=443):

@@ -67,9 +67,9 @@ class Host:
     def run(self, argv, **kw):
         return self.ns.run(argv, **kw)
 
-    def look(self, *arguments, timeout=20):
+    def look(self, *arguments, timeout=20, env=None):
         """Runs a command of inside.py here; what it told: one value, or a list when it told several."""
-        out = self.run([PYTHON, "-B", INSIDE, *arguments], timeout=timeout).stdout
+        out = self.run([PYTHON, "-B", INSIDE, *arguments], timeout=timeout, env=env).stdout
         values = [json.loads(line) for line in out.splitlines()]
         return values[0] if len(values) == 1 else values
 
@@ -190,9 +190,9 @@ class Lab:
         for h in self.hosts.values():
             names += "".join(f"{ip} {h.name} {h.name}.lab\n" for ip in h.ips)
         self.write("hosts", names)
-        for h in self.hosts.values():
-            if not h.lan:
-                self._connect_to_internet(h)
+        public = [h for h in self.hosts.values() if not h.lan]
+        for ns in {h.ns for h in public}:
+            self._connect_to_internet(ns, [ip for h in public if h.ns is ns for ip in h.ips])
         for h in self.hosts.values():
             if h.router:
                 self._make_router(h)
@@ -217,13 +217,13 @@ class Lab:
     def _ip(ns, lines):
         ns.run(["ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
 
-    def _connect_to_internet(self, host):
+    def _connect_to_internet(self, ns, ips):
         lines = ["link set lo up", "link set wan0 txqueuelen 4000 up"]
-        for ip in host.ips:
+        for ip in ips:
             lines.append(f"address replace {ip}/{128 if ':' in ip else 32} dev wan0" +
                          (" nodad" if ":" in ip else ""))
         lines += ["route replace default dev wan0", "route replace ::/0 dev wan0"]
-        self._ip(host.ns, lines)
+        self._ip(ns, lines)
 
     def _make_router(self, host):
         lines = ["link set lo up", "link add lan0 type bridge", "link set lan0 up"]

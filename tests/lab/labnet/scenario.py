@@ -1,0 +1,128 @@
+"""A scenario: a network, who is in it, and what a probe is expected to find, read from a TOML file. See
+README.md for the keys. Every key is known or refused: a misspelt expectation is a mistake, not a pass."""
+import ipaddress
+import os
+import tomllib
+from dataclasses import fields
+
+from .kernel import LabError
+from .rules import Router
+from .topology import Lab
+
+STATUSES = ("reachable", "timeout", "refused", "tls_error", "proxy_error", "untested")
+TRANSPORTS = ("udp", "tcp", "tls", "proxy")
+PLACE = {"ips", "behind"}
+KEYS = {
+    "": {"title", "seed", "path", "node", "farm", "router", "proxy", "agent", "paths", "expect", "accuracy"},
+    "node": PLACE | {"udp", "tcp", "tls"},
+    "farm": {"count", "first", "udp", "delays_us"},
+    "router": PLACE | {f.name for f in fields(Router)},
+    "proxy": PLACE | {"kind", "auth", "port", "connect_ports", "opens_tls"},
+    "agent": PLACE | {"arguments", "exit", "within_s"},
+    "expect": {*TRANSPORTS, "rtt_us", "within_us", "mapped", "min_received", "max_received"},
+    "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
+}
+DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
+
+
+def _refuse_unknown(where, table, known):
+    if not isinstance(table, dict):
+        raise LabError(f"{where}: a table is wanted")
+    unknown = set(table) - known
+    if unknown:
+        raise LabError(f"{where}: unknown {', '.join(sorted(unknown))}")
+
+
+class Scenario:
+    """A file, read and checked."""
+
+    def __init__(self, path):
+        self.name = os.path.splitext(os.path.basename(path))[0]
+        with open(path, "rb") as f:
+            self.data = tomllib.load(f)
+        _refuse_unknown(self.name, self.data, KEYS[""])
+        for kind in ("node", "farm", "router", "proxy", "agent", "accuracy"):
+            for name, table in self.data.get(kind, {}).items():
+                _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
+        for agent, per_node in self.expectations().items():
+            if agent not in self.agents():
+                raise LabError(f"{self.name}: expect.{agent}: no such agent")
+            for node, table in per_node.items():
+                self._check_expectation(f"{self.name}: expect.{agent}.{node}", node, table)
+        if not self.expectations() and not self.data.get("accuracy"):
+            raise LabError(f"{self.name}: it expects nothing")
+
+    def _check_expectation(self, where, node, table):
+        _refuse_unknown(where, table, KEYS["expect"])
+        if node not in self.nodes():
+            raise LabError(f"{where}: no such node")
+        for transport in set(table) & set(TRANSPORTS):
+            if table[transport] not in STATUSES:
+                raise LabError(f"{where}.{transport}: one of {', '.join(STATUSES)}")
+
+    def nodes(self):
+        return self.data.get("node", {})
+
+    def agents(self):
+        return self.data.get("agent", {})
+
+    def routers(self):
+        return self.data.get("router", {})
+
+    def proxies(self):
+        return self.data.get("proxy", {})
+
+    def farms(self):
+        return self.data.get("farm", {})
+
+    def expectations(self):
+        return self.data.get("expect", {})
+
+    def ports(self, node):
+        """{transport: [port]} of a node."""
+        given = {t: self.nodes()[node][t] for t in DEFAULT_PORTS if t in self.nodes()[node]}
+        return given or DEFAULT_PORTS
+
+    def farm_members(self, farm):
+        """(name, address, one-way delay in us) of each node in a farm: delays spread evenly over the range."""
+        table = self.farms()[farm]
+        first, count = ipaddress.ip_address(table["first"]), table["count"]
+        least, most = table["delays_us"]
+        return [(f"{farm}-{i}", str(first + i), least + (most - least) * i // max(count - 1, 1))
+                for i in range(count)]
+
+    def build(self):
+        """The lab, up. Close it."""
+        lab = Lab(seed=self.data.get("seed", 1))
+        try:
+            self._fill(lab)
+            lab.up()
+        except BaseException:
+            lab.close()
+            raise
+        return lab
+
+    def _fill(self, lab):
+        lab.default(self.data.get("path", "5000"))
+        for name, table in self.routers().items():
+            lab.add_router(name, **table)
+        for farm in self.farms():
+            for name, ip, _ in self.farm_members(farm):
+                lab.add_host(name, [ip], site=farm)
+        for kind in (self.nodes(), self.proxies(), self.agents()):
+            for name, table in kind.items():
+                lab.add_host(name, table.get("ips", ()), table.get("behind"))
+        self._add_paths(lab)
+
+    def _add_paths(self, lab):
+        ends = [h.name for h in lab.hosts.values() if not h.lan and h.name not in self.nodes()]
+        for farm in self.farms():
+            members = self.farm_members(farm)
+            mine = {name for name, _, _ in members}
+            for name, _, delay in members:
+                for end in ends:
+                    if end not in mine:
+                        lab.path(end, name, delay)
+        for line in self.data.get("paths", []):
+            a, b, words = line.split(None, 2)
+            lab.path(a, b, words)
