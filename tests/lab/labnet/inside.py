@@ -49,9 +49,12 @@ def split(text, port=0):
     return info[0], info[4]
 
 
-def udp_socket(family, port=0):
+def udp_socket(family, port=0, errors=False):
+    """A bound socket; with `errors`, ICMP errors come back as exceptions."""
     s = socket.socket(family, socket.SOCK_DGRAM)
     s.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    if not errors:
+        return s
     if family == socket.AF_INET6:
         s.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
     else:
@@ -201,7 +204,7 @@ def stun(protocol, local_port, timeout, *servers):
             answer = ask_stream(family, server, int(local_port), float(timeout), name)
         else:
             if family not in bound:
-                bound[family] = udp_socket(family, int(local_port))
+                bound[family] = udp_socket(family, int(local_port), errors=True)
             answer = ask_udp(bound[family], server, float(timeout))
         answers.append({"server": text, **answer})
     tell(answers)
