@@ -1,0 +1,359 @@
+/* The public functions: a lock, a queue of callbacks and perhaps a thread around a session. Invariant: no callback is made with the
+ * lock held, and at most one thread dispatches. */
+#include "berth.h"
+
+#include "events.h"
+#include "session.h"
+#include "sys/clock.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct berth_agent {
+    pthread_mutex_t lock; /* of all that follows but poller and wake_fd, which never change */
+    struct agent_options options;
+    struct sys_poller *poller;
+    struct sys_watch wake;
+    int wake_fd;
+    struct session *session;
+    struct events events;
+    struct sys_thread *thread;
+    bool stopping;    /* the thread is asked to end */
+    bool dispatching; /* by some thread */
+};
+
+/* curl and libsodium want to be initialised once in a process, and threads may make their first agents at the same time. */
+static pthread_once_t libraries_once = PTHREAD_ONCE_INIT;
+
+static void init_libraries(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (sodium_init() < 0)
+        return; /* only without any randomness, and then libsodium itself aborts at the first use */
+}
+
+/* ---- the session's events, in the queue ---- */
+
+static void on_result(void *user, size_t row)
+{
+    struct berth_agent *a = user;
+    struct event *e = events_push(&a->events, EVENT_RESULT);
+    if (e)
+        results_public(session_results(a->session), row, &e->u.result);
+}
+
+static void on_done(void *user, const struct berth_summary *summary)
+{
+    struct berth_agent *a = user;
+    struct event *e = events_push(&a->events, EVENT_DONE);
+    if (e)
+        e->u.done = *summary;
+}
+
+static void on_delivery(void *user, const struct berth_delivery *delivery)
+{
+    struct berth_agent *a = user;
+    struct event *e = events_push(&a->events, EVENT_DELIVERY);
+    if (e)
+        e->u.delivery = *delivery;
+}
+
+static void on_state(void *user, int state)
+{
+    struct berth_agent *a = user;
+    struct event *e = events_push(&a->events, EVENT_STATE);
+    if (e)
+        e->u.state = state;
+}
+
+static void on_log(void *user, int level, const char *event, const char *text)
+{
+    struct berth_agent *a = user;
+    struct event *e = a->options.callbacks.log ? events_push(&a->events, EVENT_LOG) : NULL;
+    if (!e)
+        return;
+    e->u.log.level = level;
+    snprintf(e->u.log.name, sizeof e->u.log.name, "%s", event);
+    snprintf(e->u.log.text, sizeof e->u.log.text, "%s", text);
+}
+
+/* ---- life ---- */
+
+static void on_wake(void *user, unsigned events)
+{
+    struct berth_agent *a = user;
+    sys_wakeup_clear(a->wake_fd);
+}
+
+static int open_agent(struct berth_agent *a)
+{
+    static const struct session_events events = {on_result, on_done, on_delivery, on_state, on_log};
+    int err = sys_poller_new(&a->poller);
+    if (err < 0)
+        return err;
+    a->wake_fd = sys_wakeup_open();
+    if (a->wake_fd < 0)
+        return a->wake_fd;
+    err = sys_watch_add(a->poller, &a->wake, a->wake_fd, SYS_READ, on_wake, a);
+    return err < 0 ? err : session_new(&a->session, &a->options, a->poller, &events, a);
+}
+
+int berth_agent_create(struct berth_agent **out, const struct berth_options *options)
+{
+    if (!out || !options)
+        return -EINVAL;
+    pthread_once(&libraries_once, init_libraries);
+    struct berth_agent *a = calloc(1, sizeof *a);
+    if (!a)
+        return -ENOMEM;
+    a->wake_fd = -1;
+    pthread_mutex_init(&a->lock, NULL);
+    int err = agent_options_init(&a->options, options);
+    if (err == 0)
+        err = open_agent(a);
+    if (err < 0) {
+        berth_agent_destroy(a);
+        return err;
+    }
+    *out = a;
+    return 0;
+}
+
+void berth_agent_destroy(struct berth_agent *agent)
+{
+    if (!agent)
+        return;
+    berth_agent_stop_thread(agent);
+    session_destroy(agent->session);
+    if (agent->poller)
+        sys_watch_remove(agent->poller, &agent->wake);
+    sys_close(agent->wake_fd);
+    sys_poller_destroy(agent->poller);
+    events_clear(&agent->events);
+    agent_options_clear(&agent->options);
+    pthread_mutex_destroy(&agent->lock);
+    free(agent);
+}
+
+/* ---- the loop ---- */
+
+int berth_agent_fd(const struct berth_agent *agent)
+{
+    return sys_poller_fd(agent->poller);
+}
+
+/* Microseconds until there is something to do; -1: never. With the lock held. */
+static int64_t time_left_us(const struct berth_agent *a)
+{
+    int64_t deadline = session_deadline(a->session);
+    if (a->events.n > 0)
+        return 0;
+    if (deadline == INT64_MAX)
+        return -1;
+    int64_t left = deadline - clock_mono_us();
+    return left > 0 ? left : 0;
+}
+
+int berth_agent_timeout(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    int64_t left = time_left_us(agent);
+    pthread_mutex_unlock(&agent->lock);
+    int64_t ms = left < 0 ? -1 : (left + 999) / 1000;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* With the lock held, which it lets go of while the caller's code runs. */
+static void tell_events(struct berth_agent *a)
+{
+    struct event e;
+    while (!a->stopping && events_pop(&a->events, &e)) {
+        pthread_mutex_unlock(&a->lock);
+        event_tell(&e, &a->options.callbacks, a->options.user, a);
+        pthread_mutex_lock(&a->lock);
+    }
+}
+
+/* With the lock held. */
+static int dispatch(struct berth_agent *a)
+{
+    if (a->dispatching)
+        return -EBUSY;
+    a->dispatching = true;
+    int err = sys_poller_dispatch(a->poller);
+    if (err == 0)
+        session_step(a->session, clock_mono_us());
+    tell_events(a);
+    a->dispatching = false;
+    return err;
+}
+
+int berth_agent_dispatch(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    int err = agent->thread || agent->stopping ? -EBUSY : dispatch(agent);
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+static void thread_run(void *arg)
+{
+    struct berth_agent *a = arg;
+    pthread_mutex_lock(&a->lock);
+    while (!a->stopping && dispatch(a) == 0) {
+        int64_t left = time_left_us(a);
+        pthread_mutex_unlock(&a->lock);
+        sys_wait(sys_poller_fd(a->poller), left);
+        pthread_mutex_lock(&a->lock);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+int berth_agent_start_thread(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    int err = -EALREADY;
+    if (agent->dispatching && !agent->thread)
+        err = -EBUSY;
+    else if (!agent->thread && !agent->stopping)
+        err = sys_thread_start(&agent->thread, thread_run, agent);
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+int berth_agent_stop_thread(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    struct sys_thread *thread = agent->thread;
+    int err = !thread ? -ESRCH : sys_thread_is_self(thread) ? -EDEADLK : 0;
+    if (err == 0) {
+        agent->thread = NULL;
+        agent->stopping = true;
+    }
+    pthread_mutex_unlock(&agent->lock);
+    if (err < 0)
+        return err;
+    sys_wakeup_signal(agent->wake_fd);
+    sys_thread_join(thread);
+    pthread_mutex_lock(&agent->lock);
+    agent->stopping = false;
+    pthread_mutex_unlock(&agent->lock);
+    return 0;
+}
+
+/* ---- what to do ---- */
+
+/* Lets go of the lock; whoever waits for the agent looks again at how long. */
+static int unlock_and_wake(struct berth_agent *a, int result)
+{
+    pthread_mutex_unlock(&a->lock);
+    sys_wakeup_signal(a->wake_fd);
+    return result;
+}
+
+int berth_agent_probe(struct berth_agent *agent, unsigned flags)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_probe(agent->session, flags));
+}
+
+int berth_agent_cancel(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    session_cancel(agent->session);
+    return unlock_and_wake(agent, 0);
+}
+
+int berth_agent_watch(struct berth_agent *agent, int on)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_watch(agent->session, on != 0, clock_mono_us()));
+}
+
+int berth_agent_set_token(struct berth_agent *agent, const char *token)
+{
+    if (!token)
+        return -EINVAL;
+    pthread_mutex_lock(&agent->lock);
+    int err = agent_options_set_token(&agent->options, token);
+    if (err == 0)
+        session_token_changed(agent->session, clock_mono_us());
+    return unlock_and_wake(agent, err);
+}
+
+/* ---- what is known ---- */
+
+int berth_agent_state(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    int state = session_state(agent->session);
+    pthread_mutex_unlock(&agent->lock);
+    return state;
+}
+
+size_t berth_agent_result_count(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    size_t n = session_results(agent->session)->n_rows;
+    pthread_mutex_unlock(&agent->lock);
+    return n;
+}
+
+int berth_agent_result(struct berth_agent *agent, size_t index, struct berth_result *out)
+{
+    pthread_mutex_lock(&agent->lock);
+    const struct results *r = session_results(agent->session);
+    int err = index < r->n_rows ? 0 : -ENOENT;
+    if (err == 0)
+        results_public(r, index, out);
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+size_t berth_agent_node_count(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    size_t n = results_nodes(session_results(agent->session));
+    pthread_mutex_unlock(&agent->lock);
+    return n;
+}
+
+int berth_agent_node(struct berth_agent *agent, size_t index, struct berth_node_info *out)
+{
+    pthread_mutex_lock(&agent->lock);
+    const struct results *r = session_results(agent->session);
+    int err = index < results_nodes(r) ? 0 : -ENOENT;
+    if (err == 0) {
+        const struct node_entry *n = &r->list.nodes[index];
+        *out = (struct berth_node_info){.mesh = n->mesh};
+        memcpy(out->node, n->node, sizeof out->node);
+        memcpy(out->cluster, n->cluster, sizeof out->cluster);
+        memcpy(out->region, n->region, sizeof out->region);
+    }
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+int berth_agent_results_json(struct berth_agent *agent, char **out)
+{
+    pthread_mutex_lock(&agent->lock);
+    json_t *j = results_to_json(session_results(agent->session));
+    pthread_mutex_unlock(&agent->lock);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    if (!text)
+        return -ENOMEM;
+    *out = text;
+    return 0;
+}
+
+void berth_free(void *p)
+{
+    free(p);
+}

@@ -1,0 +1,77 @@
+/* The queue of callbacks to be made. Invariant: v[head .. head+n) are the events in the order in which they happened. */
+#include "events.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int make_room(struct events *q)
+{
+    if (q->head > 0 && q->head + q->n == q->cap) {
+        memmove(q->v, q->v + q->head, q->n * sizeof *q->v);
+        q->head = 0;
+    }
+    if (q->head + q->n < q->cap)
+        return 1;
+    size_t cap = q->cap == 0 ? 16 : q->cap * 2;
+    struct event *v = cap <= EVENTS_MAX ? realloc(q->v, cap * sizeof *v) : NULL;
+    if (!v)
+        return 0;
+    q->v = v;
+    q->cap = cap;
+    return 1;
+}
+
+struct event *events_push(struct events *q, enum event_kind kind)
+{
+    if (!make_room(q)) {
+        q->dropped++;
+        return NULL;
+    }
+    struct event *e = &q->v[q->head + q->n++];
+    memset(e, 0, sizeof *e);
+    e->kind = kind;
+    return e;
+}
+
+int events_pop(struct events *q, struct event *out)
+{
+    if (q->n == 0)
+        return 0;
+    *out = q->v[q->head++];
+    if (--q->n == 0)
+        events_clear(q);
+    return 1;
+}
+
+void events_clear(struct events *q)
+{
+    free(q->v);
+    *q = (struct events){.dropped = q->dropped};
+}
+
+void event_tell(const struct event *e, const struct berth_callbacks *cb, void *user,
+                struct berth_agent *agent)
+{
+    switch (e->kind) {
+    case EVENT_RESULT:
+        if (cb->result)
+            cb->result(user, agent, &e->u.result);
+        break;
+    case EVENT_DONE:
+        if (cb->done)
+            cb->done(user, agent, &e->u.done);
+        break;
+    case EVENT_DELIVERY:
+        if (cb->delivery)
+            cb->delivery(user, agent, &e->u.delivery);
+        break;
+    case EVENT_STATE:
+        if (cb->state)
+            cb->state(user, agent, e->u.state);
+        break;
+    case EVENT_LOG:
+        if (cb->log)
+            cb->log(user, agent, e->u.log.level, e->u.log.name, e->u.log.text);
+        break;
+    }
+}

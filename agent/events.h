@@ -1,0 +1,38 @@
+/* What is to be told to the caller, kept until no lock is held. A bounded FIFO; not thread-safe. */
+#ifndef BERTH_AGENT_EVENTS_H
+#define BERTH_AGENT_EVENTS_H
+
+#include "berth.h"
+
+enum event_kind { EVENT_RESULT, EVENT_DONE, EVENT_DELIVERY, EVENT_STATE, EVENT_LOG };
+enum { EVENTS_MAX = 8192, EVENT_NAME = 32, EVENT_TEXT = 256 };
+
+struct event {
+    enum event_kind kind;
+    union {
+        struct berth_result result;
+        struct berth_summary done;
+        struct berth_delivery delivery;
+        int state;
+        struct {
+            int level;
+            char name[EVENT_NAME], text[EVENT_TEXT];
+        } log;
+    } u;
+};
+
+struct events {
+    struct event *v;
+    size_t head, n, cap;
+    size_t dropped; /* did not fit, or no memory */
+};
+
+/* The new last event, zeroed, or NULL: dropped. */
+struct event *events_push(struct events *q, enum event_kind kind);
+/* Takes the first one. */
+int events_pop(struct events *q, struct event *out); /* 1, or 0: none */
+void events_clear(struct events *q);
+void event_tell(const struct event *e, const struct berth_callbacks *cb, void *user,
+                struct berth_agent *agent);
+
+#endif

@@ -1,0 +1,34 @@
+/* The caller's options, checked and copied. */
+#ifndef BERTH_AGENT_OPTIONS_H
+#define BERTH_AGENT_OPTIONS_H
+
+#include "berth.h"
+#include "core/doc.h"
+
+struct given_node {
+    char *host, *tls_name;
+    char node[NODE_ID_MAX + 1];
+    uint16_t ports[TRANSPORT_PROXY][BERTH_PORTS_MAX]; /* up to the first 0 */
+};
+
+struct agent_options {
+    char *controller, *token, *ca_file; /* NULL where not given */
+    char agent_id[AGENT_ID_MAX + 1];
+    bool name_agent;
+    struct given_node *given;
+    size_t n_given;
+    struct berth_policy policy;
+    struct berth_callbacks callbacks;
+    void *user;
+};
+
+/* 0, -EINVAL, -ENOMEM, or -errno (no host name). On failure nothing is kept. */
+int agent_options_init(struct agent_options *o, const struct berth_options *from)
+    __attribute__((warn_unused_result));
+void agent_options_clear(struct agent_options *o);
+/* Replaces the token. */
+int agent_options_set_token(struct agent_options *o, const char *token) __attribute__((warn_unused_result));
+/* The server's policy with what the caller overrides. */
+void agent_options_policy(const struct agent_options *o, struct probe_policy *p);
+
+#endif

@@ -1,0 +1,144 @@
+/* The agent's timetable. Invariant: every pause has jitter, so that agents that failed together don't come back together, and none is
+ * shorter than the server asked for. */
+#include "schedule.h"
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* splitmix64: it spreads load, it keeps no secret. */
+static uint64_t next_random(struct schedule *s)
+{
+    uint64_t z = s->random += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static int64_t random_between(struct schedule *s, int64_t low, int64_t high)
+{
+    if (high <= low)
+        return low;
+    return low + (int64_t)(next_random(s) % (uint64_t)(high - low + 1));
+}
+
+void schedule_init(struct schedule *s, uint64_t seed)
+{
+    *s = (struct schedule){.random = seed,
+                           .probe_at_us = SCHEDULE_NEVER,
+                           .settled_at_us = SCHEDULE_NEVER,
+                           .deliver_at_us = SCHEDULE_NEVER};
+}
+
+void schedule_watch(struct schedule *s, bool on, int64_t now_us)
+{
+    if (on && !s->watching)
+        s->probe_at_us = now_us;
+    if (!on)
+        s->probe_at_us = s->settled_at_us = SCHEDULE_NEVER;
+    s->watching = on;
+}
+
+void schedule_network_changed(struct schedule *s, int64_t now_us)
+{
+    if (!s->watching)
+        return;
+    if (s->settled_at_us == SCHEDULE_NEVER)
+        s->change_since_us = now_us;
+    s->settled_at_us = min64(now_us + SCHEDULE_SETTLE_US, s->change_since_us + SCHEDULE_SETTLE_MAX_US);
+}
+
+static bool take(int64_t *at_us, int64_t now_us)
+{
+    if (*at_us > now_us)
+        return false;
+    *at_us = SCHEDULE_NEVER;
+    return true;
+}
+
+bool schedule_settled(struct schedule *s, int64_t now_us)
+{
+    return take(&s->settled_at_us, now_us);
+}
+
+bool schedule_probe_due(struct schedule *s, int64_t now_us)
+{
+    return take(&s->probe_at_us, now_us);
+}
+
+void schedule_probe_now(struct schedule *s, int64_t now_us)
+{
+    s->probe_at_us = now_us;
+}
+
+void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us)
+{
+    s->fetch_failures = 0;
+    if (s->watching)
+        s->probe_at_us =
+            now_us + random_between(s, reprobe_after_us - reprobe_after_us / 4, reprobe_after_us);
+}
+
+static int64_t backoff(struct schedule *s, unsigned *failures, int64_t retry_after_us)
+{
+    enum { DOUBLINGS_MAX = 20 };
+    int64_t pause = SCHEDULE_BACKOFF_US;
+    for (unsigned i = 0; i < *failures && pause < SCHEDULE_BACKOFF_MAX_US; i++)
+        pause *= 2;
+    if (*failures < DOUBLINGS_MAX)
+        (*failures)++;
+    pause = min64(pause, SCHEDULE_BACKOFF_MAX_US);
+    pause = random_between(s, pause / 2, pause);
+    if (pause < retry_after_us)
+        pause = retry_after_us + random_between(s, 0, pause);
+    return pause;
+}
+
+int64_t schedule_fetch_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us)
+{
+    if (!s->watching)
+        return SCHEDULE_NEVER;
+    int64_t pause = backoff(s, &s->fetch_failures, retry_after_us);
+    s->probe_at_us = now_us + pause;
+    return pause;
+}
+
+void schedule_keep(struct schedule *s, int64_t valid_until_us, int64_t now_us)
+{
+    s->valid_until_us = valid_until_us;
+    s->deliver_at_us = now_us;
+    s->delivery_failures = 0;
+}
+
+bool schedule_delivery_due(struct schedule *s, int64_t now_us)
+{
+    return take(&s->deliver_at_us, now_us);
+}
+
+void schedule_deliver_now(struct schedule *s, int64_t now_us)
+{
+    if (s->deliver_at_us != SCHEDULE_NEVER)
+        s->deliver_at_us = now_us;
+}
+
+void schedule_delivered(struct schedule *s)
+{
+    s->deliver_at_us = SCHEDULE_NEVER;
+}
+
+int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us)
+{
+    int64_t pause = backoff(s, &s->delivery_failures, retry_after_us);
+    if (now_us + pause >= s->valid_until_us) {
+        s->deliver_at_us = SCHEDULE_NEVER;
+        return SCHEDULE_NEVER;
+    }
+    s->deliver_at_us = now_us + pause;
+    return pause;
+}
+
+int64_t schedule_deadline(const struct schedule *s)
+{
+    return min64(s->probe_at_us, min64(s->settled_at_us, s->deliver_at_us));
+}

@@ -1,0 +1,51 @@
+/* When to probe and when to deliver. Pure: times in, times out; randomness from its own generator. Times are monotonic
+ * microseconds. */
+#ifndef BERTH_AGENT_SCHEDULE_H
+#define BERTH_AGENT_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SCHEDULE_NEVER INT64_MAX
+
+enum {
+    SCHEDULE_SETTLE_US = 2 * 1000 * 1000,      /* quiet for so long after a change of the network ... */
+    SCHEDULE_SETTLE_MAX_US = 15 * 1000 * 1000, /* ... but no later than this after its first sign */
+    SCHEDULE_BACKOFF_US = 1000 * 1000,         /* the first pause after a failure; it doubles */
+    SCHEDULE_BACKOFF_MAX_US = 300 * 1000 * 1000,
+};
+
+struct schedule {
+    uint64_t random;
+    bool watching;
+    int64_t probe_at_us;
+    int64_t settled_at_us, change_since_us;
+    int64_t deliver_at_us, valid_until_us; /* of the kept report */
+    unsigned fetch_failures, delivery_failures;
+};
+
+void schedule_init(struct schedule *s, uint64_t seed);
+/* Watching begins with a probe at once. Ending it leaves a kept report to be delivered. */
+void schedule_watch(struct schedule *s, bool on, int64_t now_us);
+void schedule_network_changed(struct schedule *s, int64_t now_us);
+/* True once a change has settled: look whether the network is another one. */
+bool schedule_settled(struct schedule *s, int64_t now_us);
+/* True once when it is time to probe; schedule_probed or schedule_fetch_failed follows. */
+bool schedule_probe_due(struct schedule *s, int64_t now_us);
+void schedule_probe_now(struct schedule *s, int64_t now_us);
+/* The next probe is at a random moment in the last quarter of reprobe_after. */
+void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us);
+/* `retry_after_us`: what the server asked for, or 0. Returns the pause, or SCHEDULE_NEVER where nothing watches. */
+int64_t schedule_fetch_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us);
+
+/* A report is to be delivered now, and to be kept until then if that fails. */
+void schedule_keep(struct schedule *s, int64_t valid_until_us, int64_t now_us);
+bool schedule_delivery_due(struct schedule *s, int64_t now_us);
+void schedule_deliver_now(struct schedule *s, int64_t now_us); /* if one is kept */
+void schedule_delivered(struct schedule *s);                   /* or given up */
+/* The pause until the next try, or SCHEDULE_NEVER: it would be too late, give it up. */
+int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us);
+
+int64_t schedule_deadline(const struct schedule *s);
+
+#endif

@@ -1,0 +1,290 @@
+/* The session: which of its jobs is next. Invariant: one job at a time (fetch, resolve, probe or deliver), and each leads back to
+ * PHASE_REST, where the next is chosen. */
+#include "session_internal.h"
+
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int make_tls(struct session *s)
+{
+    char text[TLS_ERROR_TEXT];
+    return tls_client_ctx_new(&s->tls_ctx, s->options->ca_file, text);
+}
+
+static void make_network_key(struct session *s)
+{
+    uint8_t machine[16];
+    bool known = sys_machine_id(machine) == 0;
+    network_id_key(s->network_key, known ? machine : NULL, s->options->agent_id);
+    sodium_memzero(machine, sizeof machine);
+}
+
+int session_new(struct session **out, const struct agent_options *options, struct sys_poller *poller,
+                const struct session_events *events, void *user)
+{
+    uint64_t seed;
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->options = options;
+    s->poller = poller;
+    s->events = *events;
+    s->user = user;
+    s->netwatch.fd = -1;
+    randombytes_buf(&seed, sizeof seed);
+    schedule_init(&s->schedule, seed);
+    make_network_key(s);
+    int err = make_tls(s);
+    if (err == 0)
+        err = rest_client_new(&s->rest, poller);
+    if (err < 0) {
+        session_destroy(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+static void stop_netwatch(struct session *s)
+{
+    sys_watch_remove(s->poller, &s->netwatch);
+    sys_close(s->netwatch.fd);
+    s->netwatch.fd = -1;
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s)
+        return;
+    session_drop_probe(s);
+    resolver_destroy(s->resolver);
+    rest_client_destroy(s->rest);
+    stop_netwatch(s);
+    results_clear(&s->results);
+    kept_report_clear(&s->kept);
+    SSL_CTX_free(s->tls_ctx);
+    sodium_memzero(s->network_key, sizeof s->network_key);
+    free(s);
+}
+
+void session_log(struct session *s, int level, const char *event, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    s->events.log(s->user, level, event, text);
+}
+
+void session_network_id(struct session *s, char out[static NETWORK_ID_TEXT_LEN], const struct addr *mapped,
+                        size_t n_mapped)
+{
+    struct sys_network net;
+    sys_network_read(&net);
+    network_id_make(out, s->network_key, &net, mapped, n_mapped);
+}
+
+void session_probe_failed(struct session *s, int error, int http_status, int64_t retry_after_us,
+                          const char *detail, int64_t now_us)
+{
+    schedule_fetch_failed(&s->schedule, retry_after_us, now_us);
+    struct berth_summary summary = {.error = error, .http_status = http_status};
+    s->phase = PHASE_REST;
+    snprintf(summary.detail, sizeof summary.detail, "%s", detail);
+    session_log(s, BERTH_LOG_WARN, "probe_failed", "%s: %s", berth_strerror(error), detail);
+    s->events.done(s->user, &summary);
+}
+
+/* ---- what the caller asks for ---- */
+
+static bool can_report(const struct session *s)
+{
+    return s->options->controller && s->options->n_given == 0;
+}
+
+static bool probing(const struct session *s)
+{
+    return s->requested || s->phase == PHASE_FETCH || s->phase == PHASE_RESOLVE || s->phase == PHASE_PROBE;
+}
+
+int session_probe(struct session *s, unsigned flags)
+{
+    if ((flags & ~(unsigned)BERTH_PROBE_REPORT) != 0 || (flags != 0 && !can_report(s)))
+        return -EINVAL;
+    if (probing(s))
+        return -EBUSY;
+    s->requested = true;
+    s->report_requested = flags != 0;
+    return 0;
+}
+
+void session_cancel(struct session *s)
+{
+    s->cancelled = probing(s);
+}
+
+static void network_changed(void *user, unsigned events)
+{
+    struct session *s = user;
+    sys_netwatch_clear(s->netwatch.fd);
+    schedule_network_changed(&s->schedule, clock_mono_us());
+}
+
+static int start_netwatch(struct session *s)
+{
+    int fd = sys_netwatch_open();
+    if (fd < 0)
+        return fd;
+    int err = sys_watch_add(s->poller, &s->netwatch, fd, SYS_READ, network_changed, s);
+    s->netwatch.fd = fd;
+    if (err < 0)
+        stop_netwatch(s);
+    return err;
+}
+
+int session_watch(struct session *s, bool on, int64_t now_us)
+{
+    if (on == s->schedule.watching)
+        return 0;
+    int err = on ? start_netwatch(s) : 0;
+    if (err < 0)
+        return err;
+    if (!on)
+        stop_netwatch(s);
+    schedule_watch(&s->schedule, on, now_us);
+    return 0;
+}
+
+void session_token_changed(struct session *s, int64_t now_us)
+{
+    schedule_deliver_now(&s->schedule, now_us);
+    if (s->schedule.watching && s->schedule.fetch_failures > 0 && s->phase == PHASE_REST)
+        schedule_probe_now(&s->schedule, now_us);
+}
+
+/* ---- what happens ---- */
+
+static void start_probe(struct session *s, int64_t now_us)
+{
+    s->reporting = s->requested ? s->report_requested : can_report(s);
+    if (s->requested && s->schedule.watching && can_report(s))
+        s->reporting = true;
+    s->requested = false;
+    schedule_probe_due(&s->schedule, now_us); /* this one serves */
+    if (s->options->n_given > 0)
+        session_resolve(s, now_us);
+    else
+        session_fetch(s, now_us);
+}
+
+static void look_at_network(struct session *s, int64_t now_us)
+{
+    char id[NETWORK_ID_TEXT_LEN];
+    session_network_id(s, id, NULL, 0);
+    if (strcmp(id, s->local_network) == 0)
+        return; /* a lease was renewed, a router spoke up */
+    session_log(s, BERTH_LOG_INFO, "network_changed", "probing again");
+    rest_client_forget(s->rest);
+    schedule_probe_now(&s->schedule, now_us);
+}
+
+/* Cancelled before the first packet. */
+static void drop_job(struct session *s, int64_t now_us)
+{
+    resolver_destroy(s->resolver);
+    s->resolver = NULL;
+    rest_client_cancel(s->rest);
+    s->requested = false;
+    session_probe_failed(s, -ECANCELED, 0, 0, "cancelled", now_us);
+}
+
+/* At rest: the next job. */
+static void choose_job(struct session *s, int64_t now_us)
+{
+    if (schedule_settled(&s->schedule, now_us))
+        look_at_network(s, now_us);
+    if (schedule_delivery_due(&s->schedule, now_us))
+        session_deliver(s, now_us);
+    if (s->phase == PHASE_REST && (s->requested || schedule_probe_due(&s->schedule, now_us)))
+        start_probe(s, now_us);
+}
+
+static void do_job(struct session *s, int64_t now_us)
+{
+    if (s->cancelled && s->phase != PHASE_PROBE && s->phase != PHASE_DELIVER)
+        drop_job(s, now_us);
+    else if (s->phase == PHASE_REST)
+        choose_job(s, now_us);
+    else if (s->phase == PHASE_RESOLVE && s->resolved)
+        session_resolved(s, now_us);
+    else if (s->phase == PHASE_PROBE)
+        session_step_probe(s, now_us);
+    if (s->cancelled && s->phase == PHASE_REST)
+        s->cancelled = false;
+}
+
+static void tell_state(struct session *s)
+{
+    int state = session_state(s);
+    if (state != s->told_state) {
+        s->told_state = state;
+        s->events.state(s->user, state);
+    }
+}
+
+void session_step(struct session *s, int64_t now_us)
+{
+    enum { JOBS_MAX = 8 }; /* then others have their turn */
+    rest_client_step(s->rest, now_us);
+    for (int i = 0; i < JOBS_MAX; i++) {
+        enum session_phase before = s->phase;
+        do_job(s, now_us);
+        tell_state(s);
+        if (s->phase == before)
+            break;
+        now_us = clock_mono_us();
+    }
+}
+
+int64_t session_deadline(const struct session *s)
+{
+    int64_t deadline = rest_client_deadline(s->rest);
+    int64_t next = INT64_MAX;
+    if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) ||
+        (s->phase == PHASE_REST && s->requested))
+        return 0;
+    if (s->phase == PHASE_PROBE)
+        next = probe_io_deadline(s->io);
+    else if (s->phase == PHASE_REST)
+        next = schedule_deadline(&s->schedule);
+    return next < deadline ? next : deadline;
+}
+
+int session_state(const struct session *s)
+{
+    switch (s->phase) {
+    case PHASE_FETCH:
+        return BERTH_STATE_FETCHING;
+    case PHASE_RESOLVE:
+        return BERTH_STATE_RESOLVING;
+    case PHASE_PROBE:
+        return BERTH_STATE_PROBING;
+    case PHASE_DELIVER:
+        return BERTH_STATE_REPORTING;
+    case PHASE_REST:
+        break;
+    }
+    return s->schedule.watching || s->kept.body ? BERTH_STATE_WAITING : BERTH_STATE_IDLE;
+}
+
+const struct results *session_results(const struct session *s)
+{
+    return &s->results;
+}

@@ -1,0 +1,37 @@
+/* What an agent does over time: fetch the list or resolve names, probe, keep and deliver the report, watch. It has no lock and no thread
+ * and never waits; agent.c gives it both. Its events come only from within session_step. */
+#ifndef BERTH_AGENT_SESSION_H
+#define BERTH_AGENT_SESSION_H
+
+#include "options.h"
+#include "results.h"
+#include "sys.h"
+#include "sys/tls.h"
+
+struct session_events {
+    void (*result)(void *user, size_t row);
+    void (*done)(void *user, const struct berth_summary *summary);
+    void (*delivery)(void *user, const struct berth_delivery *delivery);
+    void (*state)(void *user, int state);
+    void (*log)(void *user, int level, const char *event, const char *text);
+};
+
+struct session;
+/* Borrows options and poller; `events` is copied. 0, or -errno. */
+int session_new(struct session **out, const struct agent_options *options, struct sys_poller *poller,
+                const struct session_events *events, void *user) __attribute__((warn_unused_result));
+void session_destroy(struct session *s);
+
+/* As the public functions of these names say. They take effect in the next session_step. */
+int session_probe(struct session *s, unsigned flags) __attribute__((warn_unused_result));
+void session_cancel(struct session *s);
+int session_watch(struct session *s, bool on, int64_t now_us) __attribute__((warn_unused_result));
+void session_token_changed(struct session *s, int64_t now_us);
+
+/* To be called when the poller has dispatched, and at session_deadline. */
+void session_step(struct session *s, int64_t now_us);
+int64_t session_deadline(const struct session *s); /* monotonic; INT64_MAX: none */
+int session_state(const struct session *s);        /* enum berth_state */
+const struct results *session_results(const struct session *s);
+
+#endif

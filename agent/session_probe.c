@@ -1,0 +1,172 @@
+/* One probe of the session, from names to rows. Invariant: `targets` and `io` live exactly as long as PHASE_PROBE, and borrow from
+ * `results`, which does not change meanwhile. */
+#include "session_internal.h"
+
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_resolved(void *user)
+{
+    struct session *s = user;
+    s->resolved = true;
+}
+
+void session_resolve(struct session *s, int64_t now_us)
+{
+    const struct agent_options *o = s->options;
+    const char **hosts = calloc(o->n_given + 1, sizeof *hosts);
+    int err = -ENOMEM;
+    if (hosts) {
+        for (size_t i = 0; i < o->n_given; i++)
+            hosts[i] = o->given[i].host;
+        s->resolved = false;
+        err = resolver_new(&s->resolver, s->poller, hosts, o->n_given, on_resolved, s);
+    }
+    free(hosts);
+    if (err < 0)
+        session_probe_failed(s, err, 0, 0, "name lookup could not be started", now_us);
+    else
+        s->phase = PHASE_RESOLVE;
+}
+
+/* Addresses of one transport: every port at every address, the first port at all of them first. */
+static void combine(const struct resolved *r, const uint16_t *ports, struct addr *out, size_t *n)
+{
+    for (size_t p = 0; p < BERTH_PORTS_MAX && ports[p] != 0; p++) {
+        for (size_t i = 0; i < r->n && *n < NODE_ADDRESSES_MAX; i++) {
+            out[*n] = r->at[i];
+            out[(*n)++].port = ports[p];
+        }
+    }
+}
+
+static void fill_given(struct node_entry *e, const struct given_node *g, const struct resolved *r)
+{
+    memcpy(e->node, g->node, sizeof e->node);
+    snprintf(e->tls_name, sizeof e->tls_name, "%s", g->tls_name);
+    for (size_t t = 0; t < TRANSPORT_PROXY; t++)
+        combine(r, g->ports[t], e->addresses.at[t], &e->addresses.n[t]);
+}
+
+void session_resolved(struct session *s, int64_t now_us)
+{
+    const struct agent_options *o = s->options;
+    struct nodelist list = {0};
+    size_t found = 0;
+    s->phase = PHASE_REST;
+    probe_policy_init(&list.policy);
+    list.nodes = calloc(o->n_given + 1, sizeof *list.nodes);
+    int err = list.nodes ? 0 : -ENOMEM;
+    for (size_t i = 0; err == 0 && i < o->n_given; i++) {
+        const struct resolved *r = resolver_get(s->resolver, i);
+        found += r->n > 0;
+        fill_given(&list.nodes[list.n++], &o->given[i], r);
+    }
+    resolver_destroy(s->resolver);
+    s->resolver = NULL;
+    s->etag[0] = '\0';
+    if (err == 0)
+        err = results_begin(&s->results, &list);
+    nodelist_clear(&list);
+    if (err == 0 && found == 0)
+        err = BERTH_E_RESOLVE;
+    if (err < 0)
+        session_probe_failed(s, err, 0, 0, "", now_us);
+    else
+        session_begin_probe(s, now_us);
+}
+
+void session_drop_probe(struct session *s)
+{
+    probe_io_destroy(s->io);
+    s->io = NULL;
+    free(s->targets);
+    s->targets = NULL;
+}
+
+static int start_io(struct session *s)
+{
+    struct prober_plan plan = {.policy = s->results.list.policy, .n_targets = s->results.n_rows};
+    s->targets = calloc(s->results.n_rows, sizeof *s->targets);
+    if (!s->targets)
+        return -ENOMEM;
+    results_targets(&s->results, s->targets);
+    agent_options_policy(s->options, &plan.policy);
+    plan.targets = s->targets;
+    randombytes_buf(plan.seed, sizeof plan.seed);
+    int err = probe_io_new(&s->io, s->poller, s->tls_ctx, &plan);
+    sodium_memzero(plan.seed, sizeof plan.seed);
+    return err;
+}
+
+void session_begin_probe(struct session *s, int64_t now_us)
+{
+    int err = BERTH_E_NO_NODES;
+    if (s->results.n_rows > 0) {
+        results_reset(&s->results);
+        session_network_id(s, s->local_network, NULL, 0);
+        err = start_io(s);
+    }
+    if (err < 0) {
+        session_drop_probe(s);
+        session_probe_failed(s, err, 0, 0, "", now_us);
+        return;
+    }
+    s->began_us = now_us;
+    s->phase = PHASE_PROBE;
+}
+
+static void keep_report(struct session *s, const char *network_id, int64_t now_us)
+{
+    const struct agent_options *o = s->options;
+    int64_t wall = clock_wall_us();
+    if (kept_report_make(&s->kept, &s->results, o->name_agent ? o->agent_id : NULL, network_id, wall) < 0) {
+        session_log(s, BERTH_LOG_ERROR, "report_failed", "out of memory");
+        return;
+    }
+    schedule_keep(&s->schedule, now_us + (int64_t)REPORT_LIFETIME_S * 1000000, now_us);
+}
+
+static void end_probe(struct session *s, int64_t now_us)
+{
+    struct probe_policy policy = s->results.list.policy;
+    struct addr mapped[REPORT_MAPPED_MAX];
+    struct berth_summary summary = {.nodes = results_nodes(&s->results),
+                                    .reachable = results_reachable(&s->results),
+                                    .results = s->results.n_rows,
+                                    .duration_us = now_us - s->began_us};
+    session_drop_probe(s);
+    s->phase = PHASE_REST;
+    agent_options_policy(s->options, &policy);
+    session_network_id(s, summary.network_id, mapped, results_mapped(&s->results, mapped));
+    schedule_probed(&s->schedule, policy.reprobe_after_s * 1000000, now_us);
+    if (s->cancelled)
+        summary.error = -ECANCELED;
+    else if (s->reporting)
+        keep_report(s, summary.network_id, now_us);
+    session_log(s, BERTH_LOG_INFO, "probe_done", "%zu of %zu nodes reachable in %lld ms", summary.reachable,
+                summary.nodes, (long long)(summary.duration_us / 1000));
+    s->events.done(s->user, &summary);
+}
+
+bool session_step_probe(struct session *s, int64_t now_us)
+{
+    size_t row;
+    struct prober *p = probe_io_prober(s->io);
+    if (s->cancelled)
+        prober_cancel(p, now_us);
+    probe_io_step(s->io);
+    while (prober_next_result(p, &row)) {
+        results_set(&s->results, row, p);
+        s->events.result(s->user, row);
+    }
+    if (!prober_done(p))
+        return false;
+    end_probe(s, clock_mono_us());
+    return true;
+}

@@ -1,0 +1,190 @@
+/* The session's calls on the controller. Invariant: a report is kept until the controller has stored it, has said that it never will,
+ * or it is too old. */
+#include "session_internal.h"
+
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALL_TIMEOUT_MS = 20000 };
+
+/* What the controller (or curl) says of a failure, for people. */
+static void explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT])
+{
+    if (status == 0) {
+        snprintf(out, BERTH_ERROR_TEXT, "%.180s", call->error);
+        return;
+    }
+    json_t *j = call->body ? json_loads(call->body, 0, NULL) : NULL;
+    const char *code = json_string_value(json_object_get(j, "code"));
+    const char *detail = json_string_value(json_object_get(j, "detail"));
+    const char *title = json_string_value(json_object_get(j, "title"));
+    detail = detail ? detail : title;
+    snprintf(out, BERTH_ERROR_TEXT, "%ld%s%.40s%s%.120s", status, code ? " " : "", code ? code : "",
+             detail ? ": " : "", detail ? detail : "");
+    json_decref(j);
+}
+
+static int classify(long status)
+{
+    if (status == 0)
+        return BERTH_E_UNREACHABLE;
+    if (status == 408 || status == 429 || status >= 500)
+        return BERTH_E_UNAVAILABLE;
+    return status >= 400 ? BERTH_E_REFUSED : BERTH_E_PROTOCOL;
+}
+
+static int64_t retry_after_us(const struct rest_call *call)
+{
+    return call->retry_after_s > 0 ? call->retry_after_s * 1000000 : 0;
+}
+
+static struct rest_request request(const struct session *s, const char *method, const char *path)
+{
+    return (struct rest_request){.method = method,
+                                 .base_url = s->options->controller,
+                                 .path = path,
+                                 .token = s->options->token,
+                                 .ca_file = s->options->ca_file,
+                                 .timeout_ms = CALL_TIMEOUT_MS};
+}
+
+/* ---- the list ---- */
+
+static int take_list(struct session *s, const struct rest_call *call, char detail[static BERTH_ERROR_TEXT])
+{
+    struct nodelist list = {0};
+    struct doc_error e = {0};
+    json_error_t at;
+    json_t *j = call->body ? json_loads(call->body, JSON_REJECT_DUPLICATES, &at) : NULL;
+    int err = j ? nodelist_from_json(j, &list, &e) : -EINVAL;
+    json_decref(j);
+    if (err == -EINVAL) {
+        snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.60s %.100s", e.pointer,
+                 j ? e.detail : "not JSON");
+        return BERTH_E_PROTOCOL;
+    }
+    if (err == 0 && list.n > RESULTS_NODES_MAX)
+        session_log(s, BERTH_LOG_WARN, "list_cut", "%zu of %zu nodes are probed", (size_t)RESULTS_NODES_MAX,
+                    list.n);
+    if (err == 0)
+        err = results_begin(&s->results, &list);
+    nodelist_clear(&list);
+    if (err == 0)
+        snprintf(s->etag, sizeof s->etag, "%s", call->etag);
+    return err;
+}
+
+/* The controller is away: what it said last is still worth probing. */
+static bool can_use_old_list(const struct session *s, int error)
+{
+    return s->schedule.watching && s->etag[0] != '\0' && s->results.n_rows > 0 &&
+           (error == BERTH_E_UNREACHABLE || error == BERTH_E_UNAVAILABLE);
+}
+
+static void on_list(void *user, struct rest_call *call, long status)
+{
+    struct session *s = user;
+    int64_t now = clock_mono_us();
+    char detail[BERTH_ERROR_TEXT] = "";
+    int error = 0;
+    s->phase = PHASE_REST;
+    if (status == 200) {
+        error = take_list(s, call, detail);
+    } else if (status != 304) {
+        error = classify(status);
+        explain(call, status, detail);
+    }
+    if (error == 0) {
+        session_begin_probe(s, now);
+    } else if (can_use_old_list(s, error)) {
+        session_log(s, BERTH_LOG_WARN, "fetch_failed", "probing the nodes known before: %s", detail);
+        session_begin_probe(s, now);
+    } else {
+        session_probe_failed(s, error, status >= 400 ? (int)status : 0, retry_after_us(call), detail, now);
+    }
+}
+
+void session_fetch(struct session *s, int64_t now_us)
+{
+    struct rest_request r = request(s, "GET", "/v1/nodes");
+    if (s->etag[0] != '\0')
+        r.etag = s->etag;
+    int err = rest_client_start(s->rest, &r, on_list, s);
+    if (err < 0) {
+        session_probe_failed(s, err, 0, 0, "the controller's URL can't be called", now_us);
+        return;
+    }
+    s->phase = PHASE_FETCH;
+}
+
+/* ---- the report ---- */
+
+/* Worth another try, now or with another token? */
+static bool may_still_work(long status)
+{
+    return status < 400 || status == 401 || status == 403 || classify(status) == BERTH_E_UNAVAILABLE;
+}
+
+static void tell_delivery(struct session *s, int error, long status, int64_t retry_in_us, const char *detail)
+{
+    struct berth_delivery d = {.error = error,
+                               .http_status = (int)status,
+                               .measured_at_us = s->kept.measured_at_us,
+                               .retry_in_us = retry_in_us == SCHEDULE_NEVER ? -1 : retry_in_us};
+    memcpy(d.report_id, s->kept.report_id, sizeof d.report_id);
+    snprintf(d.detail, sizeof d.detail, "%s", detail);
+    if (retry_in_us == SCHEDULE_NEVER)
+        kept_report_clear(&s->kept);
+    s->events.delivery(s->user, &d);
+}
+
+static void delivery_failed(struct session *s, int error, long status, int64_t wait_us, const char *detail)
+{
+    int64_t pause = SCHEDULE_NEVER;
+    if (may_still_work(status)) {
+        pause = schedule_delivery_failed(&s->schedule, wait_us, clock_mono_us());
+        error = pause == SCHEDULE_NEVER ? BERTH_E_EXPIRED : error;
+    } else {
+        schedule_delivered(&s->schedule);
+    }
+    session_log(s, BERTH_LOG_WARN, "report_failed", "%s; %s", detail,
+                pause == SCHEDULE_NEVER ? "given up" : "kept for later");
+    tell_delivery(s, error, status, pause, detail);
+}
+
+static void on_delivered(void *user, struct rest_call *call, long status)
+{
+    struct session *s = user;
+    char detail[BERTH_ERROR_TEXT] = "";
+    s->phase = PHASE_REST;
+    if (status == 200 || status == 201) {
+        session_log(s, BERTH_LOG_INFO, "report_stored", "%s", s->kept.report_id);
+        schedule_delivered(&s->schedule);
+        tell_delivery(s, 0, status, SCHEDULE_NEVER, "");
+        return;
+    }
+    explain(call, status, detail);
+    delivery_failed(s, classify(status), status, retry_after_us(call), detail);
+}
+
+void session_deliver(struct session *s, int64_t now_us)
+{
+    if (!s->kept.body)
+        return;
+    if (now_us >= s->schedule.valid_until_us) {
+        schedule_delivered(&s->schedule);
+        tell_delivery(s, BERTH_E_EXPIRED, 0, SCHEDULE_NEVER, "");
+        return;
+    }
+    struct rest_request r = request(s, "POST", "/v1/reports");
+    r.body = s->kept.body;
+    int err = rest_client_start(s->rest, &r, on_delivered, s);
+    if (err < 0)
+        delivery_failed(s, err, 0, 0, "the report could not be sent");
+    else
+        s->phase = PHASE_DELIVER;
+}

@@ -1,0 +1,330 @@
+/* The agent's system layer on Linux: sockets and the network. Invariant: received_us is the moment at which the kernel took the
+ * datagram in, on the monotonic clock, and never later than the call that read it. */
+#include "sys.h"
+
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netpacket/packet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    UDP_RECEIVE_BUFFER = 512 * 1024, /* answers of a slow loop's whole probe */
+    CONTROL_SPACE = 512,
+    STAMP_AGE_MAX_US = 10 * 1000 * 1000, /* an older stamp means that the wall clock was set */
+};
+
+static int set_int(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+int sys_udp_open(enum addr_family family)
+{
+    bool v6 = family == ADDR_V6;
+    int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) : 0;
+    if (err == 0) /* an unconnected socket hears of ICMP errors only this way */
+        err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) : set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    set_int(fd, SOL_SOCKET, SO_RCVBUF, UDP_RECEIVE_BUFFER); /* as much as the system grants */
+    set_int(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+    return fd;
+}
+
+static int send_once(int fd, const struct addr *to, const uint8_t *bytes, size_t len)
+{
+    struct sockaddr_storage ss;
+    socklen_t ss_len = sockaddr_from_addr(&ss, to);
+    ssize_t n = sendto(fd, bytes, len, MSG_NOSIGNAL, (const struct sockaddr *)&ss, ss_len);
+    return n < 0 ? -errno : 0;
+}
+
+int sys_udp_send(int fd, const struct addr *to, const uint8_t *bytes, size_t len)
+{
+    int err = send_once(fd, to, bytes, len);
+    if (err == 0 || err == -EAGAIN)
+        return err;
+    /* It may be the pending error of an earlier datagram, which is told once and stays in the error queue. */
+    return send_once(fd, to, bytes, len);
+}
+
+/* The kernel stamps with the wall clock. */
+static int64_t stamp_to_mono(const struct timespec *stamp)
+{
+    int64_t mono = clock_mono_us();
+    int64_t age = clock_wall_us() - ((int64_t)stamp->tv_sec * 1000000 + stamp->tv_nsec / 1000);
+    if ((stamp->tv_sec == 0 && stamp->tv_nsec == 0) || age < 0 || age > STAMP_AGE_MAX_US)
+        return mono;
+    return mono - age;
+}
+
+static void read_control(struct msghdr *m, struct sys_datagram *d)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
+            struct scm_timestamping ts;
+            memcpy(&ts, CMSG_DATA(c), sizeof ts);
+            d->received_us =
+                stamp_to_mono(&(struct timespec){.tv_sec = ts.ts[0].tv_sec, .tv_nsec = ts.ts[0].tv_nsec});
+        }
+        bool error = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+                     (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
+        if (error) {
+            struct sock_extended_err e;
+            memcpy(&e, CMSG_DATA(c), sizeof e);
+            if (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6)
+                d->bounced = (int)e.ee_errno;
+        }
+    }
+}
+
+static int receive_once(int fd, struct sys_datagram *d, int flags)
+{
+    struct sockaddr_storage ss = {0};
+    _Alignas(struct cmsghdr) uint8_t control[CONTROL_SPACE];
+    struct iovec iov = {.iov_base = d->bytes, .iov_len = sizeof d->bytes};
+    struct msghdr m = {.msg_name = &ss,
+                       .msg_namelen = sizeof ss,
+                       .msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(fd, &m, flags);
+    if (n < 0)
+        return -errno;
+    d->len = (size_t)n;
+    d->bounced = 0;
+    d->received_us = clock_mono_us();
+    addr_from_sockaddr(&d->peer, (const struct sockaddr *)&ss);
+    read_control(&m, d);
+    return 1;
+}
+
+int sys_udp_receive(int fd, struct sys_datagram *d)
+{
+    enum { TRIES = 16 };
+    for (int i = 0; i < TRIES; i++) {
+        int n = receive_once(fd, d, MSG_DONTWAIT);
+        if (n == 1)
+            return 1;
+        bool quiet = n == -EAGAIN;
+        if (!quiet && n == -EINTR)
+            continue;
+        n = receive_once(fd, d, MSG_ERRQUEUE | MSG_DONTWAIT);
+        if (n == 1 && d->bounced != 0)
+            return 1;
+        if (n < 0 && quiet)
+            return n == -EAGAIN ? 0 : n;
+    }
+    return 0;
+}
+
+int sys_tcp_connect(const struct addr *to)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, to);
+    if (len == 0)
+        return -EAFNOSUPPORT;
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (err == 0 && connect(fd, (const struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS)
+        err = -errno;
+    if (err < 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int sys_tcp_connect_result(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        return -errno;
+    return -error;
+}
+
+ssize_t sys_tcp_read(int fd, uint8_t *buf, size_t cap)
+{
+    ssize_t n;
+    do
+        n = recv(fd, buf, cap, 0);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+ssize_t sys_tcp_write(int fd, const uint8_t *bytes, size_t len)
+{
+    ssize_t n;
+    do
+        n = send(fd, bytes, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+void sys_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* ---- the network ---- */
+
+int sys_netwatch_open(void)
+{
+    struct sockaddr_nl nl = {.nl_family = AF_NETLINK};
+    nl.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (const struct sockaddr *)&nl, sizeof nl) != 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+void sys_netwatch_clear(int fd)
+{
+    enum { MESSAGES_MAX = 1024 };
+    uint8_t buf[4096]; /* what changed is read afresh; an overrun (ENOBUFS) is a change as well */
+    for (int i = 0; i < MESSAGES_MAX; i++) {
+        if (recv(fd, buf, sizeof buf, MSG_DONTWAIT) < 0 && errno != EINTR && errno != ENOBUFS)
+            return;
+    }
+}
+
+static void add_line(struct sys_network *net, const char *kind, const char *a, const char *b)
+{
+    if (net->n == SYS_NETWORK_LINES)
+        return;
+    char *line = net->line[net->n];
+    snprintf(line, SYS_NETWORK_LINE, "%s %s %s", kind, a, b);
+    for (size_t i = 0; i < net->n; i++) {
+        if (strcmp(net->line[i], line) == 0)
+            return;
+    }
+    net->n++;
+}
+
+static unsigned mask_bits(const struct sockaddr *mask)
+{
+    struct addr m;
+    unsigned bits = 0;
+    addr_from_sockaddr(&m, mask);
+    for (size_t i = 0; i < sizeof m.ip; i++)
+        bits += (unsigned)__builtin_popcount(m.ip[i]);
+    return bits;
+}
+
+static bool leads_out(const struct sys_network *net, const char *interface)
+{
+    char start[SYS_NETWORK_LINE];
+    int len = snprintf(start, sizeof start, "gateway %s ", interface);
+    for (size_t i = 0; i < net->n; i++) {
+        if (strncmp(net->line[i], start, (size_t)len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Prefixes rather than addresses: a lease or a privacy address (RFC 8981) that changes is no other network. */
+static void add_interface(struct sys_network *net, const struct ifaddrs *i)
+{
+    char text[ADDR_TEXT_LEN];
+    struct addr a;
+    if (!i->ifa_addr || (i->ifa_flags & IFF_UP) == 0 || (i->ifa_flags & IFF_LOOPBACK) != 0)
+        return;
+    if (i->ifa_addr->sa_family == AF_PACKET) {
+        struct sockaddr_ll ll;
+        if (!leads_out(net, i->ifa_name))
+            return; /* containers' interfaces come and go */
+        memcpy(&ll, i->ifa_addr, sizeof ll);
+        snprintf(text, sizeof text, "%02x%02x%02x%02x%02x%02x", ll.sll_addr[0], ll.sll_addr[1],
+                 ll.sll_addr[2], ll.sll_addr[3], ll.sll_addr[4], ll.sll_addr[5]);
+        add_line(net, "hw", i->ifa_name, text);
+        return;
+    }
+    addr_from_sockaddr(&a, i->ifa_addr);
+    bool link_local = a.family == ADDR_V6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80;
+    if (a.family == ADDR_NONE || link_local || !i->ifa_netmask)
+        return;
+    a = addr_prefix(&a, mask_bits(i->ifa_netmask));
+    add_line(net, "net", i->ifa_name, addr_format_ip(&a, text));
+}
+
+static void read_interfaces(struct sys_network *net)
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) != 0)
+        return;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+        add_interface(net, i);
+    freeifaddrs(all);
+}
+
+/* Both tables are text; a default route has destination and prefix zero. */
+static void read_gateways(struct sys_network *net)
+{
+    char line[256], name[32], destination[40], gateway[40];
+    FILE *f = fopen("/proc/net/route", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%31s %39s %39s", name, destination, gateway) == 3 &&
+            strcmp(destination, "00000000") == 0)
+            add_line(net, "gateway", name, gateway);
+    }
+    if (f)
+        fclose(f);
+    f = fopen("/proc/net/ipv6_route", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        char prefix[8];
+        if (sscanf(line, "%39s %7s %*s %*s %39s %*s %*s %*s %*s %31s", destination, prefix, gateway, name) ==
+                4 &&
+            strcmp(prefix, "00") == 0 && strspn(destination, "0") == 32 && strcmp(name, "lo") != 0)
+            add_line(net, "gateway", name, gateway);
+    }
+    if (f)
+        fclose(f);
+}
+
+static void read_dns(struct sys_network *net)
+{
+    char line[256], server[64];
+    FILE *f = fopen("/etc/resolv.conf", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "nameserver %63s", server) == 1)
+            add_line(net, "dns", "", server);
+    }
+    if (f)
+        fclose(f);
+}
+
+void sys_network_read(struct sys_network *net)
+{
+    net->n = 0;
+    read_gateways(net); /* first: read_interfaces looks at them */
+    read_dns(net);
+    read_interfaces(net);
+}
