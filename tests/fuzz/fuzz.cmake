@@ -1,0 +1,33 @@
+# Each fuzz_NAME.c is one libFuzzer target with its corpus in corpus/NAME. With -DBERTH_FUZZ=ON (clang) it is built as a
+# fuzzer; with the ordinary tests a driver runs its corpus once, under ctest.
+file(GLOB FUZZ_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/fuzz_*.c)
+
+if(BERTH_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+        message(FATAL_ERROR "BERTH_FUZZ needs clang: cmake -DCMAKE_C_COMPILER=clang")
+    endif()
+    # The libraries' own objects have to be instrumented as well, so the sources are compiled into a library of the fuzzers'.
+    get_target_property(core_sources berth_core SOURCES)
+    list(TRANSFORM core_sources PREPEND ${CMAKE_SOURCE_DIR}/common/ REGEX "^[^/]")
+    add_library(berth_core_fuzzed STATIC ${core_sources})
+    target_include_directories(berth_core_fuzzed PUBLIC ${CMAKE_SOURCE_DIR}/common)
+    target_link_libraries(berth_core_fuzzed PUBLIC PkgConfig::JANSSON PkgConfig::SODIUM OpenSSL::Crypto m)
+    target_compile_options(berth_core_fuzzed PUBLIC -fsanitize=fuzzer-no-link,address,undefined
+        -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1)
+endif()
+
+foreach(source ${FUZZ_SOURCES})
+    get_filename_component(name ${source} NAME_WE)
+    string(REPLACE fuzz_ "" corpus ${name})
+    if(BERTH_FUZZ)
+        add_executable(${name} ${source})
+        target_link_libraries(${name} PRIVATE berth_core_fuzzed)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+    endif()
+    if(BERTH_TESTS)
+        add_executable(${name}_corpus ${source} ${CMAKE_CURRENT_LIST_DIR}/driver.c)
+        target_link_libraries(${name}_corpus PRIVATE berth_core)
+        add_test(NAME fuzz.${corpus} COMMAND ${name}_corpus ${CMAKE_CURRENT_LIST_DIR}/corpus/${corpus})
+        set_tests_properties(fuzz.${corpus} PROPERTIES TIMEOUT 120)
+    endif()
+endforeach()
