@@ -29,7 +29,7 @@ bool body_id(struct api_request *r, const char *name, size_t max, bool required,
     if (j == NULL && !required)
         return true;
     if (j == NULL)
-        return body_refuse(r, "", name, "This member is required.");
+        return body_refuse(r, "", name, "this member is required");
     snprintf(detail, sizeof(detail), "1 to %zu characters of A-Z a-z 0-9 . _ : - are allowed.", max);
     if (!json_is_string(j) || strlen(json_string_value(j)) != json_string_length(j) ||
         !id_valid(json_string_value(j), max))
@@ -56,7 +56,7 @@ bool body_text(struct api_request *r, const char *name, size_t max, bool require
     if (j == NULL && !required)
         return true;
     if (j == NULL)
-        return body_refuse(r, "", name, "This member is required.");
+        return body_refuse(r, "", name, "this member is required");
     len = json_is_string(j) ? json_string_length(j) : 0;
     snprintf(detail, sizeof(detail), "A string of 1 to %zu bytes without control characters is wanted.", max);
     if (len == 0 || len > max || !printable(json_string_value(j), len))
@@ -117,7 +117,7 @@ bool body_object(struct api_request *r, const char *name, const json_t **out)
 
     *out = NULL;
     if (j != NULL && !json_is_object(j))
-        return body_refuse(r, "", name, "An object is wanted.");
+        return body_refuse(r, "", name, "an object is wanted");
     *out = j;
     return true;
 }

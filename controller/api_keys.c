@@ -24,7 +24,7 @@ static json_t *key_json(const PGresult *res, int row)
 
 static void no_such_key(struct api_request *r)
 {
-    api_problem(r, 404, "not_found", "There is no such key.");
+    api_problem(r, 404, "not_found", "there is no such key");
 }
 
 /* ---- POST ---- */
@@ -41,11 +41,11 @@ static void created(struct api_request *r, const struct db_result *result)
     json_t *j;
 
     if (result->error != 0) {
-        api_problem(r, 503, "overloaded", "The new id was taken. Try again.");
+        api_problem(r, 503, "overloaded", "the new id was taken; try again");
         return;
     }
     if (PQntuples(result->res[0]) == 0) {
-        api_problem_at(r, 404, "not_found", "/org", "There is no such org.");
+        api_problem_at(r, 404, "not_found", "/org", "there is no such org");
         return;
     }
     api_key_make(id, keys->master.key[0], key);
@@ -66,7 +66,7 @@ static bool read_org(struct api_request *r, const char **org)
         return false;
     if (named != NULL &&
         (!org_id_valid(named) || (r->caller.kind == CALLER_ORG && strcmp(named, r->caller.org) != 0))) {
-        api_problem_at(r, 404, "not_found", "/org", "There is no such org.");
+        api_problem_at(r, 404, "not_found", "/org", "there is no such org");
         return false;
     }
     *org = named != NULL ? named : r->caller.org;
@@ -80,7 +80,7 @@ static bool read_kind(struct api_request *r, const char *org, const char **kind)
     if (strcmp(*kind, "org") != 0 && strcmp(*kind, "node") != 0)
         return body_refuse(r, "", "kind", "org or node is wanted.");
     if (strcmp(org, "cloud") == 0 && strcmp(*kind, "org") == 0)
-        return body_refuse(r, "", "kind", "The cloud has node keys only.");
+        return body_refuse(r, "", "kind", "the cloud has node keys only");
     return true;
 }
 
@@ -132,13 +132,13 @@ static void keys_get(struct api_request *r)
         return;
     if (r->caller.kind == CALLER_ORG) {
         if (org != NULL && strcmp(org, r->caller.org) != 0) {
-            api_problem(r, 404, "not_found", "There is no such org.");
+            api_problem(r, 404, "not_found", "there is no such org");
             return;
         }
         org = r->caller.org;
     }
     if (org != NULL && !org_id_valid(org)) {
-        api_problem(r, 404, "not_found", "There is no such org.");
+        api_problem(r, 404, "not_found", "there is no such org");
         return;
     }
     if ((b = api_db_begin(r, DB_OPERATOR)) == NULL)

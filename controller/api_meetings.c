@@ -12,7 +12,7 @@
 
 void api_unknown_meeting(struct api_request *r)
 {
-    api_problem(r, 404, "unknown_meeting", "There is no such meeting.");
+    api_problem(r, 404, "unknown_meeting", "there is no such meeting");
 }
 
 bool api_meeting_param(struct api_request *r)
@@ -56,9 +56,9 @@ static void created(struct api_request *r, const struct db_result *result)
     if (result->error != 0)
         api_db_failed(r, result);
     else if (PQntuples(res) == 0)
-        api_problem(r, 401, "token_invalid", "The key's org is no more.");
+        api_problem(r, 401, "token_invalid", "the key's org is no more");
     else if (PQntuples(made) == 0 && !db_get_bool(res, 0, 5))
-        api_problem_at(r, 409, "conflict", "/policy", "The meeting exists with another policy.");
+        api_problem_at(r, 409, "conflict", "/policy", "the meeting exists with another policy");
     else
         api_json(r, PQntuples(made) > 0 ? 201 : 200, meeting_json(res, 0));
 }

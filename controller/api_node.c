@@ -65,12 +65,12 @@ static bool read_all_addresses(struct api_request *r, struct registration *g)
         !read_addresses(r, "advertise", advertised, &g->advertise))
         return false;
     if (g->addresses == NULL)
-        return body_refuse(r, "", "addresses", "This member is required.");
+        return body_refuse(r, "", "addresses", "this member is required");
     catalogue_merge_addresses(merged, bound, advertised);
     if (merged->n[TRANSPORT_UDP] + merged->n[TRANSPORT_TCP] + merged->n[TRANSPORT_TLS] == 0)
         return body_refuse(
             r, "", "addresses",
-            "Not one address is left that an agent could be told: give addresses, or advertise others.");
+            "not one address is left that an agent could be told: give addresses, or advertise others");
     return true;
 }
 
@@ -107,7 +107,7 @@ static bool read_location(struct api_request *r, struct registration *g)
         !body_number(r, location, "/location", "lon", -180, 180, &lon))
         return false;
     if (lat > 90 || lon > 180)
-        return body_refuse(r, "", "location", "Both lat and lon are wanted.");
+        return body_refuse(r, "", "location", "both lat and lon are wanted");
     snprintf(text, sizeof(text), "{\"lat\":%.6f,\"lon\":%.6f}", lat, lon);
     g->location = api_strdup(r, text);
     return true;
@@ -187,13 +187,13 @@ static void registered(struct api_request *r, const struct db_result *result)
     bool created = result->error == 0 && PQntuples(result->res[0]) == 1 && db_get_bool(result->res[0], 0, 0);
 
     if (result->error != 0) {
-        api_problem(r, 409, "conflict", "Another registration of this node is under way.");
+        api_problem(r, 409, "conflict", "another registration of this node is under way");
         return;
     }
     if (PQntuples(result->res[1]) == 0) {
         if (r->caller.kind == CALLER_ADMIN)
             api_problem_at(r, 422, "invalid_member", "/org",
-                           "There is no such org, or a cloud node has this id.");
+                           "there is no such org, or a cloud node has this id");
         else
             api_problem(r, 403, "node_not_yours", "A cloud node has this id: give yours another.");
         return;
@@ -237,7 +237,7 @@ static bool target(struct api_request *r, struct db_param p[static 2])
     const char *org = r->caller.kind == CALLER_ADMIN ? api_query(r, "org") : r->caller.org;
 
     if (!id_valid(r->param[0], NODE_ID_MAX) || (org != NULL && !org_id_valid(org))) {
-        api_problem(r, 404, "unknown_node", "There is no such node.");
+        api_problem(r, 404, "unknown_node", "there is no such node");
         return false;
     }
     p[0] = db_text(org);
@@ -249,13 +249,13 @@ static bool target(struct api_request *r, struct db_param p[static 2])
 static bool target_found(struct api_request *r, const struct db_result *result, size_t stmt)
 {
     if (result->error != 0)
-        api_problem(r, 409, "conflict", "The node was changed at the same time. Try again.");
+        api_problem(r, 409, "conflict", "the node was changed at the same time; try again");
     else if (PQntuples(result->res[stmt]) == 0)
         api_problem(
             r, 404, "unknown_node",
             r->caller.kind == CALLER_ADMIN
-                ? "There is no such node; where several orgs have one of this id, say which with ?org=."
-                : "There is no such node.");
+                ? "there is no such node; where several orgs have one of this id, say which with ?org="
+                : "there is no such node");
     else
         return true;
     return false;

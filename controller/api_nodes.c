@@ -16,7 +16,7 @@ static const struct catalogue *catalogue_of(struct api_request *r)
 
     if (c == NULL)
         api_problem(r, 503, "database_unavailable",
-                    "The list of nodes has not been read yet. Try again shortly.");
+                    "the list of nodes has not been read yet; try again shortly");
     return c;
 }
 
@@ -104,7 +104,7 @@ static void nodes_get(struct api_request *r)
     if (body != NULL)
         api_bytes(r, 200, "application/json", body, len);
     else
-        api_problem(r, 500, "internal", "Out of memory.");
+        api_problem(r, 500, "internal", "out of memory");
     free(body);
 }
 

@@ -35,7 +35,7 @@ static const struct db_stmt create_stmt = {
 static void created(struct api_request *r, const struct db_result *result)
 {
     if (result->error != 0)
-        api_problem(r, 503, "overloaded", "The new id was taken. Try again.");
+        api_problem(r, 503, "overloaded", "the new id was taken; try again");
     else
         api_json(r, 201, org_json(result->res[0], 0));
 }
@@ -90,7 +90,7 @@ static const struct db_stmt get_stmt = {"org_get", "select " ORG_COLUMNS
 static void got(struct api_request *r, const struct db_result *result)
 {
     if (PQntuples(result->res[0]) == 0)
-        api_problem(r, 404, "not_found", "There is no such org.");
+        api_problem(r, 404, "not_found", "there is no such org");
     else
         api_json(r, 200, org_json(result->res[0], 0));
 }
@@ -102,7 +102,7 @@ static void org_get(struct api_request *r)
 
     if (!org_id_valid(r->param[0]) ||
         (r->caller.kind != CALLER_ADMIN && strcmp(r->caller.org, r->param[0]) != 0)) {
-        api_problem(r, 404, "not_found", "There is no such org.");
+        api_problem(r, 404, "not_found", "there is no such org");
         return;
     }
     if ((b = api_db_begin(r, DB_OPERATOR)) == NULL)
@@ -141,7 +141,7 @@ static void stopped(struct api_request *r, const struct db_result *result)
         return;
     }
     if (PQntuples(result->res[0]) == 0) {
-        api_problem(r, 404, "not_found", "There is no such org.");
+        api_problem(r, 404, "not_found", "there is no such org");
         return;
     }
     if ((b = api_db_begin_org(r, r->param[0])) == NULL)
@@ -157,11 +157,11 @@ static void org_delete(struct api_request *r)
     struct db_batch *b;
 
     if (!org_id_valid(r->param[0])) {
-        api_problem(r, 404, "not_found", "There is no such org.");
+        api_problem(r, 404, "not_found", "there is no such org");
         return;
     }
     if (strcmp(r->param[0], "cloud") == 0) {
-        api_problem(r, 409, "conflict", "The cloud's own org can't be deleted.");
+        api_problem(r, 409, "conflict", "the cloud's own org can't be deleted");
         return;
     }
     if ((b = api_db_begin(r, DB_OPERATOR)) == NULL)

@@ -21,6 +21,7 @@ enum {
 
 struct router;
 struct ingest;
+struct join_turn;
 
 struct controller {
     const struct options *options;
@@ -41,7 +42,8 @@ struct worker {
     h2o_loop_t *loop;
     struct controller *ctl;
     struct db *db;
-    struct ingest *ingest; /* reports waiting for their commit */
+    struct ingest *ingest;   /* reports waiting for their commit */
+    struct join_turn *joins; /* under way or waiting, oldest first: see join_turn.h */
     struct counters counters;
     size_t index;
     uint64_t requests; /* for request ids */

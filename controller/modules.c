@@ -2,14 +2,21 @@
 #include "modules.h"
 
 #include "api.h"
+#include "catalogue.h"
 
 const struct api_module api_modules[] = {
     {api_reports_routes, API_REPORTS_ROUTES},
     {api_agents_routes, API_AGENTS_ROUTES},
+    {api_nodes_routes, API_NODES_ROUTES},
+    {api_orgs_routes, API_ORGS_ROUTES},
+    {api_keys_routes, API_KEYS_ROUTES},
+    {api_meetings_routes, API_MEETINGS_ROUTES},
+    {api_participants_routes, API_PARTICIPANTS_ROUTES},
 };
 const size_t api_modules_n = sizeof(api_modules) / sizeof(api_modules[0]);
 
 const struct snapshot_builder *const controller_builders[] = {
     &auth_snapshot_builder,
+    &catalogue_builder,
 };
 const size_t controller_builders_n = sizeof(controller_builders) / sizeof(controller_builders[0]);

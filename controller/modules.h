@@ -5,9 +5,22 @@
 #include "api.h"
 #include "snapshot.h"
 
-enum { API_REPORTS_ROUTES = 1, API_AGENTS_ROUTES = 4 };
+enum {
+    API_REPORTS_ROUTES = 1,
+    API_AGENTS_ROUTES = 4,
+    API_NODES_ROUTES = 7,
+    API_ORGS_ROUTES = 4,
+    API_KEYS_ROUTES = 4,
+    API_MEETINGS_ROUTES = 4,
+    API_PARTICIPANTS_ROUTES = 3,
+};
 extern const struct api_route api_reports_routes[API_REPORTS_ROUTES];
 extern const struct api_route api_agents_routes[API_AGENTS_ROUTES];
+extern const struct api_route api_nodes_routes[API_NODES_ROUTES];
+extern const struct api_route api_orgs_routes[API_ORGS_ROUTES];
+extern const struct api_route api_keys_routes[API_KEYS_ROUTES];
+extern const struct api_route api_meetings_routes[API_MEETINGS_ROUTES];
+extern const struct api_route api_participants_routes[API_PARTICIPANTS_ROUTES];
 
 extern const struct snapshot_builder auth_snapshot_builder;
 
