@@ -1,0 +1,206 @@
+/* REST calls of subcommands. Invariant: whatever fails is told once: what was wanted, what came instead, and what to do. */
+#include "call.h"
+
+#include "sys/rest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_MS = 20000, PAGES_MAX = 10000, CURSOR_MAX = 1024 };
+
+const char *call_token_text(const struct cli *c, enum call_token which)
+{
+    bool admin = which == CALL_TOKEN_ADMIN && c->o.admin_token != NULL && !c->token_given;
+    return admin ? c->o.admin_token : c->o.token;
+}
+
+static const char *advice_of_transport(CURLcode rc)
+{
+    switch (rc) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "check the name in --controller (BERTH_CONTROLLER)";
+    case CURLE_COULDNT_CONNECT:
+        return "check --controller (BERTH_CONTROLLER), and that the controller runs";
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "give the CA that signed the controller's certificate: --ca FILE, or BERTH_CA";
+    case CURLE_SSL_CACERT_BADFILE:
+        return "check --ca (BERTH_CA): it must be a PEM file";
+    case CURLE_OPERATION_TIMEDOUT:
+        return "check that the network lets HTTPS to the controller through";
+    default:
+        return NULL;
+    }
+}
+
+static const char *advice_of_status(long status, const char *code)
+{
+    if (strcmp(code, "token_expired") == 0)
+        return "make a new token: berth key token";
+    switch (status) {
+    case 401:
+        return "check --token (BERTH_TOKEN): it must be this controller's, and not revoked";
+    case 403:
+        return "use a key that may do this: the operator's admin key, or the organisation's";
+    case 404:
+        return "check the id; another organisation's things are not found either";
+    case 451:
+        return "the meeting's policy leaves no region: change its allowed or denied regions";
+    default:
+        return NULL;
+    }
+}
+
+static const char *text_member(const json_t *j, const char *name)
+{
+    const char *s = json_string_value(json_object_get(j, name));
+    return s != NULL ? s : "";
+}
+
+/* The answer is none of 2xx: usually application/problem+json. */
+static enum cli_exit fail_status(const struct cli *c, const char *what, const struct rest_call *call,
+                                 const json_t *problem)
+{
+    long status = rest_call_status(call);
+    const char *code = text_member(problem, "code"), *detail = text_member(problem, "detail");
+    const char *pointer = text_member(problem, "pointer");
+    cli_fail(c, CLI_CONTROLLER, "cannot %s: %ld %s%s%s%s%s%s", what, status,
+             code[0] != '\0' ? code : "without a code", detail[0] != '\0' ? ": " : "", detail,
+             pointer[0] != '\0' ? " (at " : "", pointer, pointer[0] != '\0' ? ")" : "");
+    const char *advice = advice_of_status(status, code);
+    if (advice != NULL)
+        cli_advise(c, "%s", advice);
+    else if (call->retry_after_s >= 0)
+        cli_advise(c, "try again in %" PRId64 " s", call->retry_after_s);
+    else if (status >= 500)
+        cli_advise(c, "the controller's log tells more");
+    return CLI_CONTROLLER;
+}
+
+static enum cli_exit finish(const struct cli *c, const char *what, const struct rest_call *call, CURLcode rc,
+                            json_t **answer)
+{
+    if (rc != CURLE_OK) {
+        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller,
+                 call->error[0] != '\0' ? call->error : curl_easy_strerror(rc));
+        const char *advice = advice_of_transport(rc);
+        if (advice != NULL)
+            cli_advise(c, "%s", advice);
+        return CLI_CONTROLLER;
+    }
+    json_error_t e;
+    json_t *j =
+        call->body_len > 0 ? json_loadb(call->body, call->body_len, JSON_REJECT_DUPLICATES, &e) : json_null();
+    long status = rest_call_status(call);
+    enum cli_exit code = CLI_OK;
+    if (status < 200 || status > 299)
+        code = fail_status(c, what, call, j);
+    else if (j == NULL)
+        code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no JSON: %s", what, e.text);
+    if (code != CLI_OK)
+        json_decref(j);
+    else
+        *answer = j;
+    return code;
+}
+
+enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
+                   const char *path, json_t *body, json_t **answer)
+{
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    bool no_memory = body != NULL && text == NULL;
+    json_decref(body);
+    if (no_memory)
+        return cli_fail(c, CLI_CONTROLLER, "out of memory");
+    struct rest_request r = {.method = method,
+                             .base_url = c->o.controller,
+                             .path = path,
+                             .token = call_token_text(c, which),
+                             .ca_file = c->o.ca,
+                             .body = text,
+                             .timeout_ms = TIMEOUT_MS};
+    struct rest_call rest;
+    enum cli_exit code;
+    int rc = rest_call_init(&rest, &r);
+    if (rc == -EINVAL)
+        code = cli_fail(c, CLI_USAGE,
+                        "--controller '%s' or the token can't be used: it takes https://host[:port], "
+                        "or http:// to this machine",
+                        c->o.controller);
+    else if (rc != 0)
+        code = cli_fail(c, CLI_CONTROLLER, "out of memory");
+    else
+        code = finish(c, what, &rest, curl_easy_perform(rest.easy), answer);
+    rest_call_clear(&rest);
+    free(text);
+    return code;
+}
+
+/* Everything but RFC 3986's unreserved characters is encoded. False: no room. */
+static bool append_encoded(char *out, size_t cap, const char *s)
+{
+    size_t len = strlen(out);
+    for (; *s != '\0'; s++) {
+        unsigned char ch = (unsigned char)*s;
+        bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+                     (ch != '\0' && strchr("-._~", ch) != NULL);
+        if (len + 4 > cap)
+            return false;
+        len += (size_t)snprintf(out + len, cap - len, plain ? "%c" : "%%%02X", ch);
+    }
+    return true;
+}
+
+enum cli_exit call_path(const struct cli *c, char out[static CALL_PATH_MAX], const char *base, const char *id,
+                        const char *rest)
+{
+    snprintf(out, CALL_PATH_MAX, "%s", base);
+    bool dots = strcmp(id, ".") == 0 || strcmp(id, "..") == 0; /* would be taken for a folder */
+    if (id[0] == '\0' || dots || !append_encoded(out, CALL_PATH_MAX - 64, id))
+        return cli_fail(c, CLI_USAGE, "'%.80s' is no id", id);
+    strncat(out, rest, 63);
+    return CLI_OK;
+}
+
+/* "path?limit=100&cursor=..." */
+static bool page_path(char *out, size_t cap, const char *path, const char *cursor)
+{
+    int n = snprintf(out, cap, "%s%climit=100", path, strchr(path, '?') != NULL ? '&' : '?');
+    if (n < 0 || (size_t)n >= cap)
+        return false;
+    if (cursor == NULL)
+        return true;
+    strncat(out, "&cursor=", cap - strlen(out) - 1);
+    return append_encoded(out, cap, cursor);
+}
+
+enum cli_exit call_list(const struct cli *c, enum call_token which, const char *what, const char *path,
+                        json_t **answer)
+{
+    json_t *items = json_array(), *page = NULL;
+    enum cli_exit code = CLI_OK;
+    const char *cursor = NULL;
+    for (int i = 0; code == CLI_OK && i < PAGES_MAX; i++) {
+        char paged[CALL_PATH_MAX + CURSOR_MAX];
+        bool fits = page_path(paged, sizeof(paged), path, cursor);
+        json_decref(page);
+        page = NULL;
+        if (!fits)
+            code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the cursor is too long", what);
+        if (code == CLI_OK)
+            code = call(c, which, what, "GET", paged, NULL, &page);
+        if (code == CLI_OK && json_array_extend(items, json_object_get(page, "items")) != 0)
+            code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no list", what);
+        cursor = json_string_value(json_object_get(page, "next"));
+        if (cursor == NULL)
+            break;
+    }
+    json_decref(page);
+    if (code != CLI_OK) {
+        json_decref(items);
+        return code;
+    }
+    *answer = json_pack("{s:o}", "items", items);
+    return *answer != NULL ? CLI_OK : cli_fail(c, CLI_CONTROLLER, "out of memory");
+}

@@ -1,0 +1,145 @@
+/* The table of subcommands and their options. Everything that help and the manual page say about them stands here. */
+#include "commands.h"
+
+#include <string.h>
+
+#define AT(member) offsetof(struct cli_options, member)
+#define N(a)       (sizeof(a) / sizeof((a)[0]))
+
+static const struct config_key common[] = {
+    {"controller", NULL, CONFIG_STRING, AT(controller), NULL, 0, 0, "URL",
+     "The controller: https://host[:port].", false},
+    {"token", NULL, CONFIG_STRING, AT(token), NULL, 0, 0, "TOKEN", "API key, or a token made with one.",
+     false},
+    {"ca", NULL, CONFIG_STRING, AT(ca), NULL, 0, 0, "FILE",
+     "Trust these certificates (PEM) instead of the system's.", false},
+    {"agent", NULL, CONFIG_STRING, AT(agent), NULL, 0, 0, "ID",
+     "Who this agent is; the host name by default.", false},
+    {"json", NULL, CONFIG_BOOL, AT(json), NULL, 0, 0, NULL, "Print JSON instead of tables.", true},
+    {"help", NULL, CONFIG_BOOL, AT(help), NULL, 0, 0, NULL, "Show this help.", true},
+    {"version", NULL, CONFIG_BOOL, AT(version), NULL, 0, 0, NULL, "Show the version.", true},
+};
+
+#define ADMIN_TOKEN                                                                         \
+    {                                                                                       \
+        "admin-token", NULL, CONFIG_STRING, AT(admin_token), NULL, 0, 0, "TOKEN",           \
+            "The operator's admin key; preferred to BERTH_TOKEN where both are set.", false \
+    }
+#define NODE_SPEC                                                                                   \
+    {                                                                                               \
+        "node", NULL, CONFIG_LIST, AT(node), NULL, 0, 0, "HOST[,udp=PORT][,tcp=PORT][,tls=PORT]",   \
+            "Probe this node, with no controller. HOST is a name, an IPv4 address or [IPv6].", true \
+    }
+
+static const struct config_key probe_keys[] = {
+    {"report", NULL, CONFIG_BOOL, AT(report), NULL, 0, 0, NULL, "Send the results to the controller.", true},
+    NODE_SPEC,
+    {"require", NULL, CONFIG_LIST, AT(require), NULL, 0, 0, "TRANSPORT",
+     "Exit with 1 unless udp, tcp, tls or proxy reaches a node.", true},
+};
+static const struct config_key watch_keys[] = {NODE_SPEC};
+static const struct config_key operator_keys[] = {ADMIN_TOKEN};
+static const struct config_key drain_keys[] = {
+    ADMIN_TOKEN,
+    {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "Whose mesh node it is; the cloud's by default.",
+     true},
+};
+static const struct config_key key_keys[] = {
+    ADMIN_TOKEN,
+    {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "The organisation; by default the token's own.",
+     true},
+};
+static const struct config_key key_create_keys[] = {
+    ADMIN_TOKEN,
+    {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "The organisation; by default the token's own.",
+     true},
+    {"kind", NULL, CONFIG_STRING, AT(kind), "org", 0, 0, "KIND", "org: for its backend; node: for its nodes.",
+     true},
+};
+static const struct config_key key_token_keys[] = {
+    {"grants", NULL, CONFIG_LIST, AT(grants), NULL, 0, 0, "GRANT", "probe, join; both by default.", true},
+    {"ttl", NULL, CONFIG_INT, AT(ttl), "3600", 1, 86400, "SECONDS", "How long it is valid.", true},
+};
+static const struct config_key meeting_create_keys[] = {
+    {"allow-region", NULL, CONFIG_LIST, AT(allow_region), NULL, 0, 0, "REGION", "Only nodes there.", true},
+    {"deny-region", NULL, CONFIG_LIST, AT(deny_region), NULL, 0, 0, "REGION", "No nodes there.", true},
+    {"private", NULL, CONFIG_BOOL, AT(private_only), NULL, 0, 0, NULL, "Only the organisation's own nodes.",
+     true},
+    {"transport", NULL, CONFIG_LIST, AT(transports), NULL, 0, 0, "TRANSPORT",
+     "Only over udp, tcp, tls or proxy.", true},
+    {"expected-size", NULL, CONFIG_INT, AT(expected_size), "0", 0, 1000000, "N", "How many will come.", true},
+    {"bitrate-kbps", NULL, CONFIG_INT, AT(bitrate_kbps), "0", 0, 1000000, "N", "What each will send.", true},
+};
+static const struct config_key meeting_join_keys[] = {
+    {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID",
+     "Only measurements of this network count; else the newest.", true},
+    {"capability", NULL, CONFIG_LIST, AT(capabilities), NULL, 0, 0, "TRANSPORT",
+     "What the participant can do: udp, tcp, tls or proxy; all by default.", true},
+};
+
+enum { CONTROLLER = CLI_NEEDS_CONTROLLER };
+
+const struct command cli_commands[] = {
+    {"probe", "", 0, 0, 0, "measure which nodes are reached, and how far away they are",
+     "Probes every node of the controller's list, or the nodes given with --node, over UDP, TCP and TLS. All "
+     "times are in milliseconds: the STUN round trip (least, median, 95th percentile), and the TCP and TLS "
+     "handshakes. Without any port, a given node is probed on Berth's default ports.\n\n"
+     "Exit status 1: no node was reached, or a required transport reached none.",
+     probe_keys, N(probe_keys), cmd_probe},
+    {"watch", "", 0, 0, CLI_NEEDS_SIGNALS, "stay, probe when it is time, and report",
+     "Probes and reports at start, when the network changes, when SIGHUP says so, and before the report "
+     "expires; until "
+     "SIGINT or SIGTERM. A report that could not be delivered is delivered later while it is valid.",
+     watch_keys, N(watch_keys), cmd_watch},
+    {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also their state and load", NULL,
+     operator_keys, N(operator_keys), cmd_node_list},
+    {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, drain_keys, N(drain_keys),
+     cmd_node_drain},
+    {"node undrain", "NODE", 1, 1, CONTROLLER, "give a node meetings again", NULL, drain_keys, N(drain_keys),
+     cmd_node_undrain},
+    {"org create", "NAME", 1, 1, CONTROLLER, "make an organisation", NULL, operator_keys, N(operator_keys),
+     cmd_org_create},
+    {"org list", "", 0, 0, CONTROLLER, "list the organisations", NULL, operator_keys, N(operator_keys),
+     cmd_org_list},
+    {"org show", "ORG", 1, 1, CONTROLLER, "show one organisation", NULL, operator_keys, N(operator_keys),
+     cmd_org_show},
+    {"org delete", "ORG", 1, 1, CONTROLLER, "delete an organisation and all that is stored of it", NULL,
+     operator_keys, N(operator_keys), cmd_org_delete},
+    {"key create", "", 0, 0, CONTROLLER, "make an API key; it is shown once",
+     "A key of kind org is for the organisation's backend: meetings, agents, and tokens for agents. A key of "
+     "kind node "
+     "enrols nodes: the organisation's own mesh, or those of the organisation \"cloud\".",
+     key_create_keys, N(key_create_keys), cmd_key_create},
+    {"key list", "", 0, 0, CONTROLLER, "list API keys, without their secrets", NULL, key_keys, N(key_keys),
+     cmd_key_list},
+    {"key revoke", "KEY_ID", 1, 1, CONTROLLER, "end a key and all tokens made with it, within five seconds",
+     NULL, operator_keys, N(operator_keys), cmd_key_revoke},
+    {"key token", "", 0, 0, 0, "make a token for one agent from an organisation's key, offline",
+     "Prints a JWT for --agent (which must be given) to use as its --token. The organisation's key is "
+     "--token or "
+     "BERTH_TOKEN; no controller is asked.",
+     key_token_keys, N(key_token_keys), cmd_key_token},
+    {"meeting create", "[MEETING]", 0, 1, CONTROLLER, "make a meeting, with an id of yours or a new one",
+     NULL, meeting_create_keys, N(meeting_create_keys), cmd_meeting_create},
+    {"meeting list", "", 0, 0, CONTROLLER, "list the meetings", NULL, NULL, 0, cmd_meeting_list},
+    {"meeting show", "MEETING", 1, 1, CONTROLLER, "show a meeting and who is in it", NULL, NULL, 0,
+     cmd_meeting_show},
+    {"meeting delete", "MEETING", 1, 1, CONTROLLER, "end a meeting", NULL, NULL, 0, cmd_meeting_delete},
+    {"meeting join", "MEETING", 1, 1, CONTROLLER, "get a participant's node, and why it is this one",
+     "Adds --agent (by default the token's, else the host name) to the meeting and shows the assignment: the "
+     "node, "
+     "the transport expected, the ladder of addresses to try in order, and the reasons.",
+     meeting_join_keys, N(meeting_join_keys), cmd_meeting_join},
+    {"help", "[COMMAND]", 0, 2, 0, "explain a command", NULL, NULL, 0, cli_help},
+};
+const size_t cli_n_commands = N(cli_commands);
+
+size_t cli_keys(const struct command *command, struct config_key out[static CLI_KEYS_MAX])
+{
+    size_t own = command != NULL ? command->n_keys : 0;
+    _Static_assert(N(common) + N(meeting_create_keys) <= CLI_KEYS_MAX, "the longest list of keys fits");
+    if (own > 0)
+        memcpy(out, command->keys, own * sizeof(*out));
+    memcpy(out + own, common, sizeof(common));
+    return own + N(common);
+}

@@ -1,0 +1,133 @@
+/* Options to an agent, and the loop that drives it. Invariant: with nodes given on the command line no controller is asked. */
+#include "driver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum cli_exit parse_nodes(struct driver *s)
+{
+    const struct config_list *l = &s->cli->o.node;
+    s->specs = calloc(l->n + 1, sizeof(*s->specs));
+    s->nodes = calloc(l->n + 1, sizeof(*s->nodes));
+    if (s->specs == NULL || s->nodes == NULL)
+        return cli_fail(s->cli, CLI_USAGE, "out of memory");
+    for (size_t i = 0; i < l->n; i++) {
+        char err[NODE_SPEC_ERROR];
+        if (node_spec_parse(&s->specs[i], l->v[i], err) != 0)
+            return cli_fail(s->cli, CLI_USAGE, "--node %.80s: %s", l->v[i], err);
+        s->nodes[i] = s->specs[i].node;
+    }
+    s->n_nodes = l->n;
+    return CLI_OK;
+}
+
+enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_callbacks *callbacks,
+                          void *user)
+{
+    *s = (struct driver){.cli = c};
+    enum cli_exit code = parse_nodes(s);
+    if (code != CLI_OK)
+        return code;
+    bool given = s->n_nodes > 0;
+    if (!given && c->o.controller == NULL)
+        return cli_fail(c, CLI_USAGE,
+                        "what to probe? Give --controller URL (or set BERTH_CONTROLLER), or --node HOST");
+    if (!given && c->o.token == NULL)
+        return cli_fail(c, CLI_USAGE, "no token: give --token TOKEN, or set BERTH_TOKEN");
+    struct berth_options o = {.size = sizeof(o),
+                              .controller = given ? NULL : c->o.controller,
+                              .token = given ? NULL : c->o.token,
+                              .agent_id = c->o.agent,
+                              .name_agent = -1,
+                              .nodes = given ? s->nodes : NULL,
+                              .n_nodes = s->n_nodes,
+                              .ca_file = c->o.ca,
+                              .callbacks = *callbacks,
+                              .user = user};
+    int rc = berth_agent_create(&s->agent, &o);
+    if (rc == -EINVAL)
+        return cli_fail(c, CLI_USAGE,
+                        "--controller, --agent or --ca can't be used: the controller is https://host[:port] "
+                        "(http only to this machine), the agent letters, digits, '.', '_' and '-'");
+    return rc == 0 ? CLI_OK : cli_fail(c, CLI_USAGE, "%s", berth_strerror(rc));
+}
+
+void driver_close(struct driver *s)
+{
+    berth_agent_destroy(s->agent);
+    free(s->specs);
+    free(s->nodes);
+    *s = (struct driver){0};
+}
+
+int driver_step(struct driver *s, int signal_fd)
+{
+    struct pollfd fds[] = {
+        {.fd = berth_agent_fd(s->agent), .events = POLLIN},
+        {.fd = signal_fd, .events = POLLIN},
+    };
+    if (poll(fds, 2, berth_agent_timeout(s->agent)) < 0 && errno != EINTR)
+        return -errno;
+    int rc = berth_agent_dispatch(s->agent);
+    if (rc < 0)
+        return rc;
+    return fds[1].revents != 0 ? 1 : 0;
+}
+
+enum cli_exit driver_exit(int error)
+{
+    switch (error) {
+    case 0:
+        return CLI_OK;
+    case BERTH_E_UNREACHABLE:
+    case BERTH_E_REFUSED:
+    case BERTH_E_UNAVAILABLE:
+    case BERTH_E_PROTOCOL:
+    case BERTH_E_EXPIRED:
+        return CLI_CONTROLLER;
+    case -EINVAL:
+        return CLI_USAGE;
+    default:
+        return CLI_BUT;
+    }
+}
+
+static const char *advice(int error, int http_status)
+{
+    switch (error) {
+    case BERTH_E_UNREACHABLE:
+        return "check --controller (BERTH_CONTROLLER), and --ca (BERTH_CA) for the CA that signed its "
+               "certificate";
+    case BERTH_E_REFUSED:
+        return http_status == 401
+                   ? "check --token (BERTH_TOKEN): it must be this controller's, and not expired or revoked"
+               : http_status == 403
+                   ? "the token may not do that: an organisation's key or an agent's token is needed, "
+                     "with the grant \"probe\""
+                   : NULL;
+    case -EINVAL:
+        return "a controller is https://host[:port], or http:// to this machine";
+    case BERTH_E_UNAVAILABLE:
+        return "try again in a moment";
+    case BERTH_E_PROTOCOL:
+        return "check that --controller (BERTH_CONTROLLER) is a Berth controller";
+    default:
+        return NULL;
+    }
+}
+
+enum cli_exit driver_fail(const struct cli *c, const char *what, int error, int http_status,
+                          const char *detail)
+{
+    char status[24] = "";
+    if (http_status > 0)
+        snprintf(status, sizeof(status), " (%d)", http_status);
+    cli_fail(c, CLI_CONTROLLER, "%s: %s%s%s%s", what, berth_strerror(error), status,
+             detail[0] != '\0' ? ": " : "", detail);
+    const char *text = advice(error, http_status);
+    if (text != NULL)
+        cli_advise(c, "%s", text);
+    return driver_exit(error);
+}

@@ -1,0 +1,113 @@
+/* berth meeting create|list|show|delete. */
+#include "commands.h"
+#include "core/doc.h"
+#include "list.h"
+
+static const struct table_column columns[] = {
+    {"MEETING", TABLE_LEFT, true},
+    {"CREATED", TABLE_LEFT, false},
+    {"PEOPLE", TABLE_RIGHT, false},
+    {"NODE", TABLE_LEFT, true},
+};
+static const char *const members[] = {"id", "created_at", "participants", "node"};
+
+static json_t *strings(const struct config_list *l)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < l->n; i++)
+        json_array_append_new(a, json_string(l->v[i]));
+    return a;
+}
+
+/* The policy that the options describe; NULL: none is. */
+static json_t *policy(const struct cli_options *o)
+{
+    json_t *p = json_object(), *regions = json_object();
+    if (o->allow_region.n > 0)
+        json_object_set_new(regions, "allow", strings(&o->allow_region));
+    if (o->deny_region.n > 0)
+        json_object_set_new(regions, "deny", strings(&o->deny_region));
+    if (json_object_size(regions) > 0)
+        json_object_set(p, "regions", regions);
+    json_decref(regions);
+    if (o->private_only)
+        json_object_set_new(p, "private", json_true());
+    if (o->transports.n > 0)
+        json_object_set_new(p, "transports", strings(&o->transports));
+    if (o->expected_size > 0)
+        json_object_set_new(p, "expected_size", json_integer(o->expected_size));
+    if (o->bitrate_kbps > 0)
+        json_object_set_new(p, "bitrate_kbps", json_integer(o->bitrate_kbps));
+    if (json_object_size(p) > 0)
+        return p;
+    json_decref(p);
+    return NULL;
+}
+
+enum cli_exit cmd_meeting_create(struct cli *c)
+{
+    enum transport transport;
+    json_t *answer;
+    for (size_t i = 0; i < c->o.transports.n; i++) {
+        if (transport_parse(c->o.transports.v[i], &transport) != 0)
+            return cli_fail(c, CLI_USAGE, "--transport is udp, tcp, tls or proxy, not '%.40s'",
+                            c->o.transports.v[i]);
+    }
+    json_t *body =
+        json_pack("{s:s*, s:o*}", "id", c->words.n > 0 ? c->words.v[0] : NULL, "policy", policy(&c->o));
+    enum cli_exit code = call(c, CALL_TOKEN_OWN, "make the meeting", "POST", "/v1/meetings", body, &answer);
+    return code == CLI_OK ? list_print_one(c, answer, columns, members, 3) : code;
+}
+
+enum cli_exit cmd_meeting_list(struct cli *c)
+{
+    json_t *list;
+    enum cli_exit code = call_list(c, CALL_TOKEN_OWN, "list the meetings", "/v1/meetings", &list);
+    return code == CLI_OK ? list_print(c, list, columns, members, 4) : code;
+}
+
+static enum cli_exit print_participants(const struct cli *c, json_t *list)
+{
+    static const struct table_column who[] = {
+        {"AGENT", TABLE_LEFT, true},
+        {"NODE", TABLE_LEFT, true},
+        {"TRANSPORT", TABLE_LEFT, false},
+    };
+    static const char *const what[] = {"agent", "node", "transport"};
+    fputc('\n', c->out);
+    return list_print(c, list, who, what, 3);
+}
+
+/* JSON: the meeting, and its participants as another member. */
+enum cli_exit cmd_meeting_show(struct cli *c)
+{
+    char path[CALL_PATH_MAX], people[CALL_PATH_MAX];
+    json_t *meeting = NULL, *list = NULL;
+    enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "");
+    if (code == CLI_OK)
+        code = call_path(c, people, "/v1/meetings/", c->words.v[0], "/participants");
+    if (code == CLI_OK)
+        code = call(c, CALL_TOKEN_OWN, "show the meeting", "GET", path, NULL, &meeting);
+    if (code == CLI_OK)
+        code = call_list(c, CALL_TOKEN_OWN, "list the meeting's participants", people, &list);
+    if (code != CLI_OK) {
+        json_decref(meeting);
+        return code;
+    }
+    if (c->o.json) {
+        json_object_set(meeting, "participants", json_object_get(list, "items"));
+        json_decref(list);
+        return list_print_one(c, meeting, columns, members, 4);
+    }
+    code = list_print_one(c, meeting, columns, members, 4);
+    if (code != CLI_OK) {
+        json_decref(list);
+        return code;
+    }
+    return print_participants(c, list);
+}
+
+enum cli_exit cmd_meeting_delete(struct cli *c)
+{
+    return list_delete(c, CALL_TOKEN_OWN, "/v1/meetings/", "meeting", "deleted");
+}

@@ -1,0 +1,139 @@
+/* berth meeting join: one participant's assignment, the ladder to climb, and the reasons. */
+#include "call.h"
+#include "commands.h"
+#include "core/doc.h"
+
+#include <string.h>
+
+/* An API key has one dot; a JWT two, and names its agent itself. */
+static bool is_api_key(const char *token)
+{
+    const char *dot = strchr(token, '.');
+    return dot != NULL && strchr(dot + 1, '.') == NULL;
+}
+
+static enum cli_exit make_body(const struct cli *c, json_t **body)
+{
+    unsigned bits = 0;
+    enum transport transport;
+    for (size_t i = 0; i < c->o.capabilities.n; i++) {
+        if (transport_parse(c->o.capabilities.v[i], &transport) != 0)
+            return cli_fail(c, CLI_USAGE, "--capability is udp, tcp, tls or proxy, not '%.40s'",
+                            c->o.capabilities.v[i]);
+        bits |= 1u << transport;
+    }
+    const char *token = call_token_text(c, CALL_TOKEN_OWN);
+    const char *agent = c->o.agent == NULL && token != NULL && is_api_key(token) ? c->host : c->o.agent;
+    *body = json_pack("{s:s*, s:s*, s:o*}", "agent", agent, "network", c->o.network, "capabilities",
+                      bits != 0 ? capabilities_to_json(bits) : NULL);
+    return *body != NULL ? CLI_OK : cli_fail(c, CLI_CONTROLLER, "out of memory");
+}
+
+static enum cli_exit print_ladder(const struct cli *c, const json_t *ladder)
+{
+    static const struct table_column columns[] = {
+        {"TRY", TABLE_RIGHT, false},
+        {"TRANSPORT", TABLE_LEFT, false},
+        {"ADDRESS", TABLE_LEFT, false},
+        {"TLS NAME", TABLE_LEFT, false},
+    };
+    struct table *t = table_new(columns, 4, 2);
+    json_t *rung;
+    size_t i;
+    json_array_foreach(ladder, i, rung)
+    {
+        char nth[24], a[64], b[64], n[64];
+        snprintf(nth, sizeof(nth), "%zu", i + 1);
+        const char *name = json_object_get(rung, "tls_name") != NULL ? cli_cell(rung, "tls_name", n) : "";
+        const char *cells[] = {nth, cli_cell(rung, "transport", a), cli_cell(rung, "address", b), name};
+        if (t != NULL)
+            table_row(t, cells);
+    }
+    return cli_print_table(c, t);
+}
+
+/* Milliseconds of a member in microseconds. */
+static const char *ms_cell(const json_t *o, const char *member, char buf[static 64])
+{
+    const json_t *v = json_object_get(o, member);
+    if (!json_is_number(v))
+        return "-";
+    snprintf(buf, 64, "%.2f", json_number_value(v) / 1000);
+    return buf;
+}
+
+/* Why a candidate was not taken: names alone, or an object of names. */
+static void rejections(const json_t *candidate, char *out, size_t cap)
+{
+    const json_t *r = json_object_get(candidate, "rejected");
+    json_t *v;
+    const char *name;
+    size_t i;
+    out[0] = '\0';
+    json_array_foreach(r, i, v)
+    {
+        const char *s =
+            json_is_string(v) ? json_string_value(v) : json_string_value(json_object_get(v, "reason"));
+        snprintf(out + strlen(out), cap - strlen(out), "%s%s", out[0] != '\0' ? ", " : "",
+                 s != NULL ? s : "?");
+    }
+    void *it = json_object_iter((json_t *)(uintptr_t)r);
+    for (; it != NULL; it = json_object_iter_next((json_t *)(uintptr_t)r, it)) {
+        name = json_object_iter_key(it);
+        snprintf(out + strlen(out), cap - strlen(out), "%s%s", out[0] != '\0' ? ", " : "", name);
+    }
+}
+
+static enum cli_exit print_candidates(const struct cli *c, const json_t *candidates)
+{
+    static const struct table_column columns[] = {
+        {"CANDIDATE", TABLE_LEFT, true},
+        {"MEAN RTT ms", TABLE_RIGHT, false},
+        {"NOT TAKEN BECAUSE", TABLE_LEFT, false},
+    };
+    struct table *t = table_new(columns, 3, 2);
+    json_t *candidate;
+    size_t i;
+    json_array_foreach(candidates, i, candidate)
+    {
+        char rtt[64], why[256], node[64];
+        rejections(candidate, why, sizeof(why));
+        const char *cells[] = {cli_cell(candidate, "node", node), ms_cell(candidate, "mean_rtt_us", rtt),
+                               why};
+        if (t != NULL)
+            table_row(t, cells);
+    }
+    return cli_print_table(c, t);
+}
+
+static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
+{
+    char participant[64], node[64], cluster[64], transport[64], reason[64];
+    const json_t *why = json_object_get(a, "why");
+    cli_say(c, "%s goes to %s (cluster %s), over %s.", cli_cell(a, "participant", participant),
+            cli_cell(a, "node", node), cli_cell(a, "cluster", cluster), cli_cell(a, "transport", transport));
+    cli_say(c, "Why: %s", cli_cell(why, "reason", reason));
+    fputc('\n', c->out);
+    enum cli_exit code = print_ladder(c, json_object_get(a, "ladder"));
+    if (code == CLI_OK && json_array_size(json_object_get(why, "candidates")) > 0) {
+        fputc('\n', c->out);
+        code = print_candidates(c, json_object_get(why, "candidates"));
+    }
+    return code;
+}
+
+enum cli_exit cmd_meeting_join(struct cli *c)
+{
+    char path[CALL_PATH_MAX];
+    json_t *body, *answer;
+    enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "/participants");
+    if (code == CLI_OK)
+        code = make_body(c, &body);
+    if (code == CLI_OK)
+        code = call(c, CALL_TOKEN_OWN, "join the meeting", "POST", path, body, &answer);
+    if (code != CLI_OK)
+        return code;
+    code = c->o.json ? cli_print_json(c, answer) : print_assignment(c, answer);
+    json_decref(answer);
+    return code;
+}

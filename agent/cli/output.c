@@ -1,0 +1,91 @@
+/* Everything that subcommands print. Invariant: results go to out, all else to err; text from elsewhere is printed without
+ * control characters. */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGE_MAX = 1024 };
+
+static void print_message(FILE *f, const char *before, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
+static void print_message(FILE *f, const char *before, const char *fmt, va_list ap)
+{
+    char text[MESSAGE_MAX];
+    vsnprintf(text, sizeof(text), fmt, ap);
+    for (char *p = text; *p != '\0'; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = '?';
+    }
+    fprintf(f, "%s%s\n", before, text);
+}
+
+enum cli_exit cli_fail(const struct cli *c, enum cli_exit code, const char *fmt, ...)
+{
+    char before[64];
+    va_list ap;
+    snprintf(before, sizeof(before), "berth%s%s: ", c->command != NULL ? " " : "",
+             c->command != NULL ? c->command->name : "");
+    va_start(ap, fmt);
+    print_message(c->err, before, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+void cli_advise(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print_message(c->err, "  ", fmt, ap);
+    va_end(ap);
+}
+
+void cli_say(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print_message(c->out, "", fmt, ap);
+    va_end(ap);
+}
+
+/* What was written is on its way, or the disk is full, or the reader is gone. */
+static enum cli_exit flushed(const struct cli *c)
+{
+    return fflush(c->out) == 0 && !ferror(c->out) ? CLI_OK : CLI_BUT;
+}
+
+enum cli_exit cli_print_json(const struct cli *c, const json_t *j)
+{
+    if (j == NULL)
+        return cli_fail(c, CLI_BUT, "out of memory");
+    if (json_dumpf(j, c->out, c->out_terminal ? JSON_INDENT(2) : JSON_COMPACT) != 0)
+        return cli_fail(c, CLI_BUT, "the output could not be written");
+    fputc('\n', c->out);
+    return flushed(c);
+}
+
+enum cli_exit cli_print_table(const struct cli *c, struct table *t)
+{
+    int rc = table_print(t, c->out, c->width, c->color);
+    table_free(t);
+    return rc == 0 ? flushed(c) : cli_fail(c, CLI_BUT, "out of memory");
+}
+
+const char *cli_cell(const json_t *object, const char *member, char buf[static 64])
+{
+    const json_t *v = json_object_get(object, member);
+    if (json_is_string(v))
+        return json_string_value(v);
+    if (json_is_integer(v))
+        snprintf(buf, 64, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    else if (json_is_real(v))
+        snprintf(buf, 64, "%.6g", json_real_value(v));
+    else if (json_is_boolean(v))
+        return json_is_true(v) ? "yes" : "no";
+    else
+        return "-";
+    return buf;
+}
