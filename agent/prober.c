@@ -356,7 +356,7 @@ bool prober_next_action(struct prober *p, int64_t now_us, struct prober_action *
     tick(p, now_us);
     if (take_close(p, a))
         return true;
-    size_t target;
+    size_t target = 0;
     if (now_us < p->pace_next_us || !choose_target(p, now_us, &target))
         return false;
     struct target *t = &p->targets[target];
