@@ -72,6 +72,7 @@ struct api_request {
     bool answered;
     struct db_batch *batch; /* under way; the fields from here on are api.c's own */
     api_db_cb *then;
+    struct ingest_item *item; /* a report of this request waits for its commit */
     struct snapshot *snapshots[CONTROLLER_SNAPSHOTS_MAX];
 };
 

@@ -41,7 +41,8 @@ enum stmt_state { STMT_UNPREPARED, STMT_PENDING, STMT_READY };
 struct stmt_slot {
     const struct db_stmt *stmt;
     enum stmt_state state;
-    const struct db_batch *preparer; /* STMT_PENDING: only this batch may use the name, its failure would undo the rest */
+    const struct db_batch
+        *preparer; /* STMT_PENDING: only this batch may use the name, its failure would undo the rest */
 };
 
 struct db_conn {

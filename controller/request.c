@@ -5,6 +5,7 @@
 #include "api.h"
 #include "auth.h"
 #include "core/addr.h"
+#include "ingest.h"
 #include "router.h"
 #include "serve/http.h"
 #include "sys/clock.h"
@@ -20,6 +21,8 @@ static void on_dispose(void *p)
 
     if (r->batch != NULL)
         db_detach(r->batch);
+    if (r->item != NULL)
+        ingest_detach(r->item);
     for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
         snapshot_release(r->snapshots[i]);
     json_decref(r->body);

@@ -19,6 +19,7 @@ begin
         end if;
     end loop;
     execute format('grant usage on schema %I to berth_tenant, berth_ingest, berth_operator', current_schema());
+    grant select on berth_schema to berth_operator; -- which migrations there were
 end
 $$;
 
@@ -94,7 +95,7 @@ create table report (
     received int[] not null,
     connect_us int[] not null,
     tls_us int[] not null,
-    proxies jsonb, -- {"<position from 1>": {"url", "scheme", "auth", "tls_intercepted"}}; null where there is none
+    proxies jsonb, -- {"<position from 1>": {"via", "url", "scheme", "auth", "tls_intercepted"}}; null where there is none
     primary key (org, agent, measured_at, report_id)
 ) partition by range (measured_at);
 
@@ -116,7 +117,7 @@ create table report_partition (
     check (lo < hi),
     exclude using gist (tstzrange(lo, hi) with &&)
 );
-grant select on report_partition to berth_operator;
+grant select on report_partition to berth_operator, berth_tenant;
 grant update (keep_until) on report_partition to berth_operator;
 
 -- The live report of each (agent, network), a null network meaning the one last reported. Agents that have none give no row.

@@ -1,0 +1,148 @@
+/* POST /v1/reports. Invariant: it is answered only when the report is committed, or refused for good, or when the client must try again. */
+#include "api.h"
+#include "catalogue.h"
+#include "core/timefmt.h"
+#include "ingest.h"
+#include "modules.h"
+#include "report_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is needed once the row is in. */
+struct posted {
+    const char *agent;
+    const char *report_id;
+    char measured_at[24];
+};
+
+static void answer(struct api_request *r, int status, int64_t received_at_us, int64_t expires_at_us)
+{
+    const struct posted *p = r->state;
+    char received[TIME_TEXT_LEN], expires[TIME_TEXT_LEN];
+
+    api_json(r, status,
+             json_pack("{s:s,s:s,s:s,s:s}", "report_id", p->report_id, "agent", p->agent, "received_at",
+                       time_format(received_at_us, received), "expires_at",
+                       time_format(expires_at_us, expires)));
+}
+
+static void on_repeat(struct api_request *r, const struct db_result *result)
+{
+    if (result->error != 0)
+        api_db_failed(r, result);
+    else if (PQntuples(result->res[0]) == 0) /* erased in between */
+        api_problem(r, 503, "database_unavailable", "the report has just been erased");
+    else
+        answer(r, 200, db_get_i64(result->res[0], 0, 0), db_get_i64(result->res[0], 0, 1));
+}
+
+/* A repeat is answered with what the first one was answered. */
+static void read_repeat(struct api_request *r)
+{
+    static const struct db_stmt stmt = {
+        "berth_report_times",
+        "select berth_us(received_at), berth_us(expires_at) from report where org = $1 and "
+        "agent = $2 and report_id = $3::uuid and measured_at = berth_time($4::bigint)"};
+    const struct posted *p = r->state;
+    const struct db_param params[] = {db_text(r->caller.org), db_text(p->agent), db_text(p->report_id),
+                                      db_text(p->measured_at)};
+    struct db_batch *b = api_db_begin(r, DB_TENANT);
+
+    if (b == NULL)
+        return;
+    db_add(b, &stmt, params, 4);
+    api_db_send(r, b, on_repeat);
+}
+
+static void on_committed(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
+                         int64_t expires_at_us)
+{
+    switch (outcome) {
+    case INGEST_NEW:
+        answer(r, 201, received_at_us, expires_at_us);
+        break;
+    case INGEST_REPEAT:
+        read_repeat(r);
+        break;
+    case INGEST_EXPIRED:
+        api_problem_at(r, 422, "report_expired", "/measured_at", "the report is older than a report lives");
+        break;
+    case INGEST_FUTURE:
+        api_problem_at(r, 422, "report_in_future", "/measured_at", "measured_at is more than 60 s ahead");
+        break;
+    case INGEST_FAILED:
+        api_problem(r, 503, "database_unavailable", "the report could not be committed; send it again");
+        break;
+    }
+}
+
+/* False: answered. */
+static bool nodes_known(struct api_request *r, const struct report *report)
+{
+    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    char pointer[48];
+
+    if (c == NULL) {
+        api_problem(r, 503, "database_unavailable", "the list of nodes isn't here yet");
+        return false;
+    }
+    for (size_t i = 0; i < report->n_results; i++) {
+        const char *node = report->results[i].node;
+        if ((i > 0 && strcmp(node, report->results[i - 1].node) == 0) ||
+            catalogue_knows(c, r->caller.org, node))
+            continue;
+        snprintf(pointer, sizeof(pointer), "/results/%zu/node", i);
+        api_problem_at(r, 422, "unknown_node", pointer, "there is no such node");
+        return false;
+    }
+    return true;
+}
+
+static void put(struct api_request *r, const struct report *report, const char *agent)
+{
+    struct posted *p = api_alloc(r, sizeof(*p));
+    struct report_row row;
+    int e;
+
+    p->agent = agent;
+    p->report_id = api_strdup(r, report->report_id);
+    (void)db_i64(p->measured_at, report->measured_at_us);
+    r->state = p;
+    e = report_row_encode(&row, report, r->caller.org, agent, r->ctl->options->report_lifetime_s);
+    if (e == 0)
+        e = ingest_put(r->worker->ingest, r, &row, on_committed);
+    if (e == 0)
+        return;
+    report_row_clear(&row);
+    if (e == -ENOTCONN)
+        api_problem(r, 503, "database_unavailable", "the database is away; send it again soon");
+    else
+        api_problem(r, 503, "overloaded", "too many reports are waiting; send it again soon");
+}
+
+static void post_report(struct api_request *r)
+{
+    struct report report;
+    struct doc_error e;
+    const char *agent = api_body_agent(r);
+    int rc;
+
+    if (agent == NULL)
+        return;
+    rc = report_from_json(r->body, &report, &e);
+    if (rc == -EINVAL)
+        api_doc_error(r, &e);
+    else if (rc != 0)
+        api_problem(r, 503, "overloaded", "out of memory; send it again soon");
+    if (rc != 0)
+        return;
+    if (nodes_known(r, &report))
+        put(r, &report, api_strdup(r, agent));
+    report_clear(&report);
+}
+
+const struct api_route api_reports_routes[API_REPORTS_ROUTES] = {
+    {"POST", "/v1/reports", CALLER_ORG | CALLER_AGENT, GRANT_PROBE, API_BODY_OBJECT, post_report},
+};

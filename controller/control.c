@@ -1,0 +1,244 @@
+/* One blocking connection as the operator role: LISTEN, and a look every second besides. Invariant: a slot's checked_us is the time
+ * before the query that confirmed its content, so "younger than 4 s" can be trusted whatever the query took. */
+#include "control.h"
+
+#include "migrate.h"
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    CONTROL_TIMEOUT_US = 2 * 1000 * 1000, /* for connecting, and for one statement */
+    CONTROL_RETRY_MS = 250,
+    BUILDERS_MAX = 8,
+};
+
+struct control {
+    struct controller *ctl;
+    pthread_t thread;
+    int stop_fd;
+    struct db_sync db;
+    int64_t due_us[BUILDERS_MAX];
+    int64_t checks_due_us;
+    bool told; /* that the database is away, or has another schema: once, until it is well again */
+};
+
+static struct snapshot_slot *slot_of(const struct control *c, size_t i)
+{
+    return &c->ctl->slots[controller_builders[i]->slot];
+}
+
+static void build_one(struct control *c, size_t i)
+{
+    const struct snapshot_builder *b = controller_builders[i];
+    struct snapshot_slot *slot = slot_of(c, i);
+    struct snapshot *old = snapshot_acquire(slot);
+    int64_t started = clock_mono_us();
+    void *data = NULL;
+    int r = b->build(c->ctl, &c->db, old != NULL ? old->data : NULL, &data);
+
+    snapshot_release(old);
+    if (r == 0)
+        r = snapshot_publish(slot, data, b->destroy);
+    if (r == 0 || r == SNAPSHOT_UNCHANGED)
+        atomic_store(&slot->checked_us, started);
+    else
+        log_event(c->ctl->log, LOG_WARN, "control", "snapshot_failed", LOG_S("kind", b->name),
+                  LOG_S("error", c->db.error));
+    c->due_us[i] = clock_mono_us() + b->period_us;
+}
+
+/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest. */
+static void keep_partitions(struct control *c)
+{
+    char seconds[24];
+    const char *params[1] = {seconds};
+    PGresult *res;
+
+    (void)db_i64(seconds, c->ctl->options->report_lifetime_s);
+    res = db_sync_exec(&c->db,
+                       "update report_partition set keep_until = hi + $1::bigint * interval '1 second' "
+                       "where keep_until < hi + $1::bigint * interval '1 second'",
+                       params, 1);
+    PQclear(res);
+}
+
+/* True when the schema is the one that this program was built for. */
+static bool check_schema(struct control *c)
+{
+    int version = schema_version_read(&c->db);
+
+    if (version < 0)
+        return false;
+    atomic_store(&c->ctl->schema_version, version);
+    if (version == schema_version_needed())
+        return true;
+    if (!c->told)
+        log_event(c->ctl->log, LOG_ERROR, "control", "wrong_schema", LOG_I("database", version),
+                  LOG_I("program", schema_version_needed()),
+                  LOG_S("hint", version < schema_version_needed() ? "run berth-controller migrate"
+                                                                  : "this berth-controller is too old"));
+    c->told = true;
+    return false;
+}
+
+static bool connect_up(struct control *c)
+{
+    char sql[128];
+    int r = db_sync_connect(&c->db, c->ctl->options->database);
+
+    if (r == 0 && db_sync_script(&c->db, "select set_config('role', 'berth_operator', false), "
+                                         "set_config('statement_timeout', '1500', false), "
+                                         "set_config('timezone', 'UTC', false)") != 0) {
+        /* Before the first migration there is no such role. */
+        if (strcmp(c->db.sqlstate, "22023") == 0 || strcmp(c->db.sqlstate, "42704") == 0)
+            (void)check_schema(c);
+        r = -EIO;
+    }
+    for (size_t i = 0; i < controller_builders_n && r == 0; i++) {
+        c->due_us[i] = 0;
+        if (controller_builders[i]->channel == NULL)
+            continue;
+        snprintf(sql, sizeof(sql), "listen %s", controller_builders[i]->channel);
+        r = db_sync_script(&c->db, sql);
+    }
+    c->checks_due_us = 0;
+    if (r == 0)
+        return true;
+    if (!c->told && !c->db.stopped)
+        log_event(c->ctl->log, LOG_WARN, "control", "database_unavailable", LOG_S("error", c->db.error));
+    c->told = true;
+    db_sync_close(&c->db);
+    return false;
+}
+
+static void pause_or_stop(struct control *c)
+{
+    struct pollfd p = {.fd = c->stop_fd, .events = POLLIN};
+
+    if (poll(&p, 1, CONTROL_RETRY_MS) > 0)
+        c->db.stopped = true;
+}
+
+/* Builds what is due; then waits for a notification or the next time. */
+static void turn(struct control *c)
+{
+    int64_t now = clock_mono_us(), next;
+    char channel[64];
+
+    if (now >= c->checks_due_us) {
+        if (!check_schema(c)) {
+            if (c->db.conn != NULL)
+                pause_or_stop(c);
+            return;
+        }
+        keep_partitions(c);
+        c->checks_due_us = now + SNAPSHOT_PERIOD_US;
+    }
+    next = c->checks_due_us;
+    for (size_t i = 0; i < controller_builders_n && c->db.conn != NULL; i++) {
+        if (clock_mono_us() >= c->due_us[i])
+            build_one(c, i);
+        next = c->due_us[i] < next ? c->due_us[i] : next;
+    }
+    if (c->told && c->db.conn != NULL) {
+        log_event(c->ctl->log, LOG_INFO, "control", "database_available",
+                  LOG_I("schema", schema_version_needed()));
+        c->told = false;
+    }
+    now = clock_mono_us();
+    /* Everything that has come already is looked at before anything is built. */
+    while (db_sync_notify(&c->db, next > now ? next - now : 0, channel) == 1) {
+        for (size_t i = 0; i < controller_builders_n; i++)
+            if (controller_builders[i]->channel != NULL &&
+                strcmp(channel, controller_builders[i]->channel) == 0)
+                c->due_us[i] = 0;
+        next = 0;
+    }
+}
+
+static void *control_main(void *arg)
+{
+    struct control *c = arg;
+
+    while (!c->db.stopped) {
+        if (c->db.conn != NULL || connect_up(c))
+            turn(c);
+        else if (!c->db.stopped)
+            pause_or_stop(c);
+    }
+    db_sync_close(&c->db);
+    return NULL;
+}
+
+int control_start(struct control **out, struct controller *ctl)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    int r;
+
+    if (c == NULL || controller_builders_n > BUILDERS_MAX) {
+        free(c);
+        return -ENOMEM;
+    }
+    c->ctl = ctl;
+    c->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (c->stop_fd < 0) {
+        r = -errno;
+        free(c);
+        return r;
+    }
+    db_sync_init(&c->db, c->stop_fd, CONTROL_TIMEOUT_US);
+    r = pthread_create(&c->thread, NULL, control_main, c);
+    if (r != 0) {
+        close(c->stop_fd);
+        free(c);
+        return -r;
+    }
+    *out = c;
+    return 0;
+}
+
+void control_stop(struct control *c)
+{
+    uint64_t one = 1;
+
+    if (c == NULL)
+        return;
+    if (write(c->stop_fd, &one, sizeof(one)) < 0) {
+        /* An eventfd that is full is readable already. */
+    }
+    pthread_join(c->thread, NULL);
+    close(c->stop_fd);
+    free(c);
+}
+
+bool control_ready(struct controller *ctl, char *reason, size_t cap)
+{
+    int version = atomic_load(&ctl->schema_version);
+    int64_t now = clock_mono_us();
+
+    if (version != 0 && version != schema_version_needed()) {
+        snprintf(reason, cap, "the database's schema is version %d, this program needs %d%s", version,
+                 schema_version_needed(),
+                 version < schema_version_needed() ? ": run berth-controller migrate" : "");
+        return false;
+    }
+    for (size_t i = 0; i < controller_builders_n; i++) {
+        int64_t checked = atomic_load(&ctl->slots[controller_builders[i]->slot].checked_us);
+        if (checked == 0 || now - checked >= SNAPSHOT_FRESH_US) {
+            snprintf(reason, cap, "the database is away, or was never migrated");
+            return false;
+        }
+    }
+    if (atomic_load(&ctl->db_up) < (int64_t)(ctl->n_workers * DB_ROLE_COUNT)) {
+        snprintf(reason, cap, "not every connection to the database is up");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,264 @@
+/* One blocking connection as the schema's owner. Invariant: only the holder of the advisory lock makes or drops; a partition is dropped only
+ * when its keep_until has passed by the database's clock; whatever is interrupted is finished by the next turn. */
+#include "housekeeper.h"
+
+#include "migrate.h"
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define HOUSEKEEPER_LOCK "7305804402567"
+
+enum {
+    HOUSEKEEPER_TIMEOUT_US = 30 * 1000 * 1000,
+    HOUSEKEEPER_STATEMENT_MS =
+        20 * 1000, /* a detach that waits for an old transaction is cancelled and finished later */
+    PARTITIONS_MAX = 4096,
+    MAKE_MAX = 512,
+    TURN_MIN_MS = 500,
+    TURN_MAX_MS = 10 * 1000,
+};
+
+struct housekeeper {
+    struct controller *ctl;
+    pthread_t thread;
+    int stop_fd;
+    struct db_sync db;
+    bool holds_lock;
+};
+
+static void failed(struct housekeeper *h, const char *what, const char *name)
+{
+    if (!h->db.stopped)
+        log_event(h->ctl->log, LOG_WARN, "housekeeper", what, LOG_S("partition", name),
+                  LOG_S("error", h->db.error));
+}
+
+static void rollback(struct housekeeper *h)
+{
+    if (h->db.conn != NULL && db_sync_script(&h->db, "rollback") != 0)
+        db_sync_close(&h->db);
+}
+
+/* ---- making ---- */
+
+/* Made aside and attached: so no lock is taken that would make reports wait. The parameters keep rows in one piece: compressing
+ * them costs more than it saves in two hours. */
+static int make_one(struct housekeeper *h, const struct partition_range *p)
+{
+    char sql[1024], name[64];
+    int r;
+
+    snprintf(name, sizeof(name), "report_p%" PRId64, p->lo_s);
+    snprintf(sql, sizeof(sql),
+             "begin; set local lock_timeout = '2s'; "
+             "create table %s (like report including all) with (toast_tuple_target = 8160); "
+             "alter table report attach partition %s for values from (berth_time(%" PRId64 "000000)) to "
+             "(berth_time(%" PRId64 "000000)); "
+             "insert into report_partition (name, lo, hi, keep_until) select '%s', lo, hi, hi + %" PRId64
+             " * interval '1 second' from (select berth_time(%" PRId64 "000000) as lo, berth_time(%" PRId64
+             "000000) as hi) t; commit;",
+             name, name, p->lo_s, p->hi_s, name, h->ctl->options->report_lifetime_s, p->lo_s, p->hi_s);
+    r = db_sync_script(&h->db, sql);
+    if (r == 0)
+        return 0;
+    failed(h, "make_failed", name);
+    rollback(h);
+    return r;
+}
+
+static int make_missing(struct housekeeper *h)
+{
+    struct partition_range *have = calloc(PARTITIONS_MAX, sizeof(*have));
+    struct partition_range *missing = calloc(MAKE_MAX, sizeof(*missing));
+    PGresult *res = NULL;
+    size_t n = 0;
+    int r = -ENOMEM;
+
+    if (have == NULL || missing == NULL)
+        goto out;
+    r = -EIO;
+    res = db_sync_exec(&h->db,
+                       "select extract(epoch from lo)::bigint, extract(epoch from hi)::bigint, "
+                       "extract(epoch from now())::bigint from report_partition "
+                       "union all select null, null, extract(epoch from now())::bigint order by 1 nulls last",
+                       NULL, 0);
+    if (res == NULL) {
+        failed(h, "look_failed", "");
+        goto out;
+    }
+    for (int i = 0; i + 1 < PQntuples(res) && n < PARTITIONS_MAX; i++, n++)
+        have[n] = (struct partition_range){.lo_s = db_get_i64(res, i, 0), .hi_s = db_get_i64(res, i, 1)};
+    r = 0;
+    n = partitions_missing(have, n, db_get_i64(res, PQntuples(res) - 1, 2),
+                           h->ctl->options->report_lifetime_s, missing, MAKE_MAX);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = make_one(h, &missing[i]);
+    if (n > 0 && r == 0)
+        log_event(h->ctl->log, LOG_DEBUG, "housekeeper", "made", LOG_I("partitions", n));
+out:
+    PQclear(res);
+    free(have);
+    free(missing);
+    return r;
+}
+
+/* ---- dropping ---- */
+
+/* Steps of a partition's end, each safe to repeat: detach without blocking anybody, drop, forget. */
+static int drop_one(struct housekeeper *h, const char *name, const char *state)
+{
+    char sql[512];
+    int r = 0;
+
+    if (strcmp(state, "gone") != 0) {
+        snprintf(sql, sizeof(sql), "alter table report detach partition %s %s", name,
+                 strcmp(state, "pending") == 0 ? "finalize" : "concurrently");
+        r = db_sync_script(&h->db, sql);
+    }
+    if (r == 0) {
+        snprintf(sql, sizeof(sql),
+                 "begin; set local lock_timeout = '2s'; drop table if exists %s; "
+                 "delete from report_partition where name = '%s'; commit;",
+                 name, name);
+        r = db_sync_script(&h->db, sql);
+    }
+    if (r == 0) {
+        log_event(h->ctl->log, LOG_DEBUG, "housekeeper", "dropped", LOG_S("partition", name));
+        return 0;
+    }
+    failed(h, "drop_failed", name);
+    rollback(h);
+    return r;
+}
+
+static int drop_expired(struct housekeeper *h)
+{
+    PGresult *res = db_sync_exec(
+        &h->db,
+        "select p.name, case when i.inhrelid is null then 'gone' when i.inhdetachpending then 'pending' "
+        "else 'attached' end from report_partition p left join pg_inherits i on i.inhrelid = "
+        "to_regclass(p.name) "
+        "and i.inhparent = 'report'::regclass where p.keep_until < now() order by p.lo limit 64",
+        NULL, 0);
+    int r = 0;
+
+    if (res == NULL) {
+        failed(h, "look_failed", "");
+        return -EIO;
+    }
+    for (int i = 0; i < PQntuples(res) && r == 0; i++)
+        r = drop_one(h, db_get(res, i, 0), db_get(res, i, 1));
+    PQclear(res);
+    return r;
+}
+
+/* ---- turns ---- */
+
+static bool connect_up(struct housekeeper *h)
+{
+    char sql[128];
+    int r = db_sync_connect(&h->db, h->ctl->options->database);
+
+    h->holds_lock = false;
+    snprintf(sql, sizeof(sql), "set statement_timeout = %d; set client_min_messages = warning",
+             HOUSEKEEPER_STATEMENT_MS);
+    if (r == 0)
+        r = db_sync_script(&h->db, sql);
+    if (r != 0)
+        db_sync_close(&h->db);
+    return r == 0;
+}
+
+static bool try_lock(struct housekeeper *h)
+{
+    PGresult *res = db_sync_exec(&h->db, "select pg_try_advisory_lock(" HOUSEKEEPER_LOCK ")", NULL, 0);
+
+    h->holds_lock = res != NULL && db_get_bool(res, 0, 0);
+    PQclear(res);
+    return h->holds_lock;
+}
+
+static void turn(struct housekeeper *h)
+{
+    if (atomic_load(&h->ctl->schema_version) != schema_version_needed())
+        return;
+    if (h->db.conn == NULL && !connect_up(h))
+        return;
+    if (!h->holds_lock && !try_lock(h))
+        return;
+    (void)make_missing(h);
+    if (h->db.conn != NULL)
+        (void)drop_expired(h);
+    if (h->db.conn == NULL)
+        h->holds_lock = false;
+}
+
+static int turn_ms(const struct housekeeper *h)
+{
+    int64_t ms;
+
+    if (atomic_load(&h->ctl->schema_version) != schema_version_needed())
+        return TURN_MIN_MS / 5;
+    if (h->db.conn == NULL || !h->holds_lock)
+        return TURN_MIN_MS * 2;
+    ms = partition_width_s(h->ctl->options->report_lifetime_s) * 1000 / 4;
+    return ms < TURN_MIN_MS ? TURN_MIN_MS : ms > TURN_MAX_MS ? TURN_MAX_MS : (int)ms;
+}
+
+static void *housekeeper_main(void *arg)
+{
+    struct housekeeper *h = arg;
+    struct pollfd p = {.fd = h->stop_fd, .events = POLLIN};
+
+    while (!h->db.stopped) {
+        turn(h);
+        if (poll(&p, 1, turn_ms(h)) > 0)
+            h->db.stopped = true;
+    }
+    db_sync_close(&h->db);
+    return NULL;
+}
+
+int housekeeper_start(struct housekeeper **out, struct controller *ctl)
+{
+    struct housekeeper *h = calloc(1, sizeof(*h));
+    int r;
+
+    if (h == NULL)
+        return -ENOMEM;
+    h->ctl = ctl;
+    h->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = h->stop_fd < 0 ? -errno : 0;
+    db_sync_init(&h->db, h->stop_fd, HOUSEKEEPER_TIMEOUT_US);
+    if (r == 0)
+        r = -pthread_create(&h->thread, NULL, housekeeper_main, h);
+    if (r == 0) {
+        *out = h;
+        return 0;
+    }
+    if (h->stop_fd >= 0)
+        close(h->stop_fd);
+    free(h);
+    return r;
+}
+
+void housekeeper_stop(struct housekeeper *h)
+{
+    uint64_t one = 1;
+
+    if (h == NULL)
+        return;
+    if (write(h->stop_fd, &one, sizeof(one)) < 0) {
+        /* An eventfd that is full is readable already. */
+    }
+    pthread_join(h->thread, NULL);
+    close(h->stop_fd);
+    free(h);
+}

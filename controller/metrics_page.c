@@ -1,0 +1,69 @@
+/* Counters of all threads, added up, as Prometheus text. Invariant: one family is written once, its samples together. */
+#include "metrics_page.h"
+
+#include "control.h"
+#include "migrate.h"
+
+#include <string.h>
+
+static uint64_t sum(const struct controller *ctl, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < ctl->n_workers; i++) {
+        char *base = (char *)&ctl->workers[i].counters;
+        total += atomic_load_explicit((_Atomic uint64_t *)(void *)(base + offset), memory_order_relaxed);
+    }
+    return total;
+}
+
+struct row {
+    const char *name, *labels, *help;
+    size_t offset;
+};
+#define ROW(member, name, labels, help) {name, labels, help, offsetof(struct counters, member)},
+static const struct row rows[] = {COUNTERS(ROW)};
+
+void listener_totals_add(struct listener_totals *t, struct listener_stats *s)
+{
+    t->accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+    t->refused_full += atomic_load_explicit(&s->refused_full, memory_order_relaxed);
+    t->tls_ok += atomic_load_explicit(&s->tls_ok, memory_order_relaxed);
+    t->tls_failed += atomic_load_explicit(&s->tls_failed, memory_order_relaxed);
+    t->tls_timeout += atomic_load_explicit(&s->tls_timeout, memory_order_relaxed);
+    t->open += atomic_load_explicit(&s->open, memory_order_relaxed);
+}
+
+static void single(struct metrics_text *m, const char *name, enum metric_type type, const char *help,
+                   double v)
+{
+    metrics_family(m, name, type, help);
+    metrics_sample(m, name, "", v);
+}
+
+void metrics_page_write(struct controller *ctl, const struct listener_totals *listeners,
+                        struct metrics_text *m)
+{
+    char reason[128];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0)
+            metrics_family(m, rows[i].name, METRIC_COUNTER, rows[i].help);
+        metrics_sample(m, rows[i].name, rows[i].labels, (double)sum(ctl, rows[i].offset));
+    }
+    single(m, "berth_ready", METRIC_GAUGE, "1 when requests can be answered.",
+           control_ready(ctl, reason, sizeof(reason)) ? 1 : 0);
+    single(m, "berth_database_connections", METRIC_GAUGE, "The workers' connections that are up.",
+           (double)atomic_load(&ctl->db_up));
+    single(m, "berth_schema_version", METRIC_GAUGE, "Of the database, as last seen.",
+           (double)atomic_load(&ctl->schema_version));
+    single(m, "berth_connections_open", METRIC_GAUGE, "Clients' connections.", (double)listeners->open);
+    single(m, "berth_connections_accepted_total", METRIC_COUNTER, "Clients' connections accepted.",
+           (double)listeners->accepted);
+    single(m, "berth_connections_refused_total", METRIC_COUNTER, "Connections over the limit.",
+           (double)listeners->refused_full);
+    metrics_family(m, "berth_tls_handshakes_total", METRIC_COUNTER, "TLS handshakes, by outcome.");
+    metrics_sample(m, "berth_tls_handshakes_total", "result=\"ok\"", (double)listeners->tls_ok);
+    metrics_sample(m, "berth_tls_handshakes_total", "result=\"failed\"", (double)listeners->tls_failed);
+    metrics_sample(m, "berth_tls_handshakes_total", "result=\"timeout\"", (double)listeners->tls_timeout);
+}

@@ -1,0 +1,146 @@
+/* The controller's configuration keys, each listed once. Invariant: what options_load accepts lies within its ranges; what depends on
+ * several keys is checked by options_check_serve. */
+#include "options.h"
+
+#include "core/addr.h"
+#include "sys/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct config_key keys[] = {
+    {"database", "controller", CONFIG_STRING, AT(database), NULL, 0, 0, "URL",
+     "PostgreSQL: postgresql://user:password@host:port/name.", false},
+    {"listen", "controller", CONFIG_LIST, AT(listen), "0.0.0.0:443,[::]:443", 0, 0, "ADDR:PORT",
+     "Answer HTTPS here; repeatable; port 0 takes a free one.", false},
+    {"metrics", "controller", CONFIG_STRING, AT(metrics), "127.0.0.1:9640", 0, 0, "ADDR:PORT",
+     "Health and metrics over clear HTTP; \"off\": none.", false},
+    {"cert", "controller", CONFIG_STRING, AT(cert), NULL, 0, 0, "FILE", "Certificate chain, PEM.", false},
+    {"key", "controller", CONFIG_STRING, AT(key), NULL, 0, 0, "FILE", "Private key, PEM.", false},
+    {"insecure-http", "controller", CONFIG_BOOL, AT(insecure_http), NULL, 0, 0, NULL,
+     "Clear HTTP instead of HTTPS, on loopback addresses only.", false},
+    {"master-key", "controller", CONFIG_STRING, AT(master_key), NULL, 0, 0, "FILE",
+     "Master keys, 64 hex digits a line, the newest first: it signs, all verify.", false},
+    {"admin-key", "controller", CONFIG_STRING, AT(admin_key), NULL, 0, 0, "FILE",
+     "The operator's keys, one a line.", false},
+    {"threads", "controller", CONFIG_INT, AT(threads), "0", 0, 256, "N",
+     "Threads, each with three database connections; 0: one a core.", false},
+    {"report-lifetime", "controller", CONFIG_INT, AT(report_lifetime_s), "7200", 2, 7 * 86400, "s",
+     "A report lives so long from when it was measured.", false},
+    {"housekeeping", "controller", CONFIG_BOOL, AT(housekeeping), "true", 0, 0, NULL,
+     "Make and drop the reports' partitions, when it is this controller's turn.", false},
+    {"request-deadline", "limits", CONFIG_INT, AT(request_deadline_ms), "5000", 100, 60000, "ms",
+     "A request that the database hasn't answered by then gets 503.", false},
+    {"max-connections", "limits", CONFIG_INT, AT(max_connections), "50000", 1, 1000000, "N",
+     "Connections at once on one listener of one thread.", false},
+    {"rate-limit", "limits", CONFIG_INT, AT(rate_limit), "1000", 0, 1000000, "N",
+     "Requests a second of one key, agent or address; 0: no limit.", false},
+    {"rate-burst", "limits", CONFIG_INT, AT(rate_burst), "2000", 1, 1000000, "N",
+     "Requests that may come at once before the rate counts.", false},
+    {"probe-samples", "probe", CONFIG_INT, AT(probe.samples), "5", 1, 50, "N",
+     "Samples that agents take of each node and transport.", false},
+    {"probe-spacing", "probe", CONFIG_INT, AT(probe.spacing_ms), "50", 1, 10000, "ms",
+     "Between samples of one target.", false},
+    {"probe-timeout", "probe", CONFIG_INT, AT(probe.timeout_ms), "1500", 50, 60000, "ms",
+     "For one answer, connect or handshake.", false},
+    {"probe-node-budget", "probe", CONFIG_INT, AT(probe.node_budget_ms), "6000", 100, 600000, "ms",
+     "For one node, all transports.", false},
+    {"probe-budget", "probe", CONFIG_INT, AT(probe.budget_ms), "20000", 100, 3600000, "ms",
+     "For all nodes together.", false},
+    {"probe-pace", "probe", CONFIG_INT, AT(probe.pace_per_s), "500", 1, 10000, "N",
+     "Packets and connects that an agent starts a second.", false},
+    {"reprobe-after", "probe", CONFIG_INT, AT(probe.reprobe_after_s), "0", 0, 7 * 86400, "s",
+     "Agents probe again at a random moment before that; 0: 11/12 of the lifetime.", false},
+    {"log-level", "log", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "debug, info, warn or error.",
+     false},
+    {"log-format", "log", CONFIG_STRING, AT(log_format), "logfmt", 0, 0, "FORMAT", "logfmt or json.", false},
+    {"config", NULL, CONFIG_STRING, AT(config), NULL, 0, 0, "FILE", "Configuration file.", false},
+    {"check-config", NULL, CONFIG_BOOL, AT(check_config), NULL, 0, 0, NULL,
+     "Check the configuration and exit.", true},
+    {"print-config", NULL, CONFIG_BOOL, AT(print_config), NULL, 0, 0, NULL, "Print a sample file and exit.",
+     true},
+    {"die-with-parent", NULL, CONFIG_BOOL, AT(die_with_parent), NULL, 0, 0, NULL,
+     "End when the process that started this one ends.", true},
+    {"help", NULL, CONFIG_BOOL, AT(help), NULL, 0, 0, NULL, "Print this and exit.", true},
+    {"version", NULL, CONFIG_BOOL, AT(version), NULL, 0, 0, NULL, "Print the version and exit.", true},
+};
+enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
+
+int options_load(struct options *o, struct config **config, struct config_list *words, int argc, char **argv,
+                 char **environ_, struct config_error *e)
+{
+    const struct config_source src = {.keys = keys,
+                                      .n_keys = N_KEYS,
+                                      .argc = argc,
+                                      .argv = argv,
+                                      .environ_ = environ_,
+                                      .positional_max = 1};
+    int r;
+
+    memset(o, 0, sizeof(*o));
+    r = config_load(config, &src, o, words, e);
+    if (r != 0)
+        return r;
+    if (o->probe.reprobe_after_s == 0)
+        o->probe.reprobe_after_s = o->report_lifetime_s * 11 / 12;
+    return 0;
+}
+
+static int fail(struct config_error *e, const char *key, const char *value, const char *what)
+{
+    snprintf(e->text, sizeof(e->text), "%s: %s%s%s", key, value, value[0] != '\0' ? " " : "", what);
+    return -EINVAL;
+}
+
+static int check_listen(const struct options *o, struct config_error *e)
+{
+    struct addr a;
+
+    if (o->listen.n == 0)
+        return fail(e, "listen", "", "at least one address is needed");
+    for (size_t i = 0; i < o->listen.n; i++) {
+        if (addr_parse(&a, o->listen.v[i]) != 0)
+            return fail(e, "listen", o->listen.v[i], "is not ADDR:PORT");
+        if (o->insecure_http && !addr_is_loopback(&a))
+            return fail(e, "listen", o->listen.v[i], "is not a loopback address, as insecure-http requires");
+    }
+    if (strcmp(o->metrics, "off") != 0 && addr_parse(&a, o->metrics) != 0)
+        return fail(e, "metrics", o->metrics, "is not ADDR:PORT");
+    return 0;
+}
+
+int options_check_serve(const struct options *o, struct config_error *e)
+{
+    enum log_level level;
+    enum log_format format;
+
+    if (log_level_parse(o->log_level, &level) != 0)
+        return fail(e, "log-level", o->log_level, "is none of debug, info, warn, error");
+    if (log_format_parse(o->log_format, &format) != 0)
+        return fail(e, "log-format", o->log_format, "is neither logfmt nor json");
+    if (o->database == NULL || o->database[0] == '\0')
+        return fail(e, "database", "", "a PostgreSQL URL is needed");
+    if (o->master_key == NULL || o->admin_key == NULL)
+        return fail(e, "master-key, admin-key", "", "both files are needed");
+    if (!o->insecure_http && (o->cert == NULL || o->key == NULL))
+        return fail(e, "cert, key", "", "both files are needed for HTTPS");
+    return check_listen(o, e);
+}
+
+void options_print_help(void)
+{
+    printf("Usage: berth-controller [options]            serve\n"
+           "       berth-controller migrate [options]    bring the database's schema up to date\n\n"
+           "Any option may also stand in the file (--config) or the environment (BERTH_...).\n\n");
+    config_print_help(stdout, keys, N_KEYS);
+    printf("\nExit status: 0 done; 1 failed; 2 bad usage or configuration;\n"
+           "3 (migrate) the database's schema is newer than this program's.\n");
+}
+
+void options_print_sample(void)
+{
+    config_print_sample(stdout, keys, N_KEYS);
+}

@@ -1,0 +1,131 @@
+/* PostgreSQL's array formats (documentation, "Array Input and Output Syntax"; array_send). Invariant: reading never goes past the
+ * text's NUL, writing goes through the cursor's bounds. */
+#include "pgarray.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pgarray pgarray_open(const char *text)
+{
+    return (struct pgarray){.p = text[0] == '{' ? text + 1 : NULL};
+}
+
+static int broken(struct pgarray *a)
+{
+    a->p = NULL;
+    return -EBADMSG;
+}
+
+/* The element's text; *quoted tells "NULL" from NULL. Stops behind it. */
+static int read_element(struct pgarray *a, char *out, size_t cap, bool *quoted)
+{
+    size_t n = 0;
+
+    *quoted = *a->p == '"';
+    if (*quoted)
+        a->p++;
+    for (;;) {
+        char c = *a->p;
+        if (c == '\0' || n + 1 >= cap)
+            return broken(a);
+        if (*quoted ? c == '"' : (c == ',' || c == '}'))
+            break;
+        if (c == '\\') {
+            c = *++a->p;
+            if (c == '\0')
+                return broken(a);
+        }
+        out[n++] = c;
+        a->p++;
+    }
+    a->p += *quoted;
+    out[n] = '\0';
+    return 0;
+}
+
+int pgarray_next(struct pgarray *a, char *out, size_t cap, bool *null)
+{
+    bool quoted;
+
+    if (a->p == NULL || cap == 0)
+        return broken(a);
+    if (*a->p == '}')
+        return a->p[1] == '\0' ? 0 : broken(a);
+    if (read_element(a, out, cap, &quoted) != 0)
+        return -EBADMSG;
+    *null = !quoted && strcmp(out, "NULL") == 0;
+    if (*null)
+        out[0] = '\0';
+    else if (!quoted && out[0] == '\0')
+        return broken(a);
+    if (*a->p == ',' && a->p[1] != '}')
+        a->p++;
+    else if (*a->p != '}')
+        return broken(a);
+    return 1;
+}
+
+int pgarray_ints(const char *text, int64_t *out, size_t n)
+{
+    struct pgarray a = pgarray_open(text);
+    char element[24], *end;
+    bool null;
+
+    for (size_t i = 0; i < n; i++) {
+        if (pgarray_next(&a, element, sizeof(element), &null) != 1 || null)
+            return -EBADMSG;
+        out[i] = strtoll(element, &end, 10);
+        if (*end != '\0')
+            return -EBADMSG;
+    }
+    return pgarray_next(&a, element, sizeof(element), &null) == 0 ? 0 : -EBADMSG;
+}
+
+int pgarray_count(const char *text)
+{
+    struct pgarray a = pgarray_open(text);
+    char element[512];
+    bool null;
+    int n = 0, r;
+
+    while ((r = pgarray_next(&a, element, sizeof(element), &null)) == 1)
+        n++;
+    return r == 0 ? n : -EBADMSG;
+}
+
+size_t pgarray_int_size(size_t n, size_t width)
+{
+    return PGARRAY_HEADER + n * (4 + width);
+}
+
+void pgarray_begin(struct wire_wr *w, uint32_t oid, size_t n)
+{
+    wire_wr_u32(w, n > 0 ? 1 : 0); /* dimensions */
+    wire_wr_u32(w, 0);             /* no nulls */
+    wire_wr_u32(w, oid);
+    if (n == 0)
+        return;
+    wire_wr_u32(w, (uint32_t)n);
+    wire_wr_u32(w, 1); /* lower bound */
+}
+
+void pgarray_int2(struct wire_wr *w, int16_t v)
+{
+    wire_wr_u32(w, 2);
+    wire_wr_u16(w, (uint16_t)v);
+}
+
+void pgarray_int4(struct wire_wr *w, int32_t v)
+{
+    wire_wr_u32(w, 4);
+    wire_wr_u32(w, (uint32_t)v);
+}
+
+void pgarray_text(struct wire_wr *w, const char *s)
+{
+    size_t len = strlen(s);
+
+    wire_wr_u32(w, (uint32_t)len);
+    wire_wr_bytes(w, s, len);
+}

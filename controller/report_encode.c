@@ -1,0 +1,341 @@
+/* Reports to rows. Invariant: every per-result array has n_results elements, in the order of the document; names and addresses
+ * stand once and are referred to by position from 1, 0 is none. */
+#include "report_store.h"
+
+#include "pgarray.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENCODE_PARAMS = 24, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
+
+/* The database's clock alone decides what is expired or too far ahead, inside the statement. The role can insert and nothing else, so a
+ * repeat is told by the row that did not go in. */
+const struct db_stmt report_insert_stmt = {
+    "berth_report_insert",
+    "with t as materialized (select now() as at, berth_time($4::bigint) as m, "
+    "$5::bigint * interval '1 second' as life), "
+    "ins as (insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, "
+    "mapped, "
+    "capabilities, names, addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
+    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies) "
+    "select $1::text, $2::text, $3::uuid, t.m, t.at, least(t.m, t.at) + t.life, $6::text, $7::text[], "
+    "$8::smallint, $9::text[], $10::text[], $11::smallint[], $12::smallint[], $13::smallint[], "
+    "$14::smallint[], "
+    "$15::smallint[], $16::smallint[], $17::int[], $18::int[], $19::int[], $20::int[], $21::int[], "
+    "$22::int[], "
+    "$23::int[], $24::jsonb from t "
+    "where t.m <= t.at + interval '60 seconds' and t.m + t.life > t.at on conflict do nothing returning 1) "
+    "select case when t.m > t.at + interval '60 seconds' then 'future' when t.m + t.life <= t.at then "
+    "'expired' "
+    "when exists (select from ins) then 'new' else 'repeat' end, berth_us(t.at), "
+    "berth_us(least(t.m, t.at) + t.life) from t"};
+
+/* ---- a dictionary: strings to positions ---- */
+
+struct dict {
+    size_t n, bytes; /* entries; their length as array elements */
+    size_t mask;
+    uint16_t *table;  /* positions, 0: free */
+    const char **str; /* by position - 1 */
+    uint8_t key[crypto_shorthash_KEYBYTES];
+};
+
+static int dict_init(struct dict *d, size_t cap)
+{
+    size_t slots = 16;
+
+    memset(d, 0, sizeof(*d));
+    while (slots < cap * 2)
+        slots *= 2;
+    d->mask = slots - 1;
+    d->table = calloc(slots, sizeof(*d->table));
+    d->str = calloc(cap + 1, sizeof(*d->str));
+    randombytes_buf(d->key, sizeof(d->key));
+    return d->table != NULL && d->str != NULL ? 0 : -ENOMEM;
+}
+
+static void dict_clear(struct dict *d)
+{
+    free(d->table);
+    free(d->str);
+}
+
+/* The position of `s`, which must stay as it is when it is new: *is_new tells. */
+static int16_t dict_put(struct dict *d, const char *s, bool *is_new)
+{
+    uint64_t hash;
+    size_t at;
+
+    (void)crypto_shorthash((uint8_t *)&hash, (const uint8_t *)s, strlen(s), d->key);
+    for (at = hash & d->mask; d->table[at] != 0; at = (at + 1) & d->mask)
+        if (strcmp(d->str[d->table[at] - 1], s) == 0)
+            break;
+    *is_new = d->table[at] == 0;
+    if (*is_new) {
+        d->str[d->n] = s;
+        d->table[at] = (uint16_t)++d->n;
+        d->bytes += 4 + strlen(s);
+    }
+    return (int16_t)d->table[at];
+}
+
+/* ---- encoding ---- */
+
+static const char *addr_text(const struct addr *a, char buf[static ADDR_TEXT_LEN])
+{
+    return a->port != 0 ? addr_format(a, buf) : addr_format_ip(a, buf);
+}
+
+/* What the arrays are written from. */
+struct encoder {
+    const struct report *r;
+    struct dict names, addrs;
+    char (*addr_texts)[ADDR_TEXT_LEN];
+    size_t n_texts;
+    int16_t *node, *address, *mapped;
+    struct wire_wr w;
+    struct report_row *row;
+};
+
+static int16_t put_addr(struct encoder *e, const struct addr *a)
+{
+    bool is_new;
+    int16_t at;
+
+    if (!addr_is_set(a))
+        return 0;
+    at = dict_put(&e->addrs, addr_text(a, e->addr_texts[e->n_texts]), &is_new);
+    e->n_texts += is_new;
+    return at;
+}
+
+static int encoder_init(struct encoder *e, const struct report *r, struct report_row *row)
+{
+    size_t n = r->n_results;
+    bool is_new;
+
+    memset(e, 0, sizeof(*e));
+    e->r = r;
+    e->row = row;
+    if (dict_init(&e->names, n) != 0 || dict_init(&e->addrs, 2 * n) != 0)
+        return -ENOMEM;
+    e->addr_texts = calloc(2 * n + 1, sizeof(*e->addr_texts));
+    e->node = calloc(3 * n + 1, sizeof(*e->node));
+    if (e->addr_texts == NULL || e->node == NULL)
+        return -ENOMEM;
+    e->address = e->node + n;
+    e->mapped = e->node + 2 * n;
+    for (size_t i = 0; i < n; i++) {
+        e->node[i] = dict_put(&e->names, r->results[i].node, &is_new);
+        e->address[i] = put_addr(e, &r->results[i].address);
+        e->mapped[i] = put_addr(e, &r->results[i].mapped_address);
+    }
+    return 0;
+}
+
+static void encoder_clear(struct encoder *e)
+{
+    dict_clear(&e->names);
+    dict_clear(&e->addrs);
+    free(e->addr_texts);
+    free(e->node);
+}
+
+/* Adds a parameter that was written from `start` on. */
+static void param_bytes(struct encoder *e, const uint8_t *start)
+{
+    e->row->params[e->row->n_params++] = db_bytes(start, (size_t)(e->w.p - start));
+}
+
+/* Text with its NUL in the row's memory. */
+static void param_text(struct encoder *e, const char *s)
+{
+    const uint8_t *start = e->w.p;
+
+    wire_wr_bytes(&e->w, s, strlen(s) + 1);
+    e->row->params[e->row->n_params++] = db_text((const char *)start);
+}
+
+static void param_int(struct encoder *e, int64_t v)
+{
+    char text[24];
+
+    (void)db_i64(text, v);
+    param_text(e, text);
+}
+
+static void param_strings(struct encoder *e, const struct dict *d)
+{
+    const uint8_t *start = e->w.p;
+
+    pgarray_begin(&e->w, PGARRAY_TEXT_OID, d->n);
+    for (size_t i = 0; i < d->n; i++)
+        pgarray_text(&e->w, d->str[i]);
+    param_bytes(e, start);
+}
+
+static void param_mapped(struct encoder *e)
+{
+    const uint8_t *start = e->w.p;
+    char text[ADDR_TEXT_LEN];
+
+    pgarray_begin(&e->w, PGARRAY_TEXT_OID, e->r->n_mapped);
+    for (size_t i = 0; i < e->r->n_mapped; i++)
+        pgarray_text(&e->w, addr_text(&e->r->mapped[i], text));
+    param_bytes(e, start);
+}
+
+static void param_int2s(struct encoder *e, const int16_t *v)
+{
+    const uint8_t *start = e->w.p;
+
+    pgarray_begin(&e->w, PGARRAY_INT2_OID, e->r->n_results);
+    for (size_t i = 0; i < e->r->n_results; i++)
+        pgarray_int2(&e->w, v[i]);
+    param_bytes(e, start);
+}
+
+enum small_field { SMALL_TRANSPORT, SMALL_STATUS, SMALL_FRAMING };
+
+static void param_small(struct encoder *e, enum small_field field)
+{
+    const uint8_t *start = e->w.p;
+
+    pgarray_begin(&e->w, PGARRAY_INT2_OID, e->r->n_results);
+    for (size_t i = 0; i < e->r->n_results; i++) {
+        const struct probe_result *p = &e->r->results[i];
+        int v = field == SMALL_TRANSPORT ? (int)p->transport
+                : field == SMALL_STATUS  ? (int)p->status
+                                         : (int)p->framing;
+        pgarray_int2(&e->w, (int16_t)v);
+    }
+    param_bytes(e, start);
+}
+
+static void param_figures(struct encoder *e, size_t offset)
+{
+    const uint8_t *start = e->w.p;
+
+    pgarray_begin(&e->w, PGARRAY_INT4_OID, e->r->n_results);
+    for (size_t i = 0; i < e->r->n_results; i++) {
+        const char *base = (const char *)&e->r->results[i];
+        int64_t v;
+        memcpy(&v, base + offset, sizeof(v));
+        pgarray_int4(&e->w, v < 0 ? NOT_MEASURED : v > INT32_MAX ? INT32_MAX : (int32_t)v);
+    }
+    param_bytes(e, start);
+}
+
+/* The members of via_proxy by position, as JSON text to be freed; NULL: no result has any, or out of memory (*failed). */
+static char *proxies_text(const struct report *r, bool *failed)
+{
+    json_t *all = NULL;
+    char *text = NULL, position[24];
+
+    *failed = false;
+    for (size_t i = 0; i < r->n_results; i++) {
+        const struct probe_result *p = &r->results[i];
+        if (!p->via_proxy && !p->tls_intercepted)
+            continue;
+        if (all == NULL)
+            all = json_object();
+        (void)db_i64(position, (int64_t)i + 1);
+        if (json_object_set_new(all, position,
+                                json_pack("{s:b,s:s,s:s,s:s,s:b}", "via", p->via_proxy, "url", p->proxy_url,
+                                          "scheme", p->proxy_scheme, "auth", p->proxy_auth, "tls_intercepted",
+                                          p->tls_intercepted)) != 0)
+            *failed = true;
+    }
+    if (all != NULL && !*failed) {
+        text = json_dumps(all, JSON_COMPACT);
+        *failed = text == NULL;
+    }
+    json_decref(all);
+    return text;
+}
+
+static size_t encoded_size(const struct encoder *e, const char *org, const char *agent, const char *proxies)
+{
+    size_t n = e->r->n_results;
+
+    return strlen(org) + strlen(agent) + sizeof(e->r->report_id) + strlen(e->r->network_id) + 16 + 4 * 24 +
+           3 * (size_t)PGARRAY_HEADER + e->names.bytes + e->addrs.bytes +
+           e->r->n_mapped * (4 + MAPPED_TEXT_MAX) + 6 * pgarray_int_size(n, 2) + 7 * pgarray_int_size(n, 4) +
+           (proxies != NULL ? strlen(proxies) + 1 : 0);
+}
+
+static void write_params(struct encoder *e, const char *org, const char *agent, int64_t lifetime_s,
+                         const char *proxies)
+{
+    static const size_t figures[] = {
+        offsetof(struct probe_result, rtt_min_us), offsetof(struct probe_result, rtt_median_us),
+        offsetof(struct probe_result, rtt_p95_us), offsetof(struct probe_result, sent),
+        offsetof(struct probe_result, received),   offsetof(struct probe_result, connect_us),
+        offsetof(struct probe_result, tls_us)};
+
+    param_text(e, org);
+    param_text(e, agent);
+    param_text(e, e->r->report_id);
+    param_int(e, e->r->measured_at_us);
+    param_int(e, lifetime_s);
+    param_text(e, e->r->network_id);
+    param_mapped(e);
+    if (e->r->has_capabilities)
+        param_int(e, (int64_t)e->r->capabilities);
+    else
+        e->row->params[e->row->n_params++] = db_text(NULL);
+    param_strings(e, &e->names);
+    param_strings(e, &e->addrs);
+    param_int2s(e, e->node);
+    param_small(e, SMALL_TRANSPORT);
+    param_small(e, SMALL_STATUS);
+    param_small(e, SMALL_FRAMING);
+    param_int2s(e, e->address);
+    param_int2s(e, e->mapped);
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+        param_figures(e, figures[i]);
+    if (proxies != NULL)
+        param_text(e, proxies);
+    else
+        e->row->params[e->row->n_params++] = db_text(NULL);
+}
+
+int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
+                      int64_t lifetime_s)
+{
+    struct encoder e;
+    char *proxies = NULL;
+    bool failed;
+    int rc;
+
+    memset(row, 0, sizeof(*row));
+    rc = encoder_init(&e, r, row);
+    if (rc != 0)
+        goto out;
+    rc = -ENOMEM;
+    proxies = proxies_text(r, &failed);
+    if (failed)
+        goto out;
+    row->bytes = encoded_size(&e, org, agent, proxies);
+    row->memory = malloc(row->bytes);
+    if (row->memory == NULL)
+        goto out;
+    e.w = wire_wr_init(row->memory, row->bytes);
+    write_params(&e, org, agent, lifetime_s, proxies);
+    rc = e.w.bad || row->n_params != ENCODE_PARAMS ? -EOVERFLOW : 0;
+out:
+    free(proxies);
+    encoder_clear(&e);
+    if (rc != 0)
+        report_row_clear(row);
+    return rc;
+}
+
+void report_row_clear(struct report_row *row)
+{
+    free(row->memory);
+    memset(row, 0, sizeof(*row));
+}

@@ -1,0 +1,404 @@
+/* The workers' threads: loops, listeners, and a graceful end. Invariant: everything a worker owns is made before its thread runs and
+ * destroyed by that thread; in between only that thread touches it. */
+#include "server.h"
+
+#include "control.h"
+#include "ingest.h"
+#include "metrics_page.h"
+#include "request.h"
+#include "serve/http.h"
+#include "serve/listener.h"
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <errno.h>
+#include <h2o/http1.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SERVER_BACKLOG = 1024,
+    SERVER_BODY_MAX = API_BODY_MAX + 4096, /* the first bytes beyond get our own 413 */
+    SERVER_HANDSHAKE_US = 10 * 1000 * 1000,
+    SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */
+    SERVER_LISTENERS_MAX = CONFIG_LIST_MAX + 1,
+    SERVER_METRICS_OPEN_MAX = 64,
+    SERVER_STOP_GRACE_US = 1000 * 1000, /* past the request deadline */
+};
+
+/* Follows a connection from its hand-over to its close, so that it can be told to end. */
+struct tracked {
+    h2o_linklist_t link;
+    h2o_socket_t *sock;
+    void (*on_close)(void *data); /* the listener's */
+    void *on_close_data;
+};
+
+struct door {
+    struct listener *listener;
+    h2o_accept_ctx_t accept;
+    struct thread *thread;
+};
+
+struct thread {
+    struct server *server;
+    struct worker *worker;
+    pthread_t id;
+    bool started, stopping;
+    int64_t stop_at_us;
+    h2o_multithread_queue_t *queue;
+    h2o_multithread_receiver_t stop;
+    h2o_linklist_t connections;
+    h2o_context_t health; /* the first worker's: metrics and health */
+    bool has_health;
+    size_t n_doors;
+    struct door doors[SERVER_LISTENERS_MAX];
+    struct listener_stats stats;
+};
+
+struct server {
+    struct controller *ctl;
+    struct tls_server *tls;
+    h2o_globalconf_t api_conf, health_conf;
+    size_t n_threads;
+    struct thread *threads;
+};
+
+/* ---- connections ---- */
+
+static void on_tracked_close(void *data)
+{
+    struct tracked *t = data;
+
+    h2o_linklist_unlink(&t->link);
+    t->on_close(t->on_close_data);
+    free(t);
+}
+
+static void on_conn(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at)
+{
+    struct door *door = ctx;
+    struct sockaddr_storage ss;
+    struct tracked *t = malloc(sizeof(*t));
+    socklen_t len = sockaddr_from_addr(&ss, peer);
+
+    if (t == NULL || door->thread->stopping) {
+        free(t);
+        h2o_socket_close(sock);
+        return;
+    }
+    memset(t, 0, sizeof(*t));
+    t->sock = sock;
+    t->on_close = sock->on_close.cb;
+    t->on_close_data = sock->on_close.data;
+    h2o_linklist_insert(&door->thread->connections, &t->link);
+    sock->on_close.cb = on_tracked_close;
+    sock->on_close.data = t;
+    h2o_socket_setpeername(sock, (struct sockaddr *)&ss, len);
+    h2o_http1_accept(&door->accept, sock, connected_at);
+}
+
+/* ---- listening ---- */
+
+/* With SO_REUSEPORT a second controller would quietly share the port; a bind without it tells. */
+static int probe_free(const struct addr *a)
+{
+    int fd = a->port != 0 ? socket_listen_tcp(a, false, 1) : -1;
+
+    if (a->port == 0)
+        return 0;
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}
+
+static int door_open(struct thread *t, const struct addr *a, bool reuseport, struct tls_server *tls,
+                     h2o_context_t *http, struct addr *bound)
+{
+    struct door *door = &t->doors[t->n_doors];
+    int fd = socket_listen_tcp(a, reuseport, SERVER_BACKLOG), r;
+    struct listener_opts opts = {
+        .fd = fd,
+        .tls = tls,
+        .handshake_timeout_us = SERVER_HANDSHAKE_US,
+        .max_open = http == &t->health ? SERVER_METRICS_OPEN_MAX : t->server->ctl->options->max_connections,
+        .on_conn = on_conn,
+        .ctx = door,
+        .stats = &t->stats,
+        .log = t->server->ctl->log,
+    };
+
+    if (fd < 0)
+        return fd;
+    r = socket_local_addr(fd, bound);
+    if (r != 0) {
+        close(fd);
+        return r;
+    }
+    door->thread = t;
+    door->accept.ctx = http;
+    door->accept.hosts = http->globalconf->hosts;
+    r = listener_open(&door->listener, t->worker->loop, &opts);
+    if (r != 0) {
+        close(fd);
+        return r;
+    }
+    t->n_doors++;
+    return 0;
+}
+
+static void log_listening(struct server *s, const char *what, const struct addr *a)
+{
+    char text[ADDR_TEXT_LEN];
+
+    log_event(s->ctl->log, LOG_INFO, "server", "listening", LOG_S("what", what),
+              LOG_S("address", addr_format(a, text)));
+}
+
+static int listen_failed(struct server *s, const char *text, int r)
+{
+    log_event(s->ctl->log, LOG_ERROR, "server", "listen_failed", LOG_S("address", text),
+              LOG_S("error", strerror(-r)));
+    return r;
+}
+
+static int listen_api(struct server *s)
+{
+    const struct options *o = s->ctl->options;
+
+    for (size_t i = 0; i < o->listen.n; i++) {
+        struct addr a, bound;
+        int r = addr_parse(&a, o->listen.v[i]);
+        if (r == 0)
+            r = probe_free(&a);
+        for (size_t k = 0; k < s->n_threads && r == 0; k++) {
+            struct thread *t = &s->threads[k];
+            r = door_open(t, &a, true, s->tls, &t->worker->http, &bound);
+            a.port = r == 0 ? bound.port : a.port;
+        }
+        if (r != 0)
+            return listen_failed(s, o->listen.v[i], r);
+        log_listening(s, s->tls != NULL ? "https" : "http", &bound);
+    }
+    return 0;
+}
+
+static int listen_health(struct server *s)
+{
+    const char *text = s->ctl->options->metrics;
+    struct thread *t = &s->threads[0];
+    struct addr a, bound;
+    int r;
+
+    if (strcmp(text, "off") == 0)
+        return 0;
+    r = addr_parse(&a, text);
+    if (r == 0) {
+        h2o_context_init(&t->health, t->worker->loop, &s->health_conf);
+        t->has_health = true;
+        r = door_open(t, &a, false, NULL, &t->health, &bound);
+    }
+    if (r != 0)
+        return listen_failed(s, text, r);
+    log_listening(s, "metrics", &bound);
+    return 0;
+}
+
+/* ---- a worker's life ---- */
+
+static void on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    struct thread *t = H2O_STRUCT_FROM_MEMBER(struct thread, stop, receiver);
+
+    (void)messages;
+    if (t->stopping)
+        return;
+    t->stopping = true;
+    t->stop_at_us =
+        clock_mono_us() + t->server->ctl->options->request_deadline_ms * 1000 + SERVER_STOP_GRACE_US;
+    for (size_t i = 0; i < t->n_doors; i++)
+        listener_close(t->doors[i].listener);
+    t->n_doors = 0;
+    h2o_context_request_shutdown(&t->worker->http);
+    if (t->has_health)
+        h2o_context_request_shutdown(&t->health);
+    /* What is being answered closes after its answer; what is idle sees its end of input now. */
+    for (h2o_linklist_t *n = t->connections.next; n != &t->connections; n = n->next)
+        (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct tracked, link, n)->sock), SHUT_RD);
+}
+
+static void cut_connections(struct thread *t)
+{
+    for (h2o_linklist_t *n = t->connections.next; n != &t->connections; n = n->next)
+        (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct tracked, link, n)->sock), SHUT_RDWR);
+}
+
+static void worker_destroy(struct thread *t)
+{
+    struct worker *w = t->worker;
+
+    if (w->loop == NULL)
+        return;
+    for (size_t i = 0; i < t->n_doors; i++)
+        listener_close(t->doors[i].listener);
+    db_destroy(w->db);
+    ingest_destroy(w->ingest);
+    for (int i = 0; i < 8; i++) /* closed sockets are disposed of by the loop */
+        (void)h2o_evloop_run(w->loop, 0);
+    if (t->has_health)
+        http_context_dispose(&t->health);
+    http_context_dispose(&w->http);
+    h2o_multithread_unregister_receiver(t->queue, &t->stop);
+    h2o_multithread_destroy_queue(t->queue);
+    (void)h2o_evloop_run(w->loop, 0);
+    h2o_evloop_destroy(w->loop);
+    w->loop = NULL;
+}
+
+static void *worker_main(void *arg)
+{
+    struct thread *t = arg;
+
+    while (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us))
+        (void)h2o_evloop_run(t->worker->loop, t->stopping ? 50 : 1000); /* -1 at EINTR: go on */
+    cut_connections(t);
+    for (int i = 0; i < 20 && !h2o_linklist_is_empty(&t->connections); i++)
+        (void)h2o_evloop_run(t->worker->loop, 10);
+    worker_destroy(t);
+    return NULL;
+}
+
+static int worker_init(struct server *s, size_t index)
+{
+    struct thread *t = &s->threads[index];
+    struct worker *w = &s->ctl->workers[index];
+    const struct db_opts opts = {
+        .conninfo = s->ctl->options->database,
+        .statement_timeout_us = s->ctl->options->request_deadline_ms * 1000 * 9 / 10,
+        .log = s->ctl->log,
+        .up = &s->ctl->db_up,
+    };
+    int r;
+
+    t->server = s;
+    t->worker = w;
+    h2o_linklist_init_anchor(&t->connections);
+    w->ctl = s->ctl;
+    w->index = index;
+    w->loop = h2o_evloop_create();
+    h2o_context_init(&w->http, w->loop, &s->api_conf);
+    t->queue = h2o_multithread_create_queue(w->loop);
+    h2o_multithread_register_receiver(t->queue, &t->stop, on_stop);
+    r = db_new(&w->db, w->loop, &opts);
+    return r == 0 ? ingest_new(&w->ingest, w) : r;
+}
+
+/* ---- the whole ---- */
+
+static bool ready(void *ctx, char *reason, size_t cap)
+{
+    return control_ready(ctx, reason, cap);
+}
+
+static void metrics(void *ctx, struct metrics_text *m)
+{
+    struct server *s = ctx;
+    struct listener_totals totals = {0};
+
+    for (size_t i = 0; i < s->n_threads; i++)
+        listener_totals_add(&totals, &s->threads[i].stats);
+    metrics_page_write(s->ctl, &totals, m);
+}
+
+static bool metrics_ready(void *ctx, char *reason, size_t cap)
+{
+    struct server *s = ctx;
+    return control_ready(s->ctl, reason, cap);
+}
+
+static void conf_init(struct server *s)
+{
+    const struct http_limits limits = {.body_max = SERVER_BODY_MAX, .request_timeout_us = SERVER_REQUEST_US};
+    const struct health_opts on_api = {.ready = ready, .ctx = s->ctl};
+    const struct health_opts on_metrics = {.ready = metrics_ready, .metrics = metrics, .ctx = s};
+    h2o_hostconf_t *host;
+
+    http_globalconf_init(&s->api_conf, &limits);
+    host = h2o_config_register_host(&s->api_conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    http_register_health(host, &on_api);
+    request_register(host);
+    http_globalconf_init(&s->health_conf, &limits);
+    host = h2o_config_register_host(&s->health_conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    http_register_health(host, &on_metrics);
+}
+
+static size_t thread_count(const struct options *o)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (o->threads > 0)
+        return (size_t)o->threads;
+    return cores > 0 ? (size_t)cores : 1;
+}
+
+int server_start(struct server **out, struct controller *ctl, struct tls_server *tls)
+{
+    struct server *s = calloc(1, sizeof(*s));
+    size_t n = thread_count(ctl->options);
+    int r = -ENOMEM;
+
+    if (s == NULL)
+        return -ENOMEM;
+    s->ctl = ctl;
+    s->tls = tls;
+    conf_init(s);
+    s->threads = calloc(n, sizeof(*s->threads));
+    ctl->workers = calloc(n, sizeof(*ctl->workers));
+    if (s->threads == NULL || ctl->workers == NULL)
+        goto fail;
+    ctl->n_workers = n;
+    for (s->n_threads = 0; s->n_threads < n; s->n_threads++) {
+        r = worker_init(s, s->n_threads);
+        if (r != 0)
+            goto fail;
+    }
+    r = listen_api(s);
+    if (r == 0)
+        r = listen_health(s);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = -pthread_create(&s->threads[i].id, NULL, worker_main, &s->threads[i]);
+        s->threads[i].started = r == 0;
+    }
+    if (r != 0)
+        goto fail;
+    *out = s;
+    return 0;
+fail:
+    server_stop(s);
+    return r;
+}
+
+void server_stop(struct server *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->n_threads; i++)
+        if (s->threads[i].started)
+            h2o_multithread_send_message(&s->threads[i].stop, NULL);
+    for (size_t i = 0; i < s->n_threads; i++) {
+        if (s->threads[i].started)
+            pthread_join(s->threads[i].id, NULL);
+        else
+            worker_destroy(&s->threads[i]);
+    }
+    h2o_config_dispose(&s->api_conf);
+    h2o_config_dispose(&s->health_conf);
+    free(s->threads);
+    free(s->ctl->workers);
+    s->ctl->workers = NULL;
+    s->ctl->n_workers = 0;
+    free(s);
+}
