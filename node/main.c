@@ -67,10 +67,10 @@ static void about_this_machine(struct program *p)
 static bool answer_questions(const struct node_options *o)
 {
     if (o->help) {
-        printf(
-            "berth-node: answers STUN over UDP, TCP and TLS; with a controller, one of its nodes.\n\n"
-            "  berth-node --standalone --udp 0.0.0.0:3478\n"
-            "  berth-node --controller https://berth.example --token-file FILE --cert FILE --key FILE\n\n");
+        printf("berth-node answers STUN over UDP, TCP and TLS, alone or for a controller.\n\n"
+               "  berth-node --standalone --udp 0.0.0.0:3478\n"
+               "  berth-node --controller https://berth.example --token-file FILE \\\n"
+               "             --cert FILE --key FILE\n\n");
         config_print_help(stdout, node_keys, node_n_keys);
     } else if (o->version) {
         printf("berth-node %s\n", BERTH_VERSION);

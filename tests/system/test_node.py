@@ -330,19 +330,9 @@ def test_tcp_peer_that_never_reads_is_not_read_from(start):
         with pytest.raises(TimeoutError):  # the node stops reading; our send fills both buffers
             while sent < 100_000_000:
                 sent += s.send(block)
-        assert memory_kb(node.process.pid) < memory_limit_kb()
+        assert sent < 16_000_000  # what the kernel's buffers and one read of the node's hold
         with connect(node.addresses("tcp")[0]) as other:  # the only thread serves on
             stun.ask(other)
-
-
-def memory_kb(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-
-
-def memory_limit_kb():
-    return 400_000  # a sanitizer's shadow included
 
 
 BROKEN = {
@@ -514,6 +504,7 @@ def test_tls_rfc4571_byte_by_byte(shared, certificate):
         assert stun.receive_framed(s).txid == request[8:20]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tls_old_version_is_refused(shared, certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
