@@ -16,7 +16,7 @@ enum config_type {
     CONFIG_LIST, /* struct config_list; repeated flags add up, file and environment separate with commas; a later source replaces */
 };
 
-enum { CONFIG_LIST_MAX = 64 };
+enum { CONFIG_LIST_MAX = 256 }; /* a probe of 200 given nodes names each */
 struct config_list {
     size_t n;
     const char *v[CONFIG_LIST_MAX]; /* owned by struct config */
