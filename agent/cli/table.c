@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GAP = 2, SHRUNK_MIN = 8, SPILL_INDENT = 4 };
+enum {
+    GAP = 2,
+    SHRUNK_MIN = 8,
+    SPILL_INDENT = 4,
+    SPILL_WIDTH = 22, /* what the last column needs, lest most of its cells move to lines of their own */
+};
 
 struct row {
     struct row *next;
@@ -145,11 +150,16 @@ static struct layout lay_out(const struct table *t, size_t width)
             l.widths[i] = w > l.widths[i] ? w : l.widths[i];
         }
     }
-    if (width > 0 && total(t, &l, t->n) > width) {
-        l.gap = 1;
-        shrink(t, &l);
+    struct layout fit = l; /* the last column may be longer than what must fit */
+    size_t last = t->n - 1;
+    if (!t->columns[last].shrink && fit.widths[last] > SPILL_WIDTH)
+        fit.widths[last] = SPILL_WIDTH;
+    if (width > 0 && total(t, &fit, t->n) > width) {
+        fit.gap = 1;
+        shrink(t, &fit);
     }
-    return l;
+    fit.widths[last] = t->columns[last].shrink ? fit.widths[last] : l.widths[last];
+    return fit;
 }
 
 /* Where the character after `n` others begins. */

@@ -6,6 +6,7 @@
 #include "sys/service.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 struct watch {
     struct cli *cli;
@@ -103,12 +104,29 @@ static void on_delivery(void *user, struct berth_agent *agent, const struct bert
     }
 }
 
+/* What done and delivery have told already. */
+static bool is_told(const char *event)
+{
+    static const char *const told[] = {"probe_done", "probe_failed", "report_stored", "report_failed"};
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        if (strcmp(event, told[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
 {
     const struct cli *c = ((struct watch *)user)->cli;
     char line[512];
-    if (level < BERTH_LOG_INFO || c->o.json)
+    if (level < BERTH_LOG_INFO || is_told(event))
         return;
+    if (c->o.json) {
+        json_t *j = event_new(event);
+        json_object_set_new(j, "text", json_string(text));
+        print_event(c, j);
+        return;
+    }
     snprintf(line, sizeof(line), "%s: %s", event, text);
     say(c, line);
 }
