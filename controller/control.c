@@ -16,6 +16,7 @@
 enum {
     CONTROL_TIMEOUT_US = 2 * 1000 * 1000, /* for connecting, and for one statement */
     CONTROL_RETRY_MS = 250,
+    CONTROL_EAGER_US = 50 * 1000, /* while no partition is there yet */
     BUILDERS_MAX = 8,
 };
 
@@ -54,18 +55,23 @@ static void build_one(struct control *c, size_t i)
     c->due_us[i] = clock_mono_us() + b->period_us;
 }
 
-/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest. */
-static void keep_partitions(struct control *c)
+/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest. And
+ * without a partition for what is measured now, no report can be taken. */
+static void watch_partitions(struct control *c)
 {
     char seconds[24];
     const char *params[1] = {seconds};
     PGresult *res;
 
     (void)db_i64(seconds, c->ctl->options->report_lifetime_s);
-    res = db_sync_exec(&c->db,
-                       "update report_partition set keep_until = hi + $1::bigint * interval '1 second' "
-                       "where keep_until < hi + $1::bigint * interval '1 second'",
-                       params, 1);
+    res = db_sync_exec(
+        &c->db,
+        "with kept as (update report_partition set keep_until = hi + $1::bigint * interval '1 second' "
+        "where keep_until < hi + $1::bigint * interval '1 second') "
+        "select exists (select from report_partition where lo <= now() and now() < hi)",
+        params, 1);
+    if (res != NULL)
+        atomic_store(&c->ctl->partition_now, db_get_bool(res, 0, 0));
     PQclear(res);
 }
 
@@ -138,8 +144,9 @@ static void turn(struct control *c)
                 pause_or_stop(c);
             return;
         }
-        keep_partitions(c);
-        c->checks_due_us = now + SNAPSHOT_PERIOD_US;
+        watch_partitions(c);
+        c->checks_due_us =
+            now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
     }
     next = c->checks_due_us;
     for (size_t i = 0; i < controller_builders_n && c->db.conn != NULL; i++) {
@@ -235,6 +242,10 @@ bool control_ready(struct controller *ctl, char *reason, size_t cap)
             snprintf(reason, cap, "the database is away, or was never migrated");
             return false;
         }
+    }
+    if (!atomic_load(&ctl->partition_now)) {
+        snprintf(reason, cap, "there is no partition for new reports: no controller keeps house");
+        return false;
     }
     if (atomic_load(&ctl->db_up) < (int64_t)(ctl->n_workers * DB_ROLE_COUNT)) {
         snprintf(reason, cap, "not every connection to the database is up");

@@ -31,6 +31,7 @@ struct controller {
     struct snapshot_slot *slots; /* CONTROLLER_SNAPSHOTS_MAX of them */
     _Atomic int64_t db_up;       /* connections of workers that are up */
     _Atomic int schema_version;  /* as the control thread last saw it; 0: unknown */
+    _Atomic bool partition_now;  /* a report measured now has a partition to go to */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
     size_t n_workers;
     struct worker *workers;

@@ -95,13 +95,15 @@ void conn_fail(struct db_conn *c, const char *why)
 {
     struct db_batch *b = c->head;
     bool was_up = c->state == CONN_UP;
+    char reason[256];
 
     if (c->state == CONN_DOWN)
         return;
+    snprintf(reason, sizeof(reason), "%.*s", (int)strcspn(why, "\n"), why);
     if (was_up)
         atomic_fetch_sub(c->db->opts.up, 1);
     log_event(c->db->opts.log, was_up ? LOG_WARN : LOG_DEBUG, "db", "disconnected",
-              LOG_S("role", role_names[c->role]), LOG_S("reason", why));
+              LOG_S("role", role_names[c->role]), LOG_S("reason", reason));
     socket_drop(c);
     PQfinish(c->pg);
     c->pg = NULL;
@@ -188,6 +190,15 @@ static void conn_step(struct db_conn *c)
         h2o_socket_read_start(c->sock, on_readable);
 }
 
+/* libpq would write them to stderr. */
+static void on_notice(void *ctx, const char *message)
+{
+    struct db_conn *c = ctx;
+
+    log_event(c->db->opts.log, LOG_DEBUG, "db", "notice", LOG_S("role", role_names[c->role]),
+              LOG_S("text", message));
+}
+
 static void conn_start(struct db_conn *c, int64_t now_us)
 {
     const char *const keys[] = {"dbname", "client_encoding", "application_name", "tcp_user_timeout", NULL};
@@ -202,6 +213,7 @@ static void conn_start(struct db_conn *c, int64_t now_us)
         conn_fail(c, c->pg == NULL ? "out of memory" : PQerrorMessage(c->pg));
         return;
     }
+    (void)PQsetNoticeProcessor(c->pg, on_notice, c);
     /* The first wait is for writing, whatever PQconnectPoll would say. */
     if (socket_wrap(c) != 0) {
         conn_fail(c, "no descriptor");

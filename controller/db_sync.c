@@ -57,6 +57,13 @@ static int wait_socket(struct db_sync *d, short events, int64_t deadline_us)
     }
 }
 
+/* libpq would write them to stderr; what matters comes as an error besides. */
+static void on_notice(void *ctx, const char *message)
+{
+    (void)ctx;
+    (void)message;
+}
+
 int db_sync_connect(struct db_sync *d, const char *conninfo)
 {
     const char *const keys[] = {"dbname", "client_encoding", "application_name", "tcp_user_timeout", NULL};
@@ -68,6 +75,7 @@ int db_sync_connect(struct db_sync *d, const char *conninfo)
     d->conn = PQconnectStartParams(keys, values, 1);
     if (d->conn == NULL || PQstatus(d->conn) == CONNECTION_BAD)
         return lost(d, d->conn != NULL ? PQerrorMessage(d->conn) : "out of memory", -ENOTCONN);
+    (void)PQsetNoticeProcessor(d->conn, on_notice, NULL);
     while (status != PGRES_POLLING_OK) {
         int r = wait_socket(d, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline);
         if (r < 0)

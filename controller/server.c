@@ -50,6 +50,7 @@ struct thread {
     int64_t stop_at_us;
     h2o_multithread_queue_t *queue;
     h2o_multithread_receiver_t stop;
+    h2o_multithread_message_t stop_message; /* the only one there ever is */
     h2o_linklist_t connections;
     h2o_context_t health; /* the first worker's: metrics and health */
     bool has_health;
@@ -213,7 +214,8 @@ static void on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
 {
     struct thread *t = H2O_STRUCT_FROM_MEMBER(struct thread, stop, receiver);
 
-    (void)messages;
+    while (!h2o_linklist_is_empty(messages))
+        h2o_linklist_unlink(messages->next);
     if (t->stopping)
         return;
     t->stopping = true;
@@ -387,7 +389,7 @@ void server_stop(struct server *s)
         return;
     for (size_t i = 0; i < s->n_threads; i++)
         if (s->threads[i].started)
-            h2o_multithread_send_message(&s->threads[i].stop, NULL);
+            h2o_multithread_send_message(&s->threads[i].stop, &s->threads[i].stop_message);
     for (size_t i = 0; i < s->n_threads; i++) {
         if (s->threads[i].started)
             pthread_join(s->threads[i].id, NULL);
