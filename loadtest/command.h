@@ -1,0 +1,18 @@
+/* The subcommands of berth-load. Each gets its own argv (argv[0] is its name) and answers the exit status: 0 worked, 1 worked but
+ * nothing was answered, 2 bad usage, 3 the system refused. */
+#ifndef BERTH_LOADTEST_COMMAND_H
+#define BERTH_LOADTEST_COMMAND_H
+
+#include <stdint.h>
+
+enum { EXIT_WORKED = 0, EXIT_NOTHING = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
+enum { SECONDS_MAX = 3600, CONNECTIONS_MAX = 1024 };
+
+int command_stun(int argc, char **argv);
+int command_yardstick(int argc, char **argv);
+
+/* A whole number from min to max. 0, or -EINVAL. */
+int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,61 @@
+/* berth-load: a table of subcommands, a file each. */
+#include "command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+    const char *name, *does;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command commands[] = {
+    {"stun",
+     "--udp ADDR:PORT --seconds N [--connections N] [--json]\n"
+     "      ask for Bindings as fast as they are answered; count the answers that are right",
+     command_stun},
+    {"yardstick",
+     "--udp ADDR:PORT --seconds N\n"
+     "      answer Bindings with the least work there can be: receive, rewrite, send, no checks",
+     command_yardstick},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void usage(FILE *to)
+{
+    fprintf(to, "usage: berth-load COMMAND [OPTIONS]\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  berth-load %s %s\n", commands[i].name, commands[i].does);
+}
+
+int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || v < min || v > max)
+        return -EINVAL;
+    *out = v;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        usage(stdout);
+        return EXIT_WORKED;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("berth-load %s\n", BERTH_VERSION);
+        return EXIT_WORKED;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    usage(stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,195 @@
+/* The closed loop. Invariant: a connection's slots say exactly which requests are in flight; an answer counts once, for the
+ * slot and the sequence number that its transaction id names. */
+#include "stun_load.h"
+
+#include "core/stun.h"
+#include "sys/clock.h"
+#include "sys/sockaddr.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ANSWER_MAX = 256, REFILL = STUN_LOAD_WINDOW / 2, POLL_MS = 50 };
+
+struct slot {
+    uint64_t seq; /* 0: free */
+    int64_t sent_us;
+};
+
+struct connection {
+    struct addr local;
+    struct slot slots[STUN_LOAD_WINDOW];
+    size_t in_flight;
+};
+
+/* One batch's buffers, shared by all connections: nothing stays in them between calls. */
+struct batch {
+    struct mmsghdr msgs[STUN_LOAD_WINDOW];
+    struct iovec iov[STUN_LOAD_WINDOW];
+    uint8_t bytes[STUN_LOAD_WINDOW][ANSWER_MAX];
+};
+
+struct load {
+    struct connection *connections;
+    struct pollfd *fds;
+    size_t n;
+    uint64_t next_seq;
+    struct batch *batch;
+    struct stun_load_result result;
+};
+
+static int connect_udp(const struct addr *server, struct addr *local)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, server);
+    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int answer = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : socket_local_addr(fd, local);
+    if (answer < 0) {
+        close(fd);
+        return answer;
+    }
+    return fd;
+}
+
+/* Transaction id: the slot in four bytes, the sequence number in eight. */
+static size_t write_request(uint8_t *buf, size_t cap, uint32_t slot, uint64_t seq)
+{
+    uint8_t txid[STUN_TXID_LEN];
+    struct wire_wr w = wire_wr_init(txid, sizeof txid);
+    struct stun_writer b;
+    size_t len = 0;
+    wire_wr_u32(&w, slot);
+    wire_wr_u64(&w, seq);
+    stun_begin(&b, buf, cap, STUN_REQUEST, STUN_BINDING, txid);
+    return stun_finish(&b, &len) == 0 ? len : 0;
+}
+
+static void prepare(struct batch *b, size_t i, size_t len)
+{
+    b->iov[i] = (struct iovec){b->bytes[i], len};
+    b->msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &b->iov[i], .msg_iovlen = 1}};
+}
+
+/* Sends a request for every free slot. What the kernel doesn't take stays free. */
+static void fill(struct load *l, size_t at, int64_t now)
+{
+    struct connection *c = &l->connections[at];
+    uint32_t used[STUN_LOAD_WINDOW];
+    unsigned n = 0;
+    for (uint32_t i = 0; i < STUN_LOAD_WINDOW; i++) {
+        if (c->slots[i].seq != 0)
+            continue;
+        used[n] = i;
+        prepare(l->batch, n, write_request(l->batch->bytes[n], ANSWER_MAX, i, l->next_seq + n));
+        n++;
+    }
+    int sent = n > 0 ? sendmmsg(l->fds[at].fd, l->batch->msgs, n, 0) : 0;
+    for (int i = 0; i < sent; i++)
+        c->slots[used[i]] = (struct slot){.seq = l->next_seq++, .sent_us = now};
+    if (sent > 0) {
+        c->in_flight += (size_t)sent;
+        l->result.sent += (uint64_t)sent;
+    }
+}
+
+/* Does this datagram answer a request in flight, rightly? Then its slot is free again. */
+static bool verify(struct connection *c, const uint8_t *p, size_t len)
+{
+    struct stun_msg m;
+    struct addr mapped;
+    if (stun_parse(&m, p, len) < 0 || m.cls != STUN_SUCCESS || m.method != STUN_BINDING)
+        return false;
+    struct wire_rd rd = wire_rd_init(m.txid, STUN_TXID_LEN);
+    uint32_t slot = wire_rd_u32(&rd);
+    uint64_t seq = wire_rd_u64(&rd);
+    if (slot >= STUN_LOAD_WINDOW || seq == 0 || c->slots[slot].seq != seq)
+        return false;
+    if (stun_mapped_address(&m, &mapped) < 0 || !addr_eq(&mapped, &c->local))
+        return false;
+    c->slots[slot].seq = 0;
+    c->in_flight--;
+    return true;
+}
+
+static void receive(struct load *l, size_t at)
+{
+    struct connection *c = &l->connections[at];
+    for (size_t i = 0; i < STUN_LOAD_WINDOW; i++)
+        prepare(l->batch, i, ANSWER_MAX);
+    int n = recvmmsg(l->fds[at].fd, l->batch->msgs, STUN_LOAD_WINDOW, 0, NULL);
+    for (int i = 0; i < n; i++) {
+        if (verify(c, l->batch->bytes[i], l->batch->msgs[i].msg_len))
+            l->result.answered++;
+        else
+            l->result.wrong++;
+    }
+}
+
+static void give_up_lost(struct load *l, struct connection *c, int64_t now)
+{
+    for (size_t i = 0; i < STUN_LOAD_WINDOW; i++) {
+        if (c->slots[i].seq == 0 || now - c->slots[i].sent_us < STUN_LOAD_LOST_US)
+            continue;
+        c->slots[i].seq = 0;
+        c->in_flight--;
+        l->result.lost++;
+    }
+}
+
+/* Half a window is let come back before it is sent again, so that batches stay batches. */
+static void loop(struct load *l, int64_t end_us)
+{
+    int64_t looked_for_lost = clock_mono_us();
+    for (int64_t now = looked_for_lost; now < end_us; now = clock_mono_us()) {
+        bool look = now - looked_for_lost >= STUN_LOAD_LOST_US / 4;
+        for (size_t i = 0; i < l->n; i++) {
+            if (look)
+                give_up_lost(l, &l->connections[i], now);
+            if (l->connections[i].in_flight <= REFILL)
+                fill(l, i, now);
+        }
+        if (look)
+            looked_for_lost = now;
+        if (poll(l->fds, (nfds_t)l->n, POLL_MS) <= 0)
+            continue;
+        for (size_t i = 0; i < l->n; i++) {
+            if (l->fds[i].revents)
+                receive(l, i);
+        }
+    }
+}
+
+int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *out)
+{
+    struct load l = {.next_seq = 1};
+    size_t wanted = (size_t)opts->connections;
+    int answer = -ENOMEM;
+    l.connections = calloc(wanted, sizeof *l.connections);
+    l.fds = calloc(wanted, sizeof *l.fds);
+    l.batch = calloc(1, sizeof *l.batch);
+    if (!l.connections || !l.fds || !l.batch)
+        goto out;
+    for (; l.n < wanted; l.n++) {
+        answer = connect_udp(&opts->server, &l.connections[l.n].local);
+        if (answer < 0)
+            goto out;
+        l.fds[l.n] = (struct pollfd){.fd = answer, .events = POLLIN};
+    }
+    int64_t start = clock_mono_us();
+    loop(&l, start + opts->seconds * 1000000);
+    l.result.elapsed_us = clock_mono_us() - start;
+    *out = l.result;
+    answer = 0;
+out:
+    for (size_t i = 0; i < l.n; i++)
+        close(l.fds[i].fd);
+    free(l.batch);
+    free(l.fds);
+    free(l.connections);
+    return answer;
+}
