@@ -1,0 +1,141 @@
+"""berth-load BERTH_LOAD ROOT: the generator counts right answers as right, wrong ones as wrong, and silence as loss."""
+import json
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+
+BERTH_LOAD, ROOT = sys.argv[1], sys.argv[2]
+
+
+def run(*args):
+    return subprocess.run([BERTH_LOAD, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
+
+
+def free_port(family, host):
+    with socket.socket(family, socket.SOCK_DGRAM) as s:
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+class Yardstick(unittest.TestCase):
+    def load_on(self, family, host, text):
+        address = f"{text}:{free_port(family, host)}"
+        with subprocess.Popen([BERTH_LOAD, "yardstick", "--udp", address, "--seconds", "30"]) as yardstick:
+            try:
+                for _ in range(20):  # until it has bound its port
+                    done = run("stun", "--udp", address, "--seconds", "1", "--connections", "3", "--json")
+                    if done.returncode == 0:
+                        break
+            finally:
+                yardstick.kill()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertGreater(figures["answered"], 100)
+        self.assertEqual(figures["wrong"], 0)
+        self.assertGreaterEqual(figures["sent"], figures["answered"] + figures["lost"])
+        self.assertAlmostEqual(figures["answers_per_s"], figures["answered"] / figures["seconds"], delta=1)
+
+    def test_ipv4(self):
+        self.load_on(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+
+    def test_ipv6(self):
+        self.load_on(socket.AF_INET6, "::1", "[::1]")
+
+
+class Answers(unittest.TestCase):
+    """Against a server that answers as the test says."""
+
+    def load_with(self, answer):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(0.1)
+            ended = threading.Event()
+
+            def serve():
+                while not ended.is_set():
+                    try:
+                        request, source = server.recvfrom(2048)
+                        for reply in answer(request, source):
+                            server.sendto(reply, source)
+                    except TimeoutError:
+                        pass
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            try:
+                done = run("stun", "--udp", f"127.0.0.1:{server.getsockname()[1]}", "--seconds", "1", "--connections", "1",
+                           "--json")
+            finally:
+                ended.set()
+                thread.join()
+        return done.returncode, json.loads(done.stdout)
+
+    @staticmethod
+    def success(request, source, port_xor=0x2112):
+        ip = bytes(a ^ b for a, b in zip(socket.inet_aton(source[0]), request[4:8]))
+        return b"\x01\x01\x00\x0c" + request[4:20] + b"\x00\x20\x00\x08\x00\x01" + (source[1] ^ port_xor).to_bytes(2, "big") + ip
+
+    def test_right(self):
+        status, figures = self.load_with(lambda request, source: [self.success(request, source)])
+        self.assertEqual(status, 0)
+        self.assertGreater(figures["answered"], 0)
+        self.assertEqual(figures["wrong"], 0)
+
+    def test_twice_counts_once(self):
+        status, figures = self.load_with(lambda request, source: [self.success(request, source)] * 2)
+        self.assertEqual(status, 0)
+        self.assertGreater(figures["wrong"], 0)
+        self.assertLessEqual(figures["answered"], figures["sent"])
+
+    def test_a_wrong_port_is_wrong(self):
+        status, figures = self.load_with(lambda request, source: [self.success(request, source, 0x2113)])
+        self.assertEqual(status, 1)
+        self.assertEqual(figures["answered"], 0)
+        self.assertGreater(figures["wrong"], 0)
+
+    def test_an_echo_is_wrong(self):
+        status, figures = self.load_with(lambda request, source: [request])
+        self.assertEqual(status, 1)
+        self.assertGreater(figures["wrong"], 0)
+
+    def test_silence_is_loss(self):
+        status, figures = self.load_with(lambda request, source: [])
+        self.assertEqual((status, figures["answered"], figures["wrong"]), (1, 0, 0))
+        self.assertGreater(figures["lost"], 0)
+
+
+class Usage(unittest.TestCase):
+    def test_wrong_usage(self):
+        for args in ([], ["fly"], ["stun"], ["stun", "--udp", "127.0.0.1:1"], ["stun", "--udp", "x", "--seconds", "1"],
+                     ["stun", "--udp", "127.0.0.1:0", "--seconds", "1"], ["stun", "--udp", "127.0.0.1:1", "--seconds", "0"],
+                     ["stun", "--udp", "127.0.0.1:1", "--seconds", "3601"], ["stun", "--what"],
+                     ["stun", "--udp", "127.0.0.1:1", "--seconds", "1", "--connections", "1025"],
+                     ["stun", "--udp", "127.0.0.1:1", "--seconds", "1", "more"], ["yardstick"],
+                     ["yardstick", "--udp", "127.0.0.1:1"]):
+            with self.subTest(args=args):
+                done = run(*args)
+                self.assertEqual(done.returncode, 2)
+                self.assertTrue(done.stderr)
+
+    def test_help(self):
+        done = run("--help")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"yardstick", done.stdout)
+
+    def test_a_taken_port(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 0))
+            done = run("yardstick", "--udp", f"127.0.0.1:{s.getsockname()[1]}", "--seconds", "1")
+        self.assertEqual(done.returncode, 3)
+
+    def test_compare_says_what_is_missing(self):
+        done = subprocess.run([f"{ROOT}/loadtest/compare", "--build", "/nonexistent"], stderr=subprocess.PIPE, timeout=60,
+                              check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"build first", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
