@@ -24,33 +24,33 @@ struct slice wire_rd_bytes(struct wire_rd *r, size_t len)
     return s;
 }
 
-static uint64_t read_uint(struct wire_rd *r, size_t bytes)
-{
-    struct slice s = wire_rd_bytes(r, bytes);
-    uint64_t v = 0;
-    for (size_t i = 0; i < s.len; i++)
-        v = v << 8 | s.p[i];
-    return v;
-}
-
 uint8_t wire_rd_u8(struct wire_rd *r)
 {
-    return (uint8_t)read_uint(r, 1);
+    struct slice s = wire_rd_bytes(r, 1);
+    return s.len == 1 ? s.p[0] : 0;
 }
 
 uint16_t wire_rd_u16(struct wire_rd *r)
 {
-    return (uint16_t)read_uint(r, 2);
+    struct slice s = wire_rd_bytes(r, 2);
+    return s.len == 2 ? (uint16_t)(s.p[0] << 8 | s.p[1]) : 0;
 }
 
 uint32_t wire_rd_u32(struct wire_rd *r)
 {
-    return (uint32_t)read_uint(r, 4);
+    struct slice s = wire_rd_bytes(r, 4);
+    if (s.len != 4)
+        return 0;
+    return (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 | s.p[3];
 }
 
 uint64_t wire_rd_u64(struct wire_rd *r)
 {
-    return read_uint(r, 8);
+    struct slice s = wire_rd_bytes(r, 8);
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.len; i++)
+        v = v << 8 | s.p[i];
+    return v;
 }
 
 struct wire_wr wire_wr_init(uint8_t *p, size_t cap)
@@ -75,33 +75,34 @@ static uint8_t *reserve(struct wire_wr *w, size_t len)
     return at;
 }
 
-static void write_uint(struct wire_wr *w, uint64_t v, size_t bytes)
-{
-    uint8_t *at = reserve(w, bytes);
-    if (!at)
-        return;
-    for (size_t i = bytes; i-- > 0; v >>= 8)
-        at[i] = (uint8_t)v;
-}
-
 void wire_wr_u8(struct wire_wr *w, uint8_t v)
 {
-    write_uint(w, v, 1);
+    uint8_t *at = reserve(w, 1);
+    if (at)
+        at[0] = v;
 }
 
 void wire_wr_u16(struct wire_wr *w, uint16_t v)
 {
-    write_uint(w, v, 2);
+    uint8_t *at = reserve(w, 2);
+    if (!at)
+        return;
+    at[0] = (uint8_t)(v >> 8);
+    at[1] = (uint8_t)v;
 }
 
 void wire_wr_u32(struct wire_wr *w, uint32_t v)
 {
-    write_uint(w, v, 4);
+    uint8_t *at = reserve(w, 4);
+    for (size_t i = 0; at && i < 4; i++)
+        at[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
 void wire_wr_u64(struct wire_wr *w, uint64_t v)
 {
-    write_uint(w, v, 8);
+    uint8_t *at = reserve(w, 8);
+    for (size_t i = 0; at && i < 8; i++)
+        at[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
 void wire_wr_bytes(struct wire_wr *w, const void *p, size_t len)
