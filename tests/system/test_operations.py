@@ -80,7 +80,7 @@ def test_backup_and_restore(world, postgres, login, node, tmp_path):
     api = again.client(key)
     assert api.get(f"/v1/meetings/{meeting}").expect(200).json["id"] == meeting
     assert [o["id"] for o in again.client(world.admin_key).get("/v1/orgs").expect(200).json["items"] if o["id"] == org]
-    again.client(revoked).get("/v1/meetings").problem(401, "unauthorized")
+    again.client(revoked).get("/v1/meetings").problem(401, "token_invalid")
     api.get("/v1/agents/alice/report").expect(404)
     wait_for(lambda: api.post("/v1/reports", {**report("kept"), "agent": "alice"}).status == 201, 15, "reports to be stored again")
     api.get("/v1/agents/alice/report").expect(200)
