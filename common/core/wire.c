@@ -27,13 +27,15 @@ struct slice wire_rd_bytes(struct wire_rd *r, size_t len)
 uint8_t wire_rd_u8(struct wire_rd *r)
 {
     struct slice s = wire_rd_bytes(r, 1);
-    return s.len == 1 ? s.p[0] : 0;
+    return s.len == 1 ? s.p[0] : (uint8_t)0;
 }
 
 uint16_t wire_rd_u16(struct wire_rd *r)
 {
     struct slice s = wire_rd_bytes(r, 2);
-    return s.len == 2 ? (uint16_t)(s.p[0] << 8 | s.p[1]) : 0;
+    if (s.len != 2)
+        return 0;
+    return (uint16_t)(s.p[0] << 8 | s.p[1]);
 }
 
 uint32_t wire_rd_u32(struct wire_rd *r)
