@@ -1,0 +1,75 @@
+/* link: berth_node_lib */
+#include "node/limits.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+
+static struct addr from(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse(&a, text), 0);
+    return a;
+}
+
+static unsigned passed(struct limits *l, const char *text, unsigned tries, int64_t now_us)
+{
+    struct addr a = from(text);
+    unsigned n = 0;
+    for (unsigned i = 0; i < tries; i++)
+        n += limits_allow(l, &a, now_us);
+    return n;
+}
+
+static void one_address(void **state)
+{
+    struct limits l;
+    limits_init(&l, *state, 100, 0);
+    assert_int_equal(passed(&l, "192.0.2.1:5", 1000, 1000000), 100);
+    assert_int_equal(passed(&l, "192.0.2.1:6", 1000, 1000000), 0); /* the port doesn't count */
+    assert_int_equal(passed(&l, "192.0.2.2:5", 50, 1000000), 50);
+    assert_int_equal(passed(&l, "192.0.2.1:5", 1000, 1500000), 50); /* half a second later */
+    assert_int_equal(passed(&l, "[2001:db8::1]:5", 1000, 1500000), 100);
+}
+
+static void neighbours(void **state)
+{
+    struct limits l;
+    limits_init(&l, *state, 100, 150);
+    assert_int_equal(passed(&l, "198.51.100.1:5", 1000, 1000000), 100);
+    assert_int_equal(passed(&l, "198.51.100.2:5", 1000, 1000000), 50);
+    assert_int_equal(passed(&l, "198.51.100.3:5", 1000, 1000000), 0);
+    assert_int_equal(passed(&l, "198.51.101.3:5", 1000, 1000000), 100);
+    assert_int_equal(passed(&l, "[2001:db8:5::1]:5", 1000, 1000000), 100);
+    assert_int_equal(passed(&l, "[2001:db8:5:ffff::1]:5", 1000, 1000000), 50); /* the same /48 */
+    assert_int_equal(passed(&l, "[2001:db8:6::1]:5", 1000, 1000000), 100);
+}
+
+static void off(void **state)
+{
+    struct limits l;
+    limits_init(&l, *state, 0, 10);
+    assert_int_equal(passed(&l, "192.0.2.1:5", 100000, 1000000), 100000);
+}
+
+static int setup(void **state)
+{
+    *state = limits_table_new();
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(neighbours, setup, teardown),
+        cmocka_unit_test_setup_teardown(off, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+/* link: berth_node_lib */
+#include "node/registration.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *parse(char *text)
+{
+    assert_non_null(text);
+    json_t *o = json_loads(text, 0, NULL);
+    assert_non_null(o);
+    free(text);
+    return o;
+}
+
+static void registration(void **state)
+{
+    (void)state;
+    struct node_identity id = {
+        .node = "n1", .cluster = "c", .region = "eu", .tls_name = "n1.example", .capacity = 500};
+    struct node_addresses bound = {0}, advertised = {0};
+    assert_int_equal(addr_parse(&bound.at[TRANSPORT_UDP][bound.n[TRANSPORT_UDP]++], "10.0.0.1:5004"), 0);
+    assert_int_equal(
+        addr_parse(&advertised.at[TRANSPORT_UDP][advertised.n[TRANSPORT_UDP]++], "[2001:db8::1]:5004"), 0);
+    id.n_labels = 1;
+    strcpy(id.labels[0].key, "rack");
+    strcpy(id.labels[0].value, "7\"");
+    id.has_location = true;
+    id.lat = 52.37;
+    id.lon = -4.9;
+
+    json_t *o = parse(registration_body(&id, &bound, &advertised));
+    assert_string_equal(json_string_value(json_object_get(o, "node")), "n1");
+    assert_string_equal(json_string_value(json_object_get(o, "tls_name")), "n1.example");
+    assert_int_equal(json_integer_value(json_object_get(o, "capacity")), 500);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(o, "labels"), "rack")), "7\"");
+    json_t *udp = json_object_get(json_object_get(o, "addresses"), "udp");
+    assert_string_equal(json_string_value(json_array_get(udp, 0)), "10.0.0.1:5004");
+    udp = json_object_get(json_object_get(o, "advertise"), "udp");
+    assert_string_equal(json_string_value(json_array_get(udp, 0)), "[2001:db8::1]:5004");
+    double lon = json_real_value(json_object_get(json_object_get(o, "location"), "lon"));
+    assert_true(lon > -4.91 && lon < -4.89);
+    json_decref(o);
+
+    id.has_location = false;
+    id.tls_name = NULL;
+    o = parse(registration_body(&id, &bound, NULL));
+    assert_null(json_object_get(o, "advertise"));
+    assert_null(json_object_get(o, "location"));
+    assert_null(json_object_get(o, "tls_name"));
+    json_decref(o);
+}
+
+static void heartbeats(void **state)
+{
+    (void)state;
+    const struct heartbeat h = {.load = {0.25, 1000, 7, 9000000}};
+    json_t *o = parse(heartbeat_body(&h));
+    json_t *load = json_object_get(o, "load");
+    assert_true(json_real_value(json_object_get(load, "cpu")) > 0.249);
+    assert_int_equal(json_integer_value(json_object_get(load, "packets_per_s")), 1000);
+    assert_int_equal(json_integer_value(json_object_get(load, "sessions")), 7);
+    assert_int_equal(json_integer_value(json_object_get(load, "bandwidth_bps")), 9000000);
+    assert_null(json_object_get(o, "draining"));
+    assert_null(json_object_get(o, "stopping"));
+    json_decref(o);
+    const struct heartbeat last = {.draining = true, .stopping = true};
+    o = parse(heartbeat_body(&last));
+    assert_true(json_is_true(json_object_get(o, "draining")));
+    assert_true(json_is_true(json_object_get(o, "stopping")));
+    json_decref(o);
+}
+
+static int answer(struct control_answer *a, const char *text)
+{
+    return control_answer_parse(a, text, strlen(text));
+}
+
+static void answers(void **state)
+{
+    (void)state;
+    struct control_answer a = {.heartbeat_s = 5};
+    assert_int_equal(answer(&a, "{\"heartbeat_s\":7,\"drain\":true,\"more\":[1]}"), 0);
+    assert_int_equal(a.heartbeat_s, 7);
+    assert_true(a.drain);
+    static const char *const keep[] = {"{}", "{\"heartbeat_s\":0}", "{\"heartbeat_s\":-1,\"drain\":1}",
+                                       "{\"heartbeat_s\":\"9\"}", "{\"heartbeat_s\":99999999}"};
+    for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++) {
+        assert_int_equal(answer(&a, keep[i]), 0);
+        assert_int_equal(a.heartbeat_s, 7);
+        assert_true(a.drain);
+    }
+    static const char *const broken[] = {"", "[]", "5", "<html>", "{\"drain\":"};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+        assert_int_not_equal(answer(&a, broken[i]), 0);
+    assert_int_not_equal(control_answer_parse(&a, NULL, 0), 0);
+}
+
+static void problems(void **state)
+{
+    (void)state;
+    char code[PROBLEM_CODE_MAX];
+    const char *text = "{\"type\":\"about:blank\",\"code\":\"unknown_node\"}";
+    problem_code(code, text, strlen(text));
+    assert_string_equal(code, "unknown_node");
+    problem_code(code, "<html>", 6);
+    assert_string_equal(code, "");
+    problem_code(code, NULL, 0);
+    assert_string_equal(code, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(registration),
+        cmocka_unit_test(heartbeats),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(problems),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+/* link: berth_serve */
+#include "serve/http.h"
+
+#include "serve_loop.h"
+
+#include <h2o/http1.h>
+#include <jansson.h>
+#include <stdio.h>
+
+struct fixture {
+    struct serve_loop s;
+    h2o_globalconf_t conf;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    bool ready;
+    size_t metrics_lines;
+    size_t len;
+    char answer[1 << 20];
+};
+
+static bool is_ready(void *ctx, char *reason, size_t cap)
+{
+    const struct fixture *f = ctx;
+    snprintf(reason, cap, "no \"database\"");
+    return f->ready;
+}
+
+static void write_metrics(void *ctx, struct metrics_text *m)
+{
+    const struct fixture *f = ctx;
+    metrics_family(m, "berth_lines", METRIC_GAUGE, "Lines");
+    for (size_t i = 0; i < f->metrics_lines; i++)
+        metrics_sample(m, "berth_lines",
+                       "name=\"one of very many lines, to make the text outgrow its first buffer\"", 1);
+}
+
+/* /status/NNN answers that status with a body; /problem one whose detail isn't UTF-8. */
+static int on_test(h2o_handler_t *self, h2o_req_t *req)
+{
+    (void)self;
+    if (h2o_memis(req->path_normalized.base, req->path_normalized.len, H2O_STRLIT("/test/problem"))) {
+        http_send_problem(req, 422, "invalid_member", "\xff\xfe", 0);
+        return 0;
+    }
+    http_send(req, atoi(req->path_normalized.base + strlen("/test/")), "text/plain", "body", 4);
+    return 0;
+}
+
+static void on_conn(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval at)
+{
+    struct fixture *f = ctx;
+    (void)peer;
+    h2o_http1_accept(&f->accept, sock, at);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    const struct http_limits limits = {.body_max = 1000, .request_timeout_us = 300000};
+    assert_non_null(f);
+    http_globalconf_init(&f->conf, &limits);
+    h2o_hostconf_t *host = h2o_config_register_host(&f->conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    const struct health_opts health = {.ready = is_ready, .metrics = write_metrics, .ctx = f};
+    http_register_health(host, &health);
+    h2o_create_handler(h2o_config_register_path(host, "/test", 0), sizeof(h2o_handler_t))->on_req = on_test;
+    const struct listener_opts o = {.max_open = 10, .on_conn = on_conn, .ctx = f};
+    serve_open(&f->s, o);
+    h2o_context_init(&f->context, f->s.loop, &f->conf);
+    f->accept = (h2o_accept_ctx_t){.ctx = &f->context, .hosts = f->conf.hosts};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    listener_close(f->s.listener);
+    listener_crowd_shutdown(&f->s.crowd, SHUT_RDWR);
+    SERVE_UNTIL(&f->s, h2o_linklist_is_empty(&f->s.crowd.guests));
+    h2o_context_request_shutdown(&f->context);
+    http_context_dispose(&f->context);
+    serve_turn(&f->s);
+    h2o_evloop_destroy(f->s.loop);
+    h2o_config_dispose(&f->conf);
+    free(f);
+    return 0;
+}
+
+/* Sends the text on a connection of its own; everything until the server closes it. */
+static const char *ask(struct fixture *f, const char *text)
+{
+    int fd = serve_connect(&f->s);
+    size_t len = 0;
+    ssize_t n = 0;
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    SERVE_UNTIL(&f->s, (n = recv(fd, f->answer + len, sizeof(f->answer) - 1 - len, MSG_DONTWAIT)) == 0 ||
+                           (n > 0 && (len += (size_t)n, false)) || (n < 0 && errno != EAGAIN));
+    f->answer[len] = '\0';
+    f->len = len;
+    close(fd);
+    return f->answer;
+}
+
+static const char *get(struct fixture *f, const char *method, const char *path)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, path);
+    return ask(f, text);
+}
+
+static const char *body_of(const char *answer)
+{
+    const char *at = strstr(answer, "\r\n\r\n");
+    assert_non_null(at);
+    return at + 4;
+}
+
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void health(void **state)
+{
+    struct fixture *f = *state;
+    const char *a = get(f, "GET", "/livez");
+    assert_true(starts(a, "HTTP/1.1 200 OK"));
+    assert_non_null(strstr(a, "\r\nServer: berth\r\n"));
+    assert_non_null(strstr(a, "cache-control: no-store"));
+    assert_string_equal(body_of(a), "ok\n");
+    a = get(f, "HEAD", "/livez");
+    assert_true(starts(a, "HTTP/1.1 200"));
+    assert_string_equal(body_of(a), "");
+    f->ready = true;
+    assert_true(starts(get(f, "GET", "/readyz"), "HTTP/1.1 200"));
+    f->ready = false;
+    a = get(f, "GET", "/readyz");
+    assert_true(starts(a, "HTTP/1.1 503 "));
+    assert_non_null(strstr(a, "retry-after: 1\r\n"));
+    json_t *o = json_loads(body_of(a), 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(o, "code")), "not_ready");
+    assert_string_equal(json_string_value(json_object_get(o, "detail")), "no \"database\"");
+    assert_int_equal(json_integer_value(json_object_get(o, "status")), 503);
+    json_decref(o);
+    assert_true(starts(get(f, "GET", "/livez/more"), "HTTP/1.1 404"));
+    a = get(f, "POST", "/livez");
+    assert_true(starts(a, "HTTP/1.1 405"));
+    assert_non_null(strstr(a, "allow: GET, HEAD\r\n"));
+}
+
+static void metrics_may_outgrow_the_first_buffer(void **state)
+{
+    struct fixture *f = *state;
+    f->metrics_lines = 5000;
+    const char *body = body_of(get(f, "GET", "/metrics"));
+    size_t lines = 0;
+    for (const char *at = body; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_int_equal(lines, 5002);
+    f->metrics_lines = 100000; /* past the largest */
+    assert_true(starts(get(f, "GET", "/metrics"), "HTTP/1.1 500"));
+}
+
+static void statuses_without_a_body(void **state)
+{
+    struct fixture *f = *state;
+    const char *a = get(f, "GET", "/test/201");
+    assert_true(starts(a, "HTTP/1.1 201 Created\r\n"));
+    assert_non_null(strstr(a, "Content-Length: 4\r\n"));
+    static const char *const paths[] = {"/test/204", "/test/304"};
+    for (size_t i = 0; i < 2; i++) {
+        a = get(f, "GET", paths[i]);
+        assert_string_equal(body_of(a), "");
+        assert_null(strcasestr(a, "content-length"));
+        assert_null(strcasestr(a, "content-type"));
+        assert_null(strcasestr(a, "transfer-encoding"));
+    }
+}
+
+static void a_detail_that_is_not_utf8_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    const char *a = get(f, "GET", "/test/problem");
+    assert_true(starts(a, "HTTP/1.1 422"));
+    assert_non_null(strstr(a, "content-type: application/problem+json"));
+    json_t *o = json_loads(body_of(a), 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(o, "code")), "invalid_member");
+    assert_null(json_object_get(o, "detail"));
+    json_decref(o);
+}
+
+static void http2_has_no_way_in(void **state)
+{
+    struct fixture *f = *state;
+    const char *a = ask(f, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert_true(f->len == 0 || starts(a, "HTTP/1.1 4")); /* no frame of HTTP/2 */
+    a = ask(f,
+            "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n"
+            "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n");
+    assert_null(strstr(a, "HTTP/1.1 101"));
+}
+
+static void limits_hold(void **state)
+{
+    struct fixture *f = *state;
+    const char *a =
+        ask(f, "POST /test/200 HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n");
+    assert_true(starts(a, "HTTP/1.1 413"));
+    int64_t before = clock_mono_us();
+    (void)ask(f, "GET /livez HTT"); /* and nothing more: closed after request_timeout_us */
+    assert_true(clock_mono_us() - before < 5000000);
+    assert_true(clock_mono_us() - before > 200000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(health, setup, teardown),
+        cmocka_unit_test_setup_teardown(metrics_may_outgrow_the_first_buffer, setup, teardown),
+        cmocka_unit_test_setup_teardown(statuses_without_a_body, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_detail_that_is_not_utf8_is_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(http2_has_no_way_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits_hold, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,331 @@
+/* link: berth_serve test_support */
+#include "serve_loop.h"
+#include "support/certs.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+
+static const struct listener_opts clear = {.max_open = 100, .handshake_timeout_us = 1000000};
+
+static void hands_over_with_the_peer(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    struct addr me;
+    serve_open(&s, clear);
+    int fd = serve_connect(&s);
+    assert_int_equal(socket_local_addr(fd, &me), 0);
+    SERVE_UNTIL(&s, s.n == 1);
+    assert_true(addr_eq(&s.peer[0], &me));
+    assert_int_equal(s.stats.accepted, 1);
+    assert_int_equal(s.stats.open, 1);
+    h2o_socket_close(s.sock[0]);
+    s.sock[0] = NULL;
+    assert_int_equal(s.stats.open, 0); /* counted off whoever closes */
+    assert_true(h2o_linklist_is_empty(&s.crowd.guests));
+    SERVE_UNTIL(&s, serve_is_ended(fd));
+    close(fd);
+    serve_close(&s);
+}
+
+static void one_more_than_the_cap_is_closed(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    struct listener_opts o = clear;
+    o.max_open = 2;
+    serve_open(&s, o);
+    int fd[3];
+    for (int i = 0; i < 3; i++)
+        fd[i] = serve_connect(&s);
+    SERVE_UNTIL(&s, serve_is_ended(fd[2]));
+    assert_int_equal(s.n, 2);
+    assert_int_equal(s.stats.refused_full, 1);
+    h2o_socket_close(s.sock[0]);
+    s.sock[0] = NULL;
+    int again = serve_connect(&s);
+    SERVE_UNTIL(&s, s.n == 3);
+    close(again);
+    for (int i = 0; i < 3; i++)
+        close(fd[i]);
+    serve_close(&s);
+}
+
+static void sources_have_a_cap_of_their_own(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    struct listener_opts o = clear;
+    o.sources = listener_sources_new(1);
+    assert_non_null(o.sources);
+    serve_open(&s, o);
+    int first = serve_connect(&s), second = serve_connect(&s);
+    SERVE_UNTIL(&s, serve_is_ended(second));
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.stats.refused_source, 1);
+    assert_int_equal(s.stats.open, 1);
+    h2o_socket_close(s.sock[0]);
+    s.sock[0] = NULL;
+    int third = serve_connect(&s);
+    SERVE_UNTIL(&s, s.n == 2);
+    close(first);
+    close(second);
+    close(third);
+    serve_close(&s);
+    free(o.sources);
+}
+
+static void out_of_descriptors_it_rests_and_comes_back(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    struct rlimit before, tight;
+    serve_open(&s, clear);
+    int fd = serve_connect(&s);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)fd + 1; /* none is left */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    int64_t end = clock_mono_us() + 400000;
+    unsigned turns = 0;
+    while (clock_mono_us() < end) {
+        (void)h2o_evloop_run(s.loop, 50);
+        turns++;
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(s.n, 0);
+    assert_true(turns < 60); /* a spinning loop turns many thousand times */
+    SERVE_UNTIL(&s, s.n == 1);
+    close(fd);
+    serve_close(&s);
+}
+
+static void closing_leaves_what_was_handed_over(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    serve_open(&s, clear);
+    int fd = serve_connect(&s);
+    SERVE_UNTIL(&s, s.n == 1);
+    listener_close(s.listener);
+    s.listener = NULL;
+    for (int i = 0; i < 5; i++)
+        serve_turn(&s);
+    assert_false(serve_is_ended(fd));
+    assert_int_equal(s.stats.open, 1);
+    listener_crowd_shutdown(&s.crowd, SHUT_RDWR);
+    SERVE_UNTIL(&s, serve_is_ended(fd));
+    close(fd);
+    serve_close(&s);
+}
+
+/* ---- TLS ---- */
+
+struct tls_fixture {
+    char dir[TEST_PATH_MAX], ca_file[TEST_PATH_MAX];
+    struct test_ca *ca;
+    struct tls_server *server;
+    SSL_CTX *client;
+    int log_fd;
+    struct log *log;
+};
+
+static int tls_setup(void **state)
+{
+    struct tls_fixture *f = calloc(1, sizeof(*f));
+    char err[TLS_ERROR_TEXT] = "", cert[TEST_PATH_MAX], key[TEST_PATH_MAX],
+         log[] = "/tmp/berth-listener-XXXXXX";
+    assert_non_null(f);
+    test_dir_make(f->dir);
+    f->ca = test_ca_new(f->dir, "ca");
+    test_ca_issue(f->ca, f->dir, "node", "DNS:node.test", 2);
+    test_path(f->ca_file, f->dir, "ca.pem");
+    const struct tls_server_opts opts = {.cert_file = test_path(cert, f->dir, "node.pem"),
+                                         .key_file = test_path(key, f->dir, "node.key"),
+                                         .info = listener_tls_info};
+    assert_int_equal(tls_server_new(&f->server, &opts, err), 0);
+    assert_int_equal(tls_client_ctx_new(&f->client, f->ca_file, err), 0);
+    f->log_fd = mkstemp(log);
+    assert_true(f->log_fd >= 0);
+    unlink(log);
+    f->log = log_new(f->log_fd, LOG_DEBUG, LOG_LOGFMT);
+    *state = f;
+    return 0;
+}
+
+static int tls_teardown(void **state)
+{
+    struct tls_fixture *f = *state;
+    log_destroy(f->log);
+    close(f->log_fd);
+    SSL_CTX_free(f->client);
+    tls_server_destroy(f->server);
+    test_ca_free(f->ca);
+    test_dir_remove(f->dir);
+    free(f);
+    return 0;
+}
+
+static struct listener_opts tls_opts(const struct tls_fixture *f)
+{
+    struct listener_opts o = clear;
+    o.tls = f->server;
+    o.log = f->log;
+    o.handshake_timeout_us = 100000;
+    return o;
+}
+
+static SSL *client_new(const struct tls_fixture *f, int fd, const char *expect)
+{
+    SSL *ssl = SSL_new(f->client);
+    assert_non_null(ssl);
+    assert_int_equal(tls_client_expect(ssl, expect), 0);
+    assert_int_equal(SSL_set_fd(ssl, fd), 1);
+    return ssl;
+}
+
+static int nonblocking(int fd)
+{
+    int on = 1;
+    assert_int_equal(ioctl(fd, FIONBIO, &on), 0);
+    return fd;
+}
+
+/* One step of a client's handshake: 1 done, 0 on the way, -1 failed. */
+static int client_step(SSL *ssl)
+{
+    int rc = SSL_connect(ssl);
+    if (rc == 1)
+        return 1;
+    int why = SSL_get_error(ssl, rc);
+    return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? 0 : -1;
+}
+
+static void handshake_then_hand_over(void **state)
+{
+    const struct tls_fixture *f = *state;
+    struct serve_loop s;
+    serve_open(&s, tls_opts(f));
+    int fd = nonblocking(serve_connect(&s)), step = 0;
+    SSL *ssl = client_new(f, fd, "node.test");
+    SERVE_UNTIL(&s, (step = client_step(ssl)) != 0);
+    assert_int_equal(step, 1);
+    assert_int_equal(SSL_write(ssl, "hello", 5), 5);
+    SERVE_UNTIL(&s, s.n == 1);
+    assert_int_equal(s.stats.tls_ok, 1);
+    assert_non_null(s.sock[0]->ssl);
+    /* Long past the handshake's time the connection is still there. */
+    int64_t end = clock_mono_us() + 300000;
+    while (clock_mono_us() < end)
+        serve_turn(&s);
+    assert_int_equal(s.stats.open, 1);
+    assert_int_equal(s.stats.tls_timeout, 0);
+    SSL_free(ssl);
+    close(fd);
+    serve_close(&s);
+}
+
+static void log_text(const struct tls_fixture *f, char *out, size_t cap)
+{
+    ssize_t n = pread(f->log_fd, out, cap - 1, 0);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+static void failed_handshake_is_counted_and_its_alert_logged(void **state)
+{
+    const struct tls_fixture *f = *state;
+    struct serve_loop s;
+    char log[4096];
+    serve_open(&s, tls_opts(f));
+    int fd = nonblocking(serve_connect(&s)), step = 0;
+    SSL *ssl = client_new(f, fd, "other.test"); /* the client won't have this certificate */
+    assert_int_equal(SSL_set_max_proto_version(ssl, TLS1_2_VERSION), 1);
+    SERVE_UNTIL(&s, (step = client_step(ssl)) != 0);
+    assert_int_equal(step, -1);
+    SERVE_UNTIL(&s, s.stats.tls_failed == 1);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(s.stats.open, 0);
+    log_text(f, log, sizeof(log));
+    assert_non_null(strstr(log, "handshake_failed"));
+    assert_non_null(strstr(log, "alert_by=peer"));
+    SSL_free(ssl);
+    close(fd);
+
+    fd = serve_connect(&s); /* no TLS at all */
+    assert_int_equal(write(fd, "GET / HTTP/1.0\r\n\r\n", 18), 18);
+    SERVE_UNTIL(&s, serve_is_ended(fd));
+    assert_int_equal(s.stats.tls_failed, 2);
+    close(fd);
+    serve_close(&s);
+}
+
+static void silent_and_half_open_clients_are_ended(void **state)
+{
+    const struct tls_fixture *f = *state;
+    struct serve_loop s;
+    serve_open(&s, tls_opts(f));
+    int silent = serve_connect(&s), half = serve_connect(&s);
+    assert_int_equal(write(half, "\x16\x03\x01\x01\x00\x01\x00", 7), 7);
+    SERVE_UNTIL(&s, serve_is_ended(silent) && serve_is_ended(half));
+    assert_int_equal(s.stats.tls_timeout, 2);
+    assert_int_equal(s.stats.open, 0);
+    close(silent);
+    close(half);
+    serve_close(&s);
+}
+
+static void closing_ends_handshakes(void **state)
+{
+    const struct tls_fixture *f = *state;
+    struct serve_loop s;
+    struct listener_opts o = tls_opts(f);
+    o.handshake_timeout_us = 60000000;
+    serve_open(&s, o);
+    int fd = serve_connect(&s);
+    SERVE_UNTIL(&s, s.stats.accepted == 1);
+    listener_close(s.listener);
+    s.listener = NULL;
+    SERVE_UNTIL(&s, serve_is_ended(fd));
+    assert_int_equal(s.stats.open, 0);
+    close(fd);
+    serve_close(&s);
+}
+
+/* The context that a connection began with lives as long as the connection. */
+static void reload_under_a_connection(void **state)
+{
+    const struct tls_fixture *f = *state;
+    struct serve_loop s;
+    char err[TLS_ERROR_TEXT];
+    serve_open(&s, tls_opts(f));
+    int fd = nonblocking(serve_connect(&s)), step = 0;
+    SSL *ssl = client_new(f, fd, "node.test");
+    SERVE_UNTIL(&s, s.stats.accepted == 1); /* accepted with the old context, not a byte read */
+    assert_int_equal(tls_server_reload(f->server, err), 0);
+    SERVE_UNTIL(&s, (step = client_step(ssl)) != 0);
+    assert_int_equal(step, 1);
+    SERVE_UNTIL(&s, s.n == 1);
+    SSL_free(ssl);
+    close(fd);
+    serve_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hands_over_with_the_peer),
+        cmocka_unit_test(one_more_than_the_cap_is_closed),
+        cmocka_unit_test(sources_have_a_cap_of_their_own),
+        cmocka_unit_test(out_of_descriptors_it_rests_and_comes_back),
+        cmocka_unit_test(closing_leaves_what_was_handed_over),
+        cmocka_unit_test_setup_teardown(handshake_then_hand_over, tls_setup, tls_teardown),
+        cmocka_unit_test_setup_teardown(failed_handshake_is_counted_and_its_alert_logged, tls_setup,
+                                        tls_teardown),
+        cmocka_unit_test_setup_teardown(silent_and_half_open_clients_are_ended, tls_setup, tls_teardown),
+        cmocka_unit_test_setup_teardown(closing_ends_handshakes, tls_setup, tls_teardown),
+        cmocka_unit_test_setup_teardown(reload_under_a_connection, tls_setup, tls_teardown),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
