@@ -96,11 +96,11 @@ enum cli_exit cli_fail(const struct cli *c, enum cli_exit code, const char *fmt,
 void cli_advise(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* One document on a line, or indented for a terminal. CLI_OK, or CLI_BUT where it can't be written. */
 enum cli_exit cli_print_json(const struct cli *c, const json_t *j);
-/* Prints and frees. */
+/* Prints and frees; NULL (no memory for it) is told. */
 enum cli_exit cli_print_table(const struct cli *c, struct table *t);
 /* One plain line on out. */
 void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-". */
+/* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-"; times to the second. */
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64]);
 
 #endif

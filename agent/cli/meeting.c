@@ -69,11 +69,11 @@ enum cli_exit cmd_meeting_list(struct cli *c)
 static enum cli_exit print_participants(const struct cli *c, json_t *list)
 {
     static const struct table_column who[] = {
-        {"AGENT", TABLE_LEFT, true},
+        {"PARTICIPANT", TABLE_LEFT, true},
         {"NODE", TABLE_LEFT, true},
         {"TRANSPORT", TABLE_LEFT, false},
     };
-    static const char *const what[] = {"agent", "node", "transport"};
+    static const char *const what[] = {"participant", "node", "transport"};
     fputc('\n', c->out);
     return list_print(c, list, who, what, 3);
 }

@@ -62,25 +62,32 @@ static const char *ms_cell(const json_t *o, const char *member, char buf[static 
     return buf;
 }
 
-/* Why a candidate was not taken: names alone, or an object of names. */
+static void append(char *out, size_t cap, const char *before, const char *text)
+{
+    size_t len = strlen(out);
+    snprintf(out + len, cap - len, "%s%s", len > 0 ? before : "", text);
+}
+
+/* Why a candidate was not taken: "drained; unreachable for ann, bob". A code may have a member of its name: whom it is about. */
 static void rejections(const json_t *candidate, char *out, size_t cap)
 {
-    const json_t *r = json_object_get(candidate, "rejected");
-    json_t *v;
-    const char *name;
-    size_t i;
+    json_t *code, *name;
+    size_t i, k;
     out[0] = '\0';
-    json_array_foreach(r, i, v)
+    json_array_foreach(json_object_get(candidate, "rejected"), i, code)
     {
-        const char *s =
-            json_is_string(v) ? json_string_value(v) : json_string_value(json_object_get(v, "reason"));
-        snprintf(out + strlen(out), cap - strlen(out), "%s%s", out[0] != '\0' ? ", " : "",
-                 s != NULL ? s : "?");
-    }
-    void *it = json_object_iter((json_t *)(uintptr_t)r);
-    for (; it != NULL; it = json_object_iter_next((json_t *)(uintptr_t)r, it)) {
-        name = json_object_iter_key(it);
-        snprintf(out + strlen(out), cap - strlen(out), "%s%s", out[0] != '\0' ? ", " : "", name);
+        const char *text = json_string_value(code);
+        size_t len = strlen(out);
+        if (text == NULL)
+            continue;
+        append(out, cap, "; ", text);
+        for (char *p = out + len; *p != '\0'; p++)
+            *p = *p == '_' ? ' ' : *p;
+        json_array_foreach(json_object_get(candidate, text), k, name)
+        {
+            if (json_is_string(name))
+                append(out, cap, k == 0 ? " " : ", ", json_string_value(name));
+        }
     }
 }
 
@@ -112,7 +119,7 @@ static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
     const json_t *why = json_object_get(a, "why");
     cli_say(c, "%s goes to %s (cluster %s), over %s.", cli_cell(a, "participant", participant),
             cli_cell(a, "node", node), cli_cell(a, "cluster", cluster), cli_cell(a, "transport", transport));
-    cli_say(c, "Why: %s", cli_cell(why, "reason", reason));
+    cli_say(c, "%s", cli_cell(why, json_object_get(why, "sentence") != NULL ? "sentence" : "reason", reason));
     fputc('\n', c->out);
     enum cli_exit code = print_ladder(c, json_object_get(a, "ladder"));
     if (code == CLI_OK && json_array_size(json_object_get(why, "candidates")) > 0) {

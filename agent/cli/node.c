@@ -4,54 +4,97 @@
 
 #include <string.h>
 
-static void add_row(struct table *t, const json_t *node)
+static const char *text(const json_t *node, const char *member)
 {
-    char state[64], cpu[64], sessions[64], rate[64], org[64];
-    const json_t *load = json_object_get(node, "load");
-    const char *text = cli_cell(node, "state", state);
-    if (json_is_real(json_object_get(load, "cpu")))
-        snprintf(cpu, sizeof(cpu), "%.0f%%", 100 * json_real_value(json_object_get(load, "cpu")));
-    else
-        snprintf(cpu, sizeof(cpu), "-");
-    const char *cells[] = {
-        json_string_value(json_object_get(node, "node")),
-        json_string_value(json_object_get(node, "cluster")),
-        json_string_value(json_object_get(node, "region")),
-        json_string_value(json_object_get(node, "class")),
-        cli_cell(node, "org", org),
-        text,
-        cpu,
-        cli_cell(load, "sessions", sessions),
-        cli_cell(load, "packets_per_s", rate),
+    return json_string_value(json_object_get(node, member));
+}
+
+/* What the operator sees. */
+static enum cli_exit print_states(const struct cli *c, const json_t *nodes)
+{
+    static const struct table_column columns[] = {
+        {"NODE", TABLE_LEFT, true},   {"CLUSTER", TABLE_LEFT, true}, {"REGION", TABLE_LEFT, true},
+        {"ORG", TABLE_LEFT, true},    {"STATE", TABLE_LEFT, false},  {"CPU", TABLE_RIGHT, false},
+        {"SESS", TABLE_RIGHT, false}, {"PKT/S", TABLE_RIGHT, false},
     };
-    table_row(t, cells);
-    bool up = strcmp(text, "up") == 0;
-    table_color(t, 5, strcmp(text, "-") == 0 ? TABLE_PLAIN : up ? TABLE_GOOD : TABLE_BAD);
+    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
+    json_t *node;
+    size_t i;
+    json_array_foreach(nodes, i, node)
+    {
+        char state[64], cpu[64] = "-", sessions[64], rate[64];
+        const json_t *load = json_object_get(node, "load"), *share = json_object_get(load, "cpu");
+        if (json_is_number(share))
+            snprintf(cpu, sizeof(cpu), "%.0f%%", 100 * json_number_value(share));
+        const char *is = cli_cell(node, "state", state);
+        const char *cells[] = {text(node, "node"),
+                               text(node, "cluster"),
+                               text(node, "region"),
+                               text(node, "org"),
+                               is,
+                               cpu,
+                               cli_cell(load, "sessions", sessions),
+                               cli_cell(load, "packets_per_s", rate)};
+        if (t == NULL)
+            break;
+        table_row(t, cells);
+        table_color(t, 4, strcmp(is, "up") == 0 ? TABLE_GOOD : TABLE_BAD);
+    }
+    return cli_print_table(c, t);
+}
+
+/* "udp 192.0.2.1:5004 tcp 192.0.2.1:5004" */
+static void list_addresses(const json_t *node, char *out, size_t cap)
+{
+    static const char *const transports[] = {"udp", "tcp", "tls"};
+    const json_t *addresses = json_object_get(node, "addresses");
+    json_t *address;
+    size_t i;
+    out[0] = '\0';
+    for (size_t t = 0; t < 3; t++) {
+        json_array_foreach(json_object_get(addresses, transports[t]), i, address)
+        {
+            size_t len = strlen(out);
+            const char *s = json_string_value(address);
+            snprintf(out + len, cap - len, "%s%s %s", len > 0 ? " " : "", transports[t], s != NULL ? s : "?");
+        }
+    }
+}
+
+/* What an organisation sees: no states, but where they are. */
+static enum cli_exit print_places(const struct cli *c, const json_t *nodes)
+{
+    static const struct table_column columns[] = {
+        {"NODE", TABLE_LEFT, true},   {"CLUSTER", TABLE_LEFT, true},    {"REGION", TABLE_LEFT, true},
+        {"CLASS", TABLE_LEFT, false}, {"ADDRESSES", TABLE_LEFT, false},
+    };
+    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
+    json_t *node;
+    size_t i;
+    json_array_foreach(nodes, i, node)
+    {
+        char addresses[2048];
+        list_addresses(node, addresses, sizeof(addresses));
+        const char *cells[] = {text(node, "node"), text(node, "cluster"), text(node, "region"),
+                               text(node, "class"), addresses};
+        if (t != NULL)
+            table_row(t, cells);
+    }
+    return cli_print_table(c, t);
 }
 
 enum cli_exit cmd_node_list(struct cli *c)
 {
-    static const struct table_column columns[] = {
-        {"NODE", TABLE_LEFT, true},   {"CLUSTER", TABLE_LEFT, true}, {"REGION", TABLE_LEFT, true},
-        {"CLASS", TABLE_LEFT, false}, {"ORG", TABLE_LEFT, true},     {"STATE", TABLE_LEFT, false},
-        {"CPU", TABLE_RIGHT, false},  {"SESS", TABLE_RIGHT, false},  {"PKT/S", TABLE_RIGHT, false},
-    };
-    json_t *list, *node;
-    size_t i;
+    json_t *list;
     enum cli_exit code = call(c, CALL_TOKEN_ADMIN, "list the nodes", "GET", "/v1/nodes", NULL, &list);
     if (code != CLI_OK)
         return code;
-    if (c->o.json) {
+    const json_t *nodes = json_object_get(list, "nodes");
+    bool operator= json_object_get(json_array_get(nodes, 0), "state") != NULL;
+    if (c->o.json)
         code = cli_print_json(c, list);
-    } else {
-        struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
-        json_array_foreach(json_object_get(list, "nodes"), i, node)
-        {
-            if (t != NULL)
-                add_row(t, node);
-        }
-        code = cli_print_table(c, t);
-    }
+    else
+        code = operator? print_states(c, nodes) : print_places(c, nodes);
     json_decref(list);
     return code;
 }

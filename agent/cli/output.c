@@ -69,14 +69,24 @@ enum cli_exit cli_print_json(const struct cli *c, const json_t *j)
 
 enum cli_exit cli_print_table(const struct cli *c, struct table *t)
 {
-    int rc = table_print(t, c->out, c->width, c->color);
+    int rc = t != NULL ? table_print(t, c->out, c->width, c->color) : -1;
     table_free(t);
     return rc == 0 ? flushed(c) : cli_fail(c, CLI_BUT, "out of memory");
+}
+
+/* "2026-01-02T03:04:05.678901Z": in a table nobody wants the fraction. */
+static bool is_time(const char *s)
+{
+    return strlen(s) == 27 && s[10] == 'T' && s[19] == '.' && s[26] == 'Z';
 }
 
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64])
 {
     const json_t *v = json_object_get(object, member);
+    if (json_is_string(v) && is_time(json_string_value(v))) {
+        snprintf(buf, 64, "%.19sZ", json_string_value(v));
+        return buf;
+    }
     if (json_is_string(v))
         return json_string_value(v);
     if (json_is_integer(v))

@@ -73,7 +73,7 @@ enum cli_exit result_table_print(const struct cli *c, struct berth_agent *agent)
         node = r.node_index;
         add_row(t, &r);
     }
-    return t != NULL ? cli_print_table(c, t) : cli_fail(c, CLI_BUT, "out of memory");
+    return cli_print_table(c, t);
 }
 
 bool result_table_reached(struct berth_agent *agent, int transport)
