@@ -104,7 +104,8 @@ def test_the_second_run_is_quick(answer):
 
 
 def read_env():
-    done = subprocess.run(["bash", "-c", ". \"$1\" && env -0", "_", ENV], capture_output=True, check=True)
+    done = subprocess.run(["bash", "-c", ". \"$1\" && env -0", "_", ENV],
+                          capture_output=True, check=True, env=clean_env())
     pairs = (line.partition("=") for line in done.stdout.decode().split("\0"))
     return {k: v for k, _, v in pairs if k.startswith("BERTH_")}
 
