@@ -21,22 +21,23 @@ static int from_text(const char *text, struct probe_result *r, struct doc_error 
 #define ROW(status, more) "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"" status "\"" more "}"
 #define RTT               ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":3}"
 
+static const char row_udp[] =
+    "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\",\"address\":\"1.2.3.4:5\","
+    "\"rtt_us\":{\"min\":0,\"median\":0,\"p95\":60000000},\"sent\":5,\"received\":4,"
+    "\"mapped_address\":\"5.6.7.8:9\",\"framing\":\"stun\"}";
+static const char row_proxy[] =
+    "{\"node\":\"n:1\",\"transport\":\"proxy\",\"status\":\"reachable\",\"address\":\"[::1]:443\","
+    "\"rtt_us\":{\"min\":7,\"median\":8,\"p95\":9},\"sent\":1,\"received\":1,\"connect_us\":10,\"tls_us\":11,"
+    "\"mapped_address\":\"[2001:db8::1]:9\",\"via_proxy\":{\"url\":\"http://proxy:3128\","
+    "\"scheme\":\"http\",\"auth\":\"ntlm\",\"tls_intercepted\":true},\"framing\":\"websocket\"}";
+static const char row_intercepted[] =
+    "{\"node\":\"n1\",\"transport\":\"tls\",\"status\":\"tls_error\",\"connect_us\":4,"
+    "\"via_proxy\":{\"tls_intercepted\":true}}";
+
 static void test_round_trip(void **state)
 {
-    static const char *const same[] = {
-        ROW("timeout", ""),
-        ROW("untested", ",\"sent\":0"),
-        "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\",\"address\":\"1.2.3.4:5\","
-        "\"rtt_us\":{\"min\":0,\"median\":0,\"p95\":60000000},\"sent\":5,\"received\":4,"
-        "\"mapped_address\":\"5.6.7.8:9\",\"framing\":\"stun\"}",
-        "{\"node\":\"n:1\",\"transport\":\"proxy\",\"status\":\"reachable\",\"address\":\"[::1]:443\","
-        "\"rtt_us\":{\"min\":7,\"median\":8,\"p95\":9},\"sent\":1,\"received\":1,\"connect_us\":10,\"tls_"
-        "us\":11,"
-        "\"mapped_address\":\"[2001:db8::1]:9\",\"via_proxy\":{\"url\":\"http://proxy:3128\","
-        "\"scheme\":\"http\",\"auth\":\"ntlm\",\"tls_intercepted\":true},\"framing\":\"websocket\"}",
-        "{\"node\":\"n1\",\"transport\":\"tls\",\"status\":\"tls_error\",\"connect_us\":4,"
-        "\"via_proxy\":{\"tls_intercepted\":true}}",
-    };
+    static const char *const same[] = {ROW("timeout", ""), ROW("untested", ",\"sent\":0"), row_udp, row_proxy,
+                                       row_intercepted};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
         struct probe_result r;
         struct doc_error e;
