@@ -1,0 +1,249 @@
+"""The command `berth` against a real controller and real nodes: its calls, its tables, its exit statuses."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from support.process import AGENT, clean_env, free_port, wait_for
+
+
+@pytest.fixture(scope="module")
+def berth(world, controller, org):
+    """berth("probe", ...) as this org; token= and env= say otherwise."""
+
+    def call(*args, token=None, env=None):
+        return world.agent(*args, controller=controller, token=token or org.key, env=env)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def operator(berth, world):
+    return lambda *args: berth(*args, env={"BERTH_ADMIN_TOKEN": world.admin_key})
+
+
+@pytest.fixture(scope="module")
+def nodes(node, berth):
+    """Two nodes of the cloud, known to the controller."""
+    made = [node("cmd-1", cluster="east"), node("cmd-2", cluster="west")]
+    wait_for(lambda: len(berth("node", "list", "--json").json()["nodes"]) >= 2, what="both nodes to be listed")
+    return made
+
+
+def widest(text):
+    return max(len(line) for line in text.splitlines())
+
+
+# ---- usage ----
+
+
+@pytest.mark.parametrize(
+    "args,says",
+    [
+        ([], "Usage: berth COMMAND"),
+        (["prob"], "did you mean 'probe'?"),
+        (["node"], "node drain"),
+        (["probe", "--reprot"], "did you mean '--report'?"),
+        (["org", "list", "--controller", "https://127.0.0.1:1"], "no token"),
+        (["probe"], "--controller URL"),
+    ],
+)
+def test_usage_errors_are_2_and_on_stderr(world, args, says):
+    done = world.agent(*args)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("args", [["--help"], ["help"], ["help", "probe"], ["probe", "--help"], ["help", "node"], ["node", "-h"]])
+def test_help_is_0_and_fits(world, args):
+    done = world.agent(*args)
+    assert done.returncode == 0
+    assert "Usage: berth" in done.stdout
+    assert widest(done.stdout) <= 80
+
+
+def test_version(world):
+    done = world.agent("--version")
+    assert (done.returncode, done.stdout) == (0, "berth 0.1.0\n")
+
+
+# ---- the controller's refusals and absence ----
+
+
+def test_a_controller_that_is_away_is_3(world, org):
+    port = free_port()
+    for args in (["node", "list"], ["probe"]):
+        done = world.agent(*args, env={"BERTH_CONTROLLER": f"https://127.0.0.1:{port}", "BERTH_TOKEN": org.key})
+        assert done.returncode == 3
+        assert "check --controller" in done.stderr
+
+
+def test_an_unknown_certificate_is_3_and_says_what_to_do(world, controller, org):
+    env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key}
+    done = world.agent("meeting", "list", env=env)
+    assert done.returncode == 3
+    assert "--ca FILE" in done.stderr
+
+
+def test_problems_are_told_with_code_and_advice(berth, org):
+    done = berth("meeting", "list", token="wrong.token")
+    assert done.returncode == 3
+    assert "401" in done.stderr and "check --token" in done.stderr
+    done = berth("meeting", "show", "nowhere")
+    assert done.returncode == 3
+    assert "404 unknown_meeting" in done.stderr
+    done = berth("org", "create", "x")  # with an org's key
+    assert done.returncode == 3
+    assert "403" in done.stderr and "admin key" in done.stderr
+    assert org.key not in done.stderr
+
+
+# ---- the operator's and the org's calls ----
+
+
+def test_an_org_lives_and_dies(operator):
+    made = operator("org", "create", "Gr\u00fc\u00dfe & Co", "--json").json()
+    listed = operator("org", "list", "--json").json()["items"]
+    assert made["id"] in [o["id"] for o in listed]
+    shown = operator("org", "show", made["id"])
+    assert "Gr\u00fc\u00dfe & Co" in shown.stdout and made["id"] in shown.stdout
+    done = operator("org", "delete", made["id"])
+    assert (done.returncode, done.stdout) == (0, f"The org {made['id']} is deleted.\n")
+    assert operator("org", "show", made["id"]).returncode == 3
+
+
+def test_a_key_is_made_used_listed_and_revoked(operator, berth, org):
+    key = berth("key", "create").stdout.strip()
+    key_id = key.split(".")[0]
+    assert key_id.startswith(f"{org.id}_o")
+    assert berth("meeting", "list", token=key).returncode == 0
+    listed = berth("key", "list")
+    assert key_id in listed.stdout and key not in listed.stdout
+    assert berth("key", "revoke", key_id).returncode == 0
+    wait_for(lambda: berth("meeting", "list", token=key).returncode == 3, 10, "the key to end")
+    cloud = operator("key", "create", "--org", "cloud", "--kind", "node", "--json").json()
+    assert cloud["key_id"].startswith("cloud_n")
+
+
+def test_a_token_is_minted_offline_and_accepted(world, berth, org, nodes):
+    done = world.agent("key", "token", "--agent", "laptop", env={"BERTH_TOKEN": org.key})
+    assert done.returncode == 0
+    token = done.stdout.strip()
+    assert token.count(".") == 2
+    assert berth("probe", "--json", token=token).returncode == 0
+    narrow = world.agent("key", "token", "--agent", "laptop", "--grants", "join", env={"BERTH_TOKEN": org.key})
+    refused = berth("probe", token=narrow.stdout.strip())
+    assert refused.returncode == 3
+    assert "403" in refused.stderr
+
+
+def test_a_node_is_drained_and_undrained(operator, nodes):
+    def state(name):
+        rows = operator("node", "list", "--json").json()["nodes"]
+        return next(n["state"] for n in rows if n["node"] == name)
+
+    assert operator("node", "drain", "cmd-2").returncode == 0
+    wait_for(lambda: state("cmd-2") == "draining", what="the drain to be seen")
+    table = operator("node", "list").stdout
+    assert "draining" in table and "east" in table
+    assert operator("node", "undrain", "cmd-2").returncode == 0
+    wait_for(lambda: state("cmd-2") == "up", what="the undrain to be seen")
+    assert operator("node", "drain", "nobody").returncode == 3
+
+
+def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
+    made = berth("meeting", "create", "standup", "--transport", "udp", "--transport", "tls", "--json").json()
+    assert made["id"] == "standup"
+    assert sorted(made["policy"]["transports"]) == ["tls", "udp"]
+    assert berth("probe", "--report", "--agent", "ann").returncode == 0
+    joined = berth("meeting", "join", "standup", "--agent", "ann", "--json")
+    assert joined.returncode == 0, joined.stderr
+    assignment = joined.json()
+    assert assignment["node"] in ("cmd-1", "cmd-2")
+    assert assignment["transport"] == "udp"
+    table = berth("meeting", "join", "standup", "--agent", "ann", env={"COLUMNS": "80"})
+    assert table.returncode == 0
+    assert assignment["node"] in table.stdout
+    assert assignment["ladder"][0]["address"] in table.stdout
+    assert widest(table.stdout) <= 80
+    shown = berth("meeting", "show", "standup")
+    assert "ann" in shown.stdout
+    assert [p["participant"] for p in berth("meeting", "show", "standup", "--json").json()["participants"]] == ["ann"]
+    assert "standup" in berth("meeting", "list").stdout
+    assert berth("meeting", "delete", "standup").returncode == 0
+    assert berth("meeting", "show", "standup").returncode == 3
+
+
+# ---- probe ----
+
+
+def test_probe_prints_a_row_for_every_transport(berth, nodes):
+    done = berth("probe", env={"COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert widest(done.stdout) <= 80
+    assert done.stdout.count("reachable") == 6
+    assert "cmd-1 (cloud east, region test)" in done.stdout
+    assert "Reached 2 of 2 nodes" in done.stdout
+    rows = {n["node"]: n["results"] for n in berth("probe", "--json").json()["nodes"]}
+    assert sorted(rows) == ["cmd-1", "cmd-2"]
+    for results in rows.values():
+        assert [r["transport"] for r in results] == ["udp", "tcp", "tls"]
+        assert all(r["status"] == "reachable" for r in results)
+
+
+def test_probe_reports_what_the_controller_then_has(berth, org, nodes):
+    done = berth("probe", "--report", "--agent", "reporter")
+    assert done.returncode == 0, done.stderr
+    report_id = done.stdout.split("Reported as ")[1].split(".")[0]
+    stored = org.api.get("/v1/agents/reporter/report").expect(200).json
+    assert stored["report_id"] == report_id
+
+
+def test_given_nodes_need_no_controller(world, node):
+    alone = node("alone", standalone=True)
+    udp, tcp, tls = (alone.port(t) for t in ("udp", "tcp", "tls"))
+    spec = f"127.0.0.1,udp={udp},tcp={tcp},tls={tls}"
+    done = world.agent("probe", "--node", spec, "--require", "tls", "--json", "--ca", world.authority.file)
+    assert done.returncode == 0, done.stderr
+    assert {r["transport"]: r["status"] for r in done.json()["nodes"][0]["results"]} == dict.fromkeys(
+        ["udp", "tcp", "tls"], "reachable"
+    )
+    # Without the CA, TLS fails alone; then it is required.
+    assert world.agent("probe", "--node", spec).returncode == 0
+    done = world.agent("probe", "--node", spec, "--require", "tls")
+    assert done.returncode == 1
+    assert "tls is required" in done.stderr
+    done = world.agent("probe", "--node", f"127.0.0.1,tcp={free_port()}")
+    assert done.returncode == 1
+    assert "refused" in done.stdout and "no node was reached" in done.stderr
+
+
+def test_watch_reports_again_when_told_and_ends_by_a_signal(world, controller, org, nodes):
+    env = clean_env({"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key, "BERTH_CA": world.authority.file})
+    watch = subprocess.Popen(
+        [AGENT, "watch", "--json", "--agent", "watcher"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+    try:
+        first = next_event(watch, "report")
+        assert "error" not in first
+        assert org.api.get("/v1/agents/watcher/report").json["report_id"] == first["report_id"]
+        watch.send_signal(signal.SIGHUP)
+        again = next_event(watch, "report")
+        assert again["report_id"] != first["report_id"]
+        watch.send_signal(signal.SIGTERM)
+        assert watch.wait(10) == 0
+    finally:
+        watch.kill()
+        watch.communicate()
+
+
+def next_event(process, name):
+    """The next line of `berth watch --json` of this event; the test's own time limit ends a wait in vain."""
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == name:
+            return event
+    raise AssertionError(f"berth watch ended: {process.stderr.read()}")
