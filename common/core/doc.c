@@ -98,9 +98,11 @@ json_t *doc_parse(const char *buf, size_t len, struct doc_error *e)
     if (j)
         return j;
     /* jansson's own text quotes the input, which need not be UTF-8. */
-    if (json_error_code(&error) == json_error_out_of_memory)
+    enum json_error_code code = json_error_code(&error);
+    if (code == json_error_out_of_memory ||
+        code == json_error_unknown) /* the latter: memory, in its tables */
         doc_fail(e, "", "internal", "out of memory");
-    else if (json_error_code(&error) == json_error_duplicate_key)
+    else if (code == json_error_duplicate_key)
         doc_fail(e, "", "bad_json", "a member occurs twice, at line %d", error.line);
     else
         doc_fail(e, "", "bad_json", "not JSON, at line %d, column %d", error.line, error.column);
