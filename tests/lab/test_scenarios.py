@@ -4,13 +4,12 @@ import glob
 import json
 import os
 import statistics
-import subprocess
 import time
 
 import pytest
 
 from labnet import proxies, servers
-from labnet.kernel import why_not
+from labnet.kernel import clean_env, why_not
 from labnet.pki import Authority
 from labnet.scenario import Scenario
 from labnet.topology import find_program
@@ -28,12 +27,19 @@ class Stage:
     def __init__(self, scenario):
         self.scenario = scenario
         self.node_program, self.agent_program = find_program("berth-node"), find_program("berth")
+        self.nodes = []
         self.lab = scenario.build()
         try:
             self._start()
         except BaseException:
             self.lab.close()
             raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.lab.close()
 
     def _start(self):
         self.authority = Authority(self.lab)
@@ -53,21 +59,22 @@ class Stage:
                          ["--cert", certificate[0], "--key", certificate[1]] if "tls" in ports else [])
 
     def _start_farm(self, farm):
-        host = self.lab.hosts[f"{farm}-0"]
-        port = self.scenario.farms()[farm].get("udp", 5004)
-        if not self.node_program:
+        """One node that answers for all the farm's addresses."""
+        table, host = self.scenario.farms()[farm], self.lab.hosts[f"{farm}-0"]
+        port = table.get("udp", 5004)
+        if self.node_program:
+            self._berth_node(host, [("udp", "::" if ":" in table["first"] else "0.0.0.0", port)],
+                             ["--stun-rate", "0", "--stun-rate-prefix", "0"])
+        else:
             host.ips = [ip for _, ip, _ in self.scenario.farm_members(farm)]
             servers.coturn(host, port)
-            return
-        self._berth_node(host, [("udp", ip, port) for _, ip, _ in self.scenario.farm_members(farm)],
-                         ["--stun-rate", "0", "--stun-rate-prefix", "0"])
 
     def _berth_node(self, host, listeners, more):
         words = []
         for transport, ip, port in listeners:
             words += [f"--{transport}", f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"]
-        host.start([self.node_program, "--standalone", "--threads", "1", "--die-with-parent", *words, *more],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.nodes.append(host.start(
+            [self.node_program, "--standalone", "--threads", "1", "--die-with-parent", *words, *more], log="node"))
         for transport, port in {(t, p) for t, _, p in listeners}:
             self.lab.wait_port(host, port, "udp" if transport == "udp" else "tcp")
 
@@ -96,53 +103,45 @@ class Stage:
         return f"{node}.lab{''.join(words)}"
 
 
-def files_with(key):
-    """The scenarios that say something under `key`, as parameters."""
-    found = [s for s in map(Scenario, FILES) if s.data.get(key)]
-    return pytest.mark.parametrize("stage", found, ids=[s.name for s in found], indirect=True)
-
-
-@pytest.fixture(name="stage", scope="module")
-def stage_of_scenario(request):
-    scenario = request.param
-    for table in scenario.proxies().values():
-        program = "/usr/bin/tinyproxy" if table.get("kind") == "tinyproxy" else "/usr/sbin/squid"
-        if not os.path.exists(program):
-            pytest.skip(f"{program} is not installed")
-    stage = Stage(scenario)
-    yield stage
-    stage.lab.close()
-
-
-def plain_status(stage, agent, node, transport):
-    """The best status that a plain client finds on the node's ports of a transport."""
-    host, ports = stage.lab.hosts[agent], stage.scenario.ports(node)
+def plain_look(stage, agent, node, transport):
+    """A plain client asks the node on each of its ports of a transport."""
+    ports = stage.scenario.ports(node)
     if not stage.node_program:  # what stands in for the node has one port
         ports = {"udp": ports["udp"][:1], "tcp": ports["udp"][:1], "tls": ports.get("tls")}
-    answers = host.look("stun", transport, 0, 1.5, *[f"{node}.lab:{p}" for p in ports[transport]],
-                        env={"LAB_CA": stage.authority.ca, "PATH": "/usr/bin:/bin"})
-    found = [a["status"] for a in answers]
-    return "reachable" if "reachable" in found else found[-1]
+    return stage.lab.hosts[agent].looking(
+        "stun", transport, 0, 1.5, *[f"{node}.lab:{p}" for p in ports[transport]],
+        env=clean_env(LAB_CA=stage.authority.ca))
 
 
-@files_with("expect")
-def test_the_network_is_as_the_scenario_says(stage):
+def check_network(stage):
+    """The statuses, as a plain client finds them."""
+    looks = {}
     for agent, per_node in stage.scenario.expectations().items():
         for node, expected in per_node.items():
-            transports = [t for t in ("udp", "tcp", "tls") if expected.get(t, "untested") != "untested"]
-            found = {t: plain_status(stage, agent, node, t) for t in transports}
-            assert found == {t: expected[t] for t in transports}, f"{agent} to {node}"
-            if "rtt_us" in expected:
-                took = stage.lab.hosts[agent].look("rtt", 20, 10, *stage.lab.hosts[node].ips)
-                print(f"{agent} to {node}: path {expected['rtt_us']} us, by ICMP {took}")
-                for figures in (f for f in took.values() if f["received"]):
-                    assert abs(figures["median_us"] - expected["rtt_us"]) < \
-                        expected.get("within_us", RTT_WITHIN_US)
+            for transport in ("udp", "tcp", "tls"):
+                if expected.get(transport, "untested") != "untested":
+                    looks[agent, node, transport] = plain_look(stage, agent, node, transport)
+    for (agent, node, transport), look in looks.items():
+        found = [a["status"] for a in look.next()]
+        best = "reachable" if "reachable" in found else found[-1]
+        assert best == stage.scenario.expectations()[agent][node][transport], f"{agent} to {node} by {transport}"
 
 
-@files_with("proxy")
-def test_its_proxies_connect(stage):
-    node = next(iter(stage.scenario.nodes()))
+def check_paths(stage):
+    """The round trips, by ICMP."""
+    for agent, per_node in stage.scenario.expectations().items():
+        for node, expected in per_node.items():
+            if "rtt_us" not in expected:
+                continue
+            took = stage.lab.hosts[agent].look("rtt", 20, 10, *stage.lab.hosts[node].ips)
+            print(f"{agent} to {node}: path {expected['rtt_us']} us, by ICMP {took}")
+            for figures in took.values():
+                assert abs(figures["median_us"] - expected["rtt_us"]) < expected.get("within_us", RTT_WITHIN_US)
+
+
+def check_proxies(stage):
+    """Every proxy connects every agent to the first node."""
+    node = next(iter(stage.scenario.nodes()), None)
     for agent in stage.scenario.agents():
         for proxy in stage.proxies.values():
             done = stage.lab.hosts[agent].run(
@@ -171,10 +170,8 @@ def check_rows(rows, expected):
     return wrong
 
 
-@files_with("expect")
-def test_the_agent_finds_what_is_expected(stage):
-    if not stage.agent_program or not stage.node_program:
-        pytest.skip("berth or berth-node is not built")
+def check_agents(stage):
+    """What the real agent says."""
     for agent, per_node in stage.scenario.expectations().items():
         settings = stage.scenario.agents()[agent]
         rows, status, took = stage.probe(agent, [stage.target(n) for n in per_node], settings.get("arguments", ()))
@@ -185,11 +182,9 @@ def test_the_agent_finds_what_is_expected(stage):
         assert took < settings.get("within_s", 21)
 
 
-@files_with("accuracy")
-def test_the_agents_round_trips_are_the_paths(stage):
-    if not stage.agent_program or not stage.node_program:
-        pytest.skip("berth or berth-node is not built")
-    for agent, asked in stage.scenario.data["accuracy"].items():
+def check_accuracy(stage):
+    """The agent's round trips against the paths' own."""
+    for agent, asked in stage.scenario.data.get("accuracy", {}).items():
         members = stage.scenario.farm_members(asked["farm"])
         port = stage.scenario.farms()[asked["farm"]].get("udp", 5004)
         for count in asked["counts"]:
@@ -204,3 +199,27 @@ def test_the_agents_round_trips_are_the_paths(stage):
             assert len(reached) == count
             assert abs(statistics.median(off)) <= asked["median_within_us"]
             assert max(abs(off[0]), abs(off[-1])) <= asked["worst_within_us"]
+
+
+def check_nodes(stage):
+    """They are still there, and no sanitizer has complained."""
+    assert all(n.poll() is None for n in stage.nodes), stage.lab.logs()
+    assert "Sanitizer" not in stage.lab.logs() and "runtime error" not in stage.lab.logs(), stage.lab.logs()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: os.path.splitext(os.path.basename(p))[0])
+def test_scenario(path):
+    scenario = Scenario(path)
+    for table in scenario.proxies().values():
+        program = "/usr/bin/tinyproxy" if table.get("kind") == "tinyproxy" else "/usr/sbin/squid"
+        if not os.path.exists(program):
+            pytest.skip(f"{program} is not installed")
+    with Stage(scenario) as stage:
+        check_network(stage)
+        check_paths(stage)
+        check_proxies(stage)
+        if not stage.agent_program or not stage.node_program:
+            pytest.skip("the network is right, but berth or berth-node is not built")
+        check_agents(stage)
+        check_accuracy(stage)
+        check_nodes(stage)

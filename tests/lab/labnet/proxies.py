@@ -2,7 +2,6 @@
 foreground as ordinary users, from files of the lab; the packages' own services are never touched."""
 import os
 import signal
-import subprocess
 
 from .kernel import LabError, wait_until
 
@@ -133,8 +132,7 @@ def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, tr
         access="http_access allow known" if auth != "none" else "http_access allow all"))
     host.run(["chown", "-R", "proxy", folder])
     # no patience for its connections at the end, and its helpers end with their standard input
-    proc = host.start(["/usr/sbin/squid", "-N", "-f", conf], user="proxy", cwd=folder, stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL, stop_signal=signal.SIGKILL)
+    proc = host.start(["/usr/sbin/squid", "-N", "-f", conf], user="proxy", cwd=folder, stop_signal=signal.SIGKILL)
     _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/cache.log"))
     return Proxy(host, port, auth, authority.ca if authority else None)
 
@@ -151,8 +149,7 @@ def tinyproxy(host, auth="none", port=8888, connect_ports=(443,)):
     if auth == "basic":
         lines.append(f"BasicAuth {USER} {PASSWORD.replace(' ', '-')}")
     conf = host.lab.write(f"{host.name}-proxy/tinyproxy.conf", "\n".join(lines) + "\n")
-    proc = host.start(["/usr/bin/tinyproxy", "-d", "-c", conf], user="nobody", stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL)
+    proc = host.start(["/usr/bin/tinyproxy", "-d", "-c", conf], user="nobody")
     _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/access.log"))
     proxy = Proxy(host, port, auth)
     proxy.password = proxy.password.replace(" ", "-")
@@ -207,7 +204,7 @@ class Kdc:
                     "KRB5_KDC_PROFILE": host.lab.write("kdc/kdc.conf", KDC_CONF.format(**values))}
         host.run(["kdb5_util", "create", "-s", "-r", REALM, "-P", "master"], env=self.env)
         self._admin(f'addprinc -pw "{PASSWORD}" {USER}')
-        host.start(["krb5kdc", "-n"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        host.start(["krb5kdc", "-n"], env=self.env)
         host.lab.wait_port(host, 88)
         host.lab.kdc = self
 

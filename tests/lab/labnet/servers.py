@@ -1,5 +1,4 @@
 """Servers that aren't Berth's, for looking at the lab itself and for comparison."""
-import subprocess
 
 
 def coturn(host, port=3478, tls_port=0, certificate=()):
@@ -10,7 +9,7 @@ def coturn(host, port=3478, tls_port=0, certificate=()):
         ["--no-tls"]
     host.start(["turnserver", "-n", "--stun-only", *listen, "-p", port, *tls, "--no-cli", "--no-dtls",
                 "--no-auth", "-m", "1", "-l", "/dev/null", "--simple-log", "--pidfile", "/dev/null", "-b",
-                f"{host.lab.files}/none.db"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                f"{host.lab.files}/none.db"])
     for protocol in ("udp", "tcp"):
         host.lab.wait_port(host, port, protocol)
     if tls_port:
@@ -20,6 +19,5 @@ def coturn(host, port=3478, tls_port=0, certificate=()):
 def https(host, authority, port=443):
     """A web server that answers / with a status page."""
     cert, key = authority.issue(f"{host.name}-{port}", [host.name, f"{host.name}.lab"], host.ips)
-    host.start(["openssl", "s_server", "-accept", port, "-cert", cert, "-key", key, "-www", "-quiet"],
-               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    host.start(["openssl", "s_server", "-accept", port, "-cert", cert, "-key", key, "-www", "-quiet"])
     host.lab.wait_port(host, port)

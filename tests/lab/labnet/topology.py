@@ -61,21 +61,26 @@ class Host:
     def ip6(self):
         return next((a for a in self.ips if ":" in a), "")
 
-    def start(self, argv, **kw):
-        return self.ns.start(argv, **kw)
+    def start(self, argv, log=None, **kw):
+        """Starts a program here; what it prints goes to the lab's file HOST.LOG, or nowhere."""
+        if not log:
+            return self.ns.start(argv, stdout=kw.pop("stdout", subprocess.DEVNULL), stderr=subprocess.DEVNULL, **kw)
+        path = self.lab.write(f"{self.name}.{log}", "")
+        with open(self.lab.base.outside(path), "a", encoding="utf-8") as f:
+            return self.ns.start(argv, stdout=f, stderr=f, **kw)
 
     def run(self, argv, **kw):
         return self.ns.run(argv, **kw)
 
-    def look(self, *arguments, timeout=20, env=None):
+    def look(self, *arguments, timeout=20):
         """Runs a command of inside.py here; what it told: one value, or a list when it told several."""
-        out = self.run([PYTHON, "-B", INSIDE, *arguments], timeout=timeout, env=env).stdout
+        out = self.run([PYTHON, "-B", INSIDE, *arguments], timeout=timeout).stdout
         values = [json.loads(line) for line in out.splitlines()]
         return values[0] if len(values) == 1 else values
 
-    def looking(self, *arguments):
+    def looking(self, *arguments, env=None):
         """The same, under way: a Look."""
-        return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True))
+        return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True, env=env))
 
     def gateway(self, version):
         """This router's address in its LAN."""
@@ -257,6 +262,14 @@ class Lab:
             lines.append(f"route replace {everything} via {router.gateway(version)} dev {device}")
         self._ip(host.ns, lines)
 
+    def logs(self):
+        """The end of every log that Host.start keeps."""
+        texts = []
+        for entry in sorted(os.scandir(self.base.outside(self.files)), key=lambda e: e.name):
+            if entry.is_file() and entry.name.endswith(".node"):
+                texts.append(f"--- {entry.name}\n{self.read(entry.name)[-2000:]}")
+        return "\n".join(texts)
+
     def wait_port(self, host, port, protocol="tcp", seconds=10):
         """Until somebody listens on the port in the host's namespace."""
         hexport = f":{port:04X} "
@@ -269,4 +282,7 @@ class Lab:
                         if local.endswith(hexport) and (protocol == "udp" or " 0A " in line):
                             return True
             return False
-        wait_until(listening, seconds, f"{host.name} listens on {protocol} {port}")
+        try:
+            wait_until(listening, seconds, f"{host.name} listens on {protocol} {port}")
+        except LabError as e:
+            raise LabError(f"{e}\n{self.logs()}") from None
