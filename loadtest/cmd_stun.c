@@ -44,13 +44,13 @@ static void print(const struct stun_load_result *r, bool json)
 {
     double seconds = (double)r->elapsed_us / 1e6, rate = (double)r->answered / seconds;
     if (json)
-        printf("{\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"lost\":%" PRIu64
-               ",\"seconds\":%.6f,\"answers_per_s\":%.0f}\n",
-               r->sent, r->answered, r->wrong, r->lost, seconds, rate);
+        printf("{\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"late\":%" PRIu64
+               ",\"wrong\":%" PRIu64 ",\"seconds\":%.6f,\"answers_per_s\":%.0f}\n",
+               r->sent, r->answered, r->lost, r->late, r->wrong, seconds, rate);
     else
-        printf("%.0f answers/s: %" PRIu64 " right, %" PRIu64 " wrong, %" PRIu64 " lost of %" PRIu64
-               " sent in %.2f s\n",
-               rate, r->answered, r->wrong, r->lost, r->sent, seconds);
+        printf("%.0f answers/s: %" PRIu64 " right, %" PRIu64 " lost, %" PRIu64 " late, %" PRIu64
+               " wrong of %" PRIu64 " sent in %.2f s\n",
+               rate, r->answered, r->lost, r->late, r->wrong, r->sent, seconds);
 }
 
 int command_stun(int argc, char **argv)

@@ -97,37 +97,38 @@ static void fill(struct load *l, size_t at, int64_t now)
     }
 }
 
-/* Does this datagram answer a request in flight, rightly? Then its slot is free again. */
-static bool verify(struct connection *c, const uint8_t *p, size_t len)
+/* Counts one datagram. An answer to a request in flight frees its slot. */
+static void count(struct load *l, struct connection *c, const uint8_t *p, size_t len)
 {
     struct stun_msg m;
     struct addr mapped;
-    if (stun_parse(&m, p, len) < 0 || m.cls != STUN_SUCCESS || m.method != STUN_BINDING)
-        return false;
+    bool right = stun_parse(&m, p, len) == 0 && m.cls == STUN_SUCCESS && m.method == STUN_BINDING &&
+                 stun_mapped_address(&m, &mapped) == 0 && addr_eq(&mapped, &c->local);
+    if (!right) {
+        l->result.wrong++;
+        return;
+    }
     struct wire_rd rd = wire_rd_init(m.txid, STUN_TXID_LEN);
     uint32_t slot = wire_rd_u32(&rd);
     uint64_t seq = wire_rd_u64(&rd);
-    if (slot >= STUN_LOAD_WINDOW || seq == 0 || c->slots[slot].seq != seq)
-        return false;
-    if (stun_mapped_address(&m, &mapped) < 0 || !addr_eq(&mapped, &c->local))
-        return false;
-    c->slots[slot].seq = 0;
-    c->in_flight--;
-    return true;
+    if (slot >= STUN_LOAD_WINDOW || seq == 0 || seq >= l->next_seq) {
+        l->result.wrong++;
+    } else if (c->slots[slot].seq != seq) {
+        l->result.late++;
+    } else {
+        c->slots[slot].seq = 0;
+        c->in_flight--;
+        l->result.answered++;
+    }
 }
 
 static void receive(struct load *l, size_t at)
 {
-    struct connection *c = &l->connections[at];
     for (size_t i = 0; i < STUN_LOAD_WINDOW; i++)
         prepare(l->batch, i, ANSWER_MAX);
     int n = recvmmsg(l->fds[at].fd, l->batch->msgs, STUN_LOAD_WINDOW, 0, NULL);
-    for (int i = 0; i < n; i++) {
-        if (verify(c, l->batch->bytes[i], l->batch->msgs[i].msg_len))
-            l->result.answered++;
-        else
-            l->result.wrong++;
-    }
+    for (int i = 0; i < n; i++)
+        count(l, &l->connections[at], l->batch->bytes[i], l->batch->msgs[i].msg_len);
 }
 
 static void give_up_lost(struct load *l, struct connection *c, int64_t now)

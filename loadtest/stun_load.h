@@ -5,7 +5,7 @@
 
 #include "core/addr.h"
 
-enum { STUN_LOAD_WINDOW = 64, STUN_LOAD_LOST_US = 200000 };
+enum { STUN_LOAD_WINDOW = 64, STUN_LOAD_LOST_US = 500000 };
 
 struct stun_load_opts {
     struct addr server;
@@ -16,8 +16,9 @@ struct stun_load_opts {
 struct stun_load_result {
     uint64_t sent;
     uint64_t answered; /* a success for a request in flight, naming the address it came from */
-    uint64_t wrong;    /* anything else that came */
     uint64_t lost;     /* no answer within STUN_LOAD_LOST_US */
+    uint64_t late;     /* right, but for a request that was lost or answered before */
+    uint64_t wrong;    /* anything else that came */
     int64_t elapsed_us;
 };
 
