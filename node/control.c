@@ -23,7 +23,8 @@ enum {
 };
 
 struct control {
-    struct control_opts opts;
+    struct control_opts opts; /* url, ca, node: copies of our own */
+    char *url, *ca, *node;
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t wake;
@@ -267,9 +268,23 @@ static void control_free(struct control *c)
 {
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
+    free(c->url);
+    free(c->ca);
+    free(c->node);
     free(c->body);
     free(c->token);
     free(c);
+}
+
+static int copy_texts(struct control *c, const struct control_opts *opts, const char *body, const char *token)
+{
+    c->opts = *opts;
+    c->opts.url = c->url = strdup(opts->url);
+    c->opts.ca = c->ca = opts->ca ? strdup(opts->ca) : NULL;
+    c->opts.node = c->node = strdup(opts->node);
+    c->body = strdup(body);
+    c->token = strdup(token);
+    return c->url && (c->ca || !opts->ca) && c->node && c->body && c->token ? 0 : -ENOMEM;
 }
 
 int control_start(struct control **out, const struct control_opts *opts, const char *body, const char *token)
@@ -277,7 +292,7 @@ int control_start(struct control **out, const struct control_opts *opts, const c
     struct control *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
-    c->opts = *opts;
+    int rc = copy_texts(c, opts, body, token);
     c->backoff = (struct backoff){.first_us = BACKOFF_FIRST_US, .most_us = BACKOFF_MOST_US};
     c->answer.heartbeat_s = HEARTBEAT_DEFAULT_S;
     pthread_condattr_t attr;
@@ -286,9 +301,8 @@ int control_start(struct control **out, const struct control_opts *opts, const c
     pthread_cond_init(&c->wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&c->lock, NULL);
-    c->body = strdup(body);
-    c->token = strdup(token);
-    int rc = c->body && c->token ? -pthread_create(&c->thread, NULL, run, c) : -ENOMEM;
+    if (rc == 0)
+        rc = -pthread_create(&c->thread, NULL, run, c);
     if (rc != 0) {
         control_free(c);
         return rc;

@@ -11,14 +11,14 @@
 struct control;
 
 struct control_opts {
-    const char *url, *ca, *node; /* outlive the control */
+    const char *url, *ca, *node; /* ca NULL: the system's */
     unsigned cores;
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
     void *ctx;
     struct log *log;
 };
 
-/* Copies the opts; the body of the registration and the token are replaced by control_set. */
+/* Copies the opts and all texts; the body of the registration and the token are replaced by control_set. */
 int control_start(struct control **out, const struct control_opts *opts, const char *body, const char *token)
     __attribute__((warn_unused_result));
 /* Registers anew with these. -ENOMEM: the old ones stay. */

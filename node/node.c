@@ -30,9 +30,9 @@ struct node {
     struct limits_table *limits;
     struct listener_sources *sources;
     h2o_globalconf_t http, http_metrics;
-    size_t n_workers;
     struct worker **workers;
-    struct control *control; /* NULL: none */
+    _Atomic size_t n_workers;          /* started so far: those before it may be used */
+    _Atomic(struct control *) control; /* NULL: none, or not yet */
 };
 
 /* ---- health and metrics, on a worker's thread ---- */
@@ -49,9 +49,9 @@ static bool is_ready(void *ctx, char *reason, size_t cap)
 static void sum(const struct node *n, struct node_totals *counters, struct listener_totals *tcp,
                 struct listener_totals *tls)
 {
-    for (size_t i = 0; i < n->n_workers; i++)
-        if (n->workers[i])
-            worker_totals(n->workers[i], counters, tcp, tls);
+    size_t started = atomic_load(&n->n_workers);
+    for (size_t i = 0; i < started; i++)
+        worker_totals(n->workers[i], counters, tcp, tls);
 }
 
 static void gauge(struct metrics_text *m, const char *name, const char *help, double value)
@@ -95,8 +95,9 @@ static void write_metrics(void *ctx, struct metrics_text *m)
     gauge(m, "berth_node_draining", "1 while the node takes no new connections", atomic_load(&n->draining));
     metrics_family(m, "berth_node_cpu_seconds_total", METRIC_COUNTER, "Processor time used");
     metrics_sample(m, "berth_node_cpu_seconds_total", "", (double)cpu_used_us() / 1e6);
-    if (n->control)
-        control_metrics(n->control, m);
+    struct control *control = atomic_load(&n->control);
+    if (control)
+        control_metrics(control, m);
 }
 
 static void sample_load(void *ctx, struct load_sample *out)
@@ -187,7 +188,9 @@ static int start_control(struct node *n, struct options_error *e)
                                       .sample = sample_load,
                                       .ctx = n,
                                       .log = n->setup.log};
-    rc = control_start(&n->control, &opts, body, token);
+    struct control *control = NULL;
+    rc = control_start(&control, &opts, body, token);
+    atomic_store(&n->control, control);
     if (rc != 0)
         snprintf(e->text, sizeof(e->text), "cannot start the control thread: %s", strerror(-rc));
     free(body);
@@ -229,6 +232,7 @@ static int start_workers(struct node *n)
         int rc = worker_start(&n->workers[i], &opts);
         if (rc != 0)
             return rc;
+        atomic_store(&n->n_workers, i + 1);
     }
     return 0;
 }
@@ -251,8 +255,7 @@ static int start_tls(struct node *n, struct options_error *e)
 static int allocate(struct node *n)
 {
     const struct node_options *o = n->setup.options;
-    n->n_workers = n->setup.sockets->n_threads;
-    n->workers = calloc(n->n_workers, sizeof(*n->workers));
+    n->workers = calloc(n->setup.sockets->n_threads, sizeof(struct worker *));
     n->limits = limits_table_new();
     if (o->max_connections_per_ip > 0)
         n->sources = listener_sources_new(o->max_connections_per_ip);
@@ -377,11 +380,10 @@ void node_destroy(struct node *n)
 {
     if (!n)
         return;
-    control_destroy(n->control);
-    for (size_t i = 0; n->workers && i < n->n_workers; i++)
-        if (n->workers[i])
-            worker_stop(n->workers[i]);
-    for (size_t i = 0; n->workers && i < n->n_workers; i++)
+    for (size_t i = 0; i < n->n_workers; i++)
+        worker_stop(n->workers[i]); /* their metrics read the control, */
+    control_destroy(n->control);    /* and the control reads their counters */
+    for (size_t i = 0; i < n->n_workers; i++)
         worker_destroy(n->workers[i]);
     free(n->workers);
     h2o_config_dispose(&n->http);

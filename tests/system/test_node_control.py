@@ -1,0 +1,163 @@
+# timeout: 300
+"""berth-node and a real controller: registration, heartbeats, drain, and life without one."""
+
+import signal
+import socket
+
+import pytest
+
+import berth_stun as stun
+from support.berth import Node
+from support.process import free_port, wait_for
+
+HEARTBEATS = 15  # seconds in which a heartbeat or two surely happened
+
+
+def listed(client, name):
+    """The node's entry in GET /v1/nodes, or None."""
+    nodes = client.get("/v1/nodes").expect(200).json["nodes"]
+    return next((n for n in nodes if n["node"] == name), None)
+
+
+def metric(node, name):
+    """0 while the control thread hasn't begun."""
+    return node.metrics().get(f"berth_node_{name}", 0)
+
+
+def registered(node):
+    return metric(node, "registered") == 1
+
+
+def answers_udp(node):
+    host, port = node.address("udp").rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.sendto(stun.message(), (host, int(port)))
+        return stun.Message(s.recv(2048)).kind == stun.BINDING_SUCCESS
+
+
+def test_registers_what_it_listens_on(node, org, admin):
+    n = node("reg-1", cluster="c1", region="eu-west", labels=["rack=7", "tier=a"], location="52.37,4.9", capacity=50)
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    entry = wait_for(lambda: listed(org.agent("a1"), "reg-1"), HEARTBEATS, "the node in the agents' list")
+    assert entry["cluster"] == "c1" and entry["region"] == "eu-west" and entry["class"] == "cloud"
+    assert entry["addresses"] == {t: [n.address(t)] for t in ("udp", "tcp", "tls")}
+    assert entry["tls_name"] == "localhost"
+    mine = wait_for(lambda: listed(admin, "reg-1"), HEARTBEATS, "the node in the operator's list")
+    assert mine["state"] == "up"
+
+
+def test_advertised_addresses_are_handed_out(node, org):
+    port = free_port()
+    n = node("adv-1", udp=f"127.0.0.1:{port}", advertise=["203.0.113.9", "tls=203.0.113.10:443"])
+    entry = wait_for(lambda: listed(org.agent("a1"), "adv-1"), HEARTBEATS, "the node in the agents' list")
+    assert entry["addresses"]["udp"] == [f"203.0.113.9:{port}"]
+    assert entry["addresses"]["tcp"] == [f"203.0.113.9:{n.port('tcp')}"]
+    assert sorted(entry["addresses"]["tls"]) == sorted([f"203.0.113.9:{n.port('tls')}", "203.0.113.10:443"])
+
+
+def test_heartbeats_tell_the_load(node, admin):
+    n = node("load-1")
+    wait_for(lambda: metric(n, "heartbeats_total") >= 1, HEARTBEATS, "a heartbeat")
+    with socket.create_connection(("127.0.0.1", n.port("tcp")), 5) as s:
+
+        def told():
+            assert stun.ask(s).kind == stun.BINDING_SUCCESS
+            load = (listed(admin, "load-1") or {}).get("load") or {}
+            return load.get("sessions") == 1 and load.get("packets_per_s", 0) > 0 and load
+
+        load = wait_for(told, HEARTBEATS, "a heartbeat with the open connection")
+    assert 0 <= load["cpu"] <= 1 and load["bandwidth_bps"] > 0
+
+
+def test_hears_drain_and_undrain(node, admin):
+    n = node("drain-1")
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    admin.post("/v1/nodes/drain-1/drain").expect(200)
+    wait_for(lambda: metric(n, "drained_by_controller") == 1, HEARTBEATS, "the node to hear of the drain")
+    assert answers_udp(n)
+    admin.post("/v1/nodes/drain-1/undrain").expect(200)
+    wait_for(lambda: metric(n, "drained_by_controller") == 0, HEARTBEATS, "the end of the drain")
+
+
+def test_registers_again_when_forgotten(node, admin):
+    n = node("forgotten-1")
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    admin.delete("/v1/nodes/forgotten-1").expect(204)
+    wait_for(lambda: metric(n, "registrations_total") == 2, HEARTBEATS, "the second registration")
+    wait_for(lambda: listed(admin, "forgotten-1"), HEARTBEATS, "the node in the list again")
+
+
+def test_reload_tells_the_controller(node, org, world, tmp_path):
+    config = tmp_path / "node.conf"
+    config.write_text("[node]\nregion = before\n")
+    n = node("reload-1", region=None, config=config)
+    wait_for(lambda: (listed(org.agent("a1"), "reload-1") or {}).get("region") == "before", HEARTBEATS, "the first region")
+    config.write_text("[node]\nregion = after\n")
+    n.process.signal(signal.SIGHUP)
+    wait_for(lambda: (listed(org.agent("a1"), "reload-1") or {}).get("region") == "after", HEARTBEATS, "the second region")
+
+
+def test_stop_with_an_open_connection_is_told_at_once(node, admin):
+    n = node("stop-1", drain_timeout=60)
+    wait_for(lambda: (listed(admin, "stop-1") or {}).get("state") == "up", HEARTBEATS, "the node to be up")
+    with socket.create_connection(("127.0.0.1", n.port("tcp")), 5) as s:
+        stun.ask(s)
+        n.process.signal(signal.SIGTERM)
+        wait_for(lambda: listed(admin, "stop-1")["state"] == "draining", 4, "the drain to be known")
+        stun.ask(s)
+    assert n.process.wait() == 0
+    wait_for(lambda: (listed(admin, "stop-1") or {"state": "down"})["state"] == "down", 4, "the stop to be known")
+
+
+def test_serves_while_the_controller_is_away_and_comes_back(node, controllers, world, admin, node_key):
+    late = controllers(ready=False)
+    late.process.kill()
+    n = node("away-1", controller=late, token=node_key)
+    assert answers_udp(n) and not registered(n)
+    wait_for(lambda: metric(n, "control_failures_total") >= 2, HEARTBEATS, "two attempts")
+    assert n.process.log.count("call_failed") == 1  # a change is logged, not every attempt
+    late.start()
+    wait_for(lambda: registered(n), 45, "registration after the controller came")
+    late.process.kill()
+    failures = metric(n, "control_failures_total")
+    wait_for(lambda: metric(n, "control_failures_total") > failures, HEARTBEATS, "a failed heartbeat")
+    assert answers_udp(n)
+    beats = metric(n, "heartbeats_total")
+    late.start()
+    wait_for(lambda: metric(n, "heartbeats_total") > beats, 45, "heartbeats again")
+    assert n.stop() == 0
+
+
+def test_wrong_key_is_said_and_the_node_serves(node, controller):
+    n = node("wrong-1", token="o0000000000.nonsense")
+    wait_for(lambda: "check --token-file" in n.process.log, HEARTBEATS, "advice in the log")
+    assert answers_udp(n) and not registered(n)
+    assert "nonsense" not in n.process.log
+
+
+def test_a_node_id_belongs_to_whom_it_registered_first(node, org):
+    n = node("mine-1")
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    other = node("mine-1", token=org.new_key("node"))
+    wait_for(lambda: "choose another --node" in other.process.log, HEARTBEATS, "advice in the log")
+    assert not registered(other)
+
+
+@pytest.mark.parametrize("url", ["http://192.0.2.1:80", "ftp://127.0.0.1", "nonsense"])
+def test_a_url_that_would_leak_the_key_is_refused(node, world, controller, url):
+    class Elsewhere:
+        def __init__(self):
+            self.url = url
+
+    n = node("url-1", controller=Elsewhere(), token="o0000000000.secret")
+    wait_for(lambda: "https" in n.process.log, HEARTBEATS, "the reason in the log")
+    assert answers_udp(n)
+
+
+def test_a_controller_of_another_ca_is_not_trusted(world, controller, node_key):
+    n = Node(world, "ca-1", {}, controller, node_key)
+    n.options["ca"] = "/etc/ssl/certs/ca-certificates.crt"
+    n.start()
+    wait_for(lambda: metric(n, "control_failures_total") >= 1, HEARTBEATS, "a failed call")
+    assert not registered(n) and "certificate" in n.process.log
