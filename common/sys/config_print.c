@@ -72,7 +72,8 @@ static void print_sample_key(FILE *f, const struct config_key *k)
     describe(k, false, text);
     fputs("\n# ", f);
     print_wrapped(f, text, 2, "#", 2);
-    fprintf(f, "#%s = %s\n", k->name, k->def != NULL ? k->def : k->type == CONFIG_BOOL ? "false" : "");
+    const char *value = k->def != NULL ? k->def : k->type == CONFIG_BOOL ? "false" : "";
+    fprintf(f, "#%s =%s%s\n", k->name, value[0] != '\0' ? " " : "", value);
 }
 
 static bool section_seen(const struct config_key *keys, size_t at)
