@@ -47,13 +47,13 @@ static json_t *agent_json(const PGresult *res, int row)
 static const struct db_stmt list_stmt = {
     "berth_agents_list",
     "with recursive oldest(at) as materialized "
-    "(select now() - coalesce(max(keep_until - hi), interval '1 day') from report_partition), "
+    "(select min(lo) from report_partition where keep_until >= now()), "
     "walk(agent, n) as ("
     "select $2::text collate \"C\", 0 union all "
     "select least("
     "(select p.agent from participant p where p.org = $1 and p.agent > w.agent order by p.agent limit 1), "
     "(select r.agent from report r where r.org = $1 and r.agent > w.agent and r.expires_at > now() "
-    "and r.measured_at > (select at from oldest) order by r.agent limit 1)), w.n + 1 "
+    "and r.measured_at >= (select at from oldest) order by r.agent limit 1)), w.n + 1 "
     "from walk w where w.agent is not null and w.n < $3::int) "
     "select w.agent, berth_us(l.received_at), berth_us(l.expires_at), l.network from walk w "
     "left join lateral live_report($1, array[w.agent::text], null) l on true "

@@ -104,6 +104,7 @@ void db_destroy(struct db *db)
 {
     if (db == NULL)
         return;
+    db->closing = true;
     for (size_t i = 0; i < DB_ROLE_COUNT; i++)
         conn_fail(&db->conns[i], "closing");
     h2o_timeout_unlink(&db->tick_entry);

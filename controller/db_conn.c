@@ -102,7 +102,7 @@ void conn_fail(struct db_conn *c, const char *why)
     snprintf(reason, sizeof(reason), "%.*s", (int)strcspn(why, "\n"), why);
     if (was_up)
         atomic_fetch_sub(c->db->opts.up, 1);
-    log_event(c->db->opts.log, was_up ? LOG_WARN : LOG_DEBUG, "db", "disconnected",
+    log_event(c->db->opts.log, was_up && !c->db->closing ? LOG_WARN : LOG_DEBUG, "db", "disconnected",
               LOG_S("role", role_names[c->role]), LOG_S("reason", reason));
     socket_drop(c);
     PQfinish(c->pg);

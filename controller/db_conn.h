@@ -64,6 +64,7 @@ struct db_conn {
 struct db {
     h2o_loop_t *loop;
     struct db_opts opts;
+    bool closing; /* in db_destroy: losing connections is no news */
     h2o_timeout_t tick;
     h2o_timeout_entry_t tick_entry;
     struct db_conn conns[DB_ROLE_COUNT];

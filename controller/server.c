@@ -20,7 +20,8 @@
 
 enum {
     SERVER_BACKLOG = 1024,
-    SERVER_BODY_MAX = API_BODY_MAX + 4096, /* the first bytes beyond get our own 413 */
+    /* A body up to here is read to its end, so that the client gets to see the 413; beyond, the connection is closed. */
+    SERVER_BODY_MAX = 4 * API_BODY_MAX,
     SERVER_HANDSHAKE_US = 10 * 1000 * 1000,
     SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */
     SERVER_LISTENERS_MAX = CONFIG_LIST_MAX + 1,
