@@ -172,6 +172,15 @@ static void sentence_alone(const struct join_scene *s, const struct join_ask *as
              s->problem.n_participants, node, ask->agent, figure);
 }
 
+static void sentence_blind(const struct join_scene *s, const struct join_ask *ask, const char *node,
+                           char *out, size_t cap)
+{
+    snprintf(out, cap,
+             "The live report of %s speaks of no node that can be used now; %s is tried without a "
+             "measurement, one of %zu node%s.",
+             ask->agent, node, s->problem.n_nodes, plural(s->problem.n_nodes));
+}
+
 static json_t *names(const struct join_scene *s, const size_t *people, size_t n)
 {
     json_t *list = json_array();
@@ -258,6 +267,9 @@ json_t *join_why(const struct join_scene *s, const struct join_ask *ask)
     } else if (s->plan.outcome == PLACE_COMMON) {
         reason = "least_mean_rtt";
         sentence_common(s, node, sentence, sizeof(sentence));
+    } else if (s->plan.reach[s->plan.seats[s->me].node].tested == 0) {
+        reason = "not_measured";
+        sentence_blind(s, ask, node, sentence, sizeof(sentence));
     } else {
         reason = "no_common_node";
         sentence_alone(s, ask, node, sentence, sizeof(sentence));

@@ -183,6 +183,7 @@ static void judge(const struct place_problem *p, struct place_plan *plan)
         for (size_t n = 0; n < p->n_nodes; n++) {
             candidate_add(&plan->candidates[n], who, i, &plan->reach[n]);
             plan->candidates[n].moving += who->present != n;
+            plan->candidates[n].seated += who->present == n;
         }
     }
     for (size_t n = 0; n < p->n_nodes; n++) {
@@ -259,7 +260,18 @@ static void seat_all(const struct place_problem *p, struct place_plan *plan)
     }
 }
 
-/* Is node `b` (or none yet) worse than `a` for one participant alone? */
+/* What participant `who` could try on a node that its report doesn't speak of. */
+static struct place_reach reach_blind(const struct place_problem *p, const struct place_participant *who,
+                                      size_t n)
+{
+    struct place_reach r = {.usable = who->capabilities & p->policy.transports & p->nodes[n].transports};
+
+    for (int t = 0; t < TRANSPORT_COUNT; t++)
+        r.rtt_us[t] = -1;
+    return r;
+}
+
+/* Is node `b` (or none yet) worse than `a` for one participant alone? Then company counts, before the usual ties. */
 static bool better_alone(const struct place_problem *p, const struct place_plan *plan, size_t a, size_t b)
 {
     int64_t ra = -1, rb = -1;
@@ -271,10 +283,12 @@ static bool better_alone(const struct place_problem *p, const struct place_plan 
     (void)place_expected(&plan->reach[b], &t, &rb);
     if (ra != rb)
         return ra < rb;
+    if (plan->candidates[a].seated != plan->candidates[b].seated)
+        return plan->candidates[a].seated > plan->candidates[b].seated;
     return compare_ties(p, p->present, a, b) < 0;
 }
 
-/* The best node for participant `i` alone; its view stands in plan->reach. */
+/* The best node for participant `i` alone, whose view stands in plan->reach. */
 static size_t best_alone(const struct place_problem *p, const struct place_plan *plan)
 {
     size_t best = PLACE_NONE;
@@ -288,22 +302,51 @@ static size_t best_alone(const struct place_problem *p, const struct place_plan 
     return best;
 }
 
-/* No node serves all: who is well where it is stays, the others each get their own best, in order of their names. From here on
- * a candidate's `moving` counts those who were given it in this plan. */
+/* "Don't know" is not "can't": the view gets nodes that the report doesn't speak of, to be tried blindly. */
+static void view_blind(const struct place_problem *p, const struct place_plan *plan, size_t i)
+{
+    const struct place_participant *who = &p->participants[i];
+
+    for (size_t n = 0; n < p->n_nodes; n++) {
+        if (who->measured && plan->reach[n].tested == 0)
+            plan->reach[n] = reach_blind(p, who, n);
+    }
+}
+
+static bool may_stay(const struct place_problem *p, const struct place_plan *plan, size_t node)
+{
+    return node < p->n_nodes && node_rejects(p, &p->nodes[node]) == 0 && plan->reach[node].usable != 0;
+}
+
+/* Where participant `i` goes by itself: it stays where it is well, else goes to its best node, else tries one that it knows nothing of. */
+static size_t choose_alone(const struct place_problem *p, struct place_plan *plan, size_t i)
+{
+    size_t present = p->participants[i].present, node;
+
+    place_view(p, i, plan->reach);
+    if (may_stay(p, plan, present))
+        return present;
+    node = best_alone(p, plan);
+    if (node != PLACE_NONE)
+        return node;
+    view_blind(p, plan, i);
+    return may_stay(p, plan, present) ? present : best_alone(p, plan);
+}
+
+/* No node serves all: each for itself, in order of their names. From here on a candidate's `moving` counts those who were given it in
+ * this plan. */
 static void seat_each(const struct place_problem *p, struct place_plan *plan)
 {
     for (size_t n = 0; n < p->n_nodes; n++)
         plan->candidates[n].moving = 0;
     for (size_t k = 0; k < p->n_participants; k++) {
-        size_t i = plan->order[k], node = p->participants[i].present;
+        size_t i = plan->order[k], node = choose_alone(p, plan, i);
 
-        place_view(p, i, plan->reach);
-        if (node >= p->n_nodes || node_rejects(p, &p->nodes[node]) != 0 || plan->reach[node].usable == 0) {
-            node = best_alone(p, plan);
-            if (node != PLACE_NONE)
-                plan->candidates[node].moving++;
-        }
         plan->seats[i] = node == PLACE_NONE ? seat_none() : seat_on(node, &plan->reach[node]);
+        if (node == PLACE_NONE || node == p->participants[i].present)
+            continue;
+        plan->candidates[node].moving++;
+        plan->candidates[node].seated++;
     }
 }
 

@@ -99,6 +99,7 @@ struct place_candidate {
     size_t unreachable[PLACE_NAMED]; /* the first by name */
     size_t unmeasured[PLACE_NAMED];
     int64_t moving; /* participants of the meeting that would have to move to it */
+    int64_t seated; /* that are on it */
 };
 
 struct place_seat {
@@ -109,8 +110,8 @@ struct place_seat {
 };
 
 enum place_outcome {
-    PLACE_COMMON,    /* one node for all: `node` */
-    PLACE_NO_COMMON, /* no such node: who can stay stays, each other has its own best */
+    PLACE_COMMON, /* one node for all: `node` */
+    PLACE_NO_COMMON, /* no such node: who can stay stays, each other has its own best, or tries what it doesn't know */
     PLACE_NO_NODE,   /* nothing healthy, open and with room that the policy allows */
     PLACE_NO_REGION, /* the policy's regions exclude every node */
 };

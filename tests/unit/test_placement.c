@@ -321,6 +321,38 @@ static void test_no_common_node(void **state)
     assert_int_equal(w.seats[1].node, PLACE_NONE);
 }
 
+/* Reports that are older than every node: what nobody knows is tried, all of them on the same one. */
+static void test_only_nodes_that_nobody_measured(void **state)
+{
+    struct world w;
+
+    world_init(&w);
+    add_node(&w, "old")->healthy = false;
+    add_node(&w, "new-a")->load = 0.5;
+    add_node(&w, "new-b");
+    add_person(&w, "x");
+    add_person(&w, "y")->capabilities = T | S;
+    measure(&w, 0, 0, TRANSPORT_UDP, 5000);
+    measure(&w, 1, 0, TRANSPORT_UDP, 5000);
+    decide(&w);
+    assert_int_equal(w.plan.outcome, PLACE_NO_COMMON);
+    assert_int_equal(w.seats[0].node, 2);
+    assert_int_equal(w.seats[0].rtt_us, -1);
+    assert_ladder(&w.seats[0], "utsp");
+    assert_int_equal(w.seats[1].node, 2);
+    assert_ladder(&w.seats[1], "ts");
+    w.people[0].present = 1; /* company counts more than load */
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 1);
+    assert_int_equal(w.seats[1].node, 1);
+    measure(&w, 1, 2, TRANSPORT_TCP, 90000); /* what was measured comes first */
+    decide(&w);
+    assert_int_equal(w.seats[1].node, 2);
+    measure(&w, 0, 1, TRANSPORT_UDP, -1); /* known to fail: not stayed on, not tried */
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 2);
+}
+
 static void test_reachable_without_figure(void **state)
 {
     struct world w;
@@ -400,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_ties),
         cmocka_unit_test(test_capabilities_are_respected),
         cmocka_unit_test(test_no_common_node),
+        cmocka_unit_test(test_only_nodes_that_nobody_measured),
         cmocka_unit_test(test_reachable_without_figure),
         cmocka_unit_test(test_names_a_few_of_many),
         cmocka_unit_test(test_every_rejection_has_a_name),

@@ -49,6 +49,8 @@ static void random_person(struct world *w, size_t i, uint32_t *s)
         who->present = rng(s) % w->p.n_nodes;
     who->measured = !one_in(s, 4);
     for (size_t n = 0; who->measured && n < w->p.n_nodes; n++) {
+        if (one_in(s, 5))
+            continue;
         for (int t = 0; t < TRANSPORT_COUNT; t++) {
             if (!one_in(s, 6))
                 measure(w, i, n, (enum transport)t, one_in(s, 3) ? -1 : (int64_t)(rng(s) % 6) * 10000);
@@ -108,6 +110,19 @@ static int64_t model_rtt(const struct place_problem *p, size_t who, size_t node,
             first = rtt;
     }
     return first;
+}
+
+/* Nothing is known, and something could be tried. */
+static bool model_blind(const struct place_problem *p, size_t who, size_t node, unsigned *ladder)
+{
+    const struct place_participant *x = &p->participants[who];
+
+    *ladder = x->capabilities & p->policy.transports & p->nodes[node].transports;
+    for (size_t k = 0; k < x->n_rows; k++) {
+        if (x->rows[k].node == node)
+            return false;
+    }
+    return x->measured && *ladder != 0;
 }
 
 static bool model_open(const struct place_problem *p, const struct place_node *n)
@@ -175,7 +190,10 @@ static void check_seats(const struct world *w)
         if (w->plan.outcome == PLACE_COMMON)
             assert_int_equal(s->node, w->plan.node);
         assert_true(model_open(&w->p, &w->nodes[s->node]));
-        assert_int_equal(s->rtt_us, model_rtt(&w->p, i, s->node, &want));
+        if (s->rtt_us == -1 && model_blind(&w->p, i, s->node, &want))
+            assert_int_not_equal(w->plan.outcome, PLACE_COMMON);
+        else
+            assert_int_equal(s->rtt_us, model_rtt(&w->p, i, s->node, &want));
         for (size_t k = 0; k < s->n_ladder; k++) {
             assert_true(k == 0 || s->ladder[k - 1] < s->ladder[k]);
             got |= 1u << s->ladder[k];
@@ -203,8 +221,10 @@ static void check_alone(const struct world *w)
         for (size_t i = 0; i < w->p.n_participants; i++) {
             bool room = node->capacity == 0 || node->assigned + extra[n] < node->capacity;
 
-            if (w->seats[i].node == PLACE_NONE && model_open(&w->p, node) && room)
+            if (w->seats[i].node == PLACE_NONE && model_open(&w->p, node) && room) {
                 assert_int_equal(model_rtt(&w->p, i, n, &ladder), -2);
+                assert_false(model_blind(&w->p, i, n, &ladder));
+            }
         }
     }
 }
