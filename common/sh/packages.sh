@@ -10,7 +10,8 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libsodium-
 RUN_PACKAGES=(postgresql postgresql-client openssl curl jq)
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(git clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev
-    python3 python3-pytest python3-jwt coturn stuntman-client iproute2 procps)
+    g++ python3 python3-pytest python3-jwt iproute2 procps groff-base
+    coturn libre-dev nftables squid-openssl tinyproxy-bin krb5-kdc krb5-admin-server krb5-user)
 
 package_installed() {
     case $1 in
@@ -19,6 +20,9 @@ package_installed() {
         ;;
     postgresql-client)
         command -v psql >/dev/null && return 0
+        ;;
+    squid-openssl) # it would replace another build of squid
+        [[ -x /usr/sbin/squid ]] && return 0
         ;;
     esac
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
