@@ -26,4 +26,4 @@ foreach(scenario ${LAB_SCENARIOS})
     get_filename_component(name ${scenario} NAME_WE)
     lab_pytest(${name} ${LAB}/test_scenarios.py -k "[${name}]")
 endforeach()
-set_tests_properties(lab.itself PROPERTIES RUN_SERIAL ON) # measures time
+set_tests_properties(lab.itself lab.rtt-accuracy PROPERTIES RUN_SERIAL ON) # they measure time

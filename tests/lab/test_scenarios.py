@@ -159,9 +159,9 @@ def check_rows(rows, expected):
             wrong.append(f"{transport}: {row}, expected {expected[transport]}")
         if row["status"] != "reachable":
             continue
-        median = row["rtt_us"]["median"]
-        if "rtt_us" in expected and abs(median - expected["rtt_us"]) > expected.get("within_us", RTT_WITHIN_US):
-            wrong.append(f"{transport}: median {median} us, expected {expected['rtt_us']} us")
+        least = row["rtt_us"]["min"]  # the median of five is at the mercy of whatever else runs here
+        if "rtt_us" in expected and abs(least - expected["rtt_us"]) > expected.get("within_us", RTT_WITHIN_US):
+            wrong.append(f"{transport}: at least {least} us, expected {expected['rtt_us']} us")
         if "mapped" in expected and not row["mapped_address"].strip("[").startswith(expected["mapped"]):
             wrong.append(f"{transport}: mapped {row['mapped_address']}, expected {expected['mapped']}")
         if transport == "udp" and not expected.get("min_received", 0) <= row["received"] <= \
