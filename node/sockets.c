@@ -16,7 +16,7 @@ enum {
     UDP_BUFFER = 4 * 1024 * 1024       /* bursts; the kernel may give less */
 };
 
-static int fail(struct options_error *e, int error, enum transport t, const struct addr *a)
+static int fail(struct options_error *e, int error, const char *what, const struct addr *a)
 {
     char text[ADDR_TEXT_LEN];
     const char *advice = "";
@@ -71,7 +71,7 @@ static int open_address(struct node_sockets *s, const struct node_plan *plan, en
             s->threads[k].fd[t][i] = rc;
     }
     if (rc < 0)
-        return fail(e, -rc, t, &a);
+        return fail(e, -rc, transport_name(t), &a);
     s->bound.at[t][i] = a;
     s->bound.n[t] = i + 1;
     return 0;
@@ -83,7 +83,7 @@ static int open_metrics(struct node_sockets *s, const struct node_plan *plan, st
     char text[ADDR_TEXT_LEN];
     s->metrics_fd = socket_listen_tcp(&plan->metrics, false, BACKLOG);
     if (s->metrics_fd < 0)
-        return fail(e, -s->metrics_fd, TRANSPORT_TCP, &plan->metrics);
+        return fail(e, -s->metrics_fd, "metrics", &plan->metrics);
     int rc = socket_local_addr(s->metrics_fd, &s->metrics);
     if (rc == 0)
         log_event(log, LOG_INFO, "node", "listening", LOG_S("transport", "metrics"),
