@@ -28,8 +28,8 @@ static int fail(struct options_error *e, int error, const char *what, const stru
     else if (error == EADDRNOTAVAIL)
         advice =
             "; this machine has no such address (behind NAT, bind 0.0.0.0 and --advertise the public one)";
-    snprintf(e->text, sizeof(e->text), "cannot listen on %s %s: %s%s", transport_name(t),
-             addr_format(a, text), strerror(error), advice);
+    snprintf(e->text, sizeof(e->text), "cannot listen on --%s %s: %s%s", what, addr_format(a, text),
+             strerror(error), advice);
     return -error;
 }
 
