@@ -38,7 +38,7 @@ _Static_assert(COL_PROXIES + 1 == REPORT_COLUMNS_N, "REPORT_COLUMNS and its read
 
 static int addr_read(const char *text, struct addr *a)
 {
-    return addr_parse(a, text) == 0 ? 0 : addr_parse_ip(a, text);
+    return addr_parse(a, text) == 0 || addr_parse_ip(a, text) == 0 ? 0 : -EBADMSG;
 }
 
 static int copy_text(char *out, size_t cap, const char *s)
