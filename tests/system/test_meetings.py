@@ -4,7 +4,7 @@
 import threading
 
 import pytest
-from support.api import register, report
+from support.api import Heartbeats, register, report
 from support.process import wait_for
 
 
@@ -13,7 +13,9 @@ def cloud(admin, node_key, org):
     client = admin.with_token(node_key)
     register(client, "m-1", 1, seen_by=[org.api])
     register(client, "m-2", 2, seen_by=[org.api])
-    return client
+    hearts = Heartbeats(client, "m-1", "m-2")
+    yield client
+    hearts.stop()
 
 
 @pytest.fixture

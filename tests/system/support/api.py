@@ -1,6 +1,7 @@
 """Calls that several tests of the REST API make: nodes registered and reports posted as the programs do."""
 
 import datetime
+import threading
 import uuid
 
 from .process import wait_for
@@ -35,6 +36,25 @@ def register(client, name, n=1, seen_by=(), **more):
     for other in seen_by:
         wait_for(lambda: name in listed(other), 10, f"{name} to be listed")
     return answer
+
+
+class Heartbeats:
+    """Keeps registered nodes alive from a thread, as berth-node keeps itself: for tests that take longer than a node may be silent."""
+
+    def __init__(self, client, *names):
+        self.client, self.names = client, names
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread.start()
+
+    def _beat(self):
+        while not self.ended.wait(2):
+            for name in self.names:
+                self.client.post(f"/v1/nodes/{name}/heartbeat", {"load": {}})
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
 
 
 def state(admin, name):
