@@ -1,117 +1,32 @@
 # timeout: 300
-"""berth-node --standalone, driven through its sockets and signals alone."""
+"""berth-node --standalone over UDP, TCP and TLS; health and metrics."""
 
 import http.client
 import os
 import shutil
-import signal
 import socket
 import ssl
 import struct
 import subprocess
-import time
 
 import pytest
 
 import berth_stun as stun
-from nodes import BUILD, Node, make_certificate, run_once, until
-
-TIMEOUT = 10
-HAS_V6 = os.path.exists("/proc/net/if_inet6") and "00000000000000000000000000000001" in open("/proc/net/if_inet6").read()
-needs_v6 = pytest.mark.skipif(not HAS_V6, reason="this machine has no IPv6 loopback")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    return make_certificate(tmp_path_factory.mktemp("cert"))
-
-
-@pytest.fixture(scope="module")
-def tls_args(certificate):
-    return ["--cert", certificate[0], "--key", certificate[1]]
-
-
-@pytest.fixture
-def start():
-    """Starts nodes; each must end in order, whatever was done to it."""
-    nodes = []
-
-    def make(*args, **kwargs):
-        nodes.append(Node("--standalone", *args, **kwargs))
-        return nodes[-1]
-
-    yield make
-    for node in nodes:
-        assert node.stop() == 0, node.log()
-
-
-@pytest.fixture(scope="module")
-def shared(tls_args):
-    """One node for the tests that leave it as it was."""
-    v6 = ["--udp", "[::1]:0", "--tcp", "[::1]:0", "--tls", "[::1]:0"] if HAS_V6 else []
-    node = Node(
-        "--standalone", "--threads", "2", "--udp", "127.0.0.1:0", "--udp", "0.0.0.0:0", "--tcp", "127.0.0.1:0",
-        "--tls", "127.0.0.1:0", *v6, *tls_args, "--metrics", "127.0.0.1:0",
-    )  # fmt: skip
-    yield node
-    assert node.stop() == 0, node.log()
-
-
-def connect(address, timeout=TIMEOUT):
-    return socket.create_connection(address, timeout)
-
-
-def udp_ask(address, request, source=None, timeout=TIMEOUT):
-    """(answer's bytes, where it came from, our own address); sends again after a second, as UDP may lose."""
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM) as s:
-        if source:
-            s.bind((source, 0))
-        s.settimeout(min(timeout, 1))
-        end = time.monotonic() + timeout
-        while True:
-            s.sendto(request, address)
-            try:
-                data, peer = s.recvfrom(2048)
-                local = (source or ("::1" if s.family == socket.AF_INET6 else "127.0.0.1"), s.getsockname()[1])
-                return data, peer, local
-            except TimeoutError:
-                if time.monotonic() > end:
-                    raise
-
-
-def udp_silence(address, request):
-    """No answer to it, although one to a right request that was sent after it, from the same socket."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.connect(address)
-        s.settimeout(TIMEOUT)
-        right = stun.message()
-        s.send(request)
-        s.send(right)
-        return stun.Message(s.recv(2048)).txid == right[8:20]
-
-
-def tls_context(certificate, alpn=None, version=None):
-    context = ssl.create_default_context(cafile=certificate[0])
-    if alpn:
-        context.set_alpn_protocols(alpn)
-    if version:
-        context.minimum_version = context.maximum_version = version
-    return context
-
-
-def tls_connect(node, certificate, index=0, **kwargs):
-    raw = connect(node.addresses("tls")[index])
-    return tls_context(certificate, **kwargs).wrap_socket(raw, server_hostname="localhost")
-
-
-def metrics(node):
-    conn = http.client.HTTPConnection("127.0.0.1", node.port("metrics"), timeout=TIMEOUT)
-    conn.request("GET", "/metrics")
-    answer = conn.getresponse()
-    text = answer.read().decode()
-    conn.close()
-    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/plain")
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+from node_kit import (  # noqa: F401 (fixtures among them)
+    TIMEOUT,
+    certificate,
+    shared,
+    start,
+    tls_args,
+    connect,
+    metrics,
+    needs_v6,
+    tls_connect,
+    tls_context,
+    udp_ask,
+    udp_silence,
+)
+from nodes import BUILD
 
 
 # ---- UDP ----
@@ -219,57 +134,6 @@ def test_udp_every_wrong_length_is_silence(shared):
             assert udp_silence(shared.addresses("udp")[0], request), wrong
 
 
-def test_rate_limit_of_one_source_leaves_others_alone(start):
-    node = start("--udp", "127.0.0.1:0", "--threads", "2", "--stun-rate", "50", "--metrics", "127.0.0.1:0")
-    address = node.addresses("udp")[0]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
-        flood.bind(("127.0.1.1", 0))
-        flood.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        for _ in range(1000):
-            flood.sendto(stun.message(), address)
-        udp_ask(address, stun.message(), source="127.0.2.2", timeout=2)
-        until(lambda: metrics(node)["berth_node_limited_total"] > 500, "the flood was limited")
-        flood.setblocking(False)
-        answers = 0
-        try:
-            while flood.recv(2048):
-                answers += 1
-        except BlockingIOError:
-            pass
-        assert 50 <= answers < 400
-        # Another port is the same source.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            other.bind(("127.0.1.1", 0))
-            other.settimeout(TIMEOUT)
-            limited = metrics(node)["berth_node_limited_total"]
-            for _ in range(200):
-                other.sendto(stun.message(), address)
-            until(lambda: metrics(node)["berth_node_limited_total"] > limited, "another port is limited too")
-
-
-def test_rate_limit_by_prefix(start):
-    node = start("--udp", "127.0.0.1:0", "--stun-rate", "100", "--stun-rate-prefix", "150", "--metrics", "127.0.0.1:0")
-    address = node.addresses("udp")[0]
-    for host in range(1, 9):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind((f"127.0.7.{host}", 0))
-            for _ in range(90):  # below the limit of one address
-                s.sendto(stun.message(), address)
-    until(lambda: metrics(node)["berth_node_limited_total"] > 100, "the /24 was limited")
-    udp_ask(address, stun.message(), source="127.0.8.1", timeout=2)
-
-
-def test_rate_limit_off(start):
-    node = start("--udp", "127.0.0.1:0", "--stun-rate", "0", "--metrics", "127.0.0.1:0")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.connect(node.addresses("udp")[0])
-        s.settimeout(TIMEOUT)
-        for _ in range(5000):
-            s.send(stun.message())
-            s.recv(2048)
-    assert metrics(node)["berth_node_limited_total"] == 0
-
-
 # ---- TCP ----
 
 
@@ -374,102 +238,6 @@ def test_tcp_unknown_attribute(shared):
     with connect(shared.addresses("tcp")[0]) as s:
         answer = stun.ask(s, stun.message(attributes=stun.attribute(0x7FFF)))
         assert answer.kind == stun.BINDING_ERROR and answer.error() == 420
-
-
-def test_silent_flood_disturbs_nobody(start, tls_args, certificate):
-    node = start("--tcp", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--udp", "127.0.0.1:0", *tls_args, "--threads", "1",
-                 "--first-timeout", "5", "--handshake-timeout", "5", "--metrics", "127.0.0.1:0")  # fmt: skip
-    silent = [connect(node.addresses("tcp")[0]) for _ in range(300)]
-    half_open = [connect(node.addresses("tls")[0]) for _ in range(300)]
-    for s in half_open[:150]:
-        s.sendall(b"\x16\x03\x01\x02\x00\x01")  # a ClientHello that never goes on
-    until(lambda: metrics(node)['berth_node_connections_open{transport="tls"}'] >= 300, "all are open")
-    worst = 0
-    for _ in range(20):
-        started = time.monotonic()
-        with connect(node.addresses("tcp")[0]) as s:
-            stun.ask(s)
-        udp_ask(node.addresses("udp")[0], stun.message())
-        worst = max(worst, time.monotonic() - started)
-    with tls_connect(node, certificate) as s:
-        stun.ask(s)
-    assert worst < 1
-    # And all of them are ended by the node.
-    for s in silent + half_open:
-        s.settimeout(TIMEOUT)
-        assert stun.is_closed(s)
-        s.close()
-    counted = metrics(node)
-    assert counted['berth_node_connections_ended_total{reason="idle"}'] == 300
-    assert counted['berth_node_tls_handshakes_total{result="timeout"}'] == 300
-
-
-def test_idle_connection_is_closed_after_its_time(start):
-    node = start("--tcp", "127.0.0.1:0", "--threads", "1", "--first-timeout", "30", "--idle-timeout", "1")
-    with connect(node.addresses("tcp")[0]) as s:
-        started = time.monotonic()
-        stun.ask(s)
-        assert stun.is_closed(s)
-        assert 0.9 < time.monotonic() - started < 8
-
-
-def test_slow_bytes_do_not_extend_the_first_timeout(start):
-    node = start("--tcp", "127.0.0.1:0", "--threads", "1", "--first-timeout", "1")
-    with connect(node.addresses("tcp")[0]) as s:
-        started = time.monotonic()
-        s.settimeout(0.1)
-        closed = False
-        for byte in stun.message(attributes=stun.attribute(0x8022, b"x" * 400)):
-            try:
-                s.sendall(bytes([byte]))
-                closed = s.recv(1) == b""
-            except TimeoutError:
-                continue
-            except OSError:
-                closed = True
-            if closed:
-                break
-        assert closed and time.monotonic() - started < 8
-
-
-def test_connection_cap(start):
-    node = start("--tcp", "127.0.0.1:0", "--threads", "1", "--max-connections", "5")
-    kept = [connect(node.addresses("tcp")[0]) for _ in range(5)]
-    for s in kept:
-        stun.ask(s)
-    with connect(node.addresses("tcp")[0]) as s:
-        assert stun.is_closed(s)
-    for s in kept:
-        stun.ask(s)
-    kept.pop().close()
-
-    def accepted():
-        with connect(node.addresses("tcp")[0]) as s:
-            try:
-                return stun.ask(s)
-            except (OSError, EOFError):
-                return None
-
-    until(accepted, "a place is free again")
-
-
-def test_connection_cap_per_source(start):
-    node = start("--tcp", "0.0.0.0:0", "--threads", "2", "--max-connections-per-ip", "3")
-    port = node.port("tcp")
-
-    def open_from(source):
-        return socket.create_connection(("127.0.0.1", port), TIMEOUT, source_address=(source, 0))
-
-    kept = [open_from("127.0.3.1") for _ in range(3)]
-    for s in kept:
-        stun.ask(s)
-    with open_from("127.0.3.1") as s:
-        assert stun.is_closed(s)
-    with open_from("127.0.3.2") as s:
-        stun.ask(s)
-    for s in kept:
-        stun.ask(s)
-        s.close()
 
 
 # ---- TLS ----
@@ -630,182 +398,3 @@ def test_no_listener_but_those_asked_for(start):
             if fields[3] == "0A" and fields[9] in inodes:
                 listening.add(fields[1])
     assert listening == set()
-
-
-# ---- reload ----
-
-
-def certificate_of(node):
-    return ssl.get_server_certificate(node.addresses("tls")[0], timeout=TIMEOUT)
-
-
-def test_reload_of_certificate_under_an_open_connection(start, tmp_path):
-    cert, key = make_certificate(tmp_path, "one")
-    node = start("--tls", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--cert", cert, "--key", key, "--threads", "2")
-    before = certificate_of(node)
-    with tls_connect(node, (cert, key)) as tls, connect(node.addresses("tcp")[0]) as tcp:
-        stun.ask(tls)
-        stun.ask(tcp)
-        fresh = make_certificate(tmp_path, "two")
-        shutil.copy(fresh[0], cert)
-        shutil.copy(fresh[1], key)
-        node.signal(signal.SIGHUP)
-        node.wait_for("reloaded")
-        assert certificate_of(node) != before
-        stun.ask(tls)
-        stun.ask(tcp)
-    # A broken file changes nothing.
-    now = certificate_of(node)
-    cert.write_text("not a certificate")
-    node.signal(signal.SIGHUP)
-    assert "certificate" in node.wait_for("reload_failed")["error"]
-    assert certificate_of(node) == now
-
-
-def test_reload_of_configuration(start, tmp_path):
-    config = tmp_path / "node.conf"
-    config.write_text("[listen]\ntcp = 127.0.0.1:0\nudp = 127.0.0.1:0\n[limits]\nidle-timeout = 60\nstun-rate = 5\n")
-    node = start("--config", config, "--threads", "1")
-    with connect(node.addresses("tcp")[0]) as s:
-        stun.ask(s)
-        config.write_text("[listen]\ntcp = 127.0.0.1:0\nudp = 127.0.0.2:0\n[limits]\nidle-timeout = 1\nstun-rate = 0\n")
-        node.signal(signal.SIGHUP)
-        node.wait_for("reloaded")
-        assert node.find("changed", key="idle-timeout") and node.find("changed", key="stun-rate")
-        assert node.find("change_needs_restart", key="udp")
-        stun.ask(s)  # the connection lives on; the new time is in force from here
-        assert stun.is_closed(s)
-    for _ in range(20):
-        udp_ask(node.addresses("udp")[0], stun.message(), timeout=3)
-    config.write_text("[listen]\nnonsense = 1\n")
-    node.signal(signal.SIGHUP)
-    assert "nonsense" in node.wait_for("reload_failed")["error"]
-
-
-# ---- the end ----
-
-
-def test_sigterm_with_nothing_open_ends_at_once(start):
-    node = start("--udp", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--drain-timeout", "60")
-    started = time.monotonic()
-    node.signal(signal.SIGTERM)
-    assert node.wait() == 0
-    assert time.monotonic() - started < 10
-
-
-def test_sigterm_lets_open_streams_finish(start, tls_args, certificate):
-    node = start("--tcp", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--udp", "127.0.0.1:0", *tls_args,
-                 "--drain-timeout", "60", "--metrics", "127.0.0.1:0")  # fmt: skip
-    with connect(node.addresses("tcp")[0]) as s, tls_connect(node, certificate) as tls:
-        stun.ask(s)
-        stun.ask(tls)
-        node.signal(signal.SIGTERM)
-        node.wait_for("draining", open=2)
-
-        def refused():
-            try:
-                connect(node.addresses("tcp")[0]).close()
-                return False
-            except ConnectionRefusedError:
-                return True
-
-        until(refused, "new connections are refused")
-        conn = http.client.HTTPConnection("127.0.0.1", node.port("metrics"), timeout=TIMEOUT)
-        conn.request("GET", "/readyz")
-        assert conn.getresponse().status == 503
-        conn.close()
-        stun.ask(s)
-        stun.ask(tls)
-    assert node.wait() == 0
-
-
-def test_drain_timeout_and_second_sigterm(start):
-    node = start("--tcp", "127.0.0.1:0", "--drain-timeout", "1")
-    with connect(node.addresses("tcp")[0]) as s:
-        stun.ask(s)
-        node.signal(signal.SIGTERM)
-        assert stun.is_closed(s)
-        assert node.wait() == 0
-    node = start("--tcp", "127.0.0.1:0", "--drain-timeout", "3600")
-    with connect(node.addresses("tcp")[0]) as s:
-        stun.ask(s)
-        node.signal(signal.SIGTERM)
-        node.wait_for("draining")
-        node.signal(signal.SIGTERM)
-        assert node.wait() == 0
-
-
-def test_dies_with_its_parent(tmp_path):
-    script = (
-        "import subprocess, sys, time\n"
-        "p = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE, text=True)\n"
-        "while 'event=ready' not in p.stderr.readline(): pass\n"
-        "print(p.pid, flush=True)\n"
-        "time.sleep(3600)\n"
-    )
-    args = [str(BUILD / "node" / "berth-node"), "--standalone", "--udp", "127.0.0.1:0", "--die-with-parent"]
-    parent = subprocess.Popen(["/usr/bin/python3", "-c", script, *args], stdout=subprocess.PIPE, text=True)
-    pid = int(parent.stdout.readline())
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-
-    def gone():
-        try:
-            return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"
-        except FileNotFoundError:
-            return True
-
-    until(gone, "the node ended with its parent", 5)
-
-
-# ---- usage ----
-
-
-@pytest.mark.parametrize(
-    "args, says",
-    [
-        ([], "--controller"),
-        (["--standalone"], "--udp"),
-        (["--standalone", "--tls", "127.0.0.1:0"], "--cert"),
-        (["--standalone", "--udp", "localhost:3478"], "ADDR:PORT"),
-        (["--standalone", "--udp", "127.0.0.1:0", "--threads", "many"], "threads"),
-        (["--standalone", "--udp", "127.0.0.1:0", "--nonsense"], "nonsense"),
-        (["--controller", "https://127.0.0.1:1"], "--token-file"),
-        (["--standalone", "--udp", "127.0.0.1:0", "--location", "north"], "--location"),
-    ],
-)
-def test_usage_errors(args, says):
-    status, out, err = run_once(*args)
-    assert status == 2 and says in err and out == ""
-
-
-def test_port_that_is_taken_is_an_error(shared):
-    for transport in ("udp", "tcp"):
-        host, port = shared.addresses(transport)[0]
-        status, _, err = run_once("--standalone", f"--{transport}", f"{host}:{port}")
-        assert status == 1 and "another program listens there" in err
-
-
-def test_missing_certificate_is_an_error(tmp_path):
-    status, _, err = run_once("--standalone", "--tls", "127.0.0.1:0", "--cert", tmp_path / "no.pem", "--key", tmp_path / "no.key")
-    assert status == 1 and "no.pem" in err
-
-
-def test_check_config_help_version_sample(tmp_path):
-    status, out, _ = run_once("--standalone", "--udp", "127.0.0.1:0", "--check-config")
-    assert status == 0 and out
-    status, out, _ = run_once("--help")
-    assert status == 0 and "--standalone" in out and max(map(len, out.splitlines())) <= 80
-    status, out, _ = run_once("--version")
-    assert status == 0 and out.startswith("berth-node ")
-    status, out, _ = run_once("--print-config")
-    sample = tmp_path / "sample.conf"
-    sample.write_text(out)
-    assert run_once("--config", sample, "--standalone", "--udp", "127.0.0.1:0", "--check-config")[0] == 0
-
-
-def test_standalone_ignores_a_controller_in_the_environment(start):
-    node = start("--udp", "127.0.0.1:0", env={"BERTH_CONTROLLER": "https://127.0.0.1:1", "BERTH_TOKEN": "x"})
-    udp_ask(node.addresses("udp")[0], stun.message())
-    assert not node.find("call_failed")
