@@ -287,6 +287,25 @@ def test_an_intercepting_proxy_shows_its_own_ca(office):
     assert fetch(office, proxy.curl_options())[0] == 60  # whoever trusts the true CA only, sees it
 
 
+def test_a_router_that_intercepts_tls_shows_its_own_ca():
+    if not os.path.exists("/usr/sbin/squid"):
+        pytest.skip("squid is not installed")
+    with Lab() as lab:
+        web = lab.add_host("web", ["203.0.113.10"])
+        router = lab.add_router("hotel", ["198.51.100.1"], intercepts_tls=True)
+        guest = lab.add_host("guest", behind="hotel")
+        lab.up()
+        true, own = Authority(lab), Authority(lab, "hotel")
+        servers.https(web, true)
+        proxies.squid(router, authority=own, trusted=true.ca)
+
+        def fetched(ca):
+            return guest.run(["curl", "-sS", "-o", "/dev/null", "--max-time", "3", "--cacert", ca,
+                              "https://web.lab/"], check=False).returncode
+        assert fetched(own.ca) == 0
+        assert fetched(true.ca) == 60
+
+
 # the end
 
 BUSY_RUNNER = """

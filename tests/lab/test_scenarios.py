@@ -43,15 +43,21 @@ class Stage:
 
     def _start(self):
         self.authority = Authority(self.lab)
-        for name in self.scenario.nodes():
-            self._start_node(self.lab.hosts[name], self.scenario.ports(name))
+        for name, table in self.scenario.nodes().items():
+            if not table.get("away"):
+                authority = self.authority if table.get("trusted", True) else Authority(self.lab, "stranger")
+                self._start_node(self.lab.hosts[name], self.scenario.ports(name), authority)
         for farm in self.scenario.farms():
             self._start_farm(farm)
+        for name, table in self.scenario.routers().items():
+            if table.get("intercepts_tls"):
+                own = Authority(self.lab, f"{name}-interceptor")
+                proxies.squid(self.lab.hosts[name], authority=own, trusted=self.authority.ca)
         self.proxies = {name: self._start_proxy(self.lab.hosts[name], table)
                         for name, table in self.scenario.proxies().items()}
 
-    def _start_node(self, host, ports):
-        certificate = self.authority.issue(host.name, [host.name, f"{host.name}.lab"], host.ips)
+    def _start_node(self, host, ports, authority):
+        certificate = authority.issue(host.name, [host.name, f"{host.name}.lab"], host.ips)
         if not self.node_program:
             servers.coturn(host, ports["udp"][0], ports["tls"][0] if "tls" in ports else 0, certificate)
             return
@@ -207,11 +213,16 @@ def check_nodes(stage):
     assert "Sanitizer" not in stage.lab.logs() and "runtime error" not in stage.lab.logs(), stage.lab.logs()
 
 
+def programs_needed(scenario):
+    kinds = [t.get("kind", "squid") for t in scenario.proxies().values()]
+    kinds += ["squid" for t in scenario.routers().values() if t.get("intercepts_tls")]
+    return {"/usr/bin/tinyproxy" if kind == "tinyproxy" else "/usr/sbin/squid" for kind in kinds}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: os.path.splitext(os.path.basename(p))[0])
 def test_scenario(path):
     scenario = Scenario(path)
-    for table in scenario.proxies().values():
-        program = "/usr/bin/tinyproxy" if table.get("kind") == "tinyproxy" else "/usr/sbin/squid"
+    for program in programs_needed(scenario):
         if not os.path.exists(program):
             pytest.skip(f"{program} is not installed")
     with Stage(scenario) as stage:

@@ -196,8 +196,9 @@ def why_not():
     """Why no lab can be built here, or None."""
     if os.geteuid() != 0:
         return "the lab needs root"
-    if not os.path.exists("/dev/net/tun"):
-        return "the lab needs /dev/net/tun"
+    for path in ("/dev/net/tun", "/proc/sys/net/ipv4/ip_forward"):
+        if not os.access(path, os.R_OK | os.W_OK):
+            return f"the lab needs {path}, writable"
     for tool in ("nft", "ip"):
         if not shutil.which(tool, path=PATH):
             return f"the lab needs {tool}"

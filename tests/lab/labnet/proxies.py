@@ -4,12 +4,14 @@ import os
 import signal
 
 from .kernel import LabError, wait_until
+from .rules import TLS_PORT
 
 USER, PASSWORD, REALM = "carol", "correct horse", "LAB.TEST"
 HELPERS = "/usr/lib/squid"
 AUTHS = ("none", "basic", "digest", "ntlm", "negotiate")
 
 SQUID = """http_port {port}{bump}
+{intercept}
 visible_hostname {name}.lab
 pid_filename none
 access_log stdio:{folder}/access.log
@@ -110,12 +112,13 @@ def _ready(host, proc, port, log):
 
 def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, trusted=None):
     """Starts squid on `host`. With `authority` (a pki.Authority) it opens every TLS connection, shows certificates of
-    that CA, and itself trusts `trusted`, a CA file."""
+    that CA, and itself trusts `trusted`, a CA file; on a router that intercepts TLS, also those that never asked for a
+    proxy."""
     if auth not in AUTHS:
         raise LabError(f"auth = {auth!r}: one of {', '.join(AUTHS)}")
     if not os.path.exists("/usr/sbin/squid") or not os.path.exists(f"{HELPERS}/security_file_certgen"):
         raise LabError("squid-openssl is not installed")
-    folder, extra, bump = _folder(host, "proxy"), "", ""
+    folder, extra, bump, intercept = _folder(host, "proxy"), "", "", ""
     if auth != "none":
         scheme = {"basic": _basic, "digest": _digest, "ntlm": _ntlm, "negotiate": _negotiate}[auth]
         extra = scheme(host, folder) + "\nacl known proxy_auth REQUIRED"
@@ -126,9 +129,11 @@ def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, tr
                 f"tls-cert={folder}/ca.pem tls-key={folder}/ca.key")
         host.run(["chown", "-R", "proxy", folder])
         host.run([f"{HELPERS}/security_file_certgen", "-c", "-s", f"{folder}/certs", "-M", "4MB"], user="proxy")
+        if host.router and host.router.intercepts_tls:
+            intercept = f"https_port {TLS_PORT} intercept{bump}"
         extra += "\n" + BUMP.format(helpers=HELPERS, folder=folder, trusted=trusted)
     conf = host.lab.write(f"{host.name}-proxy/squid.conf", SQUID.format(
-        port=port, bump=bump, name=host.name, folder=folder, extra=extra, ports=" ".join(map(str, connect_ports)),
+        port=port, bump=bump, intercept=intercept, name=host.name, folder=folder, extra=extra, ports=" ".join(map(str, connect_ports)),
         access="http_access allow known" if auth != "none" else "http_access allow all"))
     host.run(["chown", "-R", "proxy", folder])
     # no patience for its connections at the end, and its helpers end with their standard input

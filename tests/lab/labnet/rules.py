@@ -8,10 +8,12 @@ firewall  udp, tcp:     "allow" (default), "drop" or "reject" what isn't in the 
           udp_ports, tcp_ports: allowed all the same
           allow:        destinations; anything else is treated as `others` says ("drop" or "reject")
           from:         only these inside may send out at all (a proxy, say); the rest as `others`
+intercepts_tls  TCP to port 443 ends at the router itself, on TLS_PORT, where a proxy opens it
 """
 import ipaddress
 from dataclasses import dataclass, field
 
+TLS_PORT = 3129
 NATS = ("masquerade", "symmetric", "full-cone", "none")
 VERDICTS = ("allow", "drop", "reject")
 FIREWALL_KEYS = {"udp", "tcp", "udp_ports", "tcp_ports", "allow", "from", "others"}
@@ -28,6 +30,7 @@ class Router:
     forwards: list = field(default_factory=list)  # {"protocol", "port", "to": "ip" or "ip:port"}
     inbound: str = "drop"
     sip_alg_ports: list = field(default_factory=list)
+    intercepts_tls: bool = False
     udp_timeout_s: int = 0
     udp_stream_timeout_s: int = 0
 
@@ -88,9 +91,11 @@ def _forward(r):
 
 def _dnat(r, outside, first_inside):
     where = f"ip daddr {outside}" if r.hairpin else f'iifname "wan0" ip daddr {outside}'
-    lines = [f'{where} {f["protocol"]} dport {f["port"]} dnat ip to {f["to"]}' for f in r.forwards]
-    if r.nat == "full-cone" and first_inside:
+    lines = [f'{where} {f["protocol"]} dport {f["port"]} dnat ip to {f["to"]}' for f in r.forwards if outside]
+    if r.nat == "full-cone" and outside and first_inside:
         lines.append(f"{where} udp dport 1024-65535 dnat ip to {first_inside}")
+    if r.intercepts_tls:
+        lines.append(f'iifname "lan0" tcp dport 443 redirect to :{TLS_PORT}')
     return lines
 
 
@@ -118,9 +123,8 @@ def render(router, outside="", first_inside=""):
         text += _chain("assist", "filter hook prerouting priority filter",
                        [f'udp dport {_set(router.sip_alg_ports)} ct helper set "alg"'])
     text += _chain("passing", "filter hook forward priority filter", _forward(router), "drop")
-    if router.nat != "none" or router.forwards:
-        text += _chain("inward", "nat hook prerouting priority dstnat",
-                       _dnat(router, outside, first_inside) if outside else [])
+    if router.nat != "none" or router.forwards or router.intercepts_tls:
+        text += _chain("inward", "nat hook prerouting priority dstnat", _dnat(router, outside, first_inside))
         text += _chain("outward", "nat hook postrouting priority srcnat", _snat(router))
     return text + "}\n"
 

@@ -14,7 +14,7 @@ TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
     "": {"title", "seed", "path", "node", "farm", "router", "proxy", "agent", "paths", "expect", "accuracy"},
-    "node": PLACE | {"udp", "tcp", "tls"},
+    "node": PLACE | {"udp", "tcp", "tls", "away", "trusted"},
     "farm": {"count", "first", "udp", "delays_us"},
     "router": PLACE | {f.name for f in fields(Router)},
     "proxy": PLACE | {"kind", "auth", "port", "connect_ports", "opens_tls"},
