@@ -17,7 +17,7 @@
 
 enum {
     SOURCE_CELLS = 1 << 16,
-    SOURCE_V6_BITS = 64, /* one customer's least: addresses within cost nothing */
+    SOURCE_V6_BITS = 64,  /* one customer's least: addresses within cost nothing */
     ACCEPT_BATCH = 64,    /* a flood of connections must not keep the loop from its other sockets */
     ACCEPT_PAUSE_MS = 100 /* when descriptors or memory have run out */
 };

@@ -41,7 +41,7 @@ struct listener_opts {
     int64_t max_open; /* stats->open at most; one more is accepted and closed */
     listener_conn_cb *on_conn;
     void *ctx;
-    struct listener_stats *stats; /* outlives every connection */
+    struct listener_stats *stats;     /* outlives every connection */
     struct listener_crowd *crowd;     /* or NULL */
     struct listener_sources *sources; /* or NULL: no limit by source */
     struct log *log;
