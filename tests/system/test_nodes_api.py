@@ -91,6 +91,24 @@ def test_heartbeat_carries_load_to_the_operator_only(cloud, admin, org):
     assert set(listed(org.api)["load-1"]) == {"node", "cluster", "class", "region", "addresses", "tls_name"}
 
 
+def test_heartbeats_stay_on_their_page(cloud, database):
+    """Every few seconds from every node: no index entry, no change of the catalogue, no notification."""
+    register(cloud, "hot-1")
+
+    def stats():
+        row = database.sql("select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'node_load'")
+        return [int(n) for n in row.split("|")]
+
+    version = database.sql("select version from catalogue")
+    before = stats()
+    for i in range(60):
+        cloud.post("/v1/nodes/hot-1/heartbeat", {"load": {"sessions": i}}).expect(200)
+    wait_for(lambda: stats()[0] >= before[0] + 60, what="the statistics of the updates")
+    updates, hot = (a - b for a, b in zip(stats(), before))
+    assert hot >= updates - 3
+    assert database.sql("select version from catalogue") == version
+
+
 def test_heartbeat_of_an_unknown_node(cloud):
     cloud.post("/v1/nodes/never-seen/heartbeat", {"load": {}}).problem(404, "unknown_node")
     cloud.post("/v1/nodes/bad%20id/heartbeat", {"load": {}}).problem(404, "unknown_node")
