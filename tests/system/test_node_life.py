@@ -99,7 +99,7 @@ def test_sigterm_lets_open_streams_finish(start, tls_args, certificate):
             try:
                 connect(node.addresses("tcp")[0]).close()
                 return False
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):
                 return True
 
         until(refused, "new connections are refused")
