@@ -302,12 +302,13 @@ void target_bounced(struct target *t, size_t attempt, size_t sample, int error, 
     struct sample *s = &a->samples[sample];
     if (t->state != TARGET_RUNNING || a->state != ATTEMPT_SAMPLING || s->state != SAMPLE_FLYING)
         return;
-    if (own_shortage(error))
+    bool no_socket = error == EMFILE || error == ENFILE;
+    if (own_shortage(error) && !no_socket)
         return; /* our own shortage says nothing of the path: lost, in time */
     s->state = SAMPLE_LOST;
     a->n_flying--;
     if (a->n_answered == 0)
-        attempt_end(t, a, PROBE_REFUSED, errno_text(t, error), now_us);
+        attempt_end(t, a, no_socket ? PROBE_UNTESTED : PROBE_REFUSED, errno_text(t, error), now_us);
     else
         attempt_check_samples(t, a, now_us);
     target_schedule(t);

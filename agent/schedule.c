@@ -27,6 +27,8 @@ void schedule_init(struct schedule *s, uint64_t seed)
 {
     *s = (struct schedule){.random = seed,
                            .probe_at_us = SCHEDULE_NEVER,
+                           .wall_check_at_us = SCHEDULE_NEVER,
+                           .overdue_wall_us = SCHEDULE_NEVER,
                            .settled_at_us = SCHEDULE_NEVER,
                            .deliver_at_us = SCHEDULE_NEVER};
 }
@@ -36,7 +38,7 @@ void schedule_watch(struct schedule *s, bool on, int64_t now_us)
     if (on && !s->watching)
         s->probe_at_us = now_us;
     if (!on)
-        s->probe_at_us = s->settled_at_us = SCHEDULE_NEVER;
+        s->probe_at_us = s->settled_at_us = s->wall_check_at_us = s->overdue_wall_us = SCHEDULE_NEVER;
     s->watching = on;
 }
 
@@ -72,12 +74,26 @@ void schedule_probe_now(struct schedule *s, int64_t now_us)
     s->probe_at_us = now_us;
 }
 
-void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us)
+void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us, int64_t wall_us)
 {
     s->fetch_failures = 0;
-    if (s->watching)
-        s->probe_at_us =
-            now_us + random_between(s, reprobe_after_us - reprobe_after_us / 4, reprobe_after_us);
+    if (!s->watching)
+        return;
+    s->probe_at_us = now_us + random_between(s, reprobe_after_us - reprobe_after_us / 4, reprobe_after_us);
+    s->overdue_wall_us = wall_us + reprobe_after_us;
+    s->wall_check_at_us = now_us + SCHEDULE_WALL_CHECK_US;
+}
+
+void schedule_wall(struct schedule *s, int64_t now_us, int64_t wall_us)
+{
+    if (s->overdue_wall_us == SCHEDULE_NEVER)
+        return;
+    if (s->wall_check_at_us <= now_us)
+        s->wall_check_at_us = now_us + SCHEDULE_WALL_CHECK_US;
+    if (wall_us > s->overdue_wall_us) {
+        s->overdue_wall_us = s->wall_check_at_us = SCHEDULE_NEVER;
+        s->probe_at_us = min64(s->probe_at_us, now_us);
+    }
 }
 
 static int64_t backoff(struct schedule *s, unsigned *failures, int64_t retry_after_us)
@@ -140,5 +156,6 @@ int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int
 
 int64_t schedule_deadline(const struct schedule *s)
 {
-    return min64(s->probe_at_us, min64(s->settled_at_us, s->deliver_at_us));
+    int64_t probe = min64(s->probe_at_us, s->wall_check_at_us);
+    return min64(probe, min64(s->settled_at_us, s->deliver_at_us));
 }

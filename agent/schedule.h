@@ -13,12 +13,15 @@ enum {
     SCHEDULE_SETTLE_MAX_US = 15 * 1000 * 1000, /* ... but no later than this after its first sign */
     SCHEDULE_BACKOFF_US = 1000 * 1000,         /* the first pause after a failure; it doubles */
     SCHEDULE_BACKOFF_MAX_US = 300 * 1000 * 1000,
+    SCHEDULE_WALL_CHECK_US = 300 * 1000 * 1000, /* how often the wall clock is asked, while watching */
 };
 
 struct schedule {
     uint64_t random;
     bool watching;
     int64_t probe_at_us;
+    int64_t wall_check_at_us; /* the monotonic clock stands still while the machine sleeps */
+    int64_t overdue_wall_us;  /* Unix time after which the next probe is late */
     int64_t settled_at_us, change_since_us;
     int64_t deliver_at_us, valid_until_us; /* of the kept report */
     unsigned fetch_failures, delivery_failures;
@@ -33,8 +36,10 @@ bool schedule_settled(struct schedule *s, int64_t now_us);
 /* True once when it is time to probe; schedule_probed or schedule_fetch_failed follows. */
 bool schedule_probe_due(struct schedule *s, int64_t now_us);
 void schedule_probe_now(struct schedule *s, int64_t now_us);
-/* The next probe is at a random moment in the last quarter of reprobe_after. */
-void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us);
+/* The next probe is at a random moment in the last quarter of reprobe_after. `wall_us`: Unix time. */
+void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_us, int64_t wall_us);
+/* To be called whenever something happens, and at the deadline: a machine that slept past the time probes when it wakes. */
+void schedule_wall(struct schedule *s, int64_t now_us, int64_t wall_us);
 /* `retry_after_us`: what the server asked for, or 0. Returns the pause, or SCHEDULE_NEVER where nothing watches. */
 int64_t schedule_fetch_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us);
 

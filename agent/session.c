@@ -208,6 +208,7 @@ static void drop_job(struct session *s, int64_t now_us)
 /* At rest: the next job. */
 static void choose_job(struct session *s, int64_t now_us)
 {
+    schedule_wall(&s->schedule, now_us, clock_wall_us());
     if (schedule_settled(&s->schedule, now_us))
         look_at_network(s, now_us);
     if (schedule_delivery_due(&s->schedule, now_us))

@@ -144,7 +144,7 @@ static void end_probe(struct session *s, int64_t now_us)
     s->phase = PHASE_REST;
     agent_options_policy(s->options, &policy);
     session_network_id(s, summary.network_id, mapped, results_mapped(&s->results, mapped));
-    schedule_probed(&s->schedule, policy.reprobe_after_s * 1000000, now_us);
+    schedule_probed(&s->schedule, policy.reprobe_after_s * 1000000, now_us, clock_wall_us());
     if (s->cancelled)
         summary.error = -ECANCELED;
     else if (s->reporting)

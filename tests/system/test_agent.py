@@ -64,6 +64,23 @@ def test_only_the_system_layer_includes_the_system():
             assert not headers.search(file.read_text()), file
 
 
+def test_the_pure_files_import_no_system():
+    """The prober and the timetable: no socket, no clock, no thread, no output; memory only where a probe is made."""
+    pure = ("prober", "prober_target", "prober_txid", "prober_stats", "schedule", "network_id")
+    impure = re.compile(r"(socket|sys_|clock_|time|gettimeofday|send|recv|read|write|open|close|poll|epoll|pthread|randombytes"
+                        r"|log_|f?printf|curl_|SSL_).*")
+    told = subprocess.run(["nm", "-u", str(BUILD / "agent" / "libberth_agent_core.a")], capture_output=True, text=True,
+                          check=True).stdout
+    for member in told.split("\n\n"):
+        name, _, body = member.strip().partition(":")
+        if name.removesuffix(".c.o") in pure:
+            used = {line.split()[-1] for line in body.splitlines() if line.strip()}
+            assert not [u for u in used if impure.fullmatch(u)], name
+            assert name == "prober.c.o" or not used & {"malloc", "calloc", "realloc", "free"}, name
+            pure = [p for p in pure if p != name.removesuffix(".c.o")]
+    assert not pure, "not looked at"
+
+
 def test_soname_and_version():
     told = subprocess.run(["readelf", "-d", str(LIBRARY)], capture_output=True, text=True, check=True).stdout
     assert "Library soname: [libberth.so.0]" in told

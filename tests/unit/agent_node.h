@@ -65,22 +65,25 @@ static inline void wait_for_port(uint16_t port)
     }
 }
 
-/* `host`: "127.0.0.1", or "0.0.0.0" for all of 127/8. */
+/* `host`: "127.0.0.1", or "0.0.0.0" for all of 127/8; and [::1] on the same ports. */
 static inline void agent_node_start(struct agent_node *n, const char *host)
 {
     char path[TEST_PATH_MAX], cert[TEST_PATH_MAX], key[TEST_PATH_MAX], log[TEST_PATH_MAX];
-    char udp[64], tcp[64], tls[64], metrics[64];
+    char udp[64], tcp[64], tls[64], udp6[64], tcp6[64], tls6[64], metrics[64];
     node_path(path);
     test_dir_make(n->dir);
     n->ca = test_ca_new(n->dir, "ca");
-    test_ca_issue(n->ca, n->dir, "node", "DNS:node.test,DNS:localhost,IP:127.0.0.1", 2);
+    test_ca_issue(n->ca, n->dir, "node", "DNS:node.test,DNS:localhost,IP:127.0.0.1,IP:::1", 2);
     test_path(n->ca_file, n->dir, "ca.pem");
     n->udp = free_port(true);
     n->tcp = free_port(false);
     n->tls = free_port(false);
     snprintf(udp, sizeof udp, "%s:%u", host, n->udp);
+    snprintf(udp6, sizeof udp6, "[::1]:%u", n->udp);
     snprintf(tcp, sizeof tcp, "%s:%u", host, n->tcp);
+    snprintf(tcp6, sizeof tcp6, "[::1]:%u", n->tcp);
     snprintf(tls, sizeof tls, "%s:%u", host, n->tls);
+    snprintf(tls6, sizeof tls6, "[::1]:%u", n->tls);
     snprintf(metrics, sizeof metrics, "127.0.0.1:%u", free_port(false));
     test_path(cert, n->dir, "node.pem");
     test_path(key, n->dir, "node.key");
@@ -92,8 +95,8 @@ static inline void agent_node_start(struct agent_node *n, const char *host)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(fd, 1);
         dup2(fd, 2);
-        execl(path, path, "--standalone", "--udp", udp, "--tcp", tcp, "--tls", tls, "--cert", cert, "--key",
-              key, "--metrics", metrics, (char *)NULL);
+        execl(path, path, "--standalone", "--udp", udp, "--tcp", tcp, "--tls", tls, "--udp", udp6, "--tcp",
+              tcp6, "--tls", tls6, "--cert", cert, "--key", key, "--metrics", metrics, (char *)NULL);
         _exit(127);
     }
     wait_for_port(n->tcp);

@@ -131,6 +131,27 @@ static void in_a_foreign_loop(void **state)
     berth_agent_destroy(a);
 }
 
+static void over_ipv6(void **state)
+{
+    struct agent_node *n = *state;
+    struct heard h = {0};
+    struct berth_node node = node_of(n);
+    struct berth_options o = options(&h, &node, 1);
+    struct berth_agent *a;
+    node.host = "::1";
+    o.ca_file = n->ca_file;
+    assert_int_equal(berth_agent_create(&a, &o), 0);
+    assert_int_equal(berth_agent_probe(a, 0), 0);
+    run_until_done(a, &h, 1);
+    berth_agent_destroy(a);
+    assert_int_equal(h.results, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(h.rows[i].status, BERTH_REACHABLE);
+        assert_memory_equal(h.rows[i].address, "[::1]:", 6);
+        assert_memory_equal(h.rows[i].mapped_address, "[::1]:", 6);
+    }
+}
+
 static void json_and_node_getters(void **state)
 {
     struct agent_node *n = *state;
@@ -428,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_a_foreign_loop),
+        cmocka_unit_test(over_ipv6),
         cmocka_unit_test(json_and_node_getters),
         cmocka_unit_test(in_its_own_thread),
         cmocka_unit_test(several_in_one_process),

@@ -525,6 +525,101 @@ static void our_own_shortage_is_no_refusal(void **state)
     sim_destroy(u.s);
 }
 
+static void no_socket_means_untested(void **state)
+{
+    struct one_udp u;
+    one_udp_new(&u);
+    prober_send_failed(u.s->prober, &u.sent, EMFILE, u.s->now_us);
+    assert_int_equal(sim_result(u.s, 0).status, PROBE_UNTESTED);
+    assert_true(prober_done(u.s->prober));
+    sim_destroy(u.s);
+}
+
+/* ---- disorder ---- */
+
+/* Any event at any time on anything: the probe still ends within its budget, and every row makes sense. */
+static void one_random_event(struct sim *s, const struct prober_action *last)
+{
+    struct prober *p = s->prober;
+    uint8_t bytes[STUN_BINDING_ANSWER_MAX];
+    struct addr us = sim_addr(9, 9);
+    size_t stream = sim_random(s) % 10;
+    size_t len = stun_binding_answer(last->bytes, sizeof last->bytes, &us, &(struct stun_binding_opts){0},
+                                     bytes, sizeof bytes);
+    if (sim_random(s) % 3 == 0)
+        bytes[sim_random(s) % (len > 0 ? len : 1)] ^= (uint8_t)(1u << sim_random(s) % 8);
+    if (sim_random(s) % 4 == 0)
+        len = sim_random(s) % (len + 1);
+    switch (sim_random(s) % 9) {
+    case 0:
+        prober_on_udp(p, &last->to, bytes, len, s->now_us);
+        break;
+    case 1:
+        prober_on_udp_error(p, &last->to, last->bytes, sim_random(s) % 21, (int)(sim_random(s) % 130),
+                            s->now_us);
+        break;
+    case 2:
+        prober_on_connected(p, stream, s->now_us);
+        break;
+    case 3:
+        prober_on_secured(p, stream, s->now_us);
+        break;
+    case 4:
+        prober_on_stream(p, stream, bytes, len, s->now_us);
+        break;
+    case 5:
+        prober_on_stream_error(p, stream, (int)(sim_random(s) % 130), s->now_us);
+        break;
+    case 6:
+        prober_on_tls_error(p, stream, "no", s->now_us);
+        break;
+    case 7:
+        prober_on_connected(p, SIZE_MAX, s->now_us);
+        break;
+    default:
+        if (last->kind != PROBER_CLOSE && last->target < 9)
+            prober_send_failed(p, last, (int)(sim_random(s) % 130), s->now_us);
+        break;
+    }
+}
+
+static void any_event_at_any_time(void **state)
+{
+    enum { SEEDS = 1500, NODES = 3, TARGETS = NODES * 3 };
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sim *s = sim_new(seed);
+        struct addr at[TARGETS][2];
+        struct prober_target_spec specs[TARGETS];
+        struct prober_action a, last = {.kind = PROBER_CLOSE};
+        for (size_t i = 0; i < TARGETS; i++) {
+            at[i][0] = sim_addr(i / 3, 1);
+            at[i][1] = sim_addr(i / 3, 2);
+            specs[i] = target(i / 3, (enum transport)(i % 3), at[i], 1 + i % 2);
+        }
+        struct probe_policy policy = default_policy();
+        policy.budget_ms = 3000;
+        sim_start(s, &policy, specs, TARGETS);
+        int64_t began = s->now_us;
+        while (!prober_done(s->prober)) {
+            assert_true(s->now_us - began <= 3100000);
+            s->now_us += (int64_t)(sim_random(s) % 3000);
+            while (prober_next_action(s->prober, s->now_us, &a)) {
+                last = a;
+                if (sim_random(s) % 2 == 0)
+                    one_random_event(s, &last);
+            }
+            one_random_event(s, &last);
+        }
+        for (size_t i = 0; i < TARGETS; i++) {
+            struct probe_result r = sim_result(s, i);
+            assert_true(r.received <= r.sent && r.sent <= 5);
+            assert_int_equal(r.status == PROBE_REACHABLE, r.received > 0);
+            assert_int_equal(r.status == PROBE_REACHABLE, r.rtt_min_us != NOT_MEASURED);
+        }
+        sim_destroy(s);
+    }
+}
+
 static void every_request_has_its_own_transaction(void **state)
 {
     enum { NODES = 20 };
@@ -624,6 +719,8 @@ int main(void)
         cmocka_unit_test(the_time_of_sending_is_the_shells),
         cmocka_unit_test(a_forged_bounce_does_nothing),
         cmocka_unit_test(our_own_shortage_is_no_refusal),
+        cmocka_unit_test(no_socket_means_untested),
+        cmocka_unit_test(any_event_at_any_time),
         cmocka_unit_test(every_request_has_its_own_transaction),
         cmocka_unit_test(bad_plans_are_refused),
         cmocka_unit_test(a_chatty_stream_is_cut_off),

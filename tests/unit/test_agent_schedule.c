@@ -28,8 +28,8 @@ static void probes_again_at_a_random_moment_before(void **state)
         schedule_init(&s, seed);
         schedule_watch(&s, true, 0);
         assert_true(schedule_probe_due(&s, 0));
-        schedule_probed(&s, after, 0);
-        int64_t at = schedule_deadline(&s);
+        schedule_probed(&s, after, 0, 0);
+        int64_t at = s.probe_at_us;
         assert_in_range(at, after * 3 / 4, after);
         least = at < least ? at : least;
         most = at > most ? at : most;
@@ -41,7 +41,7 @@ static void a_single_probe_is_not_repeated(void **state)
 {
     struct schedule s;
     schedule_init(&s, 1);
-    schedule_probed(&s, 100, 0);
+    schedule_probed(&s, 100, 0, 0);
     assert_true(schedule_fetch_failed(&s, 0, 0) == SCHEDULE_NEVER);
     assert_true(schedule_deadline(&s) == SCHEDULE_NEVER);
 }
@@ -89,7 +89,7 @@ static void pauses_grow_with_jitter_to_a_limit(void **state)
             least[i] = pause < least[i] ? pause : least[i];
             most[i] = pause > most[i] ? pause : most[i];
         }
-        schedule_probed(&s, 100 * (int64_t)SECOND, 0); /* success: the next failure begins anew */
+        schedule_probed(&s, 100 * (int64_t)SECOND, 0, 0); /* success: the next failure begins anew */
         assert_true(schedule_fetch_failed(&s, 0, 0) <= SCHEDULE_BACKOFF_US);
     }
     for (int i = 0; i < 12; i++)
@@ -130,6 +130,31 @@ static void a_report_is_tried_while_it_is_valid(void **state)
     assert_true(schedule_deadline(&s) == SCHEDULE_NEVER);
 }
 
+/* The monotonic clock stands still in a laptop's sleep, the wall clock goes on, and the report grows old. */
+static void a_machine_that_slept_probes_when_it_wakes(void **state)
+{
+    struct schedule s;
+    int64_t wall = 1767323045 * (int64_t)SECOND, now = 0;
+    schedule_init(&s, 1);
+    schedule_watch(&s, true, now);
+    schedule_wall(&s, now, wall); /* before the first probe there is nothing to be late with */
+    assert_true(schedule_probe_due(&s, now));
+    schedule_probed(&s, 6600 * (int64_t)SECOND, now, wall);
+    for (int i = 0; i < 10; i++) { /* awake: the clock is asked now and then, and finds nothing */
+        now = schedule_deadline(&s);
+        assert_int_equal(now, (i + 1) * (int64_t)SCHEDULE_WALL_CHECK_US);
+        schedule_wall(&s, now, wall + now);
+        assert_false(schedule_probe_due(&s, now));
+    }
+    schedule_wall(&s, now + 1, wall - 999 * (int64_t)SECOND); /* set back: no reason either */
+    assert_false(schedule_probe_due(&s, now + 1));
+    now += SCHEDULE_WALL_CHECK_US;
+    schedule_wall(&s, now, wall + 6601 * (int64_t)SECOND); /* it slept */
+    assert_true(schedule_probe_due(&s, now));
+    schedule_wall(&s, now, wall + 6602 * (int64_t)SECOND);
+    assert_false(schedule_probe_due(&s, now)); /* once */
+}
+
 static void ending_the_watch_keeps_the_report(void **state)
 {
     struct schedule s;
@@ -157,6 +182,7 @@ int main(void)
         cmocka_unit_test(pauses_grow_with_jitter_to_a_limit),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_report_is_tried_while_it_is_valid),
+        cmocka_unit_test(a_machine_that_slept_probes_when_it_wakes),
         cmocka_unit_test(ending_the_watch_keeps_the_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
