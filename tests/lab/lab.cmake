@@ -15,7 +15,7 @@ add_test(NAME lab.test_internet COMMAND test_internet)
 set_tests_properties(lab.test_internet PROPERTIES TIMEOUT 60 LABELS lab)
 
 function(lab_pytest name)
-    add_test(NAME lab.${name} COMMAND /usr/bin/python3 -B -m pytest -q -rs -p no:cacheprovider ${ARGN})
+    add_test(NAME lab.${name} COMMAND /usr/bin/python3 -B -m pytest -q -s -rs -p no:cacheprovider ${ARGN})
     set_tests_properties(lab.${name} PROPERTIES TIMEOUT 180 LABELS lab SKIP_RETURN_CODE 77
         ENVIRONMENT "BERTH_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()

@@ -133,7 +133,8 @@ def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, tr
             intercept = f"https_port {TLS_PORT} intercept{bump}"
         extra += "\n" + BUMP.format(helpers=HELPERS, folder=folder, trusted=trusted)
     conf = host.lab.write(f"{host.name}-proxy/squid.conf", SQUID.format(
-        port=port, bump=bump, intercept=intercept, name=host.name, folder=folder, extra=extra, ports=" ".join(map(str, connect_ports)),
+        port=port, bump=bump, intercept=intercept, name=host.name, folder=folder, extra=extra,
+        ports=" ".join(map(str, connect_ports)),
         access="http_access allow known" if auth != "none" else "http_access allow all"))
     host.run(["chown", "-R", "proxy", folder])
     # no patience for its connections at the end, and its helpers end with their standard input
