@@ -163,8 +163,7 @@ struct berth_options {
     const char *controller; /* "https://host[:port]"; http only to loopback */
     const char *token;      /* bearer: a JWT, or an API key of the organisation */
     const char *agent_id;   /* [A-Za-z0-9._-]{1,128}; NULL: the host name */
-    /* Send agent_id in reports: 1 with an organisation's API key, 0 with a JWT (which names the agent); -1: told by
-     * the token's shape */
+    /* Send agent_id in reports? 0: with an API key, but not with a JWT, which names the agent itself; 1: yes; 2: no */
     int name_agent;
     /* ... or given nodes (or both: then these are probed, and nothing is reported). */
     const struct berth_node *nodes;

@@ -100,16 +100,22 @@ static bool token_is_jwt(const char *token)
     return dot && strchr(dot + 1, '.');
 }
 
+const char *agent_options_name(const struct agent_options *o)
+{
+    bool named = o->name_agent == 0 ? !token_is_jwt(o->token) : o->name_agent == 1;
+    return named ? o->agent_id : NULL;
+}
+
 int agent_options_init(struct agent_options *o, const struct berth_options *from)
 {
     *o = (struct agent_options){0};
-    if (!from || from->size != sizeof *from || from->name_agent < -1 || from->name_agent > 1 ||
+    if (!from || from->size != sizeof *from || from->name_agent < 0 || from->name_agent > 2 ||
         (!from->controller && from->n_nodes == 0) || !policy_valid(&from->policy))
         return -EINVAL;
     o->policy = from->policy;
     o->callbacks = from->callbacks;
     o->user = from->user;
-    o->name_agent = from->name_agent < 0 ? !token_is_jwt(from->token) : from->name_agent == 1;
+    o->name_agent = from->name_agent;
     int err = copy_text(&o->controller, from->controller);
     if (err == 0)
         err = copy_text(&o->token, from->token);

@@ -14,7 +14,7 @@ struct given_node {
 struct agent_options {
     char *controller, *token, *ca_file; /* NULL where not given */
     char agent_id[AGENT_ID_MAX + 1];
-    bool name_agent;
+    int name_agent; /* as in berth.h */
     struct given_node *given;
     size_t n_given;
     struct berth_policy policy;
@@ -26,6 +26,8 @@ struct agent_options {
 int agent_options_init(struct agent_options *o, const struct berth_options *from)
     __attribute__((warn_unused_result));
 void agent_options_clear(struct agent_options *o);
+/* The id to name in a report, or NULL: the token says who. */
+const char *agent_options_name(const struct agent_options *o);
 /* Replaces the token. */
 int agent_options_set_token(struct agent_options *o, const char *token) __attribute__((warn_unused_result));
 /* The server's policy with what the caller overrides. */

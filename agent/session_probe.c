@@ -125,7 +125,7 @@ static void keep_report(struct session *s, const char *network_id, int64_t now_u
 {
     const struct agent_options *o = s->options;
     int64_t wall = clock_wall_us();
-    if (kept_report_make(&s->kept, &s->results, o->name_agent ? o->agent_id : NULL, network_id, wall) < 0) {
+    if (kept_report_make(&s->kept, &s->results, agent_options_name(o), network_id, wall) < 0) {
         session_log(s, BERTH_LOG_ERROR, "report_failed", "out of memory");
         return;
     }

@@ -40,7 +40,6 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                               .controller = given ? NULL : c->o.controller,
                               .token = given ? NULL : c->o.token,
                               .agent_id = c->o.agent,
-                              .name_agent = -1,
                               .nodes = given ? s->nodes : NULL,
                               .n_nodes = s->n_nodes,
                               .ca_file = c->o.ca,

@@ -232,3 +232,16 @@ def test_a_refused_token_is_told_and_not_hammered(world, busy, org, nodes):
     refused = wait_for(lambda: len(probes()) >= 3 and probes(), 40, "three refusals")
     assert all(p["http_status"] == 401 and p["error"] == "the controller refused" for p in refused)
     assert process.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["key", "jwt"])
+def test_reports_with_either_token(world, busy, org, nodes, kind):
+    """An organisation's key needs the agent named in the report; a JWT names it itself, and only itself."""
+    agent = f"with-{kind}"
+    token = org.key if kind == "key" else org.jwt(agent)
+    done = world.agent("probe", "--report", "--json", "--agent", agent, controller=busy, token=token)
+    assert done.returncode == 0, done.stderr
+    report = org.api.get(f"/v1/agents/{agent}/report").expect(200).json
+    assert {r["transport"]: r["status"] for r in report["results"]} == dict.fromkeys(("udp", "tcp", "tls"), "reachable")
+    assert re.fullmatch(r"[0-9a-f]{32}", report["network"]["id"])
+    assert sorted(report["capabilities"]) == ["tcp", "tls", "udp"]

@@ -41,7 +41,7 @@ static void bad_options_are_refused(void **state)
     o.agent_id = "";
     refused(&o);
     o = with_controller();
-    o.name_agent = 2;
+    o.name_agent = 3;
     refused(&o);
     o = with_controller();
     o.n_nodes = 1; /* but no array */
@@ -74,7 +74,6 @@ static void everything_is_copied(void **state)
     o.n_nodes = 1;
     o.token = token;
     o.agent_id = agent;
-    o.name_agent = -1;
     assert_int_equal(agent_options_init(&got, &o), 0);
     memset(host, 'x', 3);
     memset(token, 'x', 3);
@@ -86,16 +85,19 @@ static void everything_is_copied(void **state)
     assert_int_equal(got.given[0].ports[TRANSPORT_TCP][0], 0);
     assert_string_equal(got.token, "h.p.s");
     assert_string_equal(got.agent_id, "a1");
-    assert_false(got.name_agent); /* the JWT says who */
+    assert_null(agent_options_name(&got)); /* the JWT says who */
     assert_int_equal(agent_options_set_token(&got, "new"), 0);
     assert_string_equal(got.token, "new");
+    assert_string_equal(agent_options_name(&got), "a1");
+    got.name_agent = 2;
+    assert_null(agent_options_name(&got));
     agent_options_clear(&got);
 }
 
 static void defaults(void **state)
 {
     struct berth_node node = {.host = "2001:db8::1", .node = "six"};
-    struct berth_options o = {.size = sizeof o, .nodes = &node, .n_nodes = 1, .name_agent = -1};
+    struct berth_options o = {.size = sizeof o, .nodes = &node, .n_nodes = 1};
     struct agent_options got;
     assert_int_equal(agent_options_init(&got, &o), 0);
     assert_string_equal(got.given[0].node, "six");
@@ -104,7 +106,7 @@ static void defaults(void **state)
     assert_int_equal(got.given[0].ports[TRANSPORT_TCP][0], 5004);
     assert_int_equal(got.given[0].ports[TRANSPORT_TLS][0], 443);
     assert_true(agent_id_valid(got.agent_id)); /* the host's name */
-    assert_true(got.name_agent);
+    assert_string_equal(agent_options_name(&got), got.agent_id);
     agent_options_clear(&got);
 }
 
