@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <h2o/http1.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,7 +39,9 @@ struct tracked {
 };
 
 struct door {
-    struct listener *listener;
+    int fd;                    /* bound by server_start; -1: the listener's by now */
+    bool health;               /* health and metrics over clear HTTP, else the API */
+    struct listener *listener; /* NULL: not open */
     h2o_accept_ctx_t accept;
     struct thread *thread;
 };
@@ -48,16 +51,18 @@ struct thread {
     struct worker *worker;
     pthread_t id;
     bool started, stopping;
+    sem_t initialized; /* the thread has made its parts; `error` tells how that went */
+    int error;
     int64_t stop_at_us;
     h2o_multithread_queue_t *queue;
     h2o_multithread_receiver_t stop;
     h2o_multithread_message_t stop_message; /* the only one there ever is */
     h2o_linklist_t connections;
-    h2o_context_t health; /* the first worker's: metrics and health */
+    h2o_context_t health; /* where a door leads there */
     bool has_health;
     size_t n_doors;
     struct door doors[SERVER_LISTENERS_MAX];
-    struct listener_stats stats;
+    struct listener_stats stats, health_stats;
 };
 
 struct server {
@@ -117,21 +122,10 @@ static int probe_free(const struct addr *a)
     return 0;
 }
 
-static int door_open(struct thread *t, const struct addr *a, bool reuseport, struct tls_server *tls,
-                     h2o_context_t *http, struct addr *bound)
+/* Binds; the worker's thread makes the listener of it. */
+static int door_bind(struct thread *t, const struct addr *a, bool health, struct addr *bound)
 {
-    struct door *door = &t->doors[t->n_doors];
-    int fd = socket_listen_tcp(a, reuseport, SERVER_BACKLOG), r;
-    struct listener_opts opts = {
-        .fd = fd,
-        .tls = tls,
-        .handshake_timeout_us = SERVER_HANDSHAKE_US,
-        .max_open = http == &t->health ? SERVER_METRICS_OPEN_MAX : t->server->ctl->options->max_connections,
-        .on_conn = on_conn,
-        .ctx = door,
-        .stats = &t->stats,
-        .log = t->server->ctl->log,
-    };
+    int fd = socket_listen_tcp(a, !health, SERVER_BACKLOG), r;
 
     if (fd < 0)
         return fd;
@@ -140,16 +134,45 @@ static int door_open(struct thread *t, const struct addr *a, bool reuseport, str
         close(fd);
         return r;
     }
-    door->thread = t;
+    t->doors[t->n_doors++] = (struct door){.fd = fd, .health = health, .thread = t};
+    return 0;
+}
+
+static int door_open(struct thread *t, struct door *door)
+{
+    h2o_context_t *http = door->health ? &t->health : &t->worker->http;
+    const struct listener_opts opts = {
+        .fd = door->fd,
+        .tls = door->health ? NULL : t->server->tls,
+        .handshake_timeout_us = SERVER_HANDSHAKE_US,
+        .max_open = door->health ? SERVER_METRICS_OPEN_MAX : t->server->ctl->options->max_connections,
+        .on_conn = on_conn,
+        .ctx = door,
+        .stats = door->health ? &t->health_stats : &t->stats,
+        .log = t->server->ctl->log,
+    };
+    int r;
+
+    if (door->health && !t->has_health) {
+        h2o_context_init(&t->health, t->worker->loop, &t->server->health_conf);
+        t->has_health = true;
+    }
     door->accept.ctx = http;
     door->accept.hosts = http->globalconf->hosts;
     r = listener_open(&door->listener, t->worker->loop, &opts);
-    if (r != 0) {
-        close(fd);
-        return r;
+    if (r == 0)
+        door->fd = -1;
+    return r;
+}
+
+static void doors_close(struct thread *t)
+{
+    for (size_t i = 0; i < t->n_doors; i++) {
+        listener_close(t->doors[i].listener);
+        if (t->doors[i].fd >= 0)
+            close(t->doors[i].fd);
     }
-    t->n_doors++;
-    return 0;
+    t->n_doors = 0;
 }
 
 static void log_listening(struct server *s, const char *what, const struct addr *a)
@@ -177,8 +200,7 @@ static int listen_api(struct server *s)
         if (r == 0)
             r = probe_free(&a);
         for (size_t k = 0; k < s->n_threads && r == 0; k++) {
-            struct thread *t = &s->threads[k];
-            r = door_open(t, &a, true, s->tls, &t->worker->http, &bound);
+            r = door_bind(&s->threads[k], &a, false, &bound);
             a.port = r == 0 ? bound.port : a.port;
         }
         if (r != 0)
@@ -188,21 +210,18 @@ static int listen_api(struct server *s)
     return 0;
 }
 
+/* The first worker answers for health and metrics, so that a stuck loop shows. */
 static int listen_health(struct server *s)
 {
     const char *text = s->ctl->options->metrics;
-    struct thread *t = &s->threads[0];
     struct addr a, bound;
     int r;
 
     if (strcmp(text, "off") == 0)
         return 0;
     r = addr_parse(&a, text);
-    if (r == 0) {
-        h2o_context_init(&t->health, t->worker->loop, &s->health_conf);
-        t->has_health = true;
-        r = door_open(t, &a, false, NULL, &t->health, &bound);
-    }
+    if (r == 0)
+        r = door_bind(&s->threads[0], &a, true, &bound);
     if (r != 0)
         return listen_failed(s, text, r);
     log_listening(s, "metrics", &bound);
@@ -222,9 +241,7 @@ static void on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
     t->stopping = true;
     t->stop_at_us =
         clock_mono_us() + t->server->ctl->options->request_deadline_ms * 1000 + SERVER_STOP_GRACE_US;
-    for (size_t i = 0; i < t->n_doors; i++)
-        listener_close(t->doors[i].listener);
-    t->n_doors = 0;
+    doors_close(t);
     h2o_context_request_shutdown(&t->worker->http);
     if (t->has_health)
         h2o_context_request_shutdown(&t->health);
@@ -243,10 +260,7 @@ static void worker_destroy(struct thread *t)
 {
     struct worker *w = t->worker;
 
-    if (w->loop == NULL)
-        return;
-    for (size_t i = 0; i < t->n_doors; i++)
-        listener_close(t->doors[i].listener);
+    doors_close(t);
     db_destroy(w->db);
     ingest_destroy(w->ingest);
     for (int i = 0; i < 8; i++) /* closed sockets are disposed of by the loop */
@@ -261,42 +275,46 @@ static void worker_destroy(struct thread *t)
     w->loop = NULL;
 }
 
+/* In the worker's own thread: libh2o's sockets keep to the thread that makes them, whose pools their buffers come from. */
+static int worker_init(struct thread *t)
+{
+    struct worker *w = t->worker;
+    const struct db_opts opts = {
+        .conninfo = w->ctl->options->database,
+        .statement_timeout_us = w->ctl->options->request_deadline_ms * 1000 * 9 / 10,
+        .log = w->ctl->log,
+        .up = &w->ctl->db_up,
+    };
+    int r;
+
+    h2o_linklist_init_anchor(&t->connections);
+    w->loop = h2o_evloop_create();
+    h2o_context_init(&w->http, w->loop, &t->server->api_conf);
+    t->queue = h2o_multithread_create_queue(w->loop);
+    h2o_multithread_register_receiver(t->queue, &t->stop, on_stop);
+    r = db_new(&w->db, w->loop, &opts);
+    if (r == 0)
+        r = ingest_new(&w->ingest, w);
+    for (size_t i = 0; i < t->n_doors && r == 0; i++)
+        r = door_open(t, &t->doors[i]);
+    return r;
+}
+
 static void *worker_main(void *arg)
 {
     struct thread *t = arg;
+    int r = worker_init(t);
 
-    while (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us))
+    t->error = r;
+    sem_post(&t->initialized);
+    while (r == 0 &&
+           (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us)))
         (void)h2o_evloop_run(t->worker->loop, t->stopping ? 50 : 1000); /* -1 at EINTR: go on */
     cut_connections(t);
     for (int i = 0; i < 20 && !h2o_linklist_is_empty(&t->connections); i++)
         (void)h2o_evloop_run(t->worker->loop, 10);
     worker_destroy(t);
     return NULL;
-}
-
-static int worker_init(struct server *s, size_t index)
-{
-    struct thread *t = &s->threads[index];
-    struct worker *w = &s->ctl->workers[index];
-    const struct db_opts opts = {
-        .conninfo = s->ctl->options->database,
-        .statement_timeout_us = s->ctl->options->request_deadline_ms * 1000 * 9 / 10,
-        .log = s->ctl->log,
-        .up = &s->ctl->db_up,
-    };
-    int r;
-
-    t->server = s;
-    t->worker = w;
-    h2o_linklist_init_anchor(&t->connections);
-    w->ctl = s->ctl;
-    w->index = index;
-    w->loop = h2o_evloop_create();
-    h2o_context_init(&w->http, w->loop, &s->api_conf);
-    t->queue = h2o_multithread_create_queue(w->loop);
-    h2o_multithread_register_receiver(t->queue, &t->stop, on_stop);
-    r = db_new(&w->db, w->loop, &opts);
-    return r == 0 ? ingest_new(&w->ingest, w) : r;
 }
 
 /* ---- the whole ---- */
@@ -347,6 +365,24 @@ static size_t thread_count(const struct options *o)
     return cores > 0 ? (size_t)cores : 1;
 }
 
+/* Starts the thread and waits until it has made its parts. */
+static int thread_start(struct thread *t)
+{
+    int r = -pthread_create(&t->id, NULL, worker_main, t);
+
+    if (r != 0)
+        return r;
+    while (sem_wait(&t->initialized) != 0) {
+        /* EINTR */
+    }
+    if (t->error == 0) {
+        t->started = true;
+        return 0;
+    }
+    pthread_join(t->id, NULL);
+    return t->error;
+}
+
 int server_start(struct server **out, struct controller *ctl, struct tls_server *tls)
 {
     struct server *s = calloc(1, sizeof(*s));
@@ -362,19 +398,19 @@ int server_start(struct server **out, struct controller *ctl, struct tls_server 
     ctl->workers = calloc(n, sizeof(*ctl->workers));
     if (s->threads == NULL || ctl->workers == NULL)
         goto fail;
-    ctl->n_workers = n;
-    for (s->n_threads = 0; s->n_threads < n; s->n_threads++) {
-        r = worker_init(s, s->n_threads);
-        if (r != 0)
-            goto fail;
+    s->n_threads = ctl->n_workers = n;
+    for (size_t i = 0; i < n; i++) {
+        s->threads[i].server = s;
+        s->threads[i].worker = &ctl->workers[i];
+        ctl->workers[i].ctl = ctl;
+        ctl->workers[i].index = i;
+        sem_init(&s->threads[i].initialized, 0, 0);
     }
     r = listen_api(s);
     if (r == 0)
         r = listen_health(s);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = -pthread_create(&s->threads[i].id, NULL, worker_main, &s->threads[i]);
-        s->threads[i].started = r == 0;
-    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = thread_start(&s->threads[i]);
     if (r != 0)
         goto fail;
     *out = s;
@@ -395,7 +431,8 @@ void server_stop(struct server *s)
         if (s->threads[i].started)
             pthread_join(s->threads[i].id, NULL);
         else
-            worker_destroy(&s->threads[i]);
+            doors_close(&s->threads[i]);
+        sem_destroy(&s->threads[i].initialized);
     }
     h2o_config_dispose(&s->api_conf);
     h2o_config_dispose(&s->health_conf);
