@@ -8,9 +8,17 @@ pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+find_package(wslay CONFIG REQUIRED)
 pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
 
 # The package's .pc file doesn't say which event loop the library was built for.
 add_library(berth_h2o INTERFACE)
 target_compile_definitions(berth_h2o INTERFACE H2O_USE_EPOLL=1)
 target_link_libraries(berth_h2o INTERFACE PkgConfig::H2O OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+
+# libpacparser ships neither a .pc file nor a CMake package.
+find_library(PACPARSER_LIBRARY pacparser REQUIRED)
+find_path(PACPARSER_INCLUDE pacparser.h REQUIRED)
+add_library(berth_pacparser INTERFACE)
+target_include_directories(berth_pacparser SYSTEM INTERFACE ${PACPARSER_INCLUDE})
+target_link_libraries(berth_pacparser INTERFACE ${PACPARSER_LIBRARY})
