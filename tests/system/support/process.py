@@ -47,7 +47,7 @@ def clean_env(extra=None):
         if not k.startswith("BERTH_") and k.lower() not in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
     }
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
-    env.setdefault("TSAN_OPTIONS", "halt_on_error=0:second_deadlock_stack=1")
+    env.setdefault("TSAN_OPTIONS", f"second_deadlock_stack=1:suppressions={SOURCE}/tests/tsan.supp")
     env.update({k: str(v) for k, v in (extra or {}).items()})
     return env
 
