@@ -17,11 +17,13 @@ static const struct db_stmt people_stmt = {
     "join_people", "select agent, network, capabilities, node_org, node, transport, ladder from participant"
                    " where org = $1 and meeting = $2 order by agent"};
 
-/* The live reports of everybody in the meeting and of the newcomer, each for the network it named. */
+/* The live reports of everybody in the meeting and of the newcomer, each for the network it named. Addresses and proxies are of use in the
+ * newcomer's ladder alone. */
 static const struct db_stmt reports_stmt = {
     "join_reports",
-    "select r.agent, r.capabilities, r.names, r.node, r.transport, r.status, r.rtt_min_us, r.addrs, "
-    "r.address, r.proxies"
+    "select r.agent, r.capabilities, r.names, r.node, r.transport, r.status, r.rtt_min_us,"
+    " case when r.agent = $3 then r.addrs end, case when r.agent = $3 then r.address end,"
+    " case when r.agent = $3 then r.proxies end"
     " from (select array_agg(q.agent::text) as agents, array_agg(q.network::text) as networks from"
     "  (select agent, network from participant where org = $1 and meeting = $2 and agent <> $3"
     "   union all select $3, $4) q) asked,"
@@ -253,12 +255,13 @@ static int read_arrays(struct join_scene *s, const PGresult *res, int row, struc
     a->transport = read_ints(s, res, row, 4, a->n);
     a->status = read_ints(s, res, row, 5, a->n);
     a->rtt = read_ints(s, res, row, 6, a->n);
+    if (a->names == NULL || a->node == NULL || a->transport == NULL || a->status == NULL || a->rtt == NULL)
+        return -EBADMSG;
+    if (db_null(res, row, 8))
+        return 0;
     a->addrs = read_texts(s, db_get(res, row, 7), &a->n_addrs);
     a->address = read_ints(s, res, row, 8, a->n);
-    if (a->names == NULL || a->node == NULL || a->transport == NULL || a->status == NULL || a->rtt == NULL ||
-        a->addrs == NULL || a->address == NULL)
-        return -EBADMSG;
-    return 0;
+    return a->addrs != NULL && a->address != NULL ? 0 : -EBADMSG;
 }
 
 /* Positions in a report count from 1; 0 is none. */
@@ -298,7 +301,7 @@ static void fill_rows(struct join_scene *s, struct place_participant *who, const
                                      .transport = (enum transport)a->transport[k],
                                      .reachable = a->status[k] == PROBE_REACHABLE,
                                      .rtt_us = a->rtt[k]};
-        if (me) {
+        if (me && a->address != NULL) {
             s->measured.address[n] = at_position(a->addrs, a->n_addrs, a->address[k]);
             s->measured.proxy[n] = proxies != NULL ? proxy_url(s, proxies, k + 1) : NULL;
         }
