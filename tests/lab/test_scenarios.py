@@ -196,15 +196,16 @@ def check_accuracy(stage):
         for count in asked["counts"]:
             some = [ip for _, ip, _ in members[len(members) // 2:] + members][:count]
             path = stage.lab.hosts[agent].look("rtt", 15 if count > 10 else 60, 2, *some, timeout=60)
-            rows, _, took = stage.probe(agent, [f"{ip},udp={port}" for ip in some])
-            reached = [ip for ip in some if rows[ip]["udp"]["status"] == "reachable"]
-            off = sorted(rows[ip]["udp"]["rtt_us"]["median"] - path[ip]["median_us"] for ip in reached)
-            print(f"{count} nodes: {len(reached)} reached in {took:.1f} s; agent's median minus the path's: median "
-                  f"{statistics.median(off):.0f} us, from {off[0]} to {off[-1]} us; within 200 us: "
-                  f"{sum(abs(o) <= 200 for o in off)}")
-            assert len(reached) == count
+            off = []
+            for _ in range(max(1, 8 // count)):  # of one node, one probe's five samples say little
+                rows, _, took = stage.probe(agent, [f"{ip},udp={port}" for ip in some])
+                assert all(rows[ip]["udp"]["status"] == "reachable" for ip in some)
+                off += [rows[ip]["udp"]["rtt_us"]["median"] - path[ip]["median_us"] for ip in some]
+            print(f"{count} nodes, a probe takes {took:.1f} s; the agent's median minus the path's: median "
+                  f"{statistics.median(off):.0f} us, from {min(off)} to {max(off)} us; within 200 us: "
+                  f"{sum(abs(o) <= 200 for o in off)} of {len(off)}")
             assert abs(statistics.median(off)) <= asked["median_within_us"]
-            assert max(abs(off[0]), abs(off[-1])) <= asked["worst_within_us"]
+            assert max(map(abs, off)) <= asked["worst_within_us"]
 
 
 def check_nodes(stage):
