@@ -18,8 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NEWER_SCHEMA = 3 };
 enum { LIMITER_CELLS = 1 << 16 };
 

@@ -11,8 +11,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { WIDTH_MIN = 40, WIDTH_MAX = 1000 };
 
 /* COLUMNS counts even without a terminal: so says who wants it narrow. */

@@ -132,7 +132,7 @@ static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
 enum cli_exit cmd_meeting_join(struct cli *c)
 {
     char path[CALL_PATH_MAX];
-    json_t *body, *answer;
+    json_t *body = NULL, *answer = NULL;
     enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "/participants");
     if (code == CLI_OK)
         code = make_body(c, &body);

@@ -155,7 +155,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct rest_call *c = arg;
     size_t len = size * n, keep = len;
-    char line[HEADER_LINE_MAX];
+    char line[HEADER_LINE_MAX] = "";
     while (keep > 0 && strchr(" \t\r\n", data[keep - 1]) != NULL)
         keep--;
     if (keep >= sizeof(line))

@@ -104,7 +104,7 @@ int socket_bind_udp(const struct addr *bind_to, bool reuseport)
 
 int socket_local_addr(int fd, struct addr *out)
 {
-    struct sockaddr_storage ss;
+    struct sockaddr_storage ss = {0};
     socklen_t len = sizeof(ss);
     if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
         return -errno;

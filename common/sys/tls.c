@@ -172,7 +172,7 @@ SSL_CTX *tls_server_ctx(struct tls_server *t)
 
 int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT])
 {
-    SSL_CTX *fresh;
+    SSL_CTX *fresh = NULL;
     int rc = server_ctx_new(&fresh, t, err);
     if (rc != 0)
         return rc;
