@@ -180,15 +180,16 @@ static void a_close_and_broken_frames_end_it(void **state)
         int err;
     } cases[] = {
         {"\x88\x02\x03\xe8", 4, -ECONNRESET},
-        {"\xc2\x01x", 3, -EPROTO},        /* a reserved bit */
-        {"\x81\x01x", 3, -EPROTO},        /* text */
-        {"\x82\x7e\x20\x00", 4, -EPROTO}, /* 8192 bytes to come: too many */
-        {"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10, -EPROTO},
+        {"\xc2\x01x", 3, -EPROTO},         /* a reserved bit */
+        {"\x81\x01x", 3, -EPROTO},         /* text */
+        {"\x82\x7e\x20\x00x", 5, -EPROTO}, /* 8192 bytes to come: too many */
+        {"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xffx", 11, -EPROTO},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         static struct peer p;
         struct websocket *w = upgraded(&p);
-        assert_int_equal(websocket_feed(w, (const uint8_t *)cases[i].bytes, cases[i].len), cases[i].err);
+        if (websocket_feed(w, (const uint8_t *)cases[i].bytes, cases[i].len) != cases[i].err)
+            fail_msg("case %zu", i);
         assert_true(websocket_error(w)[0] != '\0');
         end(w, &p);
     }
