@@ -13,8 +13,8 @@
 
 enum {
     UDP_BATCH = 64,
-    UDP_ROUNDS = 4,          /* batches before other sockets of the loop get their turn */
-    UDP_DATAGRAM_MAX = 1536, /* longer ones are no STUN of ours and ignored */
+    UDP_ROUNDS = 4,                      /* batches before other sockets of the loop get their turn */
+    UDP_DATAGRAM_MAX = STUN_MESSAGE_MAX, /* longer ones are no STUN of ours and ignored */
     UDP_CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo))
 };
 static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) >= CMSG_SPACE(sizeof(struct in_pktinfo)),

@@ -20,7 +20,7 @@
 enum {
     STUN_HEADER_LEN = 20,
     STUN_TXID_LEN = 12,
-    STUN_MESSAGE_MAX = 1500, /* what we write, and the most that we read */
+    STUN_MESSAGE_MAX = 1600, /* what we write, and the most that we read: 1500 bytes of PADDING fit */
     STUN_USERNAME_MAX = 508, /* RFC 8489 14.3: fewer than 509 bytes */
     STUN_REASON_MAX = 763,   /* RFC 8489 14.8 */
     STUN_SHA1_LEN = 20,
@@ -93,8 +93,8 @@ bool stun_attr_next(struct stun_attr_iter *it, struct stun_attr *a);
 /* The first attribute of that type that counts: what follows MESSAGE-INTEGRITY(-SHA256) is ignored except
  * MESSAGE-INTEGRITY-SHA256 and FINGERPRINT (RFC 8489 14.5). */
 bool stun_find(const struct stun_msg *m, uint16_t type, struct stun_attr *a);
-/* Comprehension-required attributes (below 0x8000) that nobody here understands, RFC 5780's requests among them; how many
- * were stored in `types`. */
+/* Comprehension-required attributes (below 0x8000) that nobody here understands, RFC 5780's CHANGE-REQUEST and RESPONSE-PORT
+ * among them; how many were stored in `types`. */
 size_t stun_unknown_attrs(const struct stun_msg *m, uint16_t types[static STUN_UNKNOWN_MAX]);
 
 /* Values of attributes; 0, or -EBADMSG. stun_addr.c */
@@ -174,12 +174,18 @@ bool stun_txn_matches(const struct stun_txn *t, const struct stun_msg *m);
 
 struct stun_binding_opts {
     const char *software; /* NULL: no SOFTWARE attribute, the default */
+    /* RFC 5780, for stun_behaviour.c. Errors carry none of it. */
+    bool change_request, response_port; /* understood: the caller does what they ask */
+    const struct addr *origin, *other;  /* RESPONSE-ORIGIN, OTHER-ADDRESS; NULL: none */
+    size_t pad_to;                      /* PADDING fills the answer up to this length at most; 0: none */
+    bool refuse;                        /* 400 whatever else is right */
 };
 
 /* Writes the answer to one datagram or frame: a Binding success with XOR-MAPPED-ADDRESS, 420 with UNKNOWN-ATTRIBUTES, or
  * 400 for a request of another method. FINGERPRINT is added where the request carried one. Its length, or 0: silence
  * (not STUN, not a request, malformed, a wrong FINGERPRINT: RFC 8489 6.3). The answer needs no authentication and
- * is at most STUN_BINDING_ANSWER_MAX bytes without SOFTWARE. */
+ * is at most STUN_BINDING_ANSWER_MAX bytes without SOFTWARE and padding. PADDING in a request is accepted and, but for
+ * `pad_to`, ignored: a small answer to a padded request tells what size of packet the path carries. */
 enum { STUN_BINDING_ANSWER_MAX = 128 };
 size_t stun_binding_answer(const uint8_t *req, size_t len, const struct addr *source,
                            const struct stun_binding_opts *opts, uint8_t *out, size_t cap);

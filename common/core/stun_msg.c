@@ -115,8 +115,8 @@ bool stun_find(const struct stun_msg *m, uint16_t type, struct stun_attr *a)
     return false;
 }
 
-/* RFC 5780's requests are not among them: they ask for behaviour (another source address or port, padding) that nobody
- * here has, and saying so is the right answer. */
+/* RFC 5780's CHANGE-REQUEST and RESPONSE-PORT are not among them: they ask for behaviour that most servers don't have, and
+ * saying so is the right answer. */
 static bool attr_understood(uint16_t type)
 {
     switch (type) {
@@ -133,6 +133,7 @@ static bool attr_understood(uint16_t type)
     case STUN_ATTR_XOR_MAPPED_ADDRESS:
     case STUN_ATTR_PRIORITY:
     case STUN_ATTR_USE_CANDIDATE:
+    case STUN_ATTR_PADDING:
         return true;
     default:
         return type >= 0x8000;

@@ -105,6 +105,22 @@ def test_udp_unknown_attribute(shared):
     assert answer.get(stun.UNKNOWN_ATTRIBUTES)[:2] == b"\x7a\xbc"
 
 
+@pytest.mark.parametrize("size", [4, 100, 1200, 1444, 1500])
+def test_udp_padded_requests_get_a_small_answer(shared, size):
+    """How a path's MTU is found; the longest comes in fragments where the MTU is 1500."""
+    request = stun.message(attributes=stun.attribute(stun.PADDING, bytes(size)))
+    answer = udp_ask(shared.addresses("udp")[0], request)[0]
+    assert stun.Message(answer).kind == stun.BINDING_SUCCESS and len(answer) == 32
+
+
+def test_udp_behaviour_discovery_is_off(shared):
+    for kind, value in ((stun.CHANGE_REQUEST, bytes(4)), (stun.RESPONSE_PORT, b"\x10\x00\x00\x00")):
+        answer = stun.Message(udp_ask(shared.addresses("udp")[0], stun.message(attributes=stun.attribute(kind, value)))[0])
+        assert answer.error() == 420 and answer.get(stun.UNKNOWN_ATTRIBUTES)[:2] == struct.pack("!H", kind)
+    answer = stun.Message(udp_ask(shared.addresses("udp")[0], stun.message())[0])
+    assert answer.get(stun.OTHER_ADDRESS) is None and answer.get(stun.RESPONSE_ORIGIN) is None
+
+
 WRONG = {
     "wrong fingerprint": stun.message(fingerprint=True)[:-1] + b"\x00",
     "no cookie": stun.message(cookie=0x12345678),

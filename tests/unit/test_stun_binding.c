@@ -109,7 +109,7 @@ static void test_unknown_attributes_are_named(void **state)
                                      STUN_ATTR_CHANGE_REQUEST,
                                      STUN_ATTR_PADDING,
                                      STUN_ATTR_RESPONSE_PORT};
-    static const uint8_t named[] = {0x70, 0x01, 0x00, 0x03, 0x00, 0x26, 0x00, 0x27};
+    static const uint8_t named[] = {0x70, 0x01, 0x00, 0x03, 0x00, 0x27};
     for (int fingerprint = 0; fingerprint < 2; fingerprint++) {
         uint8_t req[128], out[512];
         struct stun_attr a;
