@@ -42,7 +42,9 @@ int session_new(struct session **out, const struct agent_options *options, struc
     make_network_key(s);
     int err = make_tls(s);
     if (err == 0)
-        err = rest_client_new(&s->rest, poller);
+        err = curl_loop_new(&s->curl, poller);
+    if (err == 0)
+        err = rest_client_new(&s->rest, s->curl);
     if (err < 0) {
         session_destroy(s);
         return err;
@@ -65,6 +67,7 @@ void session_destroy(struct session *s)
     session_drop_probe(s);
     resolver_destroy(s->resolver);
     rest_client_destroy(s->rest);
+    curl_loop_destroy(s->curl);
     stop_netwatch(s);
     results_clear(&s->results);
     kept_report_clear(&s->kept);
@@ -243,7 +246,7 @@ static void tell_state(struct session *s)
 void session_step(struct session *s, int64_t now_us)
 {
     enum { JOBS_MAX = 8 }; /* then others have their turn */
-    rest_client_step(s->rest, now_us);
+    curl_loop_step(s->curl, now_us);
     for (int i = 0; i < JOBS_MAX; i++) {
         enum session_phase before = s->phase;
         do_job(s, now_us);
@@ -256,7 +259,7 @@ void session_step(struct session *s, int64_t now_us)
 
 int64_t session_deadline(const struct session *s)
 {
-    int64_t deadline = rest_client_deadline(s->rest);
+    int64_t deadline = curl_loop_deadline(s->curl);
     int64_t next = INT64_MAX;
     if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) ||
         (s->phase == PHASE_REST && s->requested))

@@ -18,6 +18,7 @@ struct session {
     struct session_events events;
     void *user;
     SSL_CTX *tls_ctx;
+    struct curl_loop *curl;
     struct rest_client *rest;
     struct schedule schedule;
     enum session_phase phase;

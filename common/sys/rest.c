@@ -174,6 +174,53 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     return len;
 }
 
+static bool has_login(const struct rest_proxy *p)
+{
+    return p->user != NULL && p->user[0] != '\0';
+}
+
+/* What may be answered to a proxy that asks who we are. */
+static unsigned long proxy_schemes(const struct rest_proxy *p)
+{
+    if (!has_login(p))
+        return CURLAUTH_NEGOTIATE;
+    return CURLAUTH_DIGEST | CURLAUTH_NTLM | (p->guard_password ? 0 : CURLAUTH_BASIC);
+}
+
+void rest_set_proxy(CURL *easy, const struct rest_proxy *p)
+{
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_PROXY, p != NULL ? p->url : "");
+    if (p == NULL)
+        return;
+    curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)proxy_schemes(p));
+    curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, has_login(p) ? p->user : "");
+    curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, has_login(p) && p->password != NULL ? p->password : "");
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (p->ca_file != NULL)
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO,
+                         p->ca_file); /* CURLOPT_PROXY_CAPATH stays the system's */
+}
+
+const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *p)
+{
+    static const struct {
+        unsigned long bit;
+        const char *name;
+    } order[] = {/* in which curl chooses */
+                 {CURLAUTH_NEGOTIATE, "negotiate"},
+                 {CURLAUTH_DIGEST, "digest"},
+                 {CURLAUTH_NTLM, "ntlm"},
+                 {CURLAUTH_BASIC, "basic"}};
+    long offered = 0;
+    curl_easy_getinfo(easy, CURLINFO_PROXYAUTH_AVAIL, &offered);
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        if (((unsigned long)offered & proxy_schemes(p) & order[i].bit) != 0)
+            return order[i].name;
+    }
+    return "none";
+}
+
 static void set_transfer(struct rest_call *c, const struct rest_request *r, const char *url, bool loopback)
 {
     CURL *e = c->easy;
@@ -195,8 +242,8 @@ static void set_transfer(struct rest_call *c, const struct rest_request *r, cons
         curl_easy_setopt(e, CURLOPT_CAINFO, r->ca_file);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* this file alone */
     }
-    if (loopback)
-        curl_easy_setopt(e, CURLOPT_PROXY, "");
+    bool clear = strncasecmp(url, "http:", 5) == 0;
+    rest_set_proxy(e, clear ? NULL : r->proxy);
 }
 
 static void set_callbacks(struct rest_call *c)

@@ -4,20 +4,30 @@
 #define BERTH_SYS_REST_H
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { REST_BODY_MAX = 16 * 1024 * 1024 };
 
+/* An HTTP proxy on the way. */
+struct rest_proxy {
+    const char *url;             /* "http://host:port" or "https://host:port", without credentials */
+    const char *user, *password; /* NULL or "": none; then Kerberos where the proxy asks for Negotiate */
+    bool guard_password;         /* never send it as Basic: nobody vouches for this proxy */
+    const char *ca_file;         /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
+};
+
 struct rest_request {
-    const char *method;   /* "GET", "POST", "DELETE" */
-    const char *base_url; /* "https://host:port" */
-    const char *path;     /* "/v1/nodes" */
-    const char *token;    /* bearer, or NULL */
-    const char *ca_file;  /* NULL: the system's store */
-    const char *body;     /* JSON, or NULL; copied */
-    const char *etag;     /* If-None-Match, or NULL */
-    int64_t timeout_ms;   /* whole call */
+    const char *method;             /* "GET", "POST", "DELETE" */
+    const char *base_url;           /* "https://host:port" */
+    const char *path;               /* "/v1/nodes" */
+    const char *token;              /* bearer, or NULL */
+    const char *ca_file;            /* NULL: the system's store */
+    const char *body;               /* JSON, or NULL; copied */
+    const char *etag;               /* If-None-Match, or NULL */
+    int64_t timeout_ms;             /* whole call */
+    const struct rest_proxy *proxy; /* NULL: directly. HTTP to loopback never goes through one */
 };
 
 /* Owns the handle, headers, body and answer. Stays where it is until rest_call_clear: the handle points into it. */
@@ -35,6 +45,10 @@ struct rest_call {
 /* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be called (HTTPS, or
  * HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is then empty, and may be cleared. */
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
+/* Sends what `easy` does through the proxy (NULL: directly), whatever the environment says. Texts are copied. */
+void rest_set_proxy(CURL *easy, const struct rest_proxy *proxy);
+/* The authentication that a proxy was satisfied with: "basic", "digest", "ntlm", "negotiate", or "none". Static. */
+const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *proxy);
 /* The HTTP status after the transfer, or 0. */
 long rest_call_status(const struct rest_call *c);
 void rest_call_clear(struct rest_call *c);
