@@ -69,7 +69,9 @@ static bool plan_valid(const struct prober_plan *plan)
         return false;
     for (size_t i = 0; i < plan->n_targets; i++) {
         const struct prober_target_spec *s = &plan->targets[i];
-        if (s->n_addrs > NODE_ADDRESSES_MAX || s->transport > TRANSPORT_TLS)
+        if (s->n_addrs > NODE_ADDRESSES_MAX || s->transport > TRANSPORT_PROXY ||
+            (s->transport == TRANSPORT_PROXY) != (s->routes != NULL) ||
+            (s->websocket && s->transport < TRANSPORT_TLS))
             return false;
     }
     return true;
@@ -109,7 +111,7 @@ static void lay_out_targets(struct prober *p, const struct prober_target_spec *s
                              .deadline_us = PROBER_NEVER};
         p->node_of[i] = i > 0 && specs[i].node == specs[i - 1].node ? p->node_of[i - 1] : i;
         p->stream_of[i] = p->n_streams;
-        for (size_t k = 0; k < specs[i].n_addrs; k++) {
+        for (size_t k = 0; k < target_attempts(&specs[i]); k++) {
             *attempt =
                 (struct attempt){.samples = sample, .connect_us = NOT_MEASURED, .tls_us = NOT_MEASURED};
             attempt++;
@@ -127,7 +129,7 @@ int prober_new(struct prober **out, const struct prober_plan *plan, int64_t now_
         return -ENOMEM;
     size_t n_attempts = 0, n_streams = 0;
     for (size_t i = 0; i < plan->n_targets; i++) {
-        n_attempts += plan->targets[i].n_addrs;
+        n_attempts += target_attempts(&plan->targets[i]);
         n_streams += plan->targets[i].transport != TRANSPORT_UDP;
     }
     p->policy = plan->policy;
@@ -178,7 +180,7 @@ static void close_stream(struct prober *p, size_t target)
 /* To be called after anything has happened to a target: closes its stream if it is through with it. */
 static void settle_stream(struct prober *p, size_t target)
 {
-    if (target_open_attempt(&p->targets[target]) == p->targets[target].spec.n_addrs)
+    if (target_open_attempt(&p->targets[target]) == target_attempts(&p->targets[target].spec))
         close_stream(p, target);
 }
 
@@ -361,9 +363,12 @@ bool prober_next_action(struct prober *p, int64_t now_us, struct prober_action *
         return false;
     struct target *t = &p->targets[target];
     struct target_want w = target_take(t, now_us);
+    size_t address = target_address(t, w.attempt);
     *a = (struct prober_action){.transport = t->spec.transport,
-                                .to = t->spec.addrs[w.attempt],
+                                .to = t->spec.addrs[address],
                                 .tls_name = t->spec.tls_name,
+                                .framing = target_framing(t, w.attempt),
+                                .route = t->spec.routes ? &t->spec.routes[address] : NULL,
                                 .target = target,
                                 .attempt = w.attempt,
                                 .sample = w.sample};
@@ -413,7 +418,7 @@ void prober_send_failed(struct prober *p, const struct prober_action *a, int err
 static bool find_sample(const struct prober *p, const uint8_t *txid, struct sample_name *s)
 {
     return txid_read(p->seed, txid, s) && s->target < p->n_targets &&
-           s->attempt < p->targets[s->target].spec.n_addrs && s->sample < (size_t)p->policy.samples;
+           s->attempt < target_attempts(&p->targets[s->target].spec) && s->sample < (size_t)p->policy.samples;
 }
 
 /* One whole message from `from` (NULL: on the target's own stream). */
@@ -427,7 +432,7 @@ static void on_message(struct prober *p, size_t stream_target, const struct addr
         !find_sample(p, m.txid, &is))
         return;
     struct target *t = &p->targets[is.target];
-    if (from ? target_is_stream(t) || !addr_eq(from, &t->spec.addrs[is.attempt])
+    if (from ? target_is_stream(t) || !addr_eq(from, &t->spec.addrs[target_address(t, is.attempt)])
              : is.target != stream_target || is.attempt != target_open_attempt(t))
         return;
     struct addr mapped = {0};
@@ -453,7 +458,7 @@ void prober_on_udp_error(struct prober *p, const struct addr *to, const uint8_t 
     if (r.bad || !find_sample(p, txid.p, &is))
         return;
     struct target *t = &p->targets[is.target];
-    if (target_is_stream(t) || !addr_eq(to, &t->spec.addrs[is.attempt]))
+    if (target_is_stream(t) || !addr_eq(to, &t->spec.addrs[target_address(t, is.attempt)]))
         return;
     target_bounced(t, is.attempt, is.sample, error, now_us);
     after_event(p, is.target);
@@ -478,6 +483,38 @@ void prober_on_secured(struct prober *p, size_t stream, int64_t now_us)
     struct stream *s = stream_find(p, stream);
     if (s)
         target_secured(&p->targets[s->target], now_us);
+}
+
+void prober_on_upgraded(struct prober *p, size_t stream, int64_t now_us)
+{
+    struct stream *s = stream_find(p, stream);
+    if (s)
+        target_upgraded(&p->targets[s->target], now_us);
+}
+
+/* The attempt that has the stream, or NULL. */
+static struct attempt *stream_attempt(struct prober *p, size_t stream)
+{
+    const struct stream *s = stream_find(p, stream);
+    if (!s)
+        return NULL;
+    struct target *t = &p->targets[s->target];
+    size_t i = target_open_attempt(t);
+    return i < target_attempts(&t->spec) ? &t->attempts[i] : NULL;
+}
+
+void prober_note_auth(struct prober *p, size_t stream, const char *auth)
+{
+    struct attempt *a = stream_attempt(p, stream);
+    if (a)
+        a->proxy_auth = auth;
+}
+
+void prober_note_intercepted(struct prober *p, size_t stream)
+{
+    struct attempt *a = stream_attempt(p, stream);
+    if (a)
+        a->tls_intercepted = true;
 }
 
 /* Takes whole messages off the front of the stream's buffer. False: these bytes are no STUN. */
@@ -529,14 +566,33 @@ void prober_on_stream_error(struct prober *p, size_t stream, int error, int64_t 
     after_event(p, target);
 }
 
-void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
+static void fail_stream(struct prober *p, size_t stream, enum probe_status why, const char *text,
+                        int64_t now_us)
 {
     struct stream *s = stream_find(p, stream);
     if (!s)
         return;
     size_t target = s->target;
-    target_stream_failed(&p->targets[target], PROBE_TLS_ERROR, text, now_us);
+    target_stream_failed(&p->targets[target], why, text, now_us);
     after_event(p, target);
+}
+
+void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
+{
+    fail_stream(p, stream, PROBE_TLS_ERROR, text, now_us);
+}
+
+void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
+{
+    fail_stream(p, stream, PROBE_REFUSED, text, now_us);
+}
+
+void prober_on_proxy_error(struct prober *p, size_t stream, bool refused, const char *text, int64_t now_us)
+{
+    struct attempt *a = stream_attempt(p, stream);
+    if (a)
+        a->refused_by_proxy = refused;
+    fail_stream(p, stream, PROBE_PROXY_ERROR, text, now_us);
 }
 
 void prober_cancel(struct prober *p, int64_t now_us)

@@ -7,6 +7,7 @@
 #define BERTH_AGENT_PROBER_H
 
 #include "core/doc.h"
+#include "proxy.h"
 
 enum {
     PROBER_TARGETS_MAX = 4095,
@@ -25,13 +26,22 @@ enum {
     PROBER_CATCH_UP_US = 1000,            /* a loop that woke up late sends at most this much at once */
 };
 
+/* How an address of a proxy target is reached. */
+struct prober_route {
+    const struct proxy_endpoint *proxy;
+    bool by_name; /* ask the proxy for the node's tls_name; tried only if it refused the IP just before */
+};
+
 /* One node over one transport. Targets of one node follow one another. */
 struct prober_target_spec {
-    size_t node;              /* any number, the same for all targets of the node */
-    enum transport transport; /* udp, tcp or tls */
+    size_t node; /* any number, the same for all targets of the node */
+    enum transport transport;
     const struct addr *addrs; /* in order of preference; none: untested */
     size_t n_addrs;           /* at most NODE_ADDRESSES_MAX */
     const char *tls_name;     /* handed back with PROBER_OPEN */
+    bool
+        websocket; /* tls, proxy: where STUN right under TLS gets no answer, try the address again by WebSocket */
+    const struct prober_route *routes; /* proxy: one for each of addrs */
 };
 
 /* The spec's addresses and names are borrowed for the prober's life; the rest is copied. */
@@ -50,8 +60,8 @@ int prober_new(struct prober **out, const struct prober_plan *plan, int64_t now_
 void prober_destroy(struct prober *p);
 
 enum prober_action_kind {
-    PROBER_SEND_UDP,    /* bytes to `to` */
-    PROBER_OPEN,        /* connect `stream` to `to`; over TLS handshake as well */
+    PROBER_SEND_UDP, /* bytes to `to` */
+    PROBER_OPEN, /* connect `stream` to `to`, by `route`; over TLS handshake as well, then upgrade if `framing` says so */
     PROBER_SEND_STREAM, /* bytes on `stream` */
     PROBER_CLOSE,       /* `stream` is over: no more events of it */
 };
@@ -62,6 +72,8 @@ struct prober_action {
     size_t stream;        /* 0 to PROBER_STREAMS_MAX - 1 */
     struct addr to;       /* SEND_UDP, OPEN */
     const char *tls_name; /* OPEN over TLS */
+    enum framing framing;
+    const struct prober_route *route; /* OPEN through a proxy, else NULL */
     uint8_t bytes[PROBER_MESSAGE_LEN];
     size_t target, attempt, sample; /* the prober's own */
 };
@@ -83,14 +95,26 @@ void prober_on_udp(struct prober *p, const struct addr *from, const uint8_t *byt
 void prober_on_udp_error(struct prober *p, const struct addr *to, const uint8_t *bytes, size_t len, int error,
                          int64_t now_us);
 
+/* The TCP connection, or the tunnel through the proxy, stands. */
 void prober_on_connected(struct prober *p, size_t stream, int64_t now_us);
 void prober_on_secured(struct prober *p, size_t stream, int64_t now_us);
+void prober_on_upgraded(struct prober *p, size_t stream, int64_t now_us); /* to WebSocket */
 void prober_on_stream(struct prober *p, size_t stream, const uint8_t *bytes, size_t len, int64_t now_us);
 
 /* The connection ended: an errno, or 0 where the peer closed it. */
 void prober_on_stream_error(struct prober *p, size_t stream, int error, int64_t now_us);
 /* The handshake or the verification failed; `text` says why. */
 void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int64_t now_us);
+
+/* The proxy could not or would not connect; `refused`: it said so of this destination. */
+void prober_on_proxy_error(struct prober *p, size_t stream, bool refused, const char *text, int64_t now_us);
+/* There is no WebSocket. */
+void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, int64_t now_us);
+
+/* For the result of the attempt that has the stream: the authentication that the proxy wanted (static text); that somebody else's
+ * certificate was shown whom the system trusts. */
+void prober_note_auth(struct prober *p, size_t stream, const char *auth);
+void prober_note_intercepted(struct prober *p, size_t stream);
 
 /* Ends everything: what has not been measured is untested. */
 void prober_cancel(struct prober *p, int64_t now_us);

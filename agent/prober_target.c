@@ -23,6 +23,26 @@ bool target_is_stream(const struct target *t)
     return t->spec.transport != TRANSPORT_UDP;
 }
 
+size_t target_attempts(const struct prober_target_spec *s)
+{
+    return s->websocket ? 2 * s->n_addrs : s->n_addrs;
+}
+
+size_t target_address(const struct target *t, size_t attempt)
+{
+    return t->spec.websocket ? attempt / 2 : attempt;
+}
+
+enum framing target_framing(const struct target *t, size_t attempt)
+{
+    return t->spec.websocket && attempt % 2 == 1 ? FRAMING_WEBSOCKET : FRAMING_STUN;
+}
+
+static bool over_tls(const struct target *t)
+{
+    return t->spec.transport == TRANSPORT_TLS || t->spec.transport == TRANSPORT_PROXY;
+}
+
 static size_t samples_wanted(const struct target *t)
 {
     return (size_t)t->policy->samples;
@@ -47,6 +67,7 @@ static int status_rank(enum probe_status s)
     case PROBE_TLS_ERROR:
         return 3;
     case PROBE_REFUSED:
+    case PROBE_PROXY_ERROR:
         return 2;
     case PROBE_TIMEOUT:
         return 1;
@@ -57,7 +78,7 @@ static int status_rank(enum probe_status s)
 
 static void attempt_schedule(struct target *t, const struct attempt *a)
 {
-    if (a->state == ATTEMPT_CONNECTING || a->state == ATTEMPT_SECURING)
+    if (a->state == ATTEMPT_CONNECTING || a->state == ATTEMPT_SECURING || a->state == ATTEMPT_UPGRADING)
         t->deadline_us = min64(t->deadline_us, a->deadline_us);
     if (a->state != ATTEMPT_SAMPLING)
         return;
@@ -98,6 +119,20 @@ static void set_error(struct target *t, enum probe_status status, const char *te
     snprintf(t->error, sizeof t->error, "%s", text);
 }
 
+/* Is attempt `next` worth making, after those before it? */
+static bool next_makes_sense(const struct target *t)
+{
+    size_t address = target_address(t, t->next);
+    if (target_framing(t, t->next) == FRAMING_WEBSOCKET) {
+        const struct attempt *plain = &t->attempts[t->next - 1];
+        return plain->tls_us != NOT_MEASURED &&
+               (plain->status == PROBE_TIMEOUT || plain->status == PROBE_REFUSED);
+    }
+    if (!t->spec.routes || !t->spec.routes[address].by_name || address == 0)
+        return true;
+    return t->attempts[t->spec.websocket ? 2 * address - 2 : address - 1].refused_by_proxy;
+}
+
 /* An attempt has come to its end: the target too, or the next address begins. */
 static void attempt_end(struct target *t, struct attempt *a, enum probe_status status, const char *text,
                         int64_t now_us)
@@ -109,8 +144,11 @@ static void attempt_end(struct target *t, struct attempt *a, enum probe_status s
         target_finish(t);
         return;
     }
-    set_error(t, status, text);
-    if (t->next < t->spec.n_addrs) {
+    if (target_framing(t, (size_t)(a - t->attempts)) != FRAMING_WEBSOCKET)
+        set_error(t, status, text);
+    while (t->next < target_attempts(&t->spec) && !next_makes_sense(t))
+        t->next++;
+    if (t->next < target_attempts(&t->spec)) {
         t->begin_due_us = now_us;
         return;
     }
@@ -139,9 +177,10 @@ void target_start(struct target *t, int64_t now_us, int64_t node_deadline_us)
 /* A blackholed address must leave time for those after it. */
 static int64_t connect_time_us(const struct target *t, int64_t now_us)
 {
-    int64_t left = (int64_t)(t->spec.n_addrs - t->next);
+    int64_t left = (int64_t)(t->spec.n_addrs - target_address(t, t->next));
     int64_t share = (t->node_deadline_us - now_us) / (left > 0 ? left : 1);
-    return min64(timeout_us(t), max64(share, PROBER_CONNECT_LEAST_US));
+    int64_t most = t->spec.transport == TRANSPORT_PROXY ? 2 * timeout_us(t) : timeout_us(t); /* two hops */
+    return min64(most, max64(share, PROBER_CONNECT_LEAST_US));
 }
 
 static void take_sample(const struct target *t, struct attempt *a, size_t index, struct target_want *w,
@@ -211,16 +250,30 @@ static void lose_samples(struct target *t, struct attempt *a, int64_t now_us)
     }
 }
 
+/* What a deadline that passes in a state means. */
+static enum probe_status silence_in(const struct target *t, enum attempt_state state, const char **text)
+{
+    bool proxy = t->spec.transport == TRANSPORT_PROXY;
+    if (state == ATTEMPT_CONNECTING) {
+        *text = proxy ? "the proxy did not connect in time" : "no answer to the TCP connect";
+        return proxy ? PROBE_PROXY_ERROR : PROBE_TIMEOUT;
+    }
+    *text =
+        state == ATTEMPT_SECURING ? "no answer to the TLS handshake" : "no answer to the WebSocket upgrade";
+    return PROBE_TIMEOUT;
+}
+
 void target_tick(struct target *t, int64_t now_us)
 {
     if (t->state != TARGET_RUNNING || now_us < t->deadline_us)
         return;
     for (size_t i = 0; i < t->next && t->state == TARGET_RUNNING; i++) {
         struct attempt *a = &t->attempts[i];
-        if (a->state == ATTEMPT_CONNECTING && a->deadline_us <= now_us)
-            attempt_end(t, a, PROBE_TIMEOUT, "no answer to the TCP connect", now_us);
-        else if (a->state == ATTEMPT_SECURING && a->deadline_us <= now_us)
-            attempt_end(t, a, PROBE_TIMEOUT, "no answer to the TLS handshake", now_us);
+        if (under_way(a) && a->state != ATTEMPT_SAMPLING && a->deadline_us <= now_us) {
+            const char *text;
+            enum probe_status status = silence_in(t, a->state, &text);
+            attempt_end(t, a, status, text, now_us);
+        }
         lose_samples(t, a, now_us);
         attempt_check_samples(t, a, now_us);
     }
@@ -319,13 +372,13 @@ size_t target_open_attempt(const struct target *t)
     if (t->state == TARGET_RUNNING && target_is_stream(t) && t->next > 0 &&
         under_way(&t->attempts[t->next - 1]))
         return t->next - 1;
-    return t->spec.n_addrs;
+    return target_attempts(&t->spec);
 }
 
 static struct attempt *open_attempt(struct target *t)
 {
     size_t i = target_open_attempt(t);
-    return i < t->spec.n_addrs ? &t->attempts[i] : NULL;
+    return i < target_attempts(&t->spec) ? &t->attempts[i] : NULL;
 }
 
 static void begin_sampling(struct attempt *a, int64_t now_us)
@@ -340,7 +393,7 @@ void target_connected(struct target *t, int64_t now_us)
     if (!a || a->state != ATTEMPT_CONNECTING)
         return;
     a->connect_us = max64(now_us - a->started_us, 0);
-    if (t->spec.transport == TRANSPORT_TLS) {
+    if (over_tls(t)) {
         a->state = ATTEMPT_SECURING;
         a->started_us = now_us;
         a->deadline_us = now_us + timeout_us(t);
@@ -356,6 +409,20 @@ void target_secured(struct target *t, int64_t now_us)
     if (!a || a->state != ATTEMPT_SECURING)
         return;
     a->tls_us = max64(now_us - a->started_us, 0);
+    if (target_framing(t, target_open_attempt(t)) == FRAMING_WEBSOCKET) {
+        a->state = ATTEMPT_UPGRADING;
+        a->deadline_us = now_us + timeout_us(t);
+    } else {
+        begin_sampling(a, now_us);
+    }
+    target_schedule(t);
+}
+
+void target_upgraded(struct target *t, int64_t now_us)
+{
+    struct attempt *a = open_attempt(t);
+    if (!a || a->state != ATTEMPT_UPGRADING)
+        return;
     begin_sampling(a, now_us);
     target_schedule(t);
 }
@@ -368,6 +435,8 @@ void target_stream_failed(struct target *t, enum probe_status why, const char *t
     /* Whatever ends a connection in the middle of the handshake denies TLS, not TCP: that was there. */
     if (a->state == ATTEMPT_SECURING && why == PROBE_REFUSED)
         why = PROBE_TLS_ERROR;
+    if (a->state == ATTEMPT_CONNECTING && why != PROBE_UNTESTED && t->spec.transport == TRANSPORT_PROXY)
+        why = PROBE_PROXY_ERROR;
     attempt_end(t, a, why, text, now_us);
     target_schedule(t);
 }
@@ -411,12 +480,26 @@ static const struct attempt *telling_attempt(const struct target *t, size_t *ind
     const struct attempt *best = NULL;
     for (size_t i = 0; i < t->next; i++) {
         const struct attempt *a = &t->attempts[i];
+        if (target_framing(t, i) == FRAMING_WEBSOCKET && a->status != PROBE_REACHABLE)
+            continue; /* only the second way: it takes nothing from what the first one met */
         if (!best || status_rank(a->status) >= status_rank(best->status)) {
             best = a;
             *index = i;
         }
     }
     return best;
+}
+
+static void set_route(const struct target *t, size_t address, const struct attempt *a, struct probe_result *r)
+{
+    r->tls_intercepted = a->tls_intercepted;
+    if (!t->spec.routes)
+        return;
+    const struct proxy_endpoint *proxy = t->spec.routes[address].proxy;
+    r->via_proxy = true;
+    proxy_format(proxy, r->proxy_url);
+    snprintf(r->proxy_scheme, sizeof r->proxy_scheme, "%s", proxy_scheme_name(proxy->kind));
+    snprintf(r->proxy_auth, sizeof r->proxy_auth, "%s", a->proxy_auth ? a->proxy_auth : "");
 }
 
 void target_result(const struct target *t, struct probe_result *r)
@@ -428,7 +511,8 @@ void target_result(const struct target *t, struct probe_result *r)
     if (!a || a->status == PROBE_UNTESTED)
         return;
     r->status = a->status;
-    r->address = t->spec.addrs[index];
+    r->address = t->spec.addrs[target_address(t, index)];
+    set_route(t, target_address(t, index), a, r);
     r->sent = (int64_t)a->n_sent;
     r->received = (int64_t)a->n_answered;
     r->connect_us = a->connect_us;
@@ -436,7 +520,7 @@ void target_result(const struct target *t, struct probe_result *r)
     r->mapped_address = a->mapped;
     if (a->status != PROBE_REACHABLE)
         return;
-    r->framing = FRAMING_STUN;
+    r->framing = target_framing(t, index);
     int64_t rtt[PROBER_SAMPLES_MAX];
     size_t n = 0;
     for (size_t i = 0; i < samples_wanted(t); i++) {

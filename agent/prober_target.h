@@ -1,9 +1,10 @@
 /* One target of a probe (a node over one transport): its addresses in turn, its samples, its verdict. Private to the prober.
  *
- *   attempt (one address):   IDLE -> CONNECTING -> SECURING -> SAMPLING -> ENDED
- *                             udp --------------------------^   (tcp skips SECURING)
+ *   attempt (one address):   IDLE -> CONNECTING -> SECURING -> UPGRADING -> SAMPLING -> ENDED
+ *                             udp ---------------------------------------^   (tcp skips SECURING, all but WebSocket UPGRADING)
  *   UDP attempts overlap; TCP and TLS attempts follow one another. The first attempt with an answer is the winner, and only it
- *   goes on. An attempt's status comes from what happened to itself alone. */
+ *   goes on. An attempt's status comes from what happened to itself alone. With spec.websocket each address has two attempts, plain
+ * and by WebSocket: the second is made only where TLS came up and plain STUN got nothing, and speaks only if it is answered. */
 #ifndef BERTH_AGENT_PROBER_TARGET_H
 #define BERTH_AGENT_PROBER_TARGET_H
 
@@ -16,7 +17,14 @@ struct sample {
     int64_t sent_us, rtt_us;
 };
 
-enum attempt_state { ATTEMPT_IDLE, ATTEMPT_CONNECTING, ATTEMPT_SECURING, ATTEMPT_SAMPLING, ATTEMPT_ENDED };
+enum attempt_state {
+    ATTEMPT_IDLE,
+    ATTEMPT_CONNECTING,
+    ATTEMPT_SECURING,
+    ATTEMPT_UPGRADING,
+    ATTEMPT_SAMPLING,
+    ATTEMPT_ENDED
+};
 
 struct attempt {
     enum attempt_state state;
@@ -26,6 +34,8 @@ struct attempt {
     int64_t next_due_us; /* of the next sample */
     int64_t deadline_us; /* of connect or handshake */
     int64_t connect_us, tls_us;
+    const char *proxy_auth; /* static text */
+    bool tls_intercepted, refused_by_proxy;
     struct addr mapped;
     struct sample *samples; /* policy.samples of them */
 };
@@ -37,7 +47,7 @@ enum { TARGET_NO_WINNER = -1 };
 struct target {
     struct prober_target_spec spec;
     const struct probe_policy *policy;
-    struct attempt *attempts; /* spec.n_addrs of them */
+    struct attempt *attempts; /* target_attempts() of them */
     enum target_state state;
     size_t next; /* the attempt to begin next */
     int winner;  /* or TARGET_NO_WINNER */
@@ -56,6 +66,9 @@ struct target_want {
 };
 
 bool target_is_stream(const struct target *t);
+size_t target_attempts(const struct prober_target_spec *s);
+size_t target_address(const struct target *t, size_t attempt); /* its place in spec.addrs */
+enum framing target_framing(const struct target *t, size_t attempt);
 void target_start(struct target *t, int64_t now_us, int64_t node_deadline_us);
 /* Takes the action that is due. Only where due_us <= now_us. */
 struct target_want target_take(struct target *t, int64_t now_us);
@@ -68,11 +81,12 @@ void target_answered(struct target *t, size_t attempt, size_t sample, const stru
 void target_bounced(struct target *t, size_t attempt, size_t sample, int error, int64_t now_us);
 void target_connected(struct target *t, int64_t now_us);
 void target_secured(struct target *t, int64_t now_us);
+void target_upgraded(struct target *t, int64_t now_us);
 void target_stream_error(struct target *t, int error, int64_t now_us); /* errno; 0: closed by the peer */
 void target_stream_failed(struct target *t, enum probe_status why, const char *text, int64_t now_us);
 /* Ends it with what is known. What is under way without an answer gets `status` (timeout, or untested). */
 void target_cut(struct target *t, enum probe_status status, const char *why, int64_t now_us);
-/* The attempt that has the stream now, or spec.n_addrs: none. */
+/* The attempt that has the stream now, or target_attempts(): none. */
 size_t target_open_attempt(const struct target *t);
 void target_result(const struct target *t, struct probe_result *r);
 

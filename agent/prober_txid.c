@@ -7,7 +7,8 @@
 #include <sodium.h>
 
 _Static_assert((int)PROBER_SEED_LEN == (int)crypto_shorthash_KEYBYTES, "the seed is the key");
-_Static_assert(PROBER_TARGETS_MAX < 1 << 16 && NODE_ADDRESSES_MAX <= 1 << 8 && PROBER_SAMPLES_MAX <= 1 << 8,
+_Static_assert(PROBER_TARGETS_MAX < 1 << 16 && 2 * NODE_ADDRESSES_MAX <= 1 << 8 &&
+                   PROBER_SAMPLES_MAX <= 1 << 8,
                "a sample's name fits 32 bits");
 
 static uint64_t keyed_hash(const uint8_t *seed, uint8_t domain, uint64_t v)

@@ -11,7 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum sim_kind { SIM_ANSWERS, SIM_BLACKHOLE, SIM_REFUSES, SIM_TLS_FAILS, SIM_CLOSES, SIM_GARBAGE, SIM_SILENT };
+enum sim_kind {
+    SIM_ANSWERS,
+    SIM_BLACKHOLE,
+    SIM_REFUSES,
+    SIM_TLS_FAILS,
+    SIM_CLOSES,
+    SIM_GARBAGE,
+    SIM_SILENT,
+    SIM_WANTS_WEBSOCKET, /* under TLS: STUN gets no answer, WebSocket does */
+    SIM_CLOSES_BUT_FOR_WEBSOCKET,
+    SIM_SILENT_NO_WEBSOCKET, /* and refuses the upgrade */
+    SIM_PROXY_REFUSES,       /* the proxy, this destination */
+    SIM_PROXY_WANTS_NAME,
+};
 
 /* How one transport address behaves. */
 struct sim_host {
@@ -28,6 +41,9 @@ enum sim_event_kind {
     SIM_BOUNCE,
     SIM_CONNECTED,
     SIM_SECURED,
+    SIM_UPGRADED,
+    SIM_UPGRADE_ERROR,
+    SIM_PROXY_ERROR,
     SIM_BYTES,
     SIM_ERROR,
     SIM_TLS_ERROR
@@ -55,6 +71,8 @@ struct sim {
     uint64_t order;
     size_t stream_host[PROBER_STREAMS_MAX];
     uint64_t stream_generation[PROBER_STREAMS_MAX]; /* odd: open */
+    bool stream_websocket[PROBER_STREAMS_MAX];
+    size_t n_opened;
     size_t n_open, most_open;
     int64_t paced[SIM_PACED]; /* when each paced action left */
     size_t n_paced;
@@ -175,10 +193,14 @@ static inline void sim_open(struct sim *s, const struct prober_action *a)
     struct sim_host *h = &s->hosts[i];
     s->stream_host[a->stream] = i;
     s->stream_generation[a->stream]++;
+    s->stream_websocket[a->stream] = a->framing == FRAMING_WEBSOCKET;
+    s->n_opened++;
     s->n_open++;
     s->most_open = s->n_open > s->most_open ? s->n_open : s->most_open;
     if (h->kind == SIM_REFUSES)
         sim_push_stream(s, s->now_us + h->rtt_us, SIM_ERROR, a->stream)->error = ECONNREFUSED;
+    else if (h->kind == SIM_PROXY_REFUSES || (h->kind == SIM_PROXY_WANTS_NAME && !a->route->by_name))
+        sim_push_stream(s, s->now_us + h->rtt_us, SIM_PROXY_ERROR, a->stream);
     else if (h->kind != SIM_BLACKHOLE)
         sim_push_stream(s, s->now_us + h->rtt_us, SIM_CONNECTED, a->stream);
 }
@@ -188,14 +210,15 @@ static inline void sim_stream(struct sim *s, const struct prober_action *a)
     struct sim_host *h = &s->hosts[s->stream_host[a->stream]];
     assert(s->stream_generation[a->stream] % 2 == 1);
     h->n_sent++;
-    if (h->kind == SIM_SILENT || sim_random(s) % 100 < h->loss)
+    bool deaf = h->kind == SIM_SILENT || h->kind == SIM_WANTS_WEBSOCKET || h->kind == SIM_SILENT_NO_WEBSOCKET;
+    if ((deaf && !s->stream_websocket[a->stream]) || sim_random(s) % 100 < h->loss)
         return;
     h->n_answers++;
     struct sim_event *e = sim_push_stream(s, s->now_us + sim_rtt(s, h), SIM_BYTES, a->stream);
     sim_answer(e, a->bytes);
     if (h->kind == SIM_GARBAGE)
         memcpy(e->bytes, "HTTP/1.1 400 Bad", 16);
-    if (h->kind == SIM_CLOSES)
+    if (h->kind == SIM_CLOSES || (h->kind == SIM_CLOSES_BUT_FOR_WEBSOCKET && !s->stream_websocket[a->stream]))
         e->kind = SIM_ERROR;
 }
 
@@ -222,7 +245,7 @@ static inline void sim_connected(struct sim *s, size_t stream)
 {
     const struct sim_host *h = &s->hosts[s->stream_host[stream]];
     prober_on_connected(s->prober, stream, s->now_us);
-    if (h->transport != TRANSPORT_TLS)
+    if (h->transport < TRANSPORT_TLS)
         return;
     if (h->kind == SIM_TLS_FAILS)
         sim_push_stream(s, s->now_us + 2 * h->rtt_us, SIM_TLS_ERROR, stream);
@@ -249,6 +272,20 @@ static inline void sim_happen(struct sim *s, const struct sim_event *e)
         break;
     case SIM_SECURED:
         prober_on_secured(s->prober, e->stream, s->now_us);
+        if (s->stream_websocket[e->stream])
+            sim_push_stream(s, s->now_us + s->hosts[e->host].rtt_us,
+                            s->hosts[e->host].kind == SIM_SILENT_NO_WEBSOCKET ? SIM_UPGRADE_ERROR
+                                                                              : SIM_UPGRADED,
+                            e->stream);
+        break;
+    case SIM_UPGRADED:
+        prober_on_upgraded(s->prober, e->stream, s->now_us);
+        break;
+    case SIM_UPGRADE_ERROR:
+        prober_on_upgrade_error(s->prober, e->stream, "no WebSocket there: HTTP 404", s->now_us);
+        break;
+    case SIM_PROXY_ERROR:
+        prober_on_proxy_error(s->prober, e->stream, true, "the proxy refuses to connect (403)", s->now_us);
         break;
     case SIM_BYTES: { /* in two pieces, cut anywhere */
         size_t cut = sim_random(s) % e->len;
