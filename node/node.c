@@ -7,6 +7,7 @@
 #include "registration.h"
 #include "serve/http.h"
 #include "sys/clock.h"
+#include "websocket.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ struct node {
     struct limits_table *limits;
     struct listener_sources *sources;
     h2o_globalconf_t http, http_metrics;
+    h2o_handler_t *websocket;
     struct worker **workers;
     _Atomic size_t n_workers;          /* started so far: those before it may be used */
     _Atomic(struct control *) control; /* NULL: none, or not yet */
@@ -124,8 +126,9 @@ static void init_http(struct node *n)
     outside.metrics = NULL;
     http_globalconf_init(&n->http, &limits);
     http_globalconf_init(&n->http_metrics, &limits);
-    http_register_health(h2o_config_register_host(&n->http, h2o_iovec_init(H2O_STRLIT("default")), 65535),
-                         &outside);
+    h2o_hostconf_t *host = h2o_config_register_host(&n->http, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    http_register_health(host, &outside);
+    n->websocket = websocket_register(host);
     http_register_health(
         h2o_config_register_host(&n->http_metrics, h2o_iovec_init(H2O_STRLIT("default")), 65535), &inside);
 }
@@ -221,6 +224,7 @@ static int start_workers(struct node *n)
             .metrics_fd = i == 0 ? &s->metrics_fd : NULL,
             .http = &n->http,
             .http_metrics = &n->http_metrics,
+            .websocket = n->websocket,
             .tls = n->tls,
             .limits = n->limits,
             .sources = n->sources,

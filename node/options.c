@@ -265,8 +265,8 @@ static int plan_identity(struct node_plan *plan, const struct node_options *o, s
         rc = check_name("cluster", id->cluster, e);
     if (rc == 0)
         rc = check_name("region", id->region, e);
-    if (rc == 0 && o->tls_name && (o->tls_name[0] == '\0' || strlen(o->tls_name) > HOST_MAX))
-        rc = fail(e, "--tls-name: a host name of at most %d characters", HOST_MAX);
+    if (rc == 0 && o->tls_name && !host_valid(o->tls_name))
+        rc = fail(e, "--tls-name: '%.80s' is no host name or IP (no port belongs here)", o->tls_name);
     if (rc == 0 && o->labels.n > NODE_LABELS_MAX)
         rc = fail(e, "--labels: at most %d", NODE_LABELS_MAX);
     for (size_t i = 0; i < o->labels.n && rc == 0; i++) {

@@ -30,7 +30,8 @@
       "Connections that the node ended")                                                               \
     X(stream_idle, "berth_node_connections_ended_total", "reason=\"idle\"",                            \
       "Connections that the node ended")                                                               \
-    X(http_connections, "berth_node_http_connections_total", "", "Connections handed to HTTP")
+    X(http_connections, "berth_node_http_connections_total", "", "Connections handed to HTTP")         \
+    X(websockets, "berth_node_websockets_total", "", "Connections that became WebSockets")
 
 struct node_stats {
 #define X(field, family, labels, help) _Atomic uint64_t field;

@@ -1,13 +1,15 @@
-/* One connection: route (TLS only), then frames. Invariant: either a write is outstanding and reading is stopped, or reading goes
+/* One connection: route, then frames. Invariant: either a write is outstanding and reading is stopped, or reading goes
  * on and `out_len` is 0; a timer always runs. */
 #include "stream.h"
 
-#include "core/frame.h"
-#include "core/stun.h"
 #include "route.h"
+#include "stun_stream.h"
+#include "websocket.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+enum { CLOSE_WAIT_MS = 2000 }; /* for a peer to answer our goodbye */
 
 struct stream {
     struct stream_group *group;
@@ -15,14 +17,13 @@ struct stream {
     h2o_linklist_t link;
     h2o_timeout_entry_t timer;
     struct timeval connected_at;
-    struct addr peer;
-    enum frame_mode mode;
+    struct stun_stream stun;
     bool tls, routed;
     size_t out_len;
     uint8_t out[STREAM_OUT_MAX];
 };
 
-static_assert(STREAM_OUT_MAX >= FRAME_HEADER_MAX + STUN_BINDING_ANSWER_MAX, "room for one answer");
+static_assert((int)STREAM_OUT_MAX >= (int)STUN_STREAM_ROOM, "room for one answer");
 
 static void on_read(h2o_socket_t *sock, const char *err);
 
@@ -52,7 +53,7 @@ static void to_http(struct stream *s)
 {
     struct stream_group *g = s->group;
     h2o_socket_t *sock = s->sock;
-    struct addr peer = s->peer;
+    struct addr peer = s->stun.peer;
     struct timeval connected_at = s->connected_at;
     h2o_socket_read_stop(sock);
     stream_free(s);
@@ -66,45 +67,19 @@ static void restart_timer(struct stream *s)
     h2o_timeout_link(s->group->loop, &s->group->idle_timeout, &s->timer);
 }
 
-/* One message in, at most one answer appended to `out`. */
-static void answer(struct stream *s, struct slice message)
-{
-    struct node_stats *st = s->group->stats;
-    uint8_t *at = s->out + s->out_len;
-    size_t room = sizeof(s->out) - s->out_len;
-    size_t head = s->mode == FRAME_RFC4571 ? FRAME_HEADER_MAX : 0;
-    size_t len = stun_binding_answer(message.p, message.len, &s->peer, NULL, at + head, room - head);
-    stats_add(s->tls ? &st->tls_requests : &st->tcp_requests, 1);
-    if (len == 0)
-        return;
-    frame_header(s->mode, len, at);
-    s->out_len += head + len;
-    stats_add(s->tls ? &st->tls_answers : &st->tcp_answers, 1);
-}
-
 /* Reads whole messages from the input while there is room for another answer. false: the stream is broken. */
 static bool take_messages(struct stream *s)
 {
-    h2o_socket_t *sock = s->sock;
-    size_t used = 0;
-    ssize_t n = 1;
-    while (n > 0 && sizeof(s->out) - s->out_len >= FRAME_HEADER_MAX + STUN_BINDING_ANSWER_MAX) {
-        struct slice message = {0};
-        n = frame_next(&s->mode, (const uint8_t *)sock->input->bytes + used, sock->input->size - used,
-                       &message);
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-        if (message.len > 0)
-            answer(s, message);
-    }
-    if (used > 0) {
-        struct node_stats *st = s->group->stats;
-        stats_add(s->tls ? &st->tls_bytes_in : &st->tcp_bytes_in, used);
-        h2o_buffer_consume(&sock->input, used);
+    h2o_buffer_t **input = &s->sock->input;
+    struct stun_stream_turn t = stun_stream_take(&s->stun, (const uint8_t *)(*input)->bytes, (*input)->size,
+                                                 s->out + s->out_len, sizeof(s->out) - s->out_len);
+    s->out_len += t.written;
+    stream_count(s->group, s->tls, t.used, t.requests, t.answers);
+    if (t.used > 0) {
+        h2o_buffer_consume(input, t.used);
         restart_timer(s);
     }
-    return n >= 0;
+    return !t.broken;
 }
 
 static void on_written(h2o_socket_t *sock, const char *err);
@@ -141,8 +116,8 @@ static void on_written(h2o_socket_t *sock, const char *err)
 
 static void route(struct stream *s)
 {
-    enum route r =
-        s->tls ? route_first_bytes((const uint8_t *)s->sock->input->bytes, s->sock->input->size) : ROUTE_STUN;
+    enum route_http http = s->tls ? ROUTE_HTTP_ANY : ROUTE_HTTP_GET;
+    enum route r = route_first_bytes((const uint8_t *)s->sock->input->bytes, s->sock->input->size, http);
     switch (r) {
     case ROUTE_MORE:
         if (!h2o_socket_is_reading(s->sock))
@@ -186,8 +161,7 @@ void stream_accept(struct stream_group *g, h2o_socket_t *sock, const struct addr
     s->link = (h2o_linklist_t){0};
     s->timer = (h2o_timeout_entry_t){.cb = on_timeout};
     s->connected_at = connected_at;
-    s->peer = *peer;
-    s->mode = FRAME_UNDECIDED;
+    s->stun = (struct stun_stream){.peer = *peer};
     s->tls = sock->ssl != NULL;
     s->routed = false;
     s->out_len = 0;
@@ -200,10 +174,21 @@ void stream_accept(struct stream_group *g, h2o_socket_t *sock, const struct addr
         h2o_socket_read_start(sock, on_read);
 }
 
+void stream_count(struct stream_group *g, bool tls, size_t bytes_in, unsigned requests, unsigned answers)
+{
+    struct node_stats *st = g->stats;
+    stats_add(tls ? &st->tls_bytes_in : &st->tcp_bytes_in, bytes_in);
+    stats_add(tls ? &st->tls_requests : &st->tcp_requests, requests);
+    stats_add(tls ? &st->tls_answers : &st->tcp_answers, answers);
+}
+
 void stream_group_init(struct stream_group *g, h2o_loop_t *loop, int64_t first_ms, int64_t idle_ms)
 {
     g->loop = loop;
+    g->going_away = g->ended = false;
     h2o_linklist_init_anchor(&g->streams);
+    h2o_linklist_init_anchor(&g->websockets);
+    h2o_timeout_init(loop, &g->close_timeout, CLOSE_WAIT_MS);
     h2o_timeout_init(loop, &g->first_timeout, (uint64_t)first_ms);
     h2o_timeout_init(loop, &g->idle_timeout, (uint64_t)idle_ms);
 }
@@ -216,8 +201,11 @@ void stream_group_set_timeouts(struct stream_group *g, int64_t first_ms, int64_t
 
 void stream_group_dispose(struct stream_group *g)
 {
+    g->ended = true;
     while (!h2o_linklist_is_empty(&g->streams))
         stream_close(H2O_STRUCT_FROM_MEMBER(struct stream, link, g->streams.next));
+    websocket_end_all(g);
+    h2o_timeout_dispose(g->loop, &g->close_timeout);
     h2o_timeout_dispose(g->loop, &g->first_timeout);
     h2o_timeout_dispose(g->loop, &g->idle_timeout);
 }

@@ -1,4 +1,4 @@
-/* STUN over a TCP or TLS connection: frames in, answers out. What a connection may hold is bounded: the kernel's receive buffer, one
+/* STUN over a TCP or TLS connection, told from HTTP by its first bytes: frames in, answers out. What a connection may hold is bounded: the kernel's receive buffer, one
  * read's worth of input, and one write of STREAM_OUT_MAX bytes; while that write waits for the peer nothing more is read. */
 #ifndef BERTH_NODE_STREAM_H
 #define BERTH_NODE_STREAM_H
@@ -10,13 +10,15 @@
 
 enum { STREAM_OUT_MAX = 512 };
 
-/* What the streams of one thread share: limits in time, and the list for the end. */
+/* What the streams of one thread share, WebSockets among them: limits in time, and the lists for the end. */
 struct stream_group {
     h2o_loop_t *loop;
-    h2o_timeout_t first_timeout, idle_timeout;
-    h2o_linklist_t streams;
+    h2o_timeout_t first_timeout, idle_timeout, close_timeout;
+    h2o_linklist_t streams, websockets;
+    bool going_away; /* draining: no new WebSockets */
+    bool ended;      /* disposed of; an upgrade may yet complete */
     struct node_stats *stats;
-    /* A TLS connection whose first bytes are HTTP: the socket is the callee's from then on. */
+    /* A connection whose first bytes are HTTP: the socket is the callee's from then on. */
     void (*on_http)(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at);
     void *ctx;
 };
@@ -26,6 +28,9 @@ void stream_group_init(struct stream_group *g, h2o_loop_t *loop, int64_t first_m
 void stream_group_set_timeouts(struct stream_group *g, int64_t first_ms, int64_t idle_ms);
 /* Closes every stream. */
 void stream_group_dispose(struct stream_group *g);
+
+/* Adds to the counters of the transport. */
+void stream_count(struct stream_group *g, bool tls, size_t bytes_in, unsigned requests, unsigned answers);
 
 /* Takes a connected socket, which may hold input already. */
 void stream_accept(struct stream_group *g, h2o_socket_t *sock, const struct addr *peer,

@@ -6,6 +6,7 @@
 #include "sys/clock.h"
 #include "sys/sockaddr.h"
 #include "udp.h"
+#include "websocket.h"
 
 #include <errno.h>
 #include <h2o/http1.h>
@@ -158,6 +159,7 @@ static void close_doors(struct worker *w)
         }
     }
     h2o_context_request_shutdown(&w->http);
+    websocket_drain_all(&w->streams);
 }
 
 static void on_wake(h2o_socket_t *sock, const char *err)
@@ -244,6 +246,7 @@ int worker_start(struct worker **out, const struct worker_opts *opts)
     w->streams.stats = &w->stats;
     w->streams.on_http = on_http;
     w->streams.ctx = w;
+    websocket_attach(opts->websocket, &w->http, &w->streams);
     stream_group_init(&w->streams, w->loop, opts->settings.first_timeout_ms, opts->settings.idle_timeout_ms);
     use_settings(w);
     int rc = init_wake(w);

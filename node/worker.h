@@ -20,9 +20,10 @@ struct worker_opts {
     struct thread_sockets *sockets; /* taken: each descriptor becomes -1 */
     const struct node_addresses *bound;
     int *metrics_fd;        /* taken too; NULL or -1: none on this thread */
-    h2o_globalconf_t *http; /* on the TLS addresses; immutable from now on, as is the next */
+    h2o_globalconf_t *http; /* on the TCP and TLS addresses; immutable from now on, as is the next */
     h2o_globalconf_t *http_metrics;
-    struct tls_server *tls; /* NULL where no TLS address is bound */
+    h2o_handler_t *websocket; /* of `http` */
+    struct tls_server *tls;   /* NULL where no TLS address is bound */
     struct limits_table *limits;
     struct listener_sources *sources; /* or NULL */
     int64_t handshake_timeout_us;

@@ -217,7 +217,7 @@ def test_tcp_peer_that_never_reads_is_not_read_from(start):
 
 BROKEN = {
     "garbage": b"\xff" * 8,
-    "http": b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "http but not GET": b"POST /livez HTTP/1.1\r\nHost: x\r\n\r\n",
     "http2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no cookie": stun.message(cookie=0x01020304),
     "length not a multiple of 4": b"\x00\x01\x00\x05" + stun.message()[4:],
