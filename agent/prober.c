@@ -1,11 +1,9 @@
 /* The whole probe: which target acts next, the pace over all of them, the budgets, the transaction ids. Invariant: no
  * two paced actions leave closer than the pace allows (but for PROBER_CATCH_UP_US), and `active` holds exactly the running targets. */
+#include "prober_message.h"
 #include "prober_target.h"
-#include "prober_txid.h"
 
 #include "core/frame.h"
-#include "core/stun.h"
-#include "core/wire.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -49,8 +47,6 @@ struct prober {
     int64_t pace_interval_us, pace_next_us;
     int64_t budget_deadline_us;
 };
-
-_Static_assert((int)PROBER_MESSAGE_LEN == (int)STUN_HEADER_LEN, "a request is a bare header");
 
 /* ---- making ---- */
 
@@ -335,14 +331,7 @@ static void fill_open(struct prober *p, struct prober_action *a, size_t target)
 
 static void fill_send(const struct prober *p, struct prober_action *a, size_t target)
 {
-    uint8_t txid[STUN_TXID_LEN];
-    struct stun_writer w;
-    size_t len;
-    txid_make(p->seed, &(struct sample_name){target, a->attempt, a->sample}, txid);
-    stun_begin(&w, a->bytes, sizeof a->bytes, STUN_REQUEST, STUN_BINDING, txid);
-    int err = stun_finish(&w, &len);
-    assert(err == 0 && len == sizeof a->bytes);
-    (void)err;
+    prober_request_write(p->seed, &(struct sample_name){target, a->attempt, a->sample}, a->bytes);
     a->kind = target_is_stream(&p->targets[target]) ? PROBER_SEND_STREAM : PROBER_SEND_UDP;
     a->stream = p->stream_of[target];
 }
@@ -415,28 +404,23 @@ void prober_send_failed(struct prober *p, const struct prober_action *a, int err
 
 /* ---- events ---- */
 
-static bool find_sample(const struct prober *p, const uint8_t *txid, struct sample_name *s)
+static bool sample_exists(const struct prober *p, const struct sample_name *s)
 {
-    return txid_read(p->seed, txid, s) && s->target < p->n_targets &&
-           s->attempt < target_attempts(&p->targets[s->target].spec) && s->sample < (size_t)p->policy.samples;
+    return s->target < p->n_targets && s->attempt < target_attempts(&p->targets[s->target].spec) &&
+           s->sample < (size_t)p->policy.samples;
 }
 
 /* One whole message from `from` (NULL: on the target's own stream). */
 static void on_message(struct prober *p, size_t stream_target, const struct addr *from, const uint8_t *bytes,
                        size_t len, int64_t received_us)
 {
-    struct stun_msg m;
     struct sample_name is;
-    if (stun_parse(&m, bytes, len) < 0 || m.method != STUN_BINDING ||
-        (m.cls != STUN_SUCCESS && m.cls != STUN_ERROR) || stun_check_fingerprint(&m) == -EACCES ||
-        !find_sample(p, m.txid, &is))
+    struct addr mapped;
+    if (!prober_answer_read(p->seed, bytes, len, &is, &mapped) || !sample_exists(p, &is))
         return;
     struct target *t = &p->targets[is.target];
     if (from ? target_is_stream(t) || !addr_eq(from, &t->spec.addrs[target_address(t, is.attempt)])
              : is.target != stream_target || is.attempt != target_open_attempt(t))
-        return;
-    struct addr mapped = {0};
-    if (m.cls == STUN_SUCCESS && stun_mapped_address(&m, &mapped) < 0)
         return;
     target_answered(t, is.attempt, is.sample, &mapped, received_us);
     after_event(p, is.target);
@@ -452,10 +436,7 @@ void prober_on_udp_error(struct prober *p, const struct addr *to, const uint8_t 
                          int64_t now_us)
 {
     struct sample_name is;
-    struct wire_rd r = wire_rd_init(bytes, len);
-    wire_rd_bytes(&r, STUN_HEADER_LEN - STUN_TXID_LEN);
-    struct slice txid = wire_rd_bytes(&r, STUN_TXID_LEN);
-    if (r.bad || !find_sample(p, txid.p, &is))
+    if (!prober_request_read(p->seed, bytes, len, &is) || !sample_exists(p, &is))
         return;
     struct target *t = &p->targets[is.target];
     if (target_is_stream(t) || !addr_eq(to, &t->spec.addrs[target_address(t, is.attempt)]))

@@ -2,6 +2,7 @@
  * every call due_us and deadline_us say when the target next wants to act or to be ticked. */
 #include "prober_target.h"
 
+#include "prober_message.h"
 #include "prober_stats.h"
 
 #include <assert.h>
@@ -316,39 +317,6 @@ void target_answered(struct target *t, size_t attempt, size_t sample, const stru
     target_schedule(t);
 }
 
-static const char *errno_text(const struct target *t, int error)
-{
-    switch (error) {
-    case ECONNREFUSED:
-        return target_is_stream(t) ? "connection refused" : "port unreachable";
-    case ECONNRESET:
-    case EPIPE:
-        return "connection reset";
-    case ENETUNREACH:
-        return "network unreachable";
-    case EHOSTUNREACH:
-        return "host unreachable";
-    case EACCES:
-    case EPERM:
-        return "not permitted";
-    case EMFILE:
-    case ENFILE:
-        return "too many open files";
-    case 0:
-        return "closed by the peer";
-    case ETIMEDOUT:
-        return "timed out";
-    default:
-        return "the system refused to send";
-    }
-}
-
-static bool own_shortage(int error)
-{
-    return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR || error == EMFILE ||
-           error == ENFILE;
-}
-
 void target_bounced(struct target *t, size_t attempt, size_t sample, int error, int64_t now_us)
 {
     struct attempt *a = &t->attempts[attempt];
@@ -356,12 +324,13 @@ void target_bounced(struct target *t, size_t attempt, size_t sample, int error, 
     if (t->state != TARGET_RUNNING || a->state != ATTEMPT_SAMPLING || s->state != SAMPLE_FLYING)
         return;
     bool no_socket = error == EMFILE || error == ENFILE;
-    if (own_shortage(error) && !no_socket)
+    if (prober_own_shortage(error) && !no_socket)
         return; /* our own shortage says nothing of the path: lost, in time */
     s->state = SAMPLE_LOST;
     a->n_flying--;
     if (a->n_answered == 0)
-        attempt_end(t, a, no_socket ? PROBE_UNTESTED : PROBE_REFUSED, errno_text(t, error), now_us);
+        attempt_end(t, a, no_socket ? PROBE_UNTESTED : PROBE_REFUSED,
+                    prober_error_text(error, target_is_stream(t)), now_us);
     else
         attempt_check_samples(t, a, now_us);
     target_schedule(t);
@@ -446,9 +415,9 @@ void target_stream_error(struct target *t, int error, int64_t now_us)
     enum probe_status status = PROBE_REFUSED;
     if (error == ETIMEDOUT)
         status = PROBE_TIMEOUT;
-    else if (own_shortage(error))
+    else if (prober_own_shortage(error))
         status = PROBE_UNTESTED;
-    target_stream_failed(t, status, errno_text(t, error), now_us);
+    target_stream_failed(t, status, prober_error_text(error, target_is_stream(t)), now_us);
 }
 
 void target_cut(struct target *t, enum probe_status status, const char *why, int64_t now_us)
