@@ -53,21 +53,6 @@ static int parse_login(struct proxy_login *login, const char *text, size_t len)
     return 0;
 }
 
-static bool is_host(const char *host)
-{
-    struct addr ip;
-    size_t label = 0;
-    if (addr_parse_ip(&ip, host) == 0)
-        return true;
-    for (const char *c = host; *c; c++) {
-        bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
-        if (*c == '.' ? label == 0 : !letter && *c != '-' && *c != '_')
-            return false;
-        label = *c == '.' ? 0 : label + 1;
-    }
-    return host[0] != '\0';
-}
-
 /* "host[:port]", `len` bytes of it. */
 static int parse_authority(struct proxy_endpoint *p, enum proxy_kind kind, const char *text, size_t len)
 {
@@ -77,8 +62,7 @@ static int parse_authority(struct proxy_endpoint *p, enum proxy_kind kind, const
         return -EINVAL;
     memcpy(buf, text, len);
     buf[len] = '\0';
-    if (host_port_parse(buf, kind == PROXY_HTTPS ? 443 : 80, read.host, &read.port) < 0 || read.port == 0 ||
-        !is_host(read.host))
+    if (host_port_parse(buf, kind == PROXY_HTTPS ? 443 : 80, read.host, &read.port) < 0 || read.port == 0)
         return -EINVAL;
     *p = read;
     return 0;

@@ -142,13 +142,20 @@ static bool read_org(struct api_request *r, const char **org)
     return true;
 }
 
-static bool read_registration(struct api_request *r, struct registration *g)
+static bool read_tls_name(struct api_request *r, struct registration *g)
 {
     g->tls_name = "";
+    if (!body_text(r, "tls_name", HOST_MAX, false, &g->tls_name))
+        return false;
+    return g->tls_name[0] == '\0' || host_valid(g->tls_name) ||
+           body_refuse(r, "", "tls_name", "A host name or an IP is wanted, without a port.");
+}
+
+static bool read_registration(struct api_request *r, struct registration *g)
+{
     return read_org(r, &g->org) && body_id(r, "node", NODE_ID_MAX, true, &g->node) &&
            body_id(r, "cluster", NODE_ID_MAX, true, &g->cluster) &&
-           body_id(r, "region", NODE_ID_MAX, true, &g->region) &&
-           body_id(r, "tls_name", HOST_MAX, false, &g->tls_name) &&
+           body_id(r, "region", NODE_ID_MAX, true, &g->region) && read_tls_name(r, g) &&
            body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) && read_all_addresses(r, g) &&
            read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }

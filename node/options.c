@@ -19,6 +19,13 @@ const struct config_key node_keys[] = {
      false},
     {"key", "listen", CONFIG_STRING, AT(key), NULL, 0, 0, "FILE", "Private key (PEM) of the certificate.",
      false},
+    {"behaviour-alternate", "listen", CONFIG_STRING, AT(behaviour_alternate), NULL, 0, 0, "IP",
+     "Second IP of this machine for NAT behaviour discovery (RFC 5780) with two --udp of one IP; default: "
+     "none.",
+     false},
+    {"behaviour-response-port", "listen", CONFIG_BOOL, AT(behaviour_response_port), "false", 0, 0, NULL,
+     "Answer to another port of the asking IP where --behaviour-alternate is set and a request wants it.",
+     false},
     {"metrics", "listen", CONFIG_STRING, AT(metrics), NULL, 0, 0, "ADDR:PORT",
      "Health and metrics in clear HTTP; 127.0.0.1:9641 unless --standalone; 'off': none.", false},
     {"threads", "listen", CONFIG_INT, AT(threads), "0", 0, NODE_THREADS_MAX, "N",
@@ -205,6 +212,40 @@ static int plan_listeners(struct node_plan *plan, const struct node_options *o, 
     return 0;
 }
 
+/* The IP of the first UDP address that names one, of the alternate's family, and the next port on that IP. */
+static size_t find_primary(const struct node_plan *plan, uint8_t family, size_t primary[static 2])
+{
+    const struct addr *at = plan->bind.at[TRANSPORT_UDP];
+    size_t n = 0;
+    for (size_t i = 0; i < plan->bind.n[TRANSPORT_UDP] && n < 2; i++)
+        if (at[i].family == family && !addr_is_wildcard(&at[i]) &&
+            (n == 0 || addr_ip_eq(&at[i], &at[primary[0]])))
+            primary[n++] = i;
+    return n;
+}
+
+static int plan_behaviour(struct node_plan *plan, const struct node_options *o, struct options_error *e)
+{
+    struct node_behaviour *b = &plan->behaviour;
+    if (!o->behaviour_alternate)
+        return o->behaviour_response_port
+                   ? fail(e, "--behaviour-response-port needs --behaviour-alternate IP")
+                   : 0;
+    if (addr_parse_ip(&b->alternate, o->behaviour_alternate) != 0 || addr_is_wildcard(&b->alternate))
+        return fail(e, "--behaviour-alternate: '%.80s' is not an IP address of this machine",
+                    o->behaviour_alternate);
+    if (find_primary(plan, b->alternate.family, b->primary) < 2)
+        return fail(
+            e,
+            "--behaviour-alternate needs two --udp IP:PORT of one IP (not 0.0.0.0 or [::]), of its family");
+    if (addr_ip_eq(&b->alternate, &plan->bind.at[TRANSPORT_UDP][b->primary[0]]))
+        return fail(e, "--behaviour-alternate: '%.80s' is the IP of --udp; another one is needed",
+                    o->behaviour_alternate);
+    b->on = true;
+    b->response_port = o->behaviour_response_port;
+    return 0;
+}
+
 static int plan_metrics(struct node_plan *plan, const struct node_options *o, struct options_error *e)
 {
     const char *text = o->metrics ? o->metrics : o->standalone ? "off" : "127.0.0.1:9641";
@@ -305,6 +346,8 @@ int options_plan(struct node_plan *plan, const struct node_options *o, const cha
     int rc = plan_controller(o, e);
     if (rc == 0)
         rc = plan_listeners(plan, o, e);
+    if (rc == 0)
+        rc = plan_behaviour(plan, o, e);
     if (rc == 0)
         rc = plan_metrics(plan, o, e);
     if (rc == 0)

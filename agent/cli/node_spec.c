@@ -12,21 +12,8 @@ static int fail(char err[static NODE_SPEC_ERROR], const char *what, const char *
     return -EINVAL;
 }
 
-static bool is_name(const char *s)
-{
-    size_t label = 0;
-    for (; *s != '\0'; s++) {
-        bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9');
-        if (*s == '.' ? label == 0 : !letter && *s != '-' && *s != '_')
-            return false;
-        label = *s == '.' ? 0 : label + 1;
-    }
-    return true;
-}
-
 static int parse_host(struct node_spec *s, const char *text, size_t len, char err[static NODE_SPEC_ERROR])
 {
-    struct addr ip;
     bool bracketed = len >= 2 && text[0] == '[' && text[len - 1] == ']';
     if (bracketed) {
         text++;
@@ -36,8 +23,8 @@ static int parse_host(struct node_spec *s, const char *text, size_t len, char er
         return fail(err, "there is no host in", text, len);
     memcpy(s->host, text, len);
     s->host[len] = '\0';
-    bool is_ip = addr_parse_ip(&ip, s->host) == 0;
-    if (bracketed ? !is_ip || ip.family != ADDR_V6 : !is_ip && !is_name(s->host))
+    bool is_v6 = strchr(s->host, ':') != NULL;
+    if (!host_valid(s->host) || (bracketed && !is_v6))
         return fail(err, "not a host (ports are given as ,udp=PORT):", text, len);
     return 0;
 }

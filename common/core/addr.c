@@ -192,16 +192,25 @@ const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_LEN])
     return buf;
 }
 
+/* RFC 1123 2.1 and the underscores that are met: labels that aren't empty, a dot at the end at most. */
 static bool host_name_valid(const char *s, size_t len)
 {
+    size_t label = 0;
     if (len == 0 || len > HOST_MAX)
         return false;
     for (size_t i = 0; i < len; i++) {
         bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z');
-        if (!letter && !(s[i] >= '0' && s[i] <= '9') && s[i] != '.' && s[i] != '-' && s[i] != '_')
+        if (s[i] == '.' ? label == 0 : !letter && !(s[i] >= '0' && s[i] <= '9') && s[i] != '-' && s[i] != '_')
             return false;
+        label = s[i] == '.' ? 0 : label + 1;
     }
     return true;
+}
+
+bool host_valid(const char *text)
+{
+    struct addr ip;
+    return addr_parse_ip(&ip, text) == 0 ? text[0] != '[' : host_name_valid(text, strlen(text));
 }
 
 int host_port_parse(const char *text, uint16_t def_port, char host[static HOST_MAX + 1], uint16_t *port)

@@ -79,12 +79,12 @@ json_t *node_entry_to_json(const struct node_entry *n)
 static int get_tls_name(const json_t *j, struct node_entry *n, struct doc_error *e)
 {
     const char *name = NULL;
-    uint16_t port;
     int answer = doc_get_string(j, "tls_name", DOC_OPTIONAL, &name, e);
     if (answer <= 0 || name[0] == '\0')
         return answer < 0 ? answer : 0;
-    if (host_port_parse(name, 0, n->tls_name, &port) < 0 || strcmp(name, n->tls_name) != 0)
+    if (!host_valid(name))
         return doc_fail(e, "/tls_name", "invalid_member", "tls_name must be a host name or an IP");
+    memcpy(n->tls_name, name, strlen(name) + 1);
     return 0;
 }
 
