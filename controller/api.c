@@ -111,6 +111,14 @@ static void note_answer(struct api_request *r, int status)
               LOG_I("us", clock_mono_us() - r->started_us));
 }
 
+/* RFC 9110 13.1.2: a list of tags, compared weakly. Our tags are plain hex, so a search for the quoted text is exact. */
+bool api_none_match(struct api_request *r, const char *etag)
+{
+    const char *header = api_request_header(r, "if-none-match");
+
+    return header == NULL || (strcmp(header, "*") != 0 && strstr(header, etag) == NULL);
+}
+
 void api_bytes(struct api_request *r, int status, const char *content_type, const char *body, size_t len)
 {
     note_answer(r, status);

@@ -91,6 +91,8 @@ const void *api_snapshot(struct api_request *r, enum controller_snapshot which);
 void api_header(struct api_request *r, const char *lower_case_name, const char *value); /* copied */
 void api_json(struct api_request *r, int status, json_t *steal);                        /* NULL json: 500 */
 void api_empty(struct api_request *r, int status);                                      /* 204, 304 */
+/* Whether to send the whole: false where the request's If-None-Match names this tag (in its quotes), which is a 304. */
+bool api_none_match(struct api_request *r, const char *etag);
 void api_bytes(struct api_request *r, int status, const char *content_type, const char *body, size_t len);
 /* application/problem+json. 401, 429 and 503 carry their headers. */
 void api_problem(struct api_request *r, int status, const char *code, const char *detail);

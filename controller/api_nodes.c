@@ -72,12 +72,6 @@ static void list_for_operator(struct api_request *r, const struct catalogue *c)
                        probe_policy_to_json(&r->ctl->options->probe), "nodes", nodes));
 }
 
-/* RFC 9110 13.1.2: a list of tags, compared weakly. Our tags are plain hex, so a search for the quoted text is exact. */
-static bool none_match(const char *header, const char *etag)
-{
-    return header == NULL || (strcmp(header, "*") != 0 && strstr(header, etag) == NULL);
-}
-
 static void nodes_get(struct api_request *r)
 {
     const struct catalogue *c = catalogue_of(r);
@@ -96,7 +90,7 @@ static void nodes_get(struct api_request *r)
     snprintf(etag, sizeof(etag), "\"%s\"", version);
     api_header(r, "etag", etag);
     api_header(r, "cache-control", "private");
-    if (!none_match(api_request_header(r, "if-none-match"), etag)) {
+    if (!api_none_match(r, etag)) {
         api_empty(r, 304);
         return;
     }

@@ -22,6 +22,7 @@ enum {
 struct router;
 struct ingest;
 struct join_turn;
+struct ip_ranges_cache;
 
 struct controller {
     const struct options *options;
@@ -43,8 +44,9 @@ struct worker {
     h2o_loop_t *loop;
     struct controller *ctl;
     struct db *db;
-    struct ingest *ingest;   /* reports waiting for their commit */
-    struct join_turn *joins; /* under way or waiting, oldest first: see join_turn.h */
+    struct ingest *ingest;             /* reports waiting for their commit */
+    struct join_turn *joins;           /* under way or waiting, oldest first: see join_turn.h */
+    struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
     size_t index;
     uint64_t requests; /* for request ids */

@@ -13,6 +13,7 @@ const struct api_module api_modules[] = {
     {api_meetings_routes, API_MEETINGS_ROUTES},
     {api_participants_routes, API_PARTICIPANTS_ROUTES},
     {api_openapi_routes, API_OPENAPI_ROUTES},
+    {api_ip_ranges_routes, API_IP_RANGES_ROUTES},
 };
 const size_t api_modules_n = sizeof(api_modules) / sizeof(api_modules[0]);
 

@@ -18,6 +18,10 @@ static const struct config_key keys[] = {
      "Answer HTTPS here; repeatable; port 0 takes a free one.", false},
     {"metrics", "controller", CONFIG_STRING, AT(metrics), "127.0.0.1:9640", 0, 0, "ADDR:PORT",
      "Health and metrics over clear HTTP; \"off\": none.", false},
+    {"public-name", "controller", CONFIG_STRING, AT(public_name), NULL, 0, 0, "HOST[:PORT]",
+     "The name that agents reach the controllers by, for GET /v1/ip-ranges; port 443 unless said.", false},
+    {"public-address", "controller", CONFIG_LIST, AT(public_address), NULL, 0, 0, "IP",
+     "An address behind that name, for GET /v1/ip-ranges; repeatable.", false},
     {"cert", "controller", CONFIG_STRING, AT(cert), NULL, 0, 0, "FILE", "Certificate chain, PEM.", false},
     {"key", "controller", CONFIG_STRING, AT(key), NULL, 0, 0, "FILE", "Private key, PEM.", false},
     {"insecure-http", "controller", CONFIG_BOOL, AT(insecure_http), NULL, 0, 0, NULL,
@@ -112,6 +116,21 @@ static int check_listen(const struct options *o, struct config_error *e)
     return 0;
 }
 
+static int check_public(const struct options *o, struct config_error *e)
+{
+    char host[HOST_MAX + 1];
+    struct addr a;
+    uint16_t port;
+
+    if (o->public_name != NULL && (host_port_parse(o->public_name, 443, host, &port) != 0 || port == 0))
+        return fail(e, "public-name", o->public_name, "is not HOST or HOST:PORT");
+    for (size_t i = 0; i < o->public_address.n; i++) {
+        if (addr_parse_ip(&a, o->public_address.v[i]) != 0)
+            return fail(e, "public-address", o->public_address.v[i], "is not an IP address");
+    }
+    return 0;
+}
+
 int options_check_serve(const struct options *o, struct config_error *e)
 {
     enum log_level level;
@@ -127,7 +146,7 @@ int options_check_serve(const struct options *o, struct config_error *e)
         return fail(e, "master-key, admin-key", "", "both files are needed");
     if (!o->insecure_http && (o->cert == NULL || o->key == NULL))
         return fail(e, "cert, key", "", "both files are needed for HTTPS");
-    return check_listen(o, e);
+    return check_listen(o, e) != 0 ? -EINVAL : check_public(o, e);
 }
 
 void options_print_help(void)

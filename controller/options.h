@@ -9,8 +9,10 @@ struct options {
     bool help, version, check_config, print_config, insecure_http, die_with_parent;
     const char *config;
     const char *database;
-    struct config_list listen; /* ADDR:PORT */
-    const char *metrics;       /* ADDR:PORT; "" or "off": none */
+    struct config_list listen;         /* ADDR:PORT */
+    const char *metrics;               /* ADDR:PORT; "" or "off": none */
+    const char *public_name;           /* HOST[:PORT]; NULL: not said */
+    struct config_list public_address; /* IP */
     const char *cert, *key;
     const char *master_key, *admin_key; /* files */
     int64_t threads;                    /* 0: one a core */

@@ -2,6 +2,7 @@
  * destroyed by that thread; in between only that thread touches it. */
 #include "server.h"
 
+#include "api_ip_ranges.h"
 #include "control.h"
 #include "ingest.h"
 #include "metrics_page.h"
@@ -263,6 +264,7 @@ static void worker_destroy(struct thread *t)
     doors_close(t);
     db_destroy(w->db);
     ingest_destroy(w->ingest);
+    ip_ranges_cache_destroy(w->ip_ranges);
     for (int i = 0; i < 8; i++) /* closed sockets are disposed of by the loop */
         (void)h2o_evloop_run(w->loop, 0);
     if (t->has_health)

@@ -70,6 +70,7 @@ M = "/v1/meetings/{meeting}"
 SECRET = "/v1/meetings/secret-meeting"
 CALLS = [
     Call("GET", "/openapi.json", {ANYONE}),
+    Call("GET", "/v1/ip-ranges", {ANYONE}),
     Call("GET", "/v1/nodes", {ADMIN, ORG, PROBE}),
     Call("POST", "/v1/nodes", {ADMIN, ORG, NODE}, body=lambda s: node_body("iso-new", org=s.mine.id), wrong=(422, "invalid_member")),
     Call("POST", "/v1/nodes/{node}/heartbeat", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/heartbeat", {"load": {}}, (404, "unknown_node")),
