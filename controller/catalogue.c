@@ -285,7 +285,7 @@ unsigned node_transports(const struct catalogue_node *n)
         if (n->addresses.n[t] > 0)
             bits |= 1u << t;
     }
-    if (bits & (1u << TRANSPORT_TCP | 1u << TRANSPORT_TLS))
+    if (bits & (1u << TRANSPORT_TLS))
         bits |= 1u << TRANSPORT_PROXY;
     return bits;
 }

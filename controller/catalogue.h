@@ -68,7 +68,7 @@ const struct catalogue_load *catalogue_load_of(const struct catalogue *c, const 
 bool node_healthy(const struct catalogue_load *l);
 bool node_listed(const struct catalogue_load *l); /* heard of lately enough to be probed */
 enum node_state node_state_of(const struct catalogue_node *n, const struct catalogue_load *l);
-/* Bits (1 << enum transport) that the node offers; a proxy tunnels to its TLS or TCP port. */
+/* Bits (1 << enum transport) that the node offers; a proxy tunnels to its TLS port. */
 unsigned node_transports(const struct catalogue_node *n);
 
 /* The version of the list of an org: changes with what stands in it, and with nothing else. */

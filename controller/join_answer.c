@@ -41,22 +41,17 @@ static void add_rung(json_t *ladder, enum transport t, const struct addr *a, con
     json_array_append_new(ladder, rung);
 }
 
-/* The port that a proxy tunnels to: TLS before TCP, what answered before what is first. */
+/* A proxy tunnels to a TLS address: the one that answered, where the node still has it. */
 static void add_proxy_rung(json_t *ladder, const struct catalogue_node *n, const struct addr *answered,
                            const char *proxy)
 {
     const struct node_addresses *a = &n->addresses;
-    enum transport via = a->n[TRANSPORT_TLS] > 0 ? TRANSPORT_TLS : TRANSPORT_TCP;
-    const struct addr *to = &a->at[via][0];
 
-    if (answered != NULL && offered(a, TRANSPORT_TLS, answered)) {
-        via = TRANSPORT_TLS;
-        to = answered;
-    } else if (answered != NULL && offered(a, TRANSPORT_TCP, answered)) {
-        via = TRANSPORT_TCP;
-        to = answered;
-    }
-    add_rung(ladder, TRANSPORT_PROXY, to, via == TRANSPORT_TLS ? n->tls_name : NULL, proxy);
+    if (a->n[TRANSPORT_TLS] == 0)
+        return;
+    if (answered == NULL || !offered(a, TRANSPORT_TLS, answered))
+        answered = &a->at[TRANSPORT_TLS][0];
+    add_rung(ladder, TRANSPORT_PROXY, answered, n->tls_name, proxy);
 }
 
 static void add_rungs(json_t *ladder, const struct join_scene *s, size_t node, enum transport t)

@@ -204,6 +204,73 @@ def test_ladder_has_what_answered_and_the_proxy(region):
     assert region.join(region.meeting(), "ann")["ladder"] == [{"transport": "udp", "address": "192.0.2.77:5004"}]
 
 
+def proxied(node, ms, address="192.0.2.1:443", url="http://gate.example:3128"):
+    """A proxy's row, as the agent writes it."""
+    via = {"url": url, "scheme": "http", "auth": "basic", "tls_intercepted": False}
+    return result(node, "proxy", ms, address=address, via_proxy=via)
+
+
+def test_only_the_proxy_gets_out(region):
+    a, b = region.node("a"), region.node("b", 2)
+    rows = [result(n, t) for n in (a, b) for t in ("udp", "tcp", "tls")]
+    report(region.org.api, rows + [proxied(a, 60), proxied(b, 20, "192.0.2.2:443", "http://u:secret@gate.example:3128")], agent="ann")
+    answer = region.join(region.meeting(), "ann")
+    assert answer["node"] == b and answer["transport"] == "proxy"
+    assert answer["ladder"] == [
+        {"transport": "proxy", "address": "192.0.2.2:443", "tls_name": f"{b}.example", "proxy": "http://gate.example:3128"}
+    ]
+    assert candidates(answer)[b] | {"mean_rtt_us": 20000, "transport": "proxy", "rtt_us": 20000} == candidates(answer)[b]
+    assert region.join(region.meeting(transports=["proxy"]), "ann")["ladder"] == answer["ladder"]
+    for policy, said in (({"transports": ["udp", "tcp", "tls"]}, {}), ({}, {"capabilities": ["udp", "tcp", "tls"]})):
+        refused = region.org.api.post(f"/v1/meetings/{region.meeting(**policy)}/participants", {"agent": "ann", **said})
+        assert "2 unreachable_for" in refused.problem(503, "no_node").json["detail"]
+
+
+def test_a_proxy_is_the_last_rung_and_given_to_those_who_can_alone(region):
+    a = region.node("a")
+    rows = [result(a, "udp"), result(a, "tcp"), result(a, "tls", 90, address="192.0.2.1:443"), proxied(a, 30)]
+    report(region.org.api, rows, agent="ann", capabilities=["udp", "tcp", "tls", "proxy"])
+    report(region.org.api, rows, agent="bob", capabilities=["udp", "tcp", "tls"])
+    m = region.meeting()
+    assert [r["transport"] for r in region.join(m, "ann")["ladder"]] == ["tls", "proxy"]
+    assert [r["transport"] for r in region.join(m, "bob")["ladder"]] == ["tls"]
+    assert [r["transport"] for r in region.join(m, "ann", capabilities=["udp", "proxy"])["ladder"]] == ["proxy"]
+    assert region.join(region.meeting(transports=["tls"]), "ann")["ladder"][-1]["transport"] == "tls"
+
+
+def test_a_proxy_that_failed_is_no_rung(region):
+    a = region.node("a")
+    report(region.org.api, [result(a, "tls", 50), result(a, "proxy", status="proxy_error")], agent="ann")
+    assert [r["transport"] for r in region.join(region.meeting(), "ann")["ladder"]] == ["tls"]
+
+
+def test_a_proxy_tunnels_to_tls_alone(region):
+    region.node("a", addresses={"udp": ["192.0.2.1:5004"], "tcp": ["192.0.2.1:5004"]}, tls_name=None)
+    assert [r["transport"] for r in region.join(region.meeting(), "new")["ladder"]] == ["udp", "tcp"]
+    region.join(region.meeting(transports=["proxy"]), "new", expect=503)
+
+
+def test_inside_and_outside_addresses(region, make_org):
+    """A mesh node that is reached one way from its own LAN and another from elsewhere: all are told to be probed, and each
+    agent's ladder has what answered that agent."""
+    region.org = make_org()
+    both = {t: [f"192.168.7.7:{p}", f"198.51.100.7:{p}"] for t, p in (("udp", 5004), ("tls", 443))}
+    mesh = region.node("mesh", by=region.admin.with_token(region.org.new_key("node")), addresses={"udp": ["192.168.7.7:5004"]}, advertise=both)
+    cloud = region.node("cloud", 2)
+    assert listed(region.org.api)[mesh]["addresses"] == both
+    for agent, ip, ms in (("inside", "192.168.7.7", 1), ("outside", "198.51.100.7", 30)):
+        rows = [result(mesh, "udp", ms, address=f"{ip}:5004"), result(mesh, "tls", ms, address=f"{ip}:443"), result(cloud, "udp", 40)]
+        report(region.org.api, rows, agent=agent)
+        answer = region.join(region.meeting(), agent)
+        assert answer["node"] == mesh and candidates(answer)[mesh]["class"] == "mesh"
+        assert answer["ladder"] == [
+            {"transport": "udp", "address": f"{ip}:5004"},
+            {"transport": "tls", "address": f"{ip}:443", "tls_name": f"{mesh}.example"},
+        ]
+    # Without a report every address is a rung, in the order advertised.
+    assert [r["address"] for r in region.join(region.meeting(private=True), "new", capabilities=["udp"])["ladder"]] == both["udp"]
+
+
 def test_policy_transports(region):
     a, b = region.node("a"), region.node("b", 2, addresses={"udp": ["192.0.2.2:5004"]})
     region.report("ann", {"a": {"udp": 5, "tcp": 6, "tls": 40}, "b": {"udp": 1}})
