@@ -163,11 +163,17 @@ static void on_report(struct api_request *r, const struct db_result *result)
 
 static void get_report(struct api_request *r)
 {
-    const struct db_param params[] = {db_text(r->caller.org), db_text(r->param[0]),
-                                      db_text(api_query(r, "network"))};
-    struct db_batch *b = agent_param(r) ? api_db_begin(r, DB_TENANT) : NULL;
+    const char *network = api_query(r, "network");
+    const struct db_param params[] = {db_text(r->caller.org), db_text(r->param[0]), db_text(network)};
+    struct db_batch *b;
 
-    if (b == NULL)
+    if (!agent_param(r))
+        return;
+    if (network != NULL && !id_valid(network, NETWORK_ID_MAX)) {
+        api_problem(r, 400, "bad_request", "network is the id of a network, as in a report");
+        return;
+    }
+    if ((b = api_db_begin(r, DB_TENANT)) == NULL)
         return;
     db_add(b, &report_stmt, params, 3);
     api_db_send(r, b, on_report);

@@ -217,7 +217,9 @@ static void carry_out(struct join *j, struct join_scene *s)
     j->status = s->people[s->me].stored ? 200 : 201;
     columns_init(&c, s);
     for (size_t i = 0; i < s->problem.n_participants; i++) {
-        if (!join_person_unchanged(s, &j->ask, i))
+        /* With no node for all, the others stay where they are until they ask: room was looked for on the newcomer's node only. */
+        bool follows = i == s->me || s->plan.outcome == PLACE_COMMON;
+        if (follows && !join_person_unchanged(s, &j->ask, i))
             columns_add(&c, s, &j->ask, i);
     }
     if (c.n == 0)

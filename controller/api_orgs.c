@@ -3,6 +3,7 @@
 #include "api_body.h"
 #include "core/timefmt.h"
 #include "modules.h"
+#include "sys/clock.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -119,36 +120,49 @@ static const struct db_stmt stop_stmt = {
 static const struct db_stmt stop_nodes_stmt = {
     "org_stop_nodes", "update node set deleted_at = now() where org = $1 and deleted_at is null"};
 static const struct db_stmt stop_loads_stmt = {"org_stop_loads", "delete from node_load where org = $1"};
+/* A bounded piece a transaction, so that nobody waits long and what is done stays done. The same ctid in several partitions only erases
+ * more of the same org. */
 static const struct db_stmt erase_meetings_stmt = {"org_erase_meetings",
-                                                   "delete from meeting where org = $1"};
-static const struct db_stmt erase_reports_stmt = {"org_erase_reports", "delete from report where org = $1"};
+                                                   "delete from meeting where org = $1 and id = any (array("
+                                                   "select id from meeting where org = $1 limit 200))"};
+static const struct db_stmt erase_reports_stmt = {"org_erase_reports",
+                                                  "delete from report where org = $1 and ctid = any (array("
+                                                  "select ctid from report where org = $1 limit 5000))"};
 
-static void erased(struct api_request *r, const struct db_result *result)
+static void erase_some(struct api_request *r);
+
+static void erased_some(struct api_request *r, const struct db_result *result)
 {
     if (result->error != 0)
         api_db_failed(r, result);
-    else
+    else if (strcmp(PQcmdTuples(result->res[0]), "0") == 0 && strcmp(PQcmdTuples(result->res[1]), "0") == 0)
         api_empty(r, 204);
+    else if (clock_mono_us() >= r->deadline_us)
+        api_problem(r, 503, "overloaded", "there is more to erase than fits in a request: ask again");
+    else
+        erase_some(r);
+}
+
+static void erase_some(struct api_request *r)
+{
+    const struct db_param p[] = {db_text(r->param[0])};
+    struct db_batch *b = api_db_begin_org(r, r->param[0]);
+
+    if (b == NULL)
+        return;
+    db_add(b, &erase_meetings_stmt, p, 1);
+    db_add(b, &erase_reports_stmt, p, 1);
+    api_db_send(r, b, erased_some);
 }
 
 static void stopped(struct api_request *r, const struct db_result *result)
 {
-    const struct db_param p[] = {db_text(r->param[0])};
-    struct db_batch *b;
-
-    if (result->error != 0) {
+    if (result->error != 0)
         api_db_failed(r, result);
-        return;
-    }
-    if (PQntuples(result->res[0]) == 0) {
+    else if (PQntuples(result->res[0]) == 0)
         api_problem(r, 404, "not_found", "there is no such org");
-        return;
-    }
-    if ((b = api_db_begin_org(r, r->param[0])) == NULL)
-        return;
-    db_add(b, &erase_meetings_stmt, p, 1);
-    db_add(b, &erase_reports_stmt, p, 1);
-    api_db_send(r, b, erased);
+    else
+        erase_some(r);
 }
 
 static void org_delete(struct api_request *r)

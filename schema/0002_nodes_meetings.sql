@@ -100,9 +100,10 @@ grant select, insert, update, delete on meeting, participant to berth_tenant;
 create policy participant_operator on participant for select to berth_operator using (true);
 grant select (node_org, node) on participant to berth_operator;
 
--- Can this node take so many more now: 'ok', 'full', 'drained' or 'gone'. It looks across orgs, and tells that one word.
+-- Can this node take so many more now: 'ok', 'full', 'drained' or 'gone'. It looks across orgs, and tells that one word. Who asks about
+-- a node that can fill up holds it until the end of the transaction; volatile, so that the count sees what the one before committed.
 create function node_takes(of_org text, of_node text, more bigint) returns text
-    language plpgsql stable security definer
+    language plpgsql volatile security definer
     set search_path from current
 as $$
 declare
@@ -113,9 +114,11 @@ begin
         return 'gone';
     elsif n.drain then
         return 'drained';
-    elsif n.capacity > 0 and more > 0
-        and (select count(*) from participant where node_org = of_org and participant.node = of_node) + more > n.capacity
-    then
+    elsif n.capacity = 0 or more <= 0 then
+        return 'ok';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended(of_org || '/' || of_node, 0));
+    if (select count(*) from participant where node_org = of_org and participant.node = of_node) + more > n.capacity then
         return 'full';
     end if;
     return 'ok';
