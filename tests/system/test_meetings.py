@@ -234,3 +234,22 @@ def test_capacity_is_kept_by_quick_joins(org, cloud, admin):
     wait_for(
         lambda: org.api.post("/v1/meetings/tiny-3/participants", {"agent": "ann"}).status == 201, 10, "room on the node"
     )
+
+
+def test_capacity_is_kept_by_meetings_that_join_at_once(org, cloud, controllers):
+    """Sixty meetings of one participant each, over two controllers, and room for five."""
+    register(cloud, "few", 10, region="few", capacity=5, seen_by=[org.api])
+    clients = [org.api, controllers().client(org.key)]
+    for i in range(60):
+        org.api.post("/v1/meetings", {"id": f"few-{i}", "policy": {"regions": {"allow": ["few"]}}}).expect(201)
+    statuses = []
+
+    def join(i):
+        statuses.append(clients[i % 2].post(f"/v1/meetings/few-{i}/participants", {"agent": "ann"}).status)
+
+    threads = [threading.Thread(target=join, args=(i,)) for i in range(60)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(statuses) == [201] * 5 + [503] * 55

@@ -141,6 +141,7 @@ def test_the_newest_of_the_network_counts(org, agent):
     assert rtt("?network=home") == 3000
     assert rtt("?network=office") == 2000
     org.api.get(path + "?network=elsewhere").problem(404, "no_live_report")
+    org.api.get(path + "?network=%ff").problem(400, "bad_request")
     assert org.api.get(f"/v1/agents/{agent.name}").expect(200).json["network"] == "home"
 
 
