@@ -1,4 +1,4 @@
-/* libberth: measures which media nodes this machine reaches over UDP, TCP and TLS, and how far away they are, and reports
+/* libberth: measures which media nodes this machine reaches over UDP, TCP, TLS and HTTP proxies, and how far away they are, and reports
  * it to a Berth controller.
  *
  * An agent is a `struct berth_agent`. It never blocks, and does something only while berth_agent_dispatch runs: call that
@@ -53,6 +53,13 @@ enum berth_status {
     BERTH_PROXY_ERROR = 5 /* the proxy could not or would not connect */
 };
 
+/* How STUN messages travel inside TLS. */
+enum berth_framing {
+    BERTH_FRAMING_NONE = 0, /* nothing answered */
+    BERTH_FRAMING_STUN = 1, /* as they are */
+    BERTH_FRAMING_WEBSOCKET = 2 /* in WebSocket messages, for what insists on HTTP */
+};
+
 enum berth_state {
     BERTH_STATE_IDLE = 0,      /* nothing to do, no timer */
     BERTH_STATE_FETCHING = 1,  /* asking the controller for its list of nodes */
@@ -70,6 +77,7 @@ enum {
     BERTH_ERROR_TEXT = 192,      /* an explanation for people, with its NUL */
     BERTH_NETWORK_ID_TEXT = 129, /* with its NUL */
     BERTH_UUID_TEXT = 37,        /* with its NUL */
+    BERTH_PROXY_TEXT = 256,     /* a proxy's URL with its NUL */
     BERTH_PORTS_MAX = 8          /* per transport of a given node */
 };
 
@@ -88,6 +96,10 @@ struct berth_result {
     int64_t tls_us;                                /* TLS: the TLS handshake */
     char mapped_address[BERTH_ADDRESS_TEXT];       /* how the node sees us */
     char error[BERTH_ERROR_TEXT];                  /* why it isn't reachable; "" otherwise */
+    int framing;                                   /* enum berth_framing */
+    char proxy[BERTH_PROXY_TEXT];                  /* BERTH_PROXY: "http://host:port", without credentials */
+    char proxy_auth[16];                           /* that it asked for: "none", "basic", "digest", "ntlm", "negotiate" */
+    int tls_intercepted;                           /* 1: not the node's certificate, but one that the system trusts */
 };
 
 /* What is known of a probed node beside its results. "" where it isn't known (given nodes). */
@@ -172,6 +184,15 @@ struct berth_options {
     struct berth_policy policy;
     struct berth_callbacks callbacks;
     void *user; /* handed to every callback */
+
+    /* How to find HTTP proxies, for the calls on the controller and for the nodes (a further transport, BERTH_PROXY). The library
+     * reads no environment: a program that wants https_proxy and no_proxy to count hands them in here. */
+    const char *proxy;     /* "http://[user:password@]host:port" or "https://..."; "none"; "auto": ask the network (WPAD);
+                            * NULL: proxy_pac, else ask the network only if the controller can't be reached directly */
+    const char *proxy_pac; /* a PAC script: a file, or a URL */
+    const char *no_proxy;  /* what is reached directly: domains, IPs, prefixes; commas between */
+    const char *proxy_user, *proxy_password; /* where the URL has none. Without, Kerberos is tried where Negotiate is asked for.
+                                              * What the network alone names (WPAD) is never sent them as Basic. */
 };
 
 /* ---- an agent's life ---- */

@@ -106,10 +106,34 @@ const char *agent_options_name(const struct agent_options *o)
     return named ? o->agent_id : NULL;
 }
 
-int agent_options_init(struct agent_options *o, const struct berth_options *from)
+static int copy_proxy(struct agent_options *o, const struct berth_options *from)
 {
+    int err = copy_text(&o->proxy, from->proxy);
+    if (err == 0)
+        err = copy_text(&o->proxy_pac, from->proxy_pac);
+    if (err == 0)
+        err = copy_text(&o->no_proxy, from->no_proxy);
+    if (err == 0)
+        err = copy_text(&o->proxy_user, from->proxy_user);
+    return err == 0 ? copy_text(&o->proxy_password, from->proxy_password) : err;
+}
+
+/* Callers built with an earlier header have a shorter struct: what they don't know is zero. */
+static bool options_whole(struct berth_options *out, const struct berth_options *given)
+{
+    if (!given || given->size < offsetof(struct berth_options, proxy) || given->size > sizeof *out)
+        return false;
+    memset(out, 0, sizeof *out);
+    memcpy(out, given, given->size);
+    return true;
+}
+
+int agent_options_init(struct agent_options *o, const struct berth_options *given)
+{
+    struct berth_options whole;
+    const struct berth_options *from = &whole;
     *o = (struct agent_options){0};
-    if (!from || from->size != sizeof *from || from->name_agent < 0 || from->name_agent > 2 ||
+    if (!options_whole(&whole, given) || from->name_agent < 0 || from->name_agent > 2 ||
         (!from->controller && from->n_nodes == 0) || !policy_valid(&from->policy))
         return -EINVAL;
     o->policy = from->policy;
@@ -121,6 +145,8 @@ int agent_options_init(struct agent_options *o, const struct berth_options *from
         err = copy_text(&o->token, from->token);
     if (err == 0)
         err = copy_text(&o->ca_file, from->ca_file);
+    if (err == 0)
+        err = copy_proxy(o, from);
     if (err == 0)
         err = set_agent_id(o, from->agent_id);
     if (err == 0)
@@ -147,6 +173,11 @@ void agent_options_clear(struct agent_options *o)
     free(o->controller);
     free_secret(o->token);
     free(o->ca_file);
+    free_secret(o->proxy); /* it may have a password in it */
+    free(o->proxy_pac);
+    free(o->no_proxy);
+    free(o->proxy_user);
+    free_secret(o->proxy_password);
     *o = (struct agent_options){0};
 }
 
@@ -170,4 +201,22 @@ void agent_options_policy(const struct agent_options *o, struct probe_policy *p)
     p->budget_ms = mine->budget_ms ? mine->budget_ms : p->budget_ms;
     p->reprobe_after_s = mine->reprobe_after_s ? mine->reprobe_after_s : p->reprobe_after_s;
     p->pace_per_s = mine->pace_per_s ? mine->pace_per_s : p->pace_per_s;
+}
+
+static void combine(const uint16_t *ports, const struct addr *at, size_t n_at, struct addr *out, size_t *n)
+{
+    for (size_t p = 0; p < BERTH_PORTS_MAX && ports[p] != 0; p++) {
+        for (size_t i = 0; i < n_at && *n < NODE_ADDRESSES_MAX; i++) {
+            out[*n] = at[i];
+            out[(*n)++].port = ports[p];
+        }
+    }
+}
+
+void given_node_entry(struct node_entry *e, const struct given_node *g, const struct addr *at, size_t n)
+{
+    memcpy(e->node, g->node, sizeof e->node);
+    snprintf(e->tls_name, sizeof e->tls_name, "%s", g->tls_name);
+    for (size_t t = 0; t < TRANSPORT_PROXY; t++)
+        combine(g->ports[t], at, n, e->addresses.at[t], &e->addresses.n[t]);
 }

@@ -20,6 +20,7 @@ struct agent_options {
     struct berth_policy policy;
     struct berth_callbacks callbacks;
     void *user;
+    char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password; /* NULL where not given */
 };
 
 /* 0, -EINVAL, -ENOMEM, or -errno (no host name). On failure nothing is kept. */
@@ -30,6 +31,9 @@ void agent_options_clear(struct agent_options *o);
 const char *agent_options_name(const struct agent_options *o);
 /* Replaces the token. */
 int agent_options_set_token(struct agent_options *o, const char *token) __attribute__((warn_unused_result));
+/* The given node as an entry of a list, once its host's addresses are known: every port at every address, the first port at all of
+ * them first. `e` is zeroed before. */
+void given_node_entry(struct node_entry *e, const struct given_node *g, const struct addr *at, size_t n);
 /* The server's policy with what the caller overrides. */
 void agent_options_policy(const struct agent_options *o, struct probe_policy *p);
 

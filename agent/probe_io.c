@@ -27,6 +27,8 @@ struct io_socket {
 struct probe_io {
     struct sys_poller *poller;
     SSL_CTX *tls_ctx;
+    struct probe_io_proxy proxy;
+    int64_t timeout_ms;
     struct prober *prober;
     struct io_socket udp[FAMILIES];
     struct io_stream streams[PROBER_STREAMS_MAX];
@@ -106,16 +108,75 @@ static void on_tls_failed(void *user, const char *text, int64_t now_us)
     prober_on_tls_error(s->io->prober, s->id, text, now_us);
 }
 
+static void on_upgraded(void *user, int64_t now_us)
+{
+    const struct io_stream *s = user;
+    prober_on_upgraded(s->io->prober, s->id, now_us);
+}
+
+static void on_upgrade_failed(void *user, const char *text, int64_t now_us)
+{
+    const struct io_stream *s = user;
+    prober_on_upgrade_error(s->io->prober, s->id, text, now_us);
+}
+
+static void on_proxy_passed(void *user, const char *auth)
+{
+    const struct io_stream *s = user;
+    prober_note_auth(s->io->prober, s->id, auth);
+}
+
+static void on_proxy_failed(void *user, bool refused, const char *text, int64_t now_us)
+{
+    const struct io_stream *s = user;
+    prober_on_proxy_error(s->io->prober, s->id, refused, text, now_us);
+}
+
+static void on_intercepted(void *user)
+{
+    const struct io_stream *s = user;
+    prober_note_intercepted(s->io->prober, s->id);
+}
+
+static int open_target(struct probe_io *io, const struct prober_action *a, int64_t *started_us)
+{
+    static const struct stream_io_events events = {
+        .connected = on_connected,
+        .secured = on_secured,
+        .bytes = on_bytes,
+        .ended = on_ended,
+        .tls_failed = on_tls_failed,
+        .upgraded = on_upgraded,
+        .upgrade_failed = on_upgrade_failed,
+        .proxy_passed = on_proxy_passed,
+        .proxy_failed = on_proxy_failed,
+        .intercepted = on_intercepted,
+    };
+    char url[PROXY_URL_MAX + 1];
+    struct rest_proxy proxy;
+    struct stream_io_target target = {
+        .transport = a->transport, .to = a->to, .tls_name = a->tls_name, .framing = a->framing};
+    if (a->route) {
+        proxy = (struct rest_proxy){.url = proxy_format(a->route->proxy, url),
+                                    .user = io->proxy.login->user,
+                                    .password = io->proxy.login->password,
+                                    .guard_password = io->proxy.guard_password,
+                                    .ca_file = io->proxy.ca_file};
+        target.proxy = &proxy;
+        target.connect_host = a->route->by_name ? a->tls_name : NULL;
+        target.curl = io->proxy.curl;
+        target.timeout_ms = 2 * io->timeout_ms; /* the prober gives up before */
+    }
+    struct io_stream *s = &io->streams[a->stream];
+    return stream_io_open(&s->stream, io->poller, io->tls_ctx, &target, &events, s, started_us);
+}
+
 static void open_stream(struct probe_io *io, const struct prober_action *a)
 {
-    static const struct stream_io_events events = {on_connected, on_secured, on_bytes, on_ended,
-                                                   on_tls_failed};
-    const struct stream_io_target target = {a->transport, a->to, a->tls_name};
     int64_t started;
-    struct io_stream *s = &io->streams[a->stream];
-    int err = stream_io_open(&s->stream, io->poller, io->tls_ctx, &target, &events, s, &started);
+    int err = open_target(io, a, &started);
     prober_sent(io->prober, a, started);
-    if (err == -EINVAL && a->transport == TRANSPORT_TLS)
+    if (err == -EINVAL && a->transport != TRANSPORT_TCP)
         prober_on_tls_error(io->prober, a->stream, "no valid name to verify", started);
     else if (err < 0)
         prober_send_failed(io->prober, a, -err, started);
@@ -145,6 +206,7 @@ int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_
     if (!io)
         return -ENOMEM;
     io->poller = poller;
+    io->timeout_ms = plan->policy.timeout_ms;
     for (size_t i = 0; i < FAMILIES; i++)
         io->udp[i].fd = -1;
     for (size_t i = 0; i < PROBER_STREAMS_MAX; i++)
@@ -158,6 +220,11 @@ int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_
     io->tls_ctx = tls_ctx;
     *out = io;
     return 0;
+}
+
+void probe_io_use_proxies(struct probe_io *io, const struct probe_io_proxy *proxy)
+{
+    io->proxy = *proxy;
 }
 
 void probe_io_destroy(struct probe_io *io)

@@ -2,15 +2,26 @@
 #ifndef BERTH_AGENT_PROBE_IO_H
 #define BERTH_AGENT_PROBE_IO_H
 
+#include "curl_loop.h"
 #include "prober.h"
 #include "sys.h"
 #include "sys/tls.h"
 
 struct probe_io;
 
+/* What proxies need to know of us; NULL texts: nothing. Borrowed. */
+struct probe_io_proxy {
+    struct curl_loop *curl;
+    const struct proxy_login *login;
+    bool guard_password;
+    const char *ca_file;
+};
+
 /* Borrows poller and plan, takes its own reference of tls_ctx. 0, or -errno. */
 int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx,
                  const struct prober_plan *plan) __attribute__((warn_unused_result));
+/* Before the first step, where a target has routes. `proxy` is copied. */
+void probe_io_use_proxies(struct probe_io *io, const struct probe_io_proxy *proxy);
 void probe_io_destroy(struct probe_io *io);
 
 /* Does all that is due. To be called when the poller has dispatched, and at probe_io_deadline. */

@@ -39,6 +39,8 @@ int kept_report_make(struct kept_report *k, const struct results *results, const
     r->measured_at_us = measured_at_us;
     r->has_capabilities = true;
     r->capabilities = 1u << TRANSPORT_UDP | 1u << TRANSPORT_TCP | 1u << TRANSPORT_TLS;
+    if (results_has_proxies(results))
+        r->capabilities |= 1u << TRANSPORT_PROXY;
     r->results = calloc(results->n_rows + 1, sizeof *r->results);
     if (!r->results)
         goto out;

@@ -14,7 +14,23 @@
 static int make_tls(struct session *s)
 {
     char text[TLS_ERROR_TEXT];
-    return tls_client_ctx_new(&s->tls_ctx, s->options->ca_file, text);
+    int err = tls_client_ctx_new(&s->tls_ctx, s->options->ca_file, text);
+    if (err == 0 && s->options->ca_file)
+        err = tls_fallback_new(&s->fallback);
+    if (err == 0 && s->fallback)
+        tls_client_fall_back(s->tls_ctx, s->fallback);
+    return err;
+}
+
+static int make_finder(struct session *s)
+{
+    const struct agent_options *o = s->options;
+    const struct proxy_finder_options from = {.proxy = o->proxy,
+                                              .pac = o->proxy_pac,
+                                              .no_proxy = o->no_proxy,
+                                              .user = o->proxy_user,
+                                              .password = o->proxy_password};
+    return proxy_finder_new(&s->finder, s->poller, &from);
 }
 
 static void make_network_key(struct session *s)
@@ -41,6 +57,8 @@ int session_new(struct session **out, const struct agent_options *options, struc
     schedule_init(&s->schedule, seed);
     make_network_key(s);
     int err = make_tls(s);
+    if (err == 0)
+        err = make_finder(s);
     if (err == 0)
         err = curl_loop_new(&s->curl, poller);
     if (err == 0)
@@ -71,7 +89,9 @@ void session_destroy(struct session *s)
     stop_netwatch(s);
     results_clear(&s->results);
     kept_report_clear(&s->kept);
+    proxy_finder_destroy(s->finder);
     SSL_CTX_free(s->tls_ctx);
+    tls_fallback_destroy(s->fallback);
     sodium_memzero(s->network_key, sizeof s->network_key);
     free(s);
 }
@@ -114,7 +134,8 @@ static bool can_report(const struct session *s)
 
 static bool probing(const struct session *s)
 {
-    return s->requested || s->phase == PHASE_FETCH || s->phase == PHASE_RESOLVE || s->phase == PHASE_PROBE;
+    return s->requested || s->phase == PHASE_FIND || s->phase == PHASE_FETCH || s->phase == PHASE_RESOLVE ||
+           s->phase == PHASE_PROBE;
 }
 
 int session_probe(struct session *s, unsigned flags)
@@ -195,6 +216,7 @@ static void look_at_network(struct session *s, int64_t now_us)
         return; /* a lease was renewed, a router spoke up */
     session_log(s, BERTH_LOG_INFO, "network_changed", "probing again");
     rest_client_forget(s->rest);
+    session_forget_route(s);
     schedule_probe_now(&s->schedule, now_us);
 }
 
@@ -204,6 +226,7 @@ static void drop_job(struct session *s, int64_t now_us)
     resolver_destroy(s->resolver);
     s->resolver = NULL;
     rest_client_cancel(s->rest);
+    proxy_finder_give_up(s->finder);
     s->requested = false;
     session_probe_failed(s, -ECANCELED, 0, 0, "cancelled", now_us);
 }
@@ -228,6 +251,8 @@ static void do_job(struct session *s, int64_t now_us)
         choose_job(s, now_us);
     else if (s->phase == PHASE_RESOLVE && s->resolved)
         session_resolved(s, now_us);
+    else if (s->phase == PHASE_FIND)
+        session_step_find(s, now_us);
     else if (s->phase == PHASE_PROBE)
         session_step_probe(s, now_us);
     if (s->cancelled && s->phase == PHASE_REST)
@@ -261,11 +286,13 @@ int64_t session_deadline(const struct session *s)
 {
     int64_t deadline = curl_loop_deadline(s->curl);
     int64_t next = INT64_MAX;
-    if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) ||
+    if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) || (s->phase == PHASE_FIND && s->found) ||
         (s->phase == PHASE_REST && s->requested))
         return 0;
     if (s->phase == PHASE_PROBE)
         next = probe_io_deadline(s->io);
+    else if (s->phase == PHASE_FIND)
+        next = s->find_deadline_us;
     else if (s->phase == PHASE_REST)
         next = schedule_deadline(&s->schedule);
     return next < deadline ? next : deadline;
@@ -276,6 +303,7 @@ int session_state(const struct session *s)
     switch (s->phase) {
     case PHASE_FETCH:
         return BERTH_STATE_FETCHING;
+    case PHASE_FIND:
     case PHASE_RESOLVE:
         return BERTH_STATE_RESOLVING;
     case PHASE_PROBE:

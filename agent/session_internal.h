@@ -1,16 +1,18 @@
-/* The session's inside, for session.c (what happens when), session_rest.c (the controller) and session_probe.c (one probe). */
+/* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out) and
+ * session_probe.c (one probe). */
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
 #include "network_id.h"
 #include "probe_io.h"
+#include "proxy_finder.h"
 #include "report.h"
 #include "resolver.h"
 #include "rest_client.h"
 #include "schedule.h"
 #include "session.h"
 
-enum session_phase { PHASE_REST, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
+enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
 
 struct session {
     const struct agent_options *options;
@@ -18,6 +20,7 @@ struct session {
     struct session_events events;
     void *user;
     SSL_CTX *tls_ctx;
+    struct tls_fallback *fallback; /* of tls_ctx, where it has a CA of its own */
     struct curl_loop *curl;
     struct rest_client *rest;
     struct schedule schedule;
@@ -37,6 +40,17 @@ struct session {
     struct prober_target_spec *targets;
     struct kept_report kept;
 
+    struct proxy_finder *finder;
+    bool found; /* PHASE_FIND */
+    int64_t find_deadline_us;
+    void (*after_find)(struct session *s, int64_t now_us);
+    struct proxy_list route; /* to the controller; empty: directly */
+    struct proxy_table route_table;
+    size_t route_at; /* the candidate that is used */
+    bool route_known, asked_network;
+    void (*after_route)(struct session *s, int64_t now_us);
+    char fetch_error[BERTH_ERROR_TEXT]; /* with which the network was asked */
+
     struct sys_watch netwatch; /* fd -1: not watching */
     uint8_t network_key[NETWORK_ID_KEY_LEN];
     char local_network[NETWORK_ID_TEXT_LEN]; /* at the last probe, without mapped addresses */
@@ -55,11 +69,27 @@ void session_network_id(struct session *s, char out[static NETWORK_ID_TEXT_LEN],
 void session_fetch(struct session *s, int64_t now_us);
 void session_deliver(struct session *s, int64_t now_us);
 
+/* session_proxy.c */
+struct session_hop { /* what a rest_request borrows */
+    struct rest_proxy proxy;
+    char url[PROXY_URL_MAX + 1];
+};
+/* The proxy that calls go through now, in *hop; NULL: none. */
+const struct rest_proxy *session_route(struct session *s, struct session_hop *hop);
+/* False: the way to the controller is known. True: it will be, and then `next` is called (perhaps before this returns). */
+bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us);
+void session_forget_route(struct session *s);
+bool session_next_route(struct session *s);  /* the next candidate; false: there is none, begin again */
+bool session_ask_network(struct session *s); /* from now on; false: it is asked already, or must not be */
+bool session_route_is_direct(const struct session *s);
+bool session_step_find(struct session *s, int64_t now_us); /* PHASE_FIND; true: it has ended */
+
 /* session_probe.c */
 void session_resolve(struct session *s, int64_t now_us);
 void session_resolved(struct session *s, int64_t now_us);
-/* Probes results.list. */
+/* Probes results.list: first finds the proxies that lead there (session_proxy.c). */
 void session_begin_probe(struct session *s, int64_t now_us);
+void session_start_probe(struct session *s, int64_t now_us);
 /* Goes on with the probe; true when it has ended. */
 bool session_step_probe(struct session *s, int64_t now_us);
 void session_drop_probe(struct session *s);

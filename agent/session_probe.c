@@ -34,25 +34,6 @@ void session_resolve(struct session *s, int64_t now_us)
         s->phase = PHASE_RESOLVE;
 }
 
-/* Addresses of one transport: every port at every address, the first port at all of them first. */
-static void combine(const struct resolved *r, const uint16_t *ports, struct addr *out, size_t *n)
-{
-    for (size_t p = 0; p < BERTH_PORTS_MAX && ports[p] != 0; p++) {
-        for (size_t i = 0; i < r->n && *n < NODE_ADDRESSES_MAX; i++) {
-            out[*n] = r->at[i];
-            out[(*n)++].port = ports[p];
-        }
-    }
-}
-
-static void fill_given(struct node_entry *e, const struct given_node *g, const struct resolved *r)
-{
-    memcpy(e->node, g->node, sizeof e->node);
-    snprintf(e->tls_name, sizeof e->tls_name, "%s", g->tls_name);
-    for (size_t t = 0; t < TRANSPORT_PROXY; t++)
-        combine(r, g->ports[t], e->addresses.at[t], &e->addresses.n[t]);
-}
-
 void session_resolved(struct session *s, int64_t now_us)
 {
     const struct agent_options *o = s->options;
@@ -65,7 +46,7 @@ void session_resolved(struct session *s, int64_t now_us)
     for (size_t i = 0; err == 0 && i < o->n_given; i++) {
         const struct resolved *r = resolver_get(s->resolver, i);
         found += r->n > 0;
-        fill_given(&list.nodes[list.n++], &o->given[i], r);
+        given_node_entry(&list.nodes[list.n++], &o->given[i], r->at, r->n);
     }
     resolver_destroy(s->resolver);
     s->resolver = NULL;
@@ -101,14 +82,18 @@ static int start_io(struct session *s)
     randombytes_buf(plan.seed, sizeof plan.seed);
     int err = probe_io_new(&s->io, s->poller, s->tls_ctx, &plan);
     sodium_memzero(plan.seed, sizeof plan.seed);
+    if (err == 0 && results_has_proxies(&s->results))
+        probe_io_use_proxies(s->io, &(struct probe_io_proxy){.curl = s->curl,
+                                                             .login = proxy_finder_login(s->finder),
+                                                             .guard_password = proxy_finder_guards(s->finder),
+                                                             .ca_file = s->options->ca_file});
     return err;
 }
 
-void session_begin_probe(struct session *s, int64_t now_us)
+void session_start_probe(struct session *s, int64_t now_us)
 {
     int err = BERTH_E_NO_NODES;
     if (s->results.n_rows > 0) {
-        results_reset(&s->results);
         session_network_id(s, s->local_network, NULL, 0);
         err = start_io(s);
     }

@@ -85,6 +85,30 @@ static bool can_use_old_list(const struct session *s, int error)
            (error == BERTH_E_UNREACHABLE || error == BERTH_E_UNAVAILABLE);
 }
 
+static void list_failed(struct session *s, int error, int http_status, int64_t retry_after,
+                        const char *detail, int64_t now_us)
+{
+    if (can_use_old_list(s, error)) {
+        session_log(s, BERTH_LOG_WARN, "fetch_failed", "probing the nodes known before: %s", detail);
+        session_begin_probe(s, now_us);
+    } else {
+        session_probe_failed(s, error, http_status, retry_after, detail, now_us);
+    }
+}
+
+/* Nobody answered: by another way, if there is one. True: that has begun. */
+static bool fetch_another_way(struct session *s, const struct rest_call *call, int64_t now_us)
+{
+    if (!session_next_route(s)) {
+        if (!session_ask_network(s))
+            return false;
+        s->asked_network = true;
+        explain(call, 0, s->fetch_error);
+    }
+    session_fetch(s, now_us);
+    return true;
+}
+
 static void on_list(void *user, struct rest_call *call, long status)
 {
     struct session *s = user;
@@ -92,25 +116,33 @@ static void on_list(void *user, struct rest_call *call, long status)
     char detail[BERTH_ERROR_TEXT] = "";
     int error = 0;
     s->phase = PHASE_REST;
+    if (status == 0 && fetch_another_way(s, call, now))
+        return;
     if (status == 200) {
         error = take_list(s, call, detail);
     } else if (status != 304) {
         error = classify(status);
         explain(call, status, detail);
     }
-    if (error == 0) {
+    if (error == 0)
         session_begin_probe(s, now);
-    } else if (can_use_old_list(s, error)) {
-        session_log(s, BERTH_LOG_WARN, "fetch_failed", "probing the nodes known before: %s", detail);
-        session_begin_probe(s, now);
-    } else {
-        session_probe_failed(s, error, status >= 400 ? (int)status : 0, retry_after_us(call), detail, now);
-    }
+    else
+        list_failed(s, error, status >= 400 ? (int)status : 0, retry_after_us(call), detail, now);
 }
 
-void session_fetch(struct session *s, int64_t now_us)
+/* After the way has been found. */
+static void fetch(struct session *s, int64_t now_us)
 {
+    struct session_hop hop;
+    bool asked = s->asked_network;
+    s->asked_network = false;
+    if (asked && session_route_is_direct(s)) { /* that was tried */
+        session_forget_route(s);
+        list_failed(s, BERTH_E_UNREACHABLE, 0, 0, s->fetch_error, now_us);
+        return;
+    }
     struct rest_request r = request(s, "GET", "/v1/nodes");
+    r.proxy = session_route(s, &hop);
     if (s->etag[0] != '\0')
         r.etag = s->etag;
     int err = rest_client_start(s->rest, &r, on_list, s);
@@ -119,6 +151,12 @@ void session_fetch(struct session *s, int64_t now_us)
         return;
     }
     s->phase = PHASE_FETCH;
+}
+
+void session_fetch(struct session *s, int64_t now_us)
+{
+    if (!session_find_route(s, fetch, now_us))
+        fetch(s, now_us);
 }
 
 /* ---- the report ---- */
@@ -161,6 +199,10 @@ static void on_delivered(void *user, struct rest_call *call, long status)
     struct session *s = user;
     char detail[BERTH_ERROR_TEXT] = "";
     s->phase = PHASE_REST;
+    if (status == 0 && session_next_route(s)) {
+        session_deliver(s, clock_mono_us());
+        return;
+    }
     if (status == 200 || status == 201) {
         session_log(s, BERTH_LOG_INFO, "report_stored", "%s", s->kept.report_id);
         schedule_delivered(&s->schedule);
@@ -180,7 +222,11 @@ void session_deliver(struct session *s, int64_t now_us)
         tell_delivery(s, BERTH_E_EXPIRED, 0, SCHEDULE_NEVER, "");
         return;
     }
+    if (session_find_route(s, session_deliver, now_us))
+        return;
+    struct session_hop hop;
     struct rest_request r = request(s, "POST", "/v1/reports");
+    r.proxy = session_route(s, &hop);
     r.body = s->kept.body;
     int err = rest_client_start(s->rest, &r, on_delivered, s);
     if (err < 0)

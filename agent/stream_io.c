@@ -1,13 +1,17 @@
-/* TCP, and TLS inside it. Invariant: a stream that is `broken` is not watched any more, and its user has been told, once. */
+/* TCP or a tunnel, TLS inside it, WebSocket inside that. Invariant: a stream that is `broken` is not watched any more, and its user has been told, once. */
 #include "stream_io.h"
 
 #include "sys/clock.h"
 #include "tls_stream.h"
+#include "tunnel.h"
+#include "websocket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { READ_SIZE = 4096 };
+enum { READ_SIZE = 4096, READS_MAX = 64 };
 
 struct stream_io {
     struct sys_poller *poller;
@@ -15,6 +19,8 @@ struct stream_io {
     void *user;
     struct sys_watch watch;
     struct tls_stream *tls; /* NULL: plain TCP */
+    struct tunnel *tunnel;  /* NULL: watch.fd is our own */
+    struct websocket *ws;   /* NULL: what goes through TLS is the messages themselves */
     bool connected, secured, broken;
 };
 
@@ -37,13 +43,23 @@ static void fail_tls(struct stream_io *s, const char *text)
     s->events->tls_failed(s->user, text, clock_mono_us());
 }
 
+static ssize_t raw_write(struct stream_io *s, const uint8_t *bytes, size_t len)
+{
+    return s->tunnel ? tunnel_write(s->tunnel, bytes, len) : sys_tcp_write(s->watch.fd, bytes, len);
+}
+
+static ssize_t raw_read(struct stream_io *s, uint8_t *buf, size_t cap)
+{
+    return s->tunnel ? tunnel_read(s->tunnel, buf, cap) : sys_tcp_read(s->watch.fd, buf, cap);
+}
+
 /* Sends what TLS has to send, and watches for room if there was not enough. */
 static int flush_tls(struct stream_io *s)
 {
     const uint8_t *bytes;
     size_t len;
     while ((len = tls_stream_output(s->tls, &bytes)) > 0) {
-        ssize_t n = sys_tcp_write(s->watch.fd, bytes, len);
+        ssize_t n = raw_write(s, bytes, len);
         if (n == -EAGAIN)
             break;
         if (n < 0)
@@ -51,6 +67,16 @@ static int flush_tls(struct stream_io *s)
         tls_stream_sent(s->tls, (size_t)n);
     }
     return sys_watch_set(s->poller, &s->watch, len > 0 ? SYS_READ | SYS_WRITE : SYS_READ);
+}
+
+/* What WebSocket has to send goes into TLS, and out. */
+static int flush_websocket(struct stream_io *s)
+{
+    const uint8_t *bytes;
+    size_t len = websocket_output(s->ws, &bytes);
+    int err = len > 0 ? tls_stream_write(s->tls, bytes, len) : 0;
+    websocket_sent(s->ws, len);
+    return err < 0 ? err : flush_tls(s);
 }
 
 static void handshake(struct stream_io *s)
@@ -63,7 +89,11 @@ static void handshake(struct stream_io *s)
         fail(s, err);
     } else if (done == 1) {
         s->secured = true;
+        if (tls_stream_intercepted(s->tls))
+            s->events->intercepted(s->user);
         s->events->secured(s->user, clock_mono_us());
+        if (s->ws && (err = flush_websocket(s)) < 0) /* the request to upgrade */
+            fail(s, err);
     }
 }
 
@@ -83,6 +113,32 @@ static void on_connected(struct stream_io *s)
         handshake(s);
 }
 
+/* Plain text of TLS. */
+static void on_plain(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t now)
+{
+    if (!s->ws) {
+        s->events->bytes(s->user, bytes, len, now);
+        return;
+    }
+    bool was_ready = websocket_ready(s->ws);
+    int err = websocket_feed(s->ws, bytes, len);
+    if (err == 0)
+        err = flush_websocket(s);
+    if (!was_ready && err < 0) {
+        stop(s);
+        s->events->upgrade_failed(s->user, websocket_error(s->ws), now);
+        return;
+    }
+    if (!was_ready && websocket_ready(s->ws))
+        s->events->upgraded(s->user, now);
+    uint8_t payload[READ_SIZE];
+    size_t n;
+    while (!s->broken && (n = websocket_read(s->ws, payload, sizeof payload)) > 0)
+        s->events->bytes(s->user, payload, n, now);
+    if (err < 0 && !s->broken)
+        fail(s, err == -ECONNRESET ? 0 : err);
+}
+
 static void on_bytes(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t now)
 {
     if (!s->tls) {
@@ -98,16 +154,23 @@ static void on_bytes(struct stream_io *s, const uint8_t *bytes, size_t len, int6
     uint8_t plain[READ_SIZE];
     ssize_t n = 0;
     while (s->secured && !s->broken && (n = tls_stream_read(s->tls, plain, sizeof plain)) > 0)
-        s->events->bytes(s->user, plain, (size_t)n, now);
-    if (n < 0)
+        on_plain(s, plain, (size_t)n, now);
+    if (n < 0 && !s->broken)
         fail(s, (int)n == -EPROTO ? -ECONNRESET : 0);
 }
 
+/* A tunnel may hold bytes that the poller doesn't see: it is read until it is empty. */
 static void read_some(struct stream_io *s)
 {
     uint8_t buf[READ_SIZE];
     int64_t now = clock_mono_us();
-    ssize_t n = sys_tcp_read(s->watch.fd, buf, sizeof buf);
+    ssize_t n = raw_read(s, buf, sizeof buf);
+    for (int i = 0; s->tunnel && n > 0 && i < READS_MAX; i++) {
+        on_bytes(s, buf, (size_t)n, now);
+        if (s->broken)
+            return;
+        n = raw_read(s, buf, sizeof buf);
+    }
     if (n > 0)
         on_bytes(s, buf, (size_t)n, now);
     else if (n == 0 && s->tls && !s->secured)
@@ -136,9 +199,68 @@ static void ready(void *user, unsigned events)
 static void destroy(struct stream_io *s)
 {
     sys_watch_remove(s->poller, &s->watch);
-    sys_close(s->watch.fd);
+    if (s->tunnel)
+        tunnel_close(s->tunnel);
+    else
+        sys_close(s->watch.fd);
     tls_stream_destroy(s->tls);
+    websocket_destroy(s->ws);
     free(s);
+}
+
+static void on_tunnel(void *user, struct tunnel *t, const char *error)
+{
+    struct stream_io *s = user;
+    int64_t now = clock_mono_us();
+    if (error) {
+        stop(s);
+        s->events->proxy_failed(s->user, tunnel_refused(t), error, now);
+        return;
+    }
+    int fd = tunnel_fd(t);
+    int err = sys_watch_add(s->poller, &s->watch, fd, SYS_READ, ready, s);
+    if (err < 0) {
+        fail(s, err);
+        return;
+    }
+    s->connected = true;
+    s->events->proxy_passed(s->user, tunnel_auth(t));
+    s->events->connected(s->user, now);
+    handshake(s);
+}
+
+static int begin_tunnel(struct stream_io *s, const struct stream_io_target *target)
+{
+    char ip[ADDR_TEXT_LEN];
+    struct addr host = target->to;
+    addr_format_ip(&host, ip);
+    const struct tunnel_request r = {.proxy = target->proxy,
+                                     .host = target->connect_host ? target->connect_host : ip,
+                                     .port = target->to.port,
+                                     .timeout_ms = target->timeout_ms};
+    return tunnel_open(&s->tunnel, target->curl, &r, on_tunnel, s);
+}
+
+static int begin_connect(struct stream_io *s, const struct stream_io_target *target)
+{
+    int fd = sys_tcp_connect(&target->to);
+    int err = fd < 0 ? fd : sys_watch_add(s->poller, &s->watch, fd, SYS_WRITE, ready, s);
+    s->watch.fd = fd;
+    return err;
+}
+
+static int make_layers(struct stream_io *s, SSL_CTX *tls_ctx, const struct stream_io_target *target)
+{
+    char host[HOST_MAX + 16];
+    if (target->transport == TRANSPORT_TCP)
+        return 0;
+    int err = tls_stream_new(&s->tls, tls_ctx, target->tls_name);
+    if (err < 0 || target->framing != FRAMING_WEBSOCKET)
+        return err;
+    bool v6 = strchr(target->tls_name, ':') != NULL;
+    snprintf(host, sizeof host, "%s%s%s:%u", v6 ? "[" : "", target->tls_name, v6 ? "]" : "", target->to.port);
+    err = tls_stream_offer_http(s->tls);
+    return err < 0 ? err : websocket_new(&s->ws, host);
 }
 
 int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx,
@@ -150,13 +272,10 @@ int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *t
     if (!s)
         return -ENOMEM;
     *s = (struct stream_io){.poller = poller, .events = events, .user = user, .watch.fd = -1};
-    int err = target->transport == TRANSPORT_TLS ? tls_stream_new(&s->tls, tls_ctx, target->tls_name) : 0;
+    int err = make_layers(s, tls_ctx, target);
     if (err == 0) {
         *started_us = clock_mono_us();
-        int fd = err = sys_tcp_connect(&target->to);
-        if (fd >= 0)
-            err = sys_watch_add(poller, &s->watch, fd, SYS_WRITE, ready, s);
-        s->watch.fd = fd;
+        err = target->transport == TRANSPORT_PROXY ? begin_tunnel(s, target) : begin_connect(s, target);
     }
     if (err < 0) {
         destroy(s);
@@ -170,7 +289,12 @@ int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64
 {
     int err = s->broken ? -EPIPE : 0;
     *sent_us = clock_mono_us();
-    if (err == 0 && s->tls) {
+    if (err == 0 && s->ws) {
+        err = websocket_write(s->ws, bytes, len);
+        *sent_us = clock_mono_us();
+        if (err == 0)
+            err = flush_websocket(s);
+    } else if (err == 0 && s->tls) {
         err = tls_stream_write(s->tls, bytes, len);
         *sent_us = clock_mono_us();
         if (err == 0)
@@ -192,7 +316,7 @@ void stream_io_close(struct stream_io *s)
         const uint8_t *bytes;
         tls_stream_shut(s->tls);
         size_t len = tls_stream_output(s->tls, &bytes);
-        ssize_t n = len > 0 ? sys_tcp_write(s->watch.fd, bytes, len) : 0;
+        ssize_t n = len > 0 ? raw_write(s, bytes, len) : 0;
         (void)n; /* a courtesy */
     }
     destroy(s);

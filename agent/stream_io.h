@@ -1,10 +1,12 @@
-/* One connection to a peer, plain TCP or TLS, on the agent's poller: what the probe and the ladder both send their messages over. One thread
+/* One connection to a peer, plain TCP or TLS, TLS through an HTTP proxy, WebSocket inside TLS, on the agent's poller: what the probe and the ladder both send their messages over. One thread
  * at a time. */
 #ifndef BERTH_AGENT_STREAM_IO_H
 #define BERTH_AGENT_STREAM_IO_H
 
-#include "core/transport.h"
+#include "core/doc.h"
+#include "curl_loop.h"
 #include "sys.h"
+#include "sys/rest.h"
 #include "sys/tls.h"
 
 /* From the poller's dispatch. After `ended` or `tls_failed` nothing follows. None may close the stream. */
@@ -14,12 +16,27 @@ struct stream_io_events {
     void (*bytes)(void *user, const uint8_t *bytes, size_t len, int64_t now_us);
     void (*ended)(void *user, int error, int64_t now_us); /* errno; 0: closed by the peer */
     void (*tls_failed)(void *user, const char *text, int64_t now_us);
+    /* WebSocket: the peer has upgraded; or it won't, which is an end. */
+    void (*upgraded)(void *user, int64_t now_us);
+    void (*upgrade_failed)(void *user, const char *text, int64_t now_us);
+    /* Through a proxy: the authentication that it wanted (static text; just before `connected`); or it would not connect
+     * (`refused`: it said so of this destination), which is an end. */
+    void (*proxy_passed)(void *user, const char *auth);
+    void (*proxy_failed)(void *user, bool refused, const char *text, int64_t now_us);
+    void (*intercepted)(
+        void *user); /* just before `secured`: another than the node's own CA vouches for the peer */
 };
 
 struct stream_io_target {
-    enum transport transport; /* tcp or tls */
+    enum transport transport; /* tcp, tls or proxy */
     struct addr to;
     const char *tls_name; /* of TLS: whom the peer must prove to be */
+    enum framing framing; /* FRAMING_WEBSOCKET: not over tcp */
+    /* proxy: */
+    const struct rest_proxy *proxy;
+    const char *connect_host; /* whom to ask the proxy for; NULL: the IP */
+    struct curl_loop *curl;
+    int64_t timeout_ms;
 };
 
 struct stream_io;
@@ -29,7 +46,7 @@ int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *t
                    int64_t *started_us) __attribute__((warn_unused_result));
 /* Says goodbye where it can. No event comes after it; NULL is fine. */
 void stream_io_close(struct stream_io *s);
-/* When connected, and over TLS secured. *sent_us: when it left. 0, or -errno: the stream is over, without an event. */
+/* When connected, over TLS secured, by WebSocket upgraded. *sent_us: when it left. 0, or -errno: the stream is over, without an event. */
 int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));
 

@@ -79,6 +79,11 @@ int sys_udp_send(int fd, const struct addr *to, const uint8_t *bytes, size_t len
 /* 1: *d is filled; 0: nothing there. */
 int sys_udp_receive(int fd, struct sys_datagram *d) __attribute__((warn_unused_result));
 
+/* From now on whole packets only: none is divided on its way, and what is too large fails with -EMSGSIZE. 0, or -errno. */
+int sys_udp_whole_packets(int fd, enum addr_family family) __attribute__((warn_unused_result));
+/* The address (port 0) from which packets to `to` would leave; nothing is sent. 0, or -errno: there is no way there. */
+int sys_local_address(const struct addr *to, struct addr *out) __attribute__((warn_unused_result));
+
 /* ---- TCP ---- */
 
 /* A descriptor that becomes writable once it is connected, or has failed. */
@@ -104,6 +109,11 @@ struct sys_network {
     char line[SYS_NETWORK_LINES][SYS_NETWORK_LINE];
 };
 void sys_network_read(struct sys_network *net);
+
+/* Blocks a little (files): calls with the text of each lease that a DHCP client has written down. */
+void sys_dhcp_leases(void (*each)(void *user, const char *text), void *user);
+/* The resolver's configuration, as much of it as fits. */
+bool sys_resolver_config(char *out, size_t cap);
 
 /* What an errno means, or NULL; static text. */
 const char *sys_error_text(int error);

@@ -137,6 +137,28 @@ int sys_udp_receive(int fd, struct sys_datagram *d)
     return 0;
 }
 
+int sys_udp_whole_packets(int fd, enum addr_family family)
+{
+    return family == ADDR_V6 ? set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+                             : set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+}
+
+int sys_local_address(const struct addr *to, struct addr *out)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, to);
+    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = connect(fd, (const struct sockaddr *)&ss, len) == 0 ? 0 : -errno;
+    if (err == 0)
+        err = socket_local_addr(fd, out);
+    if (err == 0)
+        out->port = 0;
+    close(fd);
+    return err;
+}
+
 int sys_tcp_connect(const struct addr *to)
 {
     struct sockaddr_storage ss;

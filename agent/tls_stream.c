@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct tls_stream {
     SSL *ssl;
     BIO *in, *out; /* owned by ssl */
     bool ready;
+    struct tls_verdict verdict;
     char error[TLS_ERROR_TEXT];
 };
 
@@ -33,6 +35,7 @@ int tls_stream_new(struct tls_stream **out, SSL_CTX *ctx, const char *host)
     SSL_set_connect_state(t->ssl);
     if (SSL_set_alpn_protos(t->ssl, alpn, sizeof alpn - 1) != 0)
         goto out;
+    tls_client_verdict(t->ssl, &t->verdict);
     err = tls_client_expect(t->ssl, host);
 out:
     if (err < 0) {
@@ -59,8 +62,23 @@ int tls_stream_feed(struct tls_stream *t, const uint8_t *bytes, size_t len)
 
 static int fail(struct tls_stream *t)
 {
-    tls_error_text(t->ssl, t->error);
+    char reason[TLS_ERROR_TEXT];
+    bool unverified = SSL_get_verify_result(t->ssl) != X509_V_OK && t->verdict.issuer[0] != '\0';
+    tls_error_text(t->ssl, reason);
+    snprintf(t->error, sizeof t->error, "%.150s%s%s%s", reason, unverified ? " (issued by " : "",
+             unverified ? t->verdict.issuer : "", unverified ? ")" : "");
     return -EPROTO;
+}
+
+int tls_stream_offer_http(struct tls_stream *t)
+{
+    static const unsigned char http[] = "\x08http/1.1";
+    return SSL_set_alpn_protos(t->ssl, http, sizeof http - 1) == 0 ? 0 : -ENOMEM;
+}
+
+bool tls_stream_intercepted(const struct tls_stream *t)
+{
+    return t->verdict.intercepted;
 }
 
 static bool wants_more(const struct tls_stream *t, int rc)

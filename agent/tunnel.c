@@ -11,7 +11,7 @@ struct tunnel {
     struct curl_job job; /* first: its address is ours */
     struct curl_loop *loop;
     curl_socket_t fd;
-    bool with_login;
+    bool with_login, refused;
     const char *auth;
     tunnel_cb cb;
     void *user;
@@ -89,6 +89,7 @@ static void on_done(struct curl_job *job, CURLcode code)
         return;
     }
     t->fd = CURL_SOCKET_BAD;
+    t->refused = status >= 300 && status != 407;
     if (status >= 300)
         explain_status(t, status);
     else
@@ -162,6 +163,11 @@ void tunnel_close(struct tunnel *t)
 int tunnel_fd(const struct tunnel *t)
 {
     return (int)t->fd;
+}
+
+bool tunnel_refused(const struct tunnel *t)
+{
+    return t->refused;
 }
 
 const char *tunnel_auth(const struct tunnel *t)

@@ -29,6 +29,8 @@ void tunnel_close(struct tunnel *t);
 
 /* The rest only of an open tunnel. Poll this for readiness; after a read go on until -EAGAIN before polling again. */
 int tunnel_fd(const struct tunnel *t);
+/* Of one that will not be: the proxy answered, and refused this destination (not us: that is 407). */
+bool tunnel_refused(const struct tunnel *t);
 const char *tunnel_auth(const struct tunnel *t); /* that the proxy asked for: "none", "basic" ... */
 /* >0 bytes, 0 the end (reading), -EAGAIN, -EPIPE. */
 ssize_t tunnel_read(struct tunnel *t, uint8_t *buf, size_t cap) __attribute__((warn_unused_result));

@@ -33,6 +33,22 @@ void tls_server_destroy(struct tls_server *t);
 /* A client context that verifies. `ca_file` NULL: the system's store. The caller frees it with SSL_CTX_free. */
 int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_ERROR_TEXT])
     __attribute__((warn_unused_result));
+/* What a client found out about a peer whose certificate was not for the context's CA. */
+struct tls_verdict {
+    bool
+        intercepted; /* the system's store vouches for it: somebody whom this machine's administrator trusts is in between */
+    char issuer[80]; /* who signed it; "" where the context's own CA did */
+};
+/* The system's store, read when it is first needed. It outlives the contexts that fall back to it. */
+struct tls_fallback;
+int tls_fallback_new(struct tls_fallback **out) __attribute__((warn_unused_result));
+void tls_fallback_destroy(struct tls_fallback *f);
+/* Connections of `ctx` accept also whom the system's store accepts (name and dates as strictly), and say so in the verdict that
+ * tls_client_verdict gave them; without one they don't. One thread at a time. */
+void tls_client_fall_back(SSL_CTX *ctx, struct tls_fallback *f);
+/* *v stays where it is for the connection's life. */
+void tls_client_verdict(SSL *ssl, struct tls_verdict *v);
+
 /* Sets SNI (for names, not IP literals) and the name that the certificate must carry. 0, or -EINVAL. */
 int tls_client_expect(SSL *ssl, const char *host) __attribute__((warn_unused_result));
 /* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for verification failures). */

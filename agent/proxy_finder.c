@@ -1,0 +1,329 @@
+/* Proxies of destinations. Invariant: a job is the thread's and the finder's together; whoever lets go last frees it, and the thread
+ * touches nothing else. */
+#include "proxy_finder.h"
+
+#include "pac.h"
+#include "wpad.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the thread works on. */
+struct job {
+    atomic_int owners;
+    char *pac;    /* its path or URL; NULL: ask the network */
+    char *script; /* loaded before, or by this job; NULL: not yet, or there is none */
+    size_t n;
+    struct pac_question *questions;
+    char **hosts;
+    bool *direct; /* decided by no_proxy */
+    struct proxy_list *lists;
+    struct proxy_table table;
+    int wake_fd;
+};
+
+struct proxy_finder {
+    struct sys_poller *poller;
+    enum proxy_source source;
+    bool may_try_network;
+    struct proxy_endpoint proxy; /* of the options */
+    struct proxy_login login;
+    char *pac, *no_proxy;
+    char *script; /* of an earlier job */
+    struct proxy_table table;
+    struct proxy_list *lists;
+    size_t n;
+    struct job *job; /* under way */
+    struct sys_watch watch;
+    void (*done)(void *user);
+    void *user;
+};
+
+/* ---- the thread ---- */
+
+static void job_release(struct job *j)
+{
+    if (!j || atomic_fetch_sub(&j->owners, 1) > 1)
+        return;
+    for (size_t i = 0; j->hosts && i < j->n; i++)
+        free(j->hosts[i]);
+    free(j->hosts);
+    free(j->questions);
+    free(j->direct);
+    free(j->lists);
+    free(j->pac);
+    free(j->script);
+    sys_close(j->wake_fd);
+    free(j);
+}
+
+static void look_at_lease(void *user, const char *text)
+{
+    char *url = user;
+    (void)wpad_from_lease(text, url);
+}
+
+/* DHCP before DNS, as everybody does. */
+static void load_from_network(struct job *j)
+{
+    char url[WPAD_URL_MAX] = "", domain[WPAD_DOMAIN_MAX + 1];
+    char *conf = malloc(8192);
+    sys_dhcp_leases(look_at_lease, url);
+    if (url[0] != '\0' && pac_load(&j->script, url) < 0)
+        j->script = NULL;
+    if (!j->script && conf && sys_resolver_config(conf, 8192) && wpad_domain(conf, domain) &&
+        wpad_url_of_domain(domain, url) && pac_load(&j->script, url) < 0)
+        j->script = NULL;
+    free(conf);
+}
+
+static void take_answer(void *user, size_t index, const char *text)
+{
+    struct job *j = user;
+    if (!j->direct[index])
+        proxy_list_from_pac(&j->lists[index], &j->table, text);
+}
+
+static void job_run(void *arg)
+{
+    struct job *j = arg;
+    if (!j->script && j->pac) {
+        if (pac_load(&j->script, j->pac) < 0)
+            j->script = NULL;
+    } else if (!j->script) {
+        load_from_network(j);
+    }
+    if (j->script && atomic_load(&j->owners) > 1 && pac_run(j->script, j->questions, j->n) < 0) {
+        free(j->script);
+        j->script = NULL;
+    }
+    sys_wakeup_signal(j->wake_fd);
+    job_release(j);
+}
+
+/* ---- the finder ---- */
+
+static int copy_text(char **out, const char *text)
+{
+    if (!text || text[0] == '\0')
+        return 0;
+    *out = strdup(text);
+    return *out ? 0 : -ENOMEM;
+}
+
+static int take_options(struct proxy_finder *f, const struct proxy_finder_options *o)
+{
+    struct proxy_choice choice;
+    struct proxy_inputs in = {.proxy = o->proxy, .pac = o->pac, .no_proxy = o->no_proxy};
+    if ((o->user && strlen(o->user) > PROXY_SECRET_MAX) ||
+        (o->password && strlen(o->password) > PROXY_SECRET_MAX))
+        return -EINVAL;
+    snprintf(f->login.user, sizeof f->login.user, "%s", o->user ? o->user : "");
+    snprintf(f->login.password, sizeof f->login.password, "%s", o->password ? o->password : "");
+    proxy_choose(&choice, &in);
+    f->source = choice.source;
+    f->may_try_network = choice.source == PROXY_FROM_NOTHING && !(o->proxy && o->proxy[0] != '\0');
+    int err = copy_text(&f->pac, choice.pac);
+    if (err == 0)
+        err = copy_text(&f->no_proxy, choice.no_proxy);
+    if (err == 0 && choice.proxy)
+        err = proxy_url_parse(&f->proxy, &f->login, choice.proxy);
+    return err;
+}
+
+int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
+                     const struct proxy_finder_options *o)
+{
+    struct proxy_finder *f = calloc(1, sizeof *f);
+    if (!f)
+        return -ENOMEM;
+    f->poller = poller;
+    int err = take_options(f, o);
+    if (err < 0) {
+        proxy_finder_destroy(f);
+        return err;
+    }
+    *out = f;
+    return 0;
+}
+
+static void drop_job(struct proxy_finder *f)
+{
+    sys_watch_remove(f->poller, &f->watch);
+    job_release(f->job);
+    f->job = NULL;
+}
+
+void proxy_finder_destroy(struct proxy_finder *f)
+{
+    if (!f)
+        return;
+    drop_job(f);
+    sodium_memzero(&f->login, sizeof f->login);
+    free(f->pac);
+    free(f->no_proxy);
+    free(f->script);
+    free(f->lists);
+    free(f);
+}
+
+static bool goes_directly(const struct proxy_finder *f, const struct proxy_destination *d)
+{
+    char ip[ADDR_TEXT_LEN];
+    if (no_proxy_match(f->no_proxy, d->host, d->port))
+        return true;
+    return addr_is_set(&d->ip) && no_proxy_match(f->no_proxy, addr_format_ip(&d->ip, ip), d->port);
+}
+
+static int start_lists(struct proxy_finder *f, size_t n)
+{
+    drop_job(f);
+    free(f->lists);
+    f->lists = calloc(n + 1, sizeof *f->lists);
+    f->n = f->lists ? n : 0;
+    f->table.n = 0;
+    return f->lists ? 0 : -ENOMEM;
+}
+
+static struct job *job_new(const struct proxy_finder *f, const struct proxy_destination *d, size_t n)
+{
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    atomic_init(&j->owners, 1);
+    j->wake_fd = -1;
+    j->n = n;
+    j->hosts = calloc(n + 1, sizeof *j->hosts);
+    j->questions = calloc(n + 1, sizeof *j->questions);
+    j->direct = calloc(n + 1, sizeof *j->direct);
+    j->lists = calloc(n + 1, sizeof *j->lists);
+    bool ok = j->hosts && j->questions && j->direct && j->lists && copy_text(&j->pac, f->pac) == 0 &&
+              copy_text(&j->script, f->script) == 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        j->hosts[i] = strdup(d[i].host);
+        j->direct[i] = goes_directly(f, &d[i]);
+        j->questions[i] = (struct pac_question){j->hosts[i], d[i].port, take_answer, j};
+        ok = j->hosts[i] != NULL;
+    }
+    if (!ok) {
+        job_release(j);
+        return NULL;
+    }
+    return j;
+}
+
+static void on_wake(void *user, unsigned events)
+{
+    struct proxy_finder *f = user;
+    struct job *j = f->job;
+    memcpy(f->lists, j->lists, j->n * sizeof *f->lists);
+    f->table = j->table;
+    free(f->script);
+    f->script = j->script;
+    j->script = NULL;
+    drop_job(f);
+    f->done(f->user);
+}
+
+static int start_job(struct proxy_finder *f)
+{
+    struct sys_thread *thread;
+    struct job *j = f->job;
+    int err = j->wake_fd = sys_wakeup_open();
+    if (err < 0)
+        return err;
+    err = sys_watch_add(f->poller, &f->watch, j->wake_fd, SYS_READ, on_wake, f);
+    if (err < 0)
+        return err;
+    atomic_fetch_add(&j->owners, 1);
+    err = sys_thread_start(&thread, job_run, j);
+    if (err < 0) {
+        atomic_fetch_sub(&j->owners, 1);
+        return err;
+    }
+    sys_thread_detach(thread);
+    return 0;
+}
+
+int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
+                     void (*done)(void *user), void *user)
+{
+    int err = start_lists(f, n);
+    if (err < 0)
+        return err;
+    if (f->source == PROXY_FROM_PAC || f->source == PROXY_FROM_WPAD) {
+        f->done = done;
+        f->user = user;
+        f->job = job_new(f, d, n);
+        err = f->job ? start_job(f) : -ENOMEM;
+        if (err < 0)
+            drop_job(f);
+        return err;
+    }
+    for (size_t i = 0; f->source == PROXY_FROM_OPTION && i < n; i++) {
+        if (!goes_directly(f, &d[i]))
+            (void)proxy_list_add(&f->lists[i], &f->table, &f->proxy);
+    }
+    return 1;
+}
+
+void proxy_finder_give_up(struct proxy_finder *f)
+{
+    drop_job(f);
+}
+
+const struct proxy_list *proxy_finder_lists(const struct proxy_finder *f)
+{
+    return f->lists;
+}
+
+const struct proxy_table *proxy_finder_table(const struct proxy_finder *f)
+{
+    return &f->table;
+}
+
+bool proxy_finder_try_network(struct proxy_finder *f)
+{
+    if (!f->may_try_network || f->source != PROXY_FROM_NOTHING)
+        return false;
+    f->source = PROXY_FROM_WPAD;
+    return true;
+}
+
+void proxy_finder_forget(struct proxy_finder *f)
+{
+    free(f->script);
+    f->script = NULL;
+    if (f->may_try_network)
+        f->source = PROXY_FROM_NOTHING;
+}
+
+const struct proxy_login *proxy_finder_login(const struct proxy_finder *f)
+{
+    return &f->login;
+}
+
+bool proxy_finder_guards(const struct proxy_finder *f)
+{
+    return f->source == PROXY_FROM_WPAD;
+}
+
+const char *proxy_finder_source(const struct proxy_finder *f)
+{
+    switch (f->source) {
+    case PROXY_FROM_PAC:
+        return "PAC";
+    case PROXY_FROM_WPAD:
+        return "WPAD";
+    case PROXY_FROM_OPTION:
+    case PROXY_FROM_ENVIRONMENT:
+        return "the options";
+    case PROXY_FROM_NOTHING:
+        break;
+    }
+    return "nothing";
+}

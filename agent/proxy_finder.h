@@ -1,0 +1,49 @@
+/* Finds out which proxies lead to a destination, from the options, a PAC script, or what the network says (WPAD). Scripts and look-ups
+ * run in a thread of their own; the session waits for them no longer than PROXY_FINDER_US. */
+#ifndef BERTH_AGENT_PROXY_FINDER_H
+#define BERTH_AGENT_PROXY_FINDER_H
+
+#include "proxy.h"
+#include "sys.h"
+
+enum { PROXY_FINDER_US = 6 * 1000 * 1000 };
+
+/* All may be NULL; copied, and the URL's credentials (else `login`'s) kept in the finder. */
+struct proxy_finder_options {
+    const char *proxy; /* a URL; "none"; "auto": ask the network */
+    const char *pac, *no_proxy;
+    const char *user, *password;
+};
+
+struct proxy_destination {
+    const char *host; /* what a script is asked for; a name or an IP */
+    struct addr ip;   /* of a node; else none */
+    uint16_t port;
+};
+
+struct proxy_finder;
+/* 0, -EINVAL (no URL of a proxy), -ENOTSUP (SOCKS), -ENOMEM. */
+int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
+                     const struct proxy_finder_options *o) __attribute__((warn_unused_result));
+void proxy_finder_destroy(struct proxy_finder *f);
+
+/* 1: the answer is there already; 0: `done` will be called from the poller's dispatch; -errno. What was asked before is forgotten. */
+int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
+                     void (*done)(void *user), void *user) __attribute__((warn_unused_result));
+/* Waits no longer for what was asked: all of it is reached directly. */
+void proxy_finder_give_up(struct proxy_finder *f);
+/* Of the newest question: one list for each destination. */
+const struct proxy_list *proxy_finder_lists(const struct proxy_finder *f);
+const struct proxy_table *proxy_finder_table(const struct proxy_finder *f);
+
+/* Nothing was said of proxies, and there is no way: asks the network from now on. False: it does so already, or must not. */
+bool proxy_finder_try_network(struct proxy_finder *f);
+/* The network is another one: what it said counts no more. */
+void proxy_finder_forget(struct proxy_finder *f);
+const struct proxy_login *proxy_finder_login(const struct proxy_finder *f);
+/* The network alone named the proxy: a password is not for it. */
+bool proxy_finder_guards(const struct proxy_finder *f);
+/* For logs: "the options", "PAC", "WPAD". */
+const char *proxy_finder_source(const struct proxy_finder *f);
+
+#endif

@@ -1,0 +1,158 @@
+/* The session's way out: which proxies lead to the controller and to the nodes. Invariant: what follows a search (`after_find`) comes
+ * exactly once, with what was found, or with nothing when the time is up. */
+#include "session_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_found(void *user)
+{
+    struct session *s = user;
+    s->found = true;
+}
+
+static void find(struct session *s, const struct proxy_destination *d, size_t n,
+                 void (*next)(struct session *s, int64_t now_us), int64_t now_us)
+{
+    s->found = false;
+    s->after_find = next;
+    if (proxy_finder_ask(s->finder, d, n, on_found, s) == 0) {
+        s->find_deadline_us = now_us + PROXY_FINDER_US;
+        s->phase = PHASE_FIND;
+        return;
+    }
+    s->phase = PHASE_REST;
+    next(s, now_us);
+}
+
+bool session_step_find(struct session *s, int64_t now_us)
+{
+    if (!s->found && now_us < s->find_deadline_us)
+        return false;
+    if (!s->found) {
+        session_log(s, BERTH_LOG_WARN, "proxy_unknown", "%s gave no answer in time",
+                    proxy_finder_source(s->finder));
+        proxy_finder_give_up(s->finder);
+    }
+    s->phase = PHASE_REST;
+    s->after_find(s, now_us);
+    return true;
+}
+
+/* ---- to the controller ---- */
+
+/* "https://host:port/..." */
+static bool controller_place(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
+{
+    const char *authority = strstr(url, "://");
+    char text[HOST_MAX + 16];
+    uint16_t standard = strncmp(url, "http:", 5) == 0 ? 80 : 443;
+    authority = authority ? authority + 3 : url;
+    size_t len = strcspn(authority, "/?#");
+    if (len >= sizeof text)
+        return false;
+    memcpy(text, authority, len);
+    text[len] = '\0';
+    return host_port_parse(text, standard, host, port) == 0;
+}
+
+static void take_route(struct session *s, int64_t now_us)
+{
+    char url[PROXY_URL_MAX + 1];
+    s->route = proxy_finder_lists(s->finder)[0];
+    s->route_table = *proxy_finder_table(s->finder);
+    s->route_at = 0;
+    s->route_known = true;
+    if (s->route.n > 0)
+        session_log(s, BERTH_LOG_INFO, "proxy", "the controller is reached by %s, says %s",
+                    proxy_format(&s->route_table.at[s->route.at[0]], url), proxy_finder_source(s->finder));
+    s->after_route(s, now_us);
+}
+
+bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)
+{
+    char host[HOST_MAX + 1];
+    struct proxy_destination d = {.host = host};
+    if (s->route_known || !controller_place(s->options->controller, host, &d.port))
+        return false;
+    s->after_route = next;
+    find(s, &d, 1, take_route, now_us);
+    return true;
+}
+
+void session_forget_route(struct session *s)
+{
+    proxy_finder_forget(s->finder);
+    s->route_known = false;
+}
+
+bool session_next_route(struct session *s)
+{
+    if (s->route_at + 1 < s->route.n) {
+        s->route_at++;
+        return true;
+    }
+    s->route_at = 0;
+    return false;
+}
+
+bool session_ask_network(struct session *s)
+{
+    if (!proxy_finder_try_network(s->finder))
+        return false;
+    s->route_known = false;
+    return true;
+}
+
+bool session_route_is_direct(const struct session *s)
+{
+    return !proxy_list_has_proxy(&s->route, &s->route_table);
+}
+
+const struct rest_proxy *session_route(struct session *s, struct session_hop *hop)
+{
+    if (s->route.n == 0 || s->route_table.at[s->route.at[s->route_at]].kind == PROXY_DIRECT)
+        return NULL;
+    const struct proxy_login *login = proxy_finder_login(s->finder);
+    proxy_format(&s->route_table.at[s->route.at[s->route_at]], hop->url);
+    hop->proxy = (struct rest_proxy){.url = hop->url,
+                                     .user = login->user,
+                                     .password = login->password,
+                                     .guard_password = proxy_finder_guards(s->finder),
+                                     .ca_file = s->options->ca_file};
+    return &hop->proxy;
+}
+
+/* ---- to the nodes ---- */
+
+static void take_node_routes(struct session *s, int64_t now_us)
+{
+    int err = results_set_proxies(&s->results, proxy_finder_table(s->finder), proxy_finder_lists(s->finder));
+    if (err < 0)
+        session_probe_failed(s, err, 0, 0, "", now_us);
+    else
+        session_start_probe(s, now_us);
+}
+
+void session_begin_probe(struct session *s, int64_t now_us)
+{
+    size_t n = results_nodes(&s->results);
+    struct proxy_destination *d = calloc(n + 1, sizeof *d);
+    char(*ip)[ADDR_TEXT_LEN] = calloc(n + 1, sizeof *ip);
+    for (size_t i = 0; d && ip && i < n; i++) {
+        const struct node_entry *e = &s->results.list.nodes[i];
+        if (e->addresses.n[TRANSPORT_TLS] > 0)
+            d[i].ip = e->addresses.at[TRANSPORT_TLS][0];
+        addr_format_ip(&d[i].ip, ip[i]);
+        d[i].host = e->tls_name[0] != '\0' ? e->tls_name : ip[i];
+        d[i].port = d[i].ip.port;
+    }
+    if (d && ip)
+        find(s, d, n, take_node_routes, now_us);
+    else
+        session_probe_failed(s, -ENOMEM, 0, 0, "", now_us);
+    free(d);
+    free(ip);
+}
