@@ -221,6 +221,8 @@ static int start_workers(struct node *n)
         const struct worker_opts opts = {
             .sockets = &s->threads[i],
             .bound = &s->bound,
+            .behaviour = n->setup.plan->behaviour,
+            .alternate = s->alternate,
             .metrics_fd = i == 0 ? &s->metrics_fd : NULL,
             .http = &n->http,
             .http_metrics = &n->http_metrics,

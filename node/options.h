@@ -13,6 +13,8 @@ enum { NODE_LABELS_MAX = 32, NODE_LABEL_MAX = 64, NODE_THREADS_MAX = 256 };
 struct node_options {
     struct config_list udp, tcp, tls, advertise, labels;
     const char *cert, *key;
+    const char *behaviour_alternate;
+    bool behaviour_response_port;
     int64_t threads;
     bool standalone;
     const char *controller, *token, *token_file, *ca;
@@ -41,10 +43,18 @@ struct node_identity {
     double lat, lon;
 };
 
+/* Behaviour discovery (RFC 5780): which two UDP addresses of `bind` share an IP, and the second IP, which gets their ports. */
+struct node_behaviour {
+    bool on, response_port;
+    size_t primary[2];
+    struct addr alternate; /* port 0 */
+};
+
 /* Checked options. Strings are the options' or, for the host name, its own. */
 struct node_plan {
     struct node_addresses bind; /* ports may be 0 */
     bool bind_defaults;         /* `bind` is the default list: a family that the machine lacks is left out */
+    struct node_behaviour behaviour;
     bool has_metrics;
     struct addr metrics;
     struct node_identity identity;

@@ -77,6 +77,26 @@ static int open_address(struct node_sockets *s, const struct node_plan *plan, en
     return 0;
 }
 
+/* The second IP with the ports that the first got. */
+static int open_alternates(struct node_sockets *s, const struct node_plan *plan, struct log *log,
+                           struct options_error *e)
+{
+    char text[ADDR_TEXT_LEN];
+    for (size_t i = 0; i < 2; i++) {
+        struct addr a = plan->behaviour.alternate;
+        a.port = s->bound.at[TRANSPORT_UDP][plan->behaviour.primary[i]].port;
+        int rc = claim(TRANSPORT_UDP, &a);
+        for (size_t k = 0; k < s->n_threads && rc >= 0; k++)
+            rc = s->threads[k].alternate[i] = open_one(TRANSPORT_UDP, &a, true);
+        if (rc < 0)
+            return fail(e, -rc, "behaviour-alternate", &a);
+        s->alternate[i] = a;
+        log_event(log, LOG_INFO, "node", "listening", LOG_S("transport", "udp-alternate"),
+                  LOG_S("address", addr_format(&a, text)));
+    }
+    return 0;
+}
+
 static int open_metrics(struct node_sockets *s, const struct node_plan *plan, struct log *log,
                         struct options_error *e)
 {
@@ -114,16 +134,23 @@ int sockets_open(struct node_sockets *s, const struct node_plan *plan, struct lo
                       LOG_S("address", addr_format(a, text)));
         }
     }
+    int rc = plan->behaviour.on ? open_alternates(s, plan, log, e) : 0;
+    if (rc < 0)
+        return rc;
     return plan->has_metrics ? open_metrics(s, plan, log, e) : 0;
 }
 
 void sockets_close(struct node_sockets *s)
 {
-    for (size_t k = 0; s->threads && k < s->n_threads; k++)
+    for (size_t k = 0; s->threads && k < s->n_threads; k++) {
+        for (size_t i = 0; i < 2; i++)
+            if (s->threads[k].alternate[i] >= 0)
+                close(s->threads[k].alternate[i]);
         for (int t = 0; t < SOCKETS_TRANSPORTS; t++)
             for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++)
                 if (s->threads[k].fd[t][i] >= 0)
                     close(s->threads[k].fd[t][i]);
+    }
     if (s->metrics_fd >= 0)
         close(s->metrics_fd);
     free(s->threads);

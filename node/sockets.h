@@ -9,12 +9,14 @@ enum { SOCKETS_TRANSPORTS = TRANSPORT_PROXY }; /* udp, tcp, tls */
 /* The descriptors of one thread; -1: given away. Index as in `bound`. */
 struct thread_sockets {
     int fd[SOCKETS_TRANSPORTS][NODE_ADDRESSES_MAX];
+    int alternate[2]; /* UDP, of behaviour discovery */
 };
 
 struct node_sockets {
     size_t n_threads;
     struct thread_sockets *threads;
     struct node_addresses bound; /* as bound: wildcards stay, ports are real */
+    struct addr alternate[2];    /* the second IP with the primary's ports; not set: no behaviour discovery */
     int metrics_fd;              /* -1: none */
     struct addr metrics;
 };

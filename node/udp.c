@@ -37,6 +37,7 @@ struct udp_batch {
     struct udp_control rx_control[UDP_BATCH], tx_control[UDP_BATCH];
     uint8_t tx_buf[UDP_BATCH][STUN_BINDING_ANSWER_MAX];
     uint8_t rx_buf[UDP_BATCH][UDP_DATAGRAM_MAX];
+    uint8_t behaviour_buf[STUN_MESSAGE_MAX]; /* an answer that may be padded */
 };
 
 struct udp_port {
@@ -100,6 +101,48 @@ static size_t reply_control(struct msghdr *rx, struct udp_control *out)
     return 0;
 }
 
+/* Now, from another socket than the batch's, or longer than it has room for: rare, so no batches. */
+static void send_apart(struct udp_port *from, const uint8_t *bytes, const struct stun_behaviour_answer *a)
+{
+    struct node_stats *st = from->opts.stats;
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, &a->to);
+    ssize_t n =
+        sendto(h2o_socket_get_fd(from->sock), bytes, a->len, MSG_DONTWAIT, (struct sockaddr *)&ss, len);
+    if (n < 0) {
+        stats_add(errno == EAGAIN || errno == ENOBUFS ? &st->udp_send_full : &st->udp_send_error, 1);
+        return;
+    }
+    stats_add(&st->udp_answers, 1);
+    stats_add(&st->udp_bytes_out, (uint64_t)n);
+}
+
+/* As stun_binding_answer; 0 also where the answer has gone already. */
+static size_t behaviour_answer(const struct udp_port *u, struct udp_batch *b, const uint8_t *req, size_t len,
+                               const struct addr *source, uint8_t out[static STUN_BINDING_ANSWER_MAX])
+{
+    const struct udp_behaviour *all = u->opts.behaviour;
+    const struct stun_behaviour_answer a = stun_behaviour_answer(&all->rules, u->opts.place, req, len, source,
+                                                                 b->behaviour_buf, sizeof(b->behaviour_buf));
+    if (a.len == 0)
+        return 0;
+    struct udp_port *from = all->port[a.from.ip][a.from.port];
+    if (from != u || a.len > STUN_BINDING_ANSWER_MAX || !addr_eq(&a.to, source)) {
+        send_apart(from, b->behaviour_buf, &a);
+        return 0;
+    }
+    memcpy(out, b->behaviour_buf, a.len);
+    return a.len;
+}
+
+static size_t answer_one(const struct udp_port *u, struct udp_batch *b, const uint8_t *req, size_t len,
+                         const struct addr *source, uint8_t out[static STUN_BINDING_ANSWER_MAX])
+{
+    if (u->opts.behaviour)
+        return behaviour_answer(u, b, req, len, source, out);
+    return stun_binding_answer(req, len, source, NULL, out, STUN_BINDING_ANSWER_MAX);
+}
+
 /* Writes the answers to `n` datagrams; how many there are. */
 static unsigned answer(struct udp_port *u, struct udp_batch *b, unsigned n)
 {
@@ -116,10 +159,8 @@ static unsigned answer(struct udp_port *u, struct udp_batch *b, unsigned n)
             limited++;
             continue;
         }
-        size_t answer_len = rx->msg_flags & MSG_TRUNC
-                                ? 0
-                                : stun_binding_answer(b->rx_buf[i], len, &source, NULL, b->tx_buf[n_tx],
-                                                      sizeof(b->tx_buf[n_tx]));
+        size_t answer_len =
+            rx->msg_flags & MSG_TRUNC ? 0 : answer_one(u, b, b->rx_buf[i], len, &source, b->tx_buf[n_tx]);
         if (answer_len == 0)
             continue;
         struct msghdr *tx = &b->tx[n_tx].msg_hdr;
@@ -186,6 +227,8 @@ int udp_open(struct udp_port **out, h2o_loop_t *loop, const struct udp_opts *opt
     if (!u)
         return -ENOMEM;
     u->opts = *opts;
+    if (opts->behaviour)
+        opts->behaviour->port[opts->place.ip][opts->place.port] = u;
     u->wildcard = addr_is_wildcard(&local);
     u->sock = h2o_evloop_socket_create(loop, opts->fd, H2O_SOCKET_FLAG_DONT_READ);
     u->sock->data = u;

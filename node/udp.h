@@ -2,6 +2,7 @@
 #ifndef BERTH_NODE_UDP_H
 #define BERTH_NODE_UDP_H
 
+#include "core/stun_behaviour.h"
 #include "limits.h"
 #include "stats.h"
 
@@ -13,11 +14,19 @@ struct udp_batch *udp_batch_new(void);
 
 struct udp_port;
 
+/* The four sockets of one thread that answer for one another (RFC 5780). */
+struct udp_behaviour {
+    struct stun_behaviour rules;
+    struct udp_port *port[2][2]; /* set by udp_open */
+};
+
 struct udp_opts {
     int fd; /* bound, non-blocking, with IP_PKTINFO or IPV6_RECVPKTINFO; the port owns and closes it */
     struct udp_batch *batch;
     struct limits *limits; /* the thread's */
     struct node_stats *stats;
+    struct udp_behaviour *behaviour; /* NULL: no behaviour discovery on this one; outlives it */
+    struct stun_place place;         /* in it */
 };
 
 int udp_open(struct udp_port **out, h2o_loop_t *loop, const struct udp_opts *opts)

@@ -18,7 +18,8 @@
 enum {
     LOOP_WAIT_MS = 1000, /* the watchdog looks at worker_alive_us */
     END_ROUNDS = 20,     /* turns of the loop in which ended connections may say goodbye */
-    END_WAIT_MS = 10
+    END_WAIT_MS = 10,
+    UDP_PORTS_MAX = NODE_ADDRESSES_MAX + 2 /* the alternates of behaviour discovery come last */
 };
 enum phase { RUNNING, DRAINING, STOPPING };
 enum stream_kind { KIND_TCP, KIND_TLS, KIND_COUNT };
@@ -40,7 +41,8 @@ struct worker {
     struct worker_settings wanted;
 
     struct udp_batch *batch;
-    struct udp_port *udp[NODE_ADDRESSES_MAX];
+    struct udp_port *udp[UDP_PORTS_MAX];
+    struct udp_behaviour behaviour;
     struct door doors[KIND_COUNT][NODE_ADDRESSES_MAX];
     struct door metrics_door;
     struct listener_crowd crowd;
@@ -105,20 +107,48 @@ static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listen
     return rc;
 }
 
+static int open_udp_port(struct worker *w, struct udp_port **port, int *fd, const struct stun_place *place)
+{
+    struct udp_opts o = {.fd = *fd, .batch = w->batch, .limits = &w->limits, .stats = &w->stats};
+    if (place) {
+        o.behaviour = &w->behaviour;
+        o.place = *place;
+    }
+    int rc = udp_open(port, w->loop, &o);
+    if (rc == 0)
+        *fd = -1;
+    return rc;
+}
+
+static int open_alternates(struct worker *w)
+{
+    const struct node_behaviour *b = &w->opts.behaviour;
+    int rc = 0;
+    w->behaviour.rules.response_port = b->response_port;
+    for (uint8_t i = 0; i < 2 && rc == 0; i++) {
+        const struct stun_place place = {1, i};
+        w->behaviour.rules.at[0][i] = w->opts.bound->at[TRANSPORT_UDP][b->primary[i]];
+        w->behaviour.rules.at[1][i] = w->opts.alternate[i];
+        rc = open_udp_port(w, &w->udp[NODE_ADDRESSES_MAX + i], &w->opts.sockets->alternate[i], &place);
+    }
+    return rc;
+}
+
 static int open_udp(struct worker *w)
 {
+    const struct node_behaviour *b = &w->opts.behaviour;
     w->batch = udp_batch_new();
     if (!w->batch)
         return -ENOMEM;
     for (size_t i = 0; i < w->opts.bound->n[TRANSPORT_UDP]; i++) {
-        int *fd = &w->opts.sockets->fd[TRANSPORT_UDP][i];
-        const struct udp_opts o = {.fd = *fd, .batch = w->batch, .limits = &w->limits, .stats = &w->stats};
-        int rc = udp_open(&w->udp[i], w->loop, &o);
+        const struct stun_place place = {0, i == b->primary[1]};
+        bool takes_part = b->on && (i == b->primary[0] || i == b->primary[1]);
+        int rc =
+            open_udp_port(w, &w->udp[i], &w->opts.sockets->fd[TRANSPORT_UDP][i], takes_part ? &place : NULL);
         if (rc != 0)
             return rc;
-        *fd = -1;
     }
-    return 0;
+    return b->on ? open_alternates(w) : 0;
 }
 
 static int open_all(struct worker *w)
@@ -191,7 +221,7 @@ static void turn(struct worker *w, int32_t wait_ms)
 static void close_all(struct worker *w)
 {
     close_doors(w);
-    for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++) {
+    for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
         udp_close(w->udp[i]);
         w->udp[i] = NULL;
     }

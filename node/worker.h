@@ -19,8 +19,10 @@ struct worker_settings {
 struct worker_opts {
     struct thread_sockets *sockets; /* taken: each descriptor becomes -1 */
     const struct node_addresses *bound;
-    int *metrics_fd;        /* taken too; NULL or -1: none on this thread */
-    h2o_globalconf_t *http; /* on the TCP and TLS addresses; immutable from now on, as is the next */
+    struct node_behaviour behaviour;
+    const struct addr *alternate; /* the two addresses of `behaviour`, where that is on */
+    int *metrics_fd;              /* taken too; NULL or -1: none on this thread */
+    h2o_globalconf_t *http;       /* on the TCP and TLS addresses; immutable from now on, as is the next */
     h2o_globalconf_t *http_metrics;
     h2o_handler_t *websocket; /* of `http` */
     struct tls_server *tls;   /* NULL where no TLS address is bound */

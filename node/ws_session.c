@@ -50,7 +50,7 @@ void ws_session_close(struct ws_session *s, uint16_t code)
 /* The peer broke a rule, so its close frame couldn't be read: what it still sends is thrown away. */
 static void put_break(struct ws_session *s, uint16_t code, struct ws_turn *t)
 {
-    t->broken = s->state == WS_OPEN;
+    t->broken |= s->state == WS_OPEN;
     put_close(s, code, WS_CLOSING);
 }
 

@@ -1,5 +1,5 @@
 /* STUN: whatever parses can be gone through, checked, and answered; an answer is itself a right message. */
-#include "core/stun.h"
+#include "core/stun_behaviour.h"
 #include "fuzz.h"
 
 #include <errno.h>
@@ -42,6 +42,25 @@ static void check_answer(const uint8_t *request, size_t len, const struct addr *
                0); /* no answer to an answer */
 }
 
+static void check_behaviour(const uint8_t *request, size_t len, const struct addr *source)
+{
+    const struct stun_behaviour b = {
+        .at = {{{.family = source->family, .port = 1}, {.family = source->family, .port = 2}},
+               {{.family = source->family, .port = 1}, {.family = source->family, .port = 2}}},
+        .response_port = len % 2,
+    };
+    uint8_t out[STUN_MESSAGE_MAX];
+    struct stun_msg m;
+    struct stun_behaviour_answer a =
+        stun_behaviour_answer(&b, (struct stun_place){1, 0}, request, len, source, out, sizeof out);
+    FUZZ_CHECK(addr_ip_eq(&a.to, source) && a.from.ip <= 1 && a.from.port <= 1);
+    FUZZ_CHECK(a.len <= STUN_BINDING_ANSWER_MAX || a.len <= len);
+    if (a.len == 0)
+        return;
+    FUZZ_CHECK(stun_parse(&m, out, a.len) == 0);
+    FUZZ_CHECK(m.cls == STUN_SUCCESS || (a.from.ip == 1 && a.from.port == 0 && a.to.port == source->port));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct addr v4 = {.family = ADDR_V4, .port = 5, .ip = {192, 0, 2, 1}};
@@ -51,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint16_t unknown[STUN_UNKNOWN_MAX];
     check_answer(data, size, &v4);
     check_answer(data, size, &v6);
+    check_behaviour(data, size, &v4);
+    check_behaviour(data, size, &v6);
     if (stun_parse(&m, data, size) < 0)
         return 0;
     FUZZ_CHECK(stun_looks_like(data, size) == (data[0] <= 3));

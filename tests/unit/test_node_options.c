@@ -3,6 +3,7 @@
 
 #include "check.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,38 @@ static void standalone_is_what_was_asked_for(void **state)
     assert_false(l.plan.has_metrics);
     assert_int_equal(l.plan.threads, 3);
     assert_string_equal(l.plan.identity.node, "host.example");
+    config_destroy(l.config);
+}
+
+static void behaviour_takes_two_ports_of_one_ip(void **state)
+{
+    (void)state;
+    struct loaded l =
+        LOAD("--standalone", "--udp", "0.0.0.0:1", "--udp", "192.0.2.1:2", "--udp", "192.0.2.9:3", "--udp",
+             "192.0.2.1:4", "--udp", "192.0.2.1:5", "--behaviour-alternate", "192.0.2.2");
+    assert_int_equal(l.rc, 0);
+    assert_true(l.plan.behaviour.on);
+    assert_false(l.plan.behaviour.response_port);
+    assert_int_equal(l.plan.behaviour.primary[0], 1);
+    assert_int_equal(l.plan.behaviour.primary[1], 3);
+    config_destroy(l.config);
+    l = LOAD("--standalone", "--udp", "192.0.2.1:2", "--udp", "192.0.2.1:3", "--udp", "[2001:db8::1]:2",
+             "--udp", "[2001:db8::1]:3", "--behaviour-alternate", "[2001:db8::2]",
+             "--behaviour-response-port");
+    assert_int_equal(l.rc, 0);
+    assert_true(l.plan.behaviour.response_port);
+    assert_int_equal(l.plan.behaviour.primary[0], 2);
+    assert_int_equal(l.plan.behaviour.primary[1], 3);
+    config_destroy(l.config);
+    l = LOAD("--standalone", "--udp", "192.0.2.1:2");
+    assert_int_equal(l.rc, 0);
+    assert_false(l.plan.behaviour.on);
+    config_destroy(l.config);
+    /* the default addresses are wildcards */
+    l = LOAD("--controller", "https://c", "--token", "t", "--cert", "c", "--key", "k",
+             "--behaviour-alternate", "192.0.2.2");
+    assert_int_equal(l.rc, -EINVAL);
+    assert_non_null(strstr(l.e.text, "two --udp"));
     config_destroy(l.config);
 }
 
@@ -176,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(standalone_is_what_was_asked_for),
+        cmocka_unit_test(behaviour_takes_two_ports_of_one_ip),
         cmocka_unit_test(defaults_with_a_controller),
         cmocka_unit_test(identity),
         cmocka_unit_test(refusals),
