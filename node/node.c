@@ -6,6 +6,7 @@
 #include "control.h"
 #include "registration.h"
 #include "serve/http.h"
+#include "spki.h"
 #include "sys/clock.h"
 #include "websocket.h"
 #include "worker.h"
@@ -156,10 +157,13 @@ static int read_token(const struct node_options *o, char token[static TOKEN_MAX]
     return -EINVAL;
 }
 
-/* free() it; NULL with a text. */
-static char *make_registration(const struct node_plan *plan, const struct node_addresses *bound,
+/* free() it; NULL with a text. Not before a new certificate is in force. */
+static char *make_registration(const struct node *n, const struct node_plan *plan,
                                const struct config_list *advertise, struct options_error *e)
 {
+    const struct node_addresses *bound = &n->setup.sockets->bound;
+    char spki[SPKI_TEXT_LEN + 1];
+    bool tls = n->tls && spki_of_server(n->tls, spki) == 0;
     struct addr ips[MACHINE_ADDRESSES_MAX];
     struct node_addresses expanded, advertised;
     char err[ADDRESSES_ERROR];
@@ -168,7 +172,8 @@ static char *make_registration(const struct node_plan *plan, const struct node_a
         snprintf(e->text, sizeof(e->text), "%s", err);
         return NULL;
     }
-    char *body = registration_body(&plan->identity, &expanded, advertise->n > 0 ? &advertised : NULL);
+    char *body = registration_body(&plan->identity, &expanded, advertise->n > 0 ? &advertised : NULL,
+                                   tls ? spki : NULL);
     if (!body)
         snprintf(e->text, sizeof(e->text), "out of memory");
     return body;
@@ -181,7 +186,7 @@ static int start_control(struct node *n, struct options_error *e)
     int rc = read_token(o, token, e);
     if (rc != 0)
         return rc;
-    char *body = make_registration(n->setup.plan, &n->setup.sockets->bound, &o->advertise, e);
+    char *body = make_registration(n, n->setup.plan, &o->advertise, e);
     if (!body)
         return -EINVAL;
     const struct control_opts opts = {.url = o->controller,
@@ -313,7 +318,7 @@ static int reload_control(struct node *n, const struct node_options *o, const st
     int rc = read_token(o, token, e);
     if (rc != 0)
         return rc;
-    char *body = make_registration(&said, &n->setup.sockets->bound, &o->advertise, e);
+    char *body = make_registration(n, &said, &o->advertise, e);
     if (!body)
         return -EINVAL;
     rc = control_set(n->control, body, token);

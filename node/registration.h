@@ -5,9 +5,9 @@
 #include "load.h"
 #include "options.h"
 
-/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. */
+/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL: no TLS. */
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
-                        const struct node_addresses *advertise);
+                        const struct node_addresses *advertise, const char *spki);
 
 struct heartbeat {
     struct load load;

@@ -31,11 +31,14 @@ static void registration(void **state)
     id.lat = 52.37;
     id.lon = -4.9;
 
-    json_t *o = parse(registration_body(&id, &bound, &advertised));
+    json_t *o = parse(registration_body(&id, &bound, &advertised, "c3BraQ=="));
     assert_string_equal(json_string_value(json_object_get(o, "node")), "n1");
     assert_string_equal(json_string_value(json_object_get(o, "tls_name")), "n1.example");
     assert_int_equal(json_integer_value(json_object_get(o, "capacity")), 500);
     assert_string_equal(json_string_value(json_object_get(json_object_get(o, "labels"), "rack")), "7\"");
+    const json_t *spki = json_object_get(o, "tls_spki");
+    assert_int_equal(json_array_size(spki), 1);
+    assert_string_equal(json_string_value(json_array_get(spki, 0)), "c3BraQ==");
     json_t *udp = json_object_get(json_object_get(o, "addresses"), "udp");
     assert_string_equal(json_string_value(json_array_get(udp, 0)), "10.0.0.1:5004");
     udp = json_object_get(json_object_get(o, "advertise"), "udp");
@@ -46,10 +49,11 @@ static void registration(void **state)
 
     id.has_location = false;
     id.tls_name = NULL;
-    o = parse(registration_body(&id, &bound, NULL));
+    o = parse(registration_body(&id, &bound, NULL, NULL));
     assert_null(json_object_get(o, "advertise"));
     assert_null(json_object_get(o, "location"));
     assert_null(json_object_get(o, "tls_name"));
+    assert_null(json_object_get(o, "tls_spki"));
     json_decref(o);
 }
 
