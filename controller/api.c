@@ -262,6 +262,8 @@ static struct db_batch *begin(struct api_request *r, enum db_role role, const ch
         return b;
     if (e == -ENOTCONN)
         api_problem(r, 503, "database_unavailable", "the database is away; try again soon");
+    else if (e == -ETIMEDOUT)
+        api_problem(r, 503, "database_unavailable", "the database could not do it in time; try again soon");
     else
         api_problem(r, 503, "overloaded", "too much is under way; try again soon");
     return NULL;
@@ -269,7 +271,7 @@ static struct db_batch *begin(struct api_request *r, enum db_role role, const ch
 
 struct db_batch *api_db_begin(struct api_request *r, enum db_role role)
 {
-    return begin(r, role, role == DB_TENANT ? r->caller.org : NULL);
+    return begin(r, role, role == DB_TENANT || role == DB_TENANT_SLOW ? r->caller.org : NULL);
 }
 
 struct db_batch *api_db_begin_org(struct api_request *r, const char *org)

@@ -114,7 +114,7 @@ void db_destroy(struct db *db)
 
 bool db_is_up(const struct db *db, enum db_role role)
 {
-    return db->conns[role].state == CONN_UP && !db->conns[role].broken;
+    return db != NULL && db->conns[role].state == CONN_UP && !db->conns[role].broken;
 }
 
 size_t db_depth(const struct db *db, enum db_role role)
@@ -122,23 +122,39 @@ size_t db_depth(const struct db *db, enum db_role role)
     return db->conns[role].depth;
 }
 
+static int64_t min_us(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
 {
     static const struct db_stmt set_org = {"berth_set_org", "select set_config('berth.org', $1, true)"};
-    struct db_conn *c = &db->conns[role];
+    static const struct db_stmt set_timeout = {"berth_set_timeout",
+                                               "select set_config('statement_timeout', $1, true)"};
+    int64_t left_us = deadline_us - clock_mono_us();
     struct db_param param = db_text(org);
+    struct db_conn *c;
+    char ms[24];
 
-    assert((role == DB_TENANT) == (org != NULL));
-    assert(c->building == NULL);
+    assert((role == DB_TENANT || role == DB_TENANT_SLOW) == (org != NULL));
     if (!db_is_up(db, role))
         return -ENOTCONN;
+    c = &db->conns[role];
+    assert(c->building == NULL);
+    if (left_us <= 0)
+        return -ETIMEDOUT;
     if (c->depth >= DB_PIPELINE_MAX)
         return -EAGAIN;
-    *out = conn_begin(c, deadline_us);
+    *out = conn_begin(c, deadline_us, min_us(left_us, db->opts.statement_timeout_us));
     if (*out == NULL)
         return -ENOMEM;
     if (org != NULL)
         conn_add(c, *out, EXPECT_HIDDEN, &set_org, &param, 1);
+    if (left_us < db->opts.statement_timeout_us) { /* else the connection's own timeout is right */
+        param = db_i64(ms, left_us / 1000 + 1);
+        conn_add(c, *out, EXPECT_HIDDEN, &set_timeout, &param, 1);
+    }
     return 0;
 }
 

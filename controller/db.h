@@ -20,9 +20,10 @@ enum {
 };
 
 /* Each role is a connection of its own that has done SET ROLE, so a statement can't do more than its role may.
- * tenant: what belongs to an org, under row-level security: sees the rows of the batch's org alone.
+ * tenant: what belongs to an org, under row-level security: sees the rows of the batch's org alone. A statement that meets a lock
+ * soon fails (55P03) rather than hold up all tenants; what takes long or may wait goes over tenant_slow, which has the same rights.
  * ingest: appends reports, reads nothing. operator: nodes, orgs, keys: what isn't per tenant. */
-enum db_role { DB_TENANT, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
+enum db_role { DB_TENANT, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
 
 /* Make them `static const`: the address is the identity, the name must be unique among all. Prepared where first used.
  * Cast parameters whose type the server can't infer: `$1::text[]`. */
@@ -61,8 +62,9 @@ struct db;       /* a thread's connections */
 struct db_batch; /* valid from db_begin until its callback has run or it is detached */
 
 struct db_opts {
-    const char *conninfo;         /* URL or keywords; outlives the db */
-    int64_t statement_timeout_us; /* the server ends a statement that takes longer */
+    const char *conninfo; /* URL or keywords; outlives the db */
+    int64_t
+        statement_timeout_us; /* the server ends a statement that takes longer, or longer than its batch has left */
     struct log *log;
     _Atomic int64_t *up; /* counts the connections that are up, over all threads */
 };
@@ -70,12 +72,12 @@ struct db_opts {
 int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts) __attribute__((warn_unused_result));
 /* Batches under way get their callback with -ENOTCONN first. NULL is fine. */
 void db_destroy(struct db *db);
-bool db_is_up(const struct db *db, enum db_role role);
+bool db_is_up(const struct db *db, enum db_role role); /* NULL is never up */
 /* Batches under way on that connection. */
 size_t db_depth(const struct db *db, enum db_role role);
 
-/* `org` is required for DB_TENANT and must be NULL else. `deadline_us` is on clock_mono_us(). 0, -ENOTCONN (connection is down),
- * -EAGAIN (pipeline full), -ENOMEM. */
+/* `org` is required for the tenants' roles and must be NULL else. `deadline_us` is on clock_mono_us(). 0, -ENOTCONN (connection is
+ * down, or `db` is NULL), -ETIMEDOUT (the deadline has passed), -EAGAIN (pipeline full), -ENOMEM. */
 int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
     __attribute__((warn_unused_result));
 /* Parameters are copied at once. A failure is kept and told by db_send. */

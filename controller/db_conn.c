@@ -9,7 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const role_names[DB_ROLE_COUNT] = {"berth_tenant", "berth_ingest", "berth_operator"};
+/* A pipeline is serial: who waits for a lock makes all behind it wait. */
+struct conn_role {
+    const char *name;
+    int64_t lock_timeout_us; /* 0: as long as a statement may take */
+};
+static const struct conn_role roles[DB_ROLE_COUNT] = {
+    [DB_TENANT] = {"berth_tenant", 200 * 1000},
+    [DB_TENANT_SLOW] = {"berth_tenant", 1000 * 1000},
+    [DB_INGEST] = {"berth_ingest", 0},
+    [DB_OPERATOR] = {"berth_operator", 0},
+};
 
 static void on_readable(h2o_socket_t *sock, const char *err);
 static void on_writable(h2o_socket_t *sock, const char *err);
@@ -103,7 +113,7 @@ void conn_fail(struct db_conn *c, const char *why)
     if (was_up)
         atomic_fetch_sub(c->db->opts.up, 1);
     log_event(c->db->opts.log, was_up && !c->db->closing ? LOG_WARN : LOG_DEBUG, "db", "disconnected",
-              LOG_S("role", role_names[c->role]), LOG_S("reason", reason));
+              LOG_S("role", roles[c->role].name), LOG_S("reason", reason));
     socket_drop(c);
     PQfinish(c->pg);
     c->pg = NULL;
@@ -131,7 +141,7 @@ static void on_setup_done(void *ctx, const struct db_result *result)
     if (result->error == -ENOTCONN)
         return;
     if (result->error != 0) {
-        log_event(c->db->opts.log, LOG_WARN, "db", "setup_failed", LOG_S("role", role_names[c->role]),
+        log_event(c->db->opts.log, LOG_WARN, "db", "setup_failed", LOG_S("role", roles[c->role].name),
                   LOG_S("error", result->message));
         c->broken = true;
         return;
@@ -139,17 +149,20 @@ static void on_setup_done(void *ctx, const struct db_result *result)
     c->state = CONN_UP;
     c->backoff_us = CONN_BACKOFF_MIN_US;
     atomic_fetch_add(c->db->opts.up, 1);
-    log_event(c->db->opts.log, LOG_DEBUG, "db", "connected", LOG_S("role", role_names[c->role]));
+    log_event(c->db->opts.log, LOG_DEBUG, "db", "connected", LOG_S("role", roles[c->role].name));
 }
 
 static void conn_setup(struct db_conn *c)
 {
     static const struct db_stmt stmt = {
         "berth_setup", "select set_config('role', $1, false), set_config('statement_timeout', $2, false), "
-                       "set_config('lock_timeout', $2, false), set_config('timezone', 'UTC', false)"};
-    char timeout[24];
-    struct db_param params[2] = {db_text(role_names[c->role]),
-                                 db_i64(timeout, c->db->opts.statement_timeout_us / 1000)};
+                       "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false)"};
+    const struct conn_role *role = &roles[c->role];
+    int64_t timeout_us = c->db->opts.statement_timeout_us;
+    int64_t lock_us = role->lock_timeout_us > 0 ? role->lock_timeout_us : timeout_us;
+    char timeout[24], lock_timeout[24];
+    struct db_param params[3] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
+                                 db_i64(lock_timeout, lock_us / 1000)};
     struct db_batch *b;
 
     c->state = CONN_SETUP;
@@ -157,12 +170,12 @@ static void conn_setup(struct db_conn *c)
         conn_fail(c, "no pipeline mode");
         return;
     }
-    b = conn_begin(c, c->connect_deadline_us);
+    b = conn_begin(c, c->connect_deadline_us, timeout_us);
     if (b == NULL) {
         conn_fail(c, "out of memory");
         return;
     }
-    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 2);
+    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 3);
     if (conn_send(c, b, on_setup_done, c) != 0) {
         conn_fail(c, "setup could not be sent");
         return;
@@ -195,7 +208,7 @@ static void on_notice(void *ctx, const char *message)
 {
     struct db_conn *c = ctx;
 
-    log_event(c->db->opts.log, LOG_DEBUG, "db", "notice", LOG_S("role", role_names[c->role]),
+    log_event(c->db->opts.log, LOG_DEBUG, "db", "notice", LOG_S("role", roles[c->role].name),
               LOG_S("text", message));
 }
 
@@ -224,7 +237,7 @@ static void conn_start(struct db_conn *c, int64_t now_us)
 
 /* ---- sending ---- */
 
-struct db_batch *conn_begin(struct db_conn *c, int64_t deadline_us)
+struct db_batch *conn_begin(struct db_conn *c, int64_t deadline_us, int64_t timeout_us)
 {
     struct db_batch *b = calloc(1, sizeof(*b));
 
@@ -232,22 +245,30 @@ struct db_batch *conn_begin(struct db_conn *c, int64_t deadline_us)
         return NULL;
     b->conn = c;
     b->deadline_us = deadline_us;
+    b->timeout_us = timeout_us;
     c->building = b;
     return b;
 }
 
-static int expect_push(struct db_batch *b, enum expect_kind kind, size_t slot)
+/* Room for what one statement is answered with, and for the one that undoes a batch. */
+static int expect_reserve(struct db_batch *b)
 {
-    if (b->n_expect == b->cap_expect) {
-        size_t cap = b->cap_expect == 0 ? 8 : b->cap_expect * 2;
-        struct expect *grown = realloc(b->expect, cap * sizeof(*grown));
-        if (grown == NULL)
-            return -ENOMEM;
-        b->expect = grown;
-        b->cap_expect = cap;
-    }
-    b->expect[b->n_expect++] = (struct expect){.kind = kind, .slot = slot};
+    size_t cap = b->cap_expect == 0 ? 8 : b->cap_expect * 2;
+    struct expect *grown;
+
+    if (b->n_expect + EXPECT_STEP <= b->cap_expect)
+        return 0;
+    grown = realloc(b->expect, cap * sizeof(*grown));
+    if (grown == NULL)
+        return -ENOMEM;
+    b->expect = grown;
+    b->cap_expect = cap;
     return 0;
+}
+
+static void expect_push(struct db_batch *b, enum expect_kind kind, size_t slot)
+{
+    b->expect[b->n_expect++] = (struct expect){.kind = kind, .slot = slot};
 }
 
 static struct stmt_slot *slot_find(struct db_conn *c, const struct db_stmt *stmt)
@@ -277,8 +298,7 @@ static bool slot_usable(struct db_conn *c, struct db_batch *b, struct stmt_slot 
     }
     slot->state = STMT_PENDING;
     slot->preparer = b;
-    if (expect_push(b, EXPECT_PREPARE, (size_t)(slot - c->stmts)) != 0)
-        b->error = -ENOMEM;
+    expect_push(b, EXPECT_PREPARE, (size_t)(slot - c->stmts));
     return true;
 }
 
@@ -291,10 +311,12 @@ void conn_add(struct db_conn *c, struct db_batch *b, enum expect_kind kind, cons
 
     if (b->error != 0)
         return;
-    if (n > DB_PARAMS_MAX || b->n_stmts >= DB_BATCH_STMTS_MAX + 1) {
+    if (n > DB_PARAMS_MAX || (kind == EXPECT_RESULT && b->n_stmts >= DB_BATCH_STMTS_MAX))
         b->error = -E2BIG;
+    else
+        b->error = expect_reserve(b);
+    if (b->error != 0)
         return;
-    }
     for (size_t i = 0; i < n; i++) {
         values[i] = params[i].value;
         lengths[i] = (int)params[i].len;
@@ -305,45 +327,70 @@ void conn_add(struct db_conn *c, struct db_batch *b, enum expect_kind kind, cons
         return;
     sent = named ? PQsendQueryPrepared(c->pg, stmt->name, (int)n, values, lengths, formats, 0)
                  : PQsendQueryParams(c->pg, stmt->sql, (int)n, NULL, values, lengths, formats, 0);
-    if (sent != 1)
+    if (sent != 1) {
         b->error = -ENOTCONN;
-    else
-        b->error = expect_push(b, kind, 0);
+        return;
+    }
+    expect_push(b, kind, 0);
     b->n_stmts += kind == EXPECT_RESULT;
 }
 
-/* A batch that could not be sent whole leaves the pipeline in an unknown state: the connection goes with it. */
+/* libpq could not send: the pipeline is in an unknown state, and the connection goes with the batch. */
 static int send_refused(struct db_conn *c, struct db_batch *b)
 {
-    int error = b->error;
-
     c->broken = true;
     db_tick_start(c->db);
     batch_free(b);
-    return error;
+    return -ENOTCONN;
+}
+
+/* What has been sent of a batch that is given up must not be committed: its transaction is made to fail. */
+static int batch_undo(struct db_conn *c, struct db_batch *b)
+{
+    static const char sql[] = "do $$ begin raise exception 'this batch was given up'; end $$";
+
+    if (PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+        return -ENOTCONN;
+    expect_push(b, EXPECT_HIDDEN, 0);
+    b->n_stmts = 0; /* nobody wants results */
+    return 0;
+}
+
+static void batch_append(struct db_conn *c, struct db_batch *b)
+{
+    if (c->head == NULL)
+        c->head_since_us = clock_mono_us();
+    *c->tail = b;
+    c->tail = &b->next;
+    c->depth++;
+    db_tick_start(c->db);
+    conn_flush(c);
 }
 
 int conn_send(struct db_conn *c, struct db_batch *b, db_done_cb *done, void *ctx)
 {
+    int error;
+
     c->building = NULL;
     if (b->error == 0 && b->n_stmts > 0) {
         b->res = calloc(b->n_stmts, sizeof(*b->res));
         if (b->res == NULL)
             b->error = -ENOMEM;
     }
-    if (b->error == 0 && PQpipelineSync(c->pg) != 1)
-        b->error = -ENOTCONN;
-    if (b->error != 0)
+    error = b->error;
+    if (error == -ENOTCONN)
+        return send_refused(c, b);
+    if (error != 0 && b->n_expect == 0) {
+        batch_free(b);
+        return error;
+    }
+    if ((error != 0 && batch_undo(c, b) != 0) || PQpipelineSync(c->pg) != 1)
         return send_refused(c, b);
     b->failed = b->n_stmts;
-    b->done = done;
+    b->done = error == 0 ? done : NULL;
     b->ctx = ctx;
-    *c->tail = b;
-    c->tail = &b->next;
-    c->depth++;
-    db_tick_start(c->db);
-    conn_flush(c);
-    return 0;
+    batch_append(c, b);
+    return error;
 }
 
 /* ---- receiving ---- */
@@ -389,6 +436,7 @@ static void batch_complete(struct db_conn *c)
     struct db_batch *b = c->head;
 
     c->head = b->next;
+    c->head_since_us = clock_mono_us();
     if (c->head == NULL)
         c->tail = &c->head;
     c->depth--;
@@ -459,7 +507,8 @@ bool conn_tick(struct db_conn *c, int64_t now_us)
         conn_start(c, now_us);
     else if ((c->state == CONN_CONNECTING || c->state == CONN_SETUP) && now_us >= c->connect_deadline_us)
         conn_fail(c, "connecting took too long");
-    if (c->head != NULL && c->state == CONN_UP && now_us >= c->head->deadline_us + CONN_STUCK_US)
+    if (c->head != NULL && c->state == CONN_UP &&
+        now_us >= c->head_since_us + c->head->timeout_us + CONN_STUCK_US)
         conn_fail(c, "the server does not answer");
     for (struct db_batch *b = c->head; b != NULL && c->state == CONN_UP; b = b->next)
         if (now_us >= b->deadline_us)

@@ -11,11 +11,12 @@ enum {
     CONN_CONNECT_TIMEOUT_US = 5 * 1000 * 1000,
     CONN_BACKOFF_MIN_US = 50 * 1000,
     CONN_BACKOFF_MAX_US = 1000 * 1000,
-    CONN_STUCK_US = 1000 * 1000, /* a server this far past a batch's deadline is given up */
+    CONN_STUCK_US = 1000 * 1000, /* a server this far past the head's own timeout is given up */
 };
 
 /* What the pipeline will answer next. */
 enum expect_kind { EXPECT_HIDDEN, EXPECT_PREPARE, EXPECT_RESULT };
+enum { EXPECT_STEP = 3 }; /* a statement, its preparation, and the one that undoes the batch */
 struct expect {
     enum expect_kind kind;
     size_t slot; /* EXPECT_PREPARE: of conn->stmts */
@@ -27,7 +28,8 @@ struct db_batch {
     db_done_cb *done; /* NULL: detached, or told already */
     void *ctx;
     int64_t deadline_us;
-    int error; /* while building: of a statement that could not be sent */
+    int64_t timeout_us; /* the server ends a statement of it that takes longer */
+    int error;          /* while building: of a statement that could not be sent */
     struct expect *expect;
     size_t n_expect, cap_expect, at;
     PGresult **res;
@@ -54,6 +56,7 @@ struct db_conn {
     PGconn *pg;
     h2o_socket_t *sock; /* wraps a dup of libpq's descriptor */
     struct db_batch *head, **tail;
+    int64_t head_since_us; /* the server has been at the head since then */
     size_t depth;
     struct db_batch *building;
     struct stmt_slot stmts[DB_STMTS_MAX];
@@ -75,7 +78,7 @@ void conn_init(struct db_conn *c, struct db *db, enum db_role role);
 bool conn_tick(struct db_conn *c, int64_t now_us);
 /* Drops the connection; every batch under way gets -ENOTCONN. */
 void conn_fail(struct db_conn *c, const char *why);
-struct db_batch *conn_begin(struct db_conn *c, int64_t deadline_us);
+struct db_batch *conn_begin(struct db_conn *c, int64_t deadline_us, int64_t timeout_us);
 /* Kept in b->error when it fails. */
 void conn_add(struct db_conn *c, struct db_batch *b, enum expect_kind kind, const struct db_stmt *stmt,
               const struct db_param *params, size_t n);

@@ -1,5 +1,6 @@
 /* The command line: which subcommand, then its options. Invariant: an option may stand before or after the subcommand's words. */
 #include "cli.h"
+#include "way.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,6 +103,8 @@ enum cli_exit cli_load(struct cli *c, struct config **config, int argc, char **a
                                 .positional_max = c->command->max_words};
     int rc = config_load(config, &src, &c->o, &c->words, &e);
     c->token_given = token_is_given(kept, own);
+    if (rc == 0)
+        way_from_environment(&c->o, environ_);
     free(own);
     if (rc != 0)
         return cli_fail(c, CLI_USAGE, "%s; see berth help %s", e.text, c->command->name);

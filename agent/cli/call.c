@@ -2,6 +2,7 @@
 #include "call.h"
 
 #include "sys/rest.h"
+#include "way.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -121,7 +122,9 @@ enum cli_exit call(const struct cli *c, enum call_token which, const char *what,
                              .body = text,
                              .timeout_ms = TIMEOUT_MS};
     struct rest_call rest;
+    struct way way;
     enum cli_exit code;
+    r.proxy = way_find(&way, c);
     int rc = rest_call_init(&rest, &r);
     if (rc == -EINVAL)
         code = cli_fail(c, CLI_USAGE,
@@ -133,6 +136,7 @@ enum cli_exit call(const struct cli *c, enum call_token which, const char *what,
     else
         code = finish(c, what, &rest, curl_easy_perform(rest.easy), answer);
     rest_call_clear(&rest);
+    way_clear(&way);
     free(text);
     return code;
 }

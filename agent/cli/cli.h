@@ -20,6 +20,7 @@ enum cli_exit {
 /* The options of all subcommands; which of them a subcommand has stands in its table of keys. */
 struct cli_options {
     const char *controller, *token, *ca, *agent;
+    const char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password;
     bool json, help, version;
     const char *admin_token; /* org, node and key */
     bool report;             /* probe */

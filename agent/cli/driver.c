@@ -1,6 +1,8 @@
 /* Options to an agent, and the loop that drives it. Invariant: with nodes given on the command line no controller is asked. */
 #include "driver.h"
 
+#include "way.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -43,9 +45,18 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                               .nodes = given ? s->nodes : NULL,
                               .n_nodes = s->n_nodes,
                               .ca_file = c->o.ca,
+                              .proxy = c->o.proxy,
+                              .proxy_pac = c->o.proxy_pac,
+                              .no_proxy = c->o.no_proxy,
+                              .proxy_user = c->o.proxy_user,
+                              .proxy_password = c->o.proxy_password,
                               .callbacks = *callbacks,
                               .user = user};
     int rc = berth_agent_create(&s->agent, &o);
+    if (rc == -ENOTSUP)
+        return cli_fail(c, CLI_USAGE, "--proxy: only http:// and https:// proxies can be used");
+    if (rc == -EINVAL && c->o.proxy != NULL && !way_valid(c->o.proxy))
+        return cli_fail(c, CLI_USAGE, "--proxy is http://[user:password@]host:port, https://..., auto or none");
     if (rc == -EINVAL)
         return cli_fail(c, CLI_USAGE,
                         "--controller, --agent or --ca can't be used: the controller is https://host[:port] "

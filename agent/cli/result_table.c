@@ -28,9 +28,18 @@ static void add_section(struct table *t, struct berth_agent *agent, size_t index
     table_section(t, text);
 }
 
+/* How the node sees us, and what is between. */
+static const char *seen_as(const struct berth_result *r, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s%s%s%s%s", r->mapped_address, r->proxy[0] != '\0' ? ", through " : "", r->proxy,
+             r->framing == BERTH_FRAMING_WEBSOCKET ? ", by WebSocket" : "",
+             r->tls_intercepted ? ", TLS is intercepted" : "");
+    return out;
+}
+
 static void add_row(struct table *t, const struct berth_result *r)
 {
-    char ms[5][RESULT_MS_TEXT], got[48] = "-";
+    char ms[5][RESULT_MS_TEXT], got[48] = "-", seen[2 * BERTH_PROXY_TEXT];
     if (r->sent > 0)
         snprintf(got, sizeof(got), "%" PRId64 "/%" PRId64, r->received, r->sent);
     const char *cells[] = {
@@ -42,7 +51,7 @@ static void add_row(struct table *t, const struct berth_result *r)
         result_table_ms(r->connect_us, ms[3]),
         result_table_ms(r->tls_us, ms[4]),
         got,
-        r->status == BERTH_REACHABLE ? r->mapped_address : r->error,
+        r->status == BERTH_REACHABLE ? seen_as(r, seen, sizeof(seen)) : r->error,
     };
     table_row(t, cells);
     bool untested = r->status == BERTH_UNTESTED;

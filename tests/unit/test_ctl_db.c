@@ -156,6 +156,8 @@ static const struct db_stmt echo_stmt = {"echo",
                                          "select $1::text, current_setting('berth.org', true), current_user"};
 static const struct db_stmt sleep_stmt = {"sleep", "select pg_sleep($1::float)"};
 static const struct db_stmt fresh_stmt = {"fresh", "select 'fresh' || $1::text"};
+static const struct db_stmt pid_stmt = {"pid", "select pg_backend_pid()"};
+static const struct db_stmt has_stmt = {"has", "select exists (select from t where n = $1::int)"};
 static const struct db_stmt count_stmt = {"count", "select count(*) from t"};
 
 struct outcome {
@@ -193,7 +195,8 @@ static struct db_batch *begin(enum db_role role, int64_t timeout_us)
 {
     struct db_batch *b = NULL;
 
-    assert_int_equal(db_begin(db, role, role == DB_TENANT ? "oabc" : NULL, clock_mono_us() + timeout_us, &b),
+    assert_int_equal(db_begin(db, role, role == DB_TENANT || role == DB_TENANT_SLOW ? "oabc" : NULL,
+                              clock_mono_us() + timeout_us, &b),
                      0);
     return b;
 }
@@ -314,42 +317,128 @@ static void test_the_one_who_waits_has_gone(void **state)
     assert_string_equal(rows.first, "3"); /* it was written all the same */
 }
 
+static struct db_sync elsewhere(void)
+{
+    struct db_sync d;
+
+    db_sync_init(&d, -1, WAIT_US);
+    assert_int_equal(db_sync_connect(&d, conninfo), 0);
+    return d;
+}
+
+static bool timed_out(const struct outcome *o)
+{
+    return o->error == -ETIMEDOUT || (o->error == -ECANCELED && strcmp(o->sqlstate, "57014") == 0);
+}
+
 static void test_a_deadline_is_kept(void **state)
 {
-    struct outcome slow = {0}, waits = {0}, after = {0};
+    struct outcome slow = {0}, waits = {0};
     struct db_batch *b = begin(DB_OPERATOR, 100000);
     int64_t start = clock_mono_us();
 
     (void)state;
-    add(b, &sleep_stmt, "0.6");
+    add(b, &sleep_stmt, "3");
     assert_int_equal(db_send(b, on_done, &slow), 0);
     b = begin(DB_OPERATOR, WAIT_US);
     add(b, &echo_stmt, "x");
     assert_int_equal(db_send(b, on_done, &waits), 0);
     run_until(was_called, &slow);
-    assert_int_equal(slow.error, -ETIMEDOUT);
+    assert_true(timed_out(&slow));
     assert_true(clock_mono_us() - start < 500000);
-    run_until(was_called, &waits); /* the connection lives on */
+    run_until(was_called, &waits); /* the server ended the slow one, the connection lives on */
     assert_int_equal(waits.error, 0);
+    assert_true(clock_mono_us() - start < 1500000);
     assert_int_equal(slow.calls, 1);
     assert_int_equal(atomic_load(&up), DB_ROLE_COUNT);
+    b = NULL;
+    assert_int_equal(db_begin(db, DB_OPERATOR, NULL, clock_mono_us(), &b), -ETIMEDOUT);
+    assert_null(b);
+}
+
+/* Begun with little left behind one that takes longer: it gets its own time, and costs nobody the connection. */
+static void test_a_late_batch(void **state)
+{
+    struct outcome ahead = {0}, late = {0}, behind = {0};
+    struct db_batch *b = begin(DB_OPERATOR, WAIT_US);
+
+    (void)state;
+    add(b, &sleep_stmt, "2");
+    assert_int_equal(db_send(b, on_done, &ahead), 0);
+    b = begin(DB_OPERATOR, 300000);
+    add(b, &sleep_stmt, "3");
+    assert_int_equal(db_send(b, on_done, &late), 0);
+    b = begin(DB_OPERATOR, WAIT_US);
+    add(b, &echo_stmt, "x");
+    assert_int_equal(db_send(b, on_done, &behind), 0);
+    run_until(was_called, &behind);
+    assert_int_equal(ahead.error, 0);
+    assert_int_equal(late.error, -ETIMEDOUT);
+    assert_int_equal(behind.error, 0);
+}
+
+static void test_a_server_that_is_stuck(void **state)
+{
+    struct outcome pid = {0}, stuck = {0}, behind = {0};
+    struct db_batch *b = begin(DB_OPERATOR, WAIT_US);
+
+    (void)state;
+    add(b, &pid_stmt, NULL);
+    finish(b, &pid);
+    assert_int_equal(kill(atoi(pid.first), SIGSTOP), 0);
     b = begin(DB_OPERATOR, 100000);
-    add(b, &sleep_stmt, "4");
-    finish(b, &after); /* far beyond: the server is given up, and found again */
-    assert_int_equal(after.error, -ETIMEDOUT);
-    while (db_is_up(db, DB_OPERATOR))
-        (void)h2o_evloop_run(loop, 20);
+    add(b, &echo_stmt, "x");
+    finish(b, &stuck);
+    assert_int_equal(stuck.error, -ETIMEDOUT);
+    b = begin(DB_OPERATOR, WAIT_US);
+    add(b, &echo_stmt, "x");
+    finish(b, &behind);
+    assert_int_equal(behind.error, -ENOTCONN); /* the server is given up, and found again */
+    assert_int_equal(kill(atoi(pid.first), SIGCONT), 0);
     run_until(all_up, NULL);
+}
+
+/* One locked row holds up who wants it, and the others only for a moment. */
+static void test_tenants_do_not_wait_for_locks(void **state)
+{
+    static const struct db_stmt touch = {"touch", "update t set n = n where n = 1"};
+    struct db_sync d = elsewhere();
+    struct outcome blocked = {0}, behind = {0}, slow = {0};
+    struct db_batch *b;
+    int64_t start;
+
+    (void)state;
+    assert_int_equal(db_sync_script(&d, "begin; update t set n = n where n = 1"), 0);
+    b = begin(DB_TENANT, WAIT_US);
+    start = clock_mono_us();
+    add(b, &touch, NULL);
+    assert_int_equal(db_send(b, on_done, &blocked), 0);
+    b = begin(DB_TENANT, WAIT_US);
+    add(b, &echo_stmt, "x");
+    finish(b, &behind);
+    assert_int_equal(blocked.error, -ECANCELED);
+    assert_string_equal(blocked.sqlstate, "55P03");
+    assert_int_equal(behind.error, 0);
+    assert_true(clock_mono_us() - start < 1000000);
+    b = begin(DB_TENANT_SLOW, WAIT_US); /* has the same rights, and more patience */
+    add(b, &touch, NULL);
+    assert_int_equal(db_send(b, on_done, &slow), 0);
+    start = clock_mono_us();
+    while (clock_mono_us() - start < 400000)
+        (void)h2o_evloop_run(loop, 20);
+    assert_int_equal(slow.calls, 0);
+    assert_int_equal(db_sync_script(&d, "rollback"), 0);
+    run_until(was_called, &slow);
+    assert_int_equal(slow.error, 0);
+    db_sync_close(&d);
 }
 
 /* As an operator, or a crash, ends a connection. */
 static void end_connections_that(const char *condition)
 {
-    struct db_sync d;
+    struct db_sync d = elsewhere();
     char sql[256];
 
-    db_sync_init(&d, -1, WAIT_US);
-    assert_int_equal(db_sync_connect(&d, conninfo), 0);
     snprintf(sql, sizeof(sql), "select pg_terminate_backend(pid) from pg_stat_activity where %s", condition);
     int64_t deadline = clock_mono_us() + WAIT_US;
     for (int ended = 0; ended == 0;) {
@@ -388,23 +477,33 @@ static void test_a_lost_connection(void **state)
     assert_string_equal(after.first, "fresh4");
 }
 
+/* What was sent of it is undone, and nobody else is harmed. */
 static void test_too_much_for_one_batch(void **state)
 {
-    struct outcome o = {0}, after = {0};
-    struct db_batch *b = begin(DB_OPERATOR, WAIT_US);
+    struct outcome o = {0}, ahead = {0}, after = {0}, full = {0};
+    struct db_batch *b = begin(DB_TENANT, WAIT_US);
 
     (void)state;
-    for (size_t i = 0; i <= DB_BATCH_STMTS_MAX + 1; i++)
+    add(b, &sleep_stmt, "0.1");
+    assert_int_equal(db_send(b, on_done, &ahead), 0);
+    b = begin(DB_TENANT, WAIT_US);
+    add(b, &insert_stmt, "77");
+    for (size_t i = 0; i < DB_BATCH_STMTS_MAX; i++)
         add(b, &echo_stmt, "x");
     assert_int_equal(db_send(b, on_done, &o), -E2BIG);
-    run_until(all_up, NULL); /* what was sent of it is undone with its connection */
-    while (!db_is_up(db, DB_OPERATOR))
-        (void)h2o_evloop_run(loop, 20);
-    assert_int_equal(o.calls, 0);
-    b = begin(DB_OPERATOR, WAIT_US);
-    add(b, &echo_stmt, "x");
+    b = begin(DB_TENANT, WAIT_US);
+    add(b, &has_stmt, "77");
     finish(b, &after);
+    assert_int_equal(ahead.error, 0);
+    assert_int_equal(o.calls, 0);
     assert_int_equal(after.error, 0);
+    assert_string_equal(after.first, "f");
+    b = begin(DB_TENANT, WAIT_US);
+    for (size_t i = 0; i < DB_BATCH_STMTS_MAX; i++)
+        add(b, &echo_stmt, "x");
+    finish(b, &full);
+    assert_int_equal(full.error, 0);
+    assert_int_equal(full.n, DB_BATCH_STMTS_MAX);
 }
 
 static void test_text_arrays(void **state)
@@ -434,6 +533,9 @@ int main(void)
         cmocka_unit_test(test_the_pipeline_is_bounded),
         cmocka_unit_test(test_the_one_who_waits_has_gone),
         cmocka_unit_test(test_a_deadline_is_kept),
+        cmocka_unit_test(test_a_late_batch),
+        cmocka_unit_test(test_a_server_that_is_stuck),
+        cmocka_unit_test(test_tenants_do_not_wait_for_locks),
         cmocka_unit_test(test_a_lost_connection),
         cmocka_unit_test(test_too_much_for_one_batch),
         cmocka_unit_test(test_text_arrays),

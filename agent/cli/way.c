@@ -1,0 +1,97 @@
+/* Proxies for the command's own calls. Invariant: a password stays in struct way, which way_clear wipes. */
+#include "way.h"
+
+#include "sys/clock.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+void way_from_environment(struct cli_options *o, char *const *environ_)
+{
+    struct proxy_inputs in = {
+        .proxy = o->proxy, .pac = o->proxy_pac, .no_proxy = o->no_proxy, .environment = environ_};
+    struct proxy_choice choice;
+    proxy_choose(&choice, &in);
+    o->no_proxy = choice.no_proxy;
+    if (choice.source == PROXY_FROM_ENVIRONMENT && way_valid(choice.proxy))
+        o->proxy = choice.proxy;
+}
+
+bool way_valid(const char *proxy)
+{
+    struct proxy_endpoint p;
+    struct proxy_login login;
+    if (strcmp(proxy, "auto") == 0 || strcmp(proxy, "none") == 0)
+        return true;
+    int rc = proxy_url_parse(&p, &login, proxy);
+    sodium_memzero(&login, sizeof(login));
+    return rc == 0;
+}
+
+static bool destination_of(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
+{
+    char text[HOST_MAX + 16];
+    const char *authority = strstr(url, "://");
+    authority = authority != NULL ? authority + 3 : url;
+    size_t len = strcspn(authority, "/?#");
+    if (len >= sizeof(text))
+        return false;
+    memcpy(text, authority, len);
+    text[len] = '\0';
+    return host_port_parse(text, 443, host, port) == 0;
+}
+
+static void on_found(void *user)
+{
+    *(bool *)user = true;
+}
+
+/* The first proxy of the list; a subcommand does not try others. */
+static const struct rest_proxy *choose(struct way *w, const struct proxy_finder *f, const char *ca_file)
+{
+    const struct proxy_list *l = proxy_finder_lists(f);
+    const struct proxy_table *t = proxy_finder_table(f);
+    if (l[0].n == 0 || t->at[l[0].at[0]].kind == PROXY_DIRECT)
+        return NULL;
+    w->login = *proxy_finder_login(f);
+    w->proxy = (struct rest_proxy){.url = proxy_format(&t->at[l[0].at[0]], w->url),
+                                   .user = w->login.user,
+                                   .password = w->login.password,
+                                   .guard_password = proxy_finder_guards(f),
+                                   .ca_file = ca_file};
+    return &w->proxy;
+}
+
+const struct rest_proxy *way_find(struct way *w, const struct cli *c)
+{
+    const struct proxy_finder_options o = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
+                                           c->o.proxy_password};
+    const struct rest_proxy *found = NULL;
+    struct sys_poller *poller = NULL;
+    struct proxy_finder *f = NULL;
+    char host[HOST_MAX + 1];
+    struct proxy_destination d = {.host = host};
+    bool done = false;
+    memset(w, 0, sizeof(*w));
+    if (!destination_of(c->o.controller, host, &d.port) || sys_poller_new(&poller) < 0 ||
+        proxy_finder_new(&f, poller, &o) < 0)
+        goto out;
+    int rc = proxy_finder_ask(f, &d, 1, on_found, &done);
+    int64_t until = clock_mono_us() + PROXY_FINDER_US, now;
+    while (rc == 0 && !done && (now = clock_mono_us()) < until) {
+        sys_wait(sys_poller_fd(poller), until - now);
+        rc = sys_poller_dispatch(poller);
+    }
+    if (rc == 1 || done)
+        found = choose(w, f, c->o.ca);
+out:
+    proxy_finder_destroy(f);
+    sys_poller_destroy(poller);
+    return found;
+}
+
+void way_clear(struct way *w)
+{
+    sodium_memzero(w, sizeof(*w));
+}
