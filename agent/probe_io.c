@@ -1,27 +1,19 @@
-/* Sockets for the prober. One UDP socket a family serves all targets: one mapping in a NAT and two descriptors however many nodes
- * there are; answers find their sample by transaction id and source, and the error queue tells which datagram bounced.
+/* Sockets for the prober. One UDP socket a family serves all targets; answers find their sample by transaction id and source, and the
+ * error queue tells which datagram bounced.
  * Invariant: a stream exists from its PROBER_OPEN to its PROBER_CLOSE, and no longer. */
 #include "probe_io.h"
 
 #include "stream_io.h"
 #include "sys/clock.h"
+#include "udp_io.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-enum { FAMILIES = 2, RECEIVE_BATCH = 256 };
 
 struct io_stream {
     struct probe_io *io;
     size_t id;
     struct stream_io *stream; /* NULL: none, or it could not be opened */
-};
-
-struct io_socket {
-    struct probe_io *io;
-    int fd; /* -1: not opened, or it can't be */
-    int error;
-    struct sys_watch watch;
 };
 
 struct probe_io {
@@ -30,50 +22,28 @@ struct probe_io {
     struct probe_io_proxy proxy;
     int64_t timeout_ms;
     struct prober *prober;
-    struct io_socket udp[FAMILIES];
+    struct udp_io udp;
     struct io_stream streams[PROBER_STREAMS_MAX];
-    struct sys_datagram datagram;
 };
 
 /* ---- UDP ---- */
 
-static void udp_ready(void *user, unsigned events)
+static void on_datagram(void *user, const struct sys_datagram *d)
 {
-    struct io_socket *s = user;
-    struct sys_datagram *d = &s->io->datagram;
-    for (int i = 0; i < RECEIVE_BATCH && sys_udp_receive(s->fd, d) == 1; i++) {
-        if (d->bounced != 0)
-            prober_on_udp_error(s->io->prober, &d->peer, d->bytes, d->len, d->bounced, d->received_us);
-        else
-            prober_on_udp(s->io->prober, &d->peer, d->bytes, d->len, d->received_us);
-    }
-}
-
-static struct io_socket *udp_socket(struct probe_io *io, const struct addr *to)
-{
-    struct io_socket *s = &io->udp[to->family == ADDR_V6];
-    if (s->fd >= 0 || s->error != 0)
-        return s;
-    s->io = io;
-    int fd = sys_udp_open(to->family);
-    int err = fd < 0 ? fd : sys_watch_add(io->poller, &s->watch, fd, SYS_READ, udp_ready, s);
-    if (err < 0) {
-        sys_close(fd);
-        s->error = err == -EAFNOSUPPORT ? -ENETUNREACH : err;
-    } else {
-        s->fd = fd;
-    }
-    return s;
+    struct probe_io *io = user;
+    if (d->bounced != 0)
+        prober_on_udp_error(io->prober, &d->peer, d->bytes, d->len, d->bounced, d->received_us);
+    else
+        prober_on_udp(io->prober, &d->peer, d->bytes, d->len, d->received_us);
 }
 
 static void send_udp(struct probe_io *io, const struct prober_action *a)
 {
-    const struct io_socket *s = udp_socket(io, &a->to);
-    int64_t now = clock_mono_us();
-    int err = s->fd < 0 ? s->error : sys_udp_send(s->fd, &a->to, a->bytes, sizeof a->bytes);
-    prober_sent(io->prober, a, now);
+    int64_t sent;
+    int err = udp_io_send(&io->udp, &a->to, a->bytes, sizeof a->bytes, &sent);
+    prober_sent(io->prober, a, sent);
     if (err < 0)
-        prober_send_failed(io->prober, a, -err, now);
+        prober_send_failed(io->prober, a, -err, sent);
 }
 
 /* ---- streams ---- */
@@ -207,8 +177,7 @@ int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_
         return -ENOMEM;
     io->poller = poller;
     io->timeout_ms = plan->policy.timeout_ms;
-    for (size_t i = 0; i < FAMILIES; i++)
-        io->udp[i].fd = -1;
+    udp_io_init(&io->udp, poller, on_datagram, io);
     for (size_t i = 0; i < PROBER_STREAMS_MAX; i++)
         io->streams[i] = (struct io_stream){.io = io, .id = i};
     int err = prober_new(&io->prober, plan, clock_mono_us());
@@ -233,10 +202,7 @@ void probe_io_destroy(struct probe_io *io)
         return;
     for (size_t i = 0; i < PROBER_STREAMS_MAX; i++)
         stream_io_close(io->streams[i].stream);
-    for (size_t i = 0; i < FAMILIES; i++) {
-        sys_watch_remove(io->poller, &io->udp[i].watch);
-        sys_close(io->udp[i].fd);
-    }
+    udp_io_close(&io->udp);
     prober_destroy(io->prober);
     SSL_CTX_free(io->tls_ctx);
     free(io);
