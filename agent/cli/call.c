@@ -106,8 +106,17 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
     return code;
 }
 
-enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
-                   const char *path, json_t *body, json_t **answer)
+/* Unix time by the server's clock, to the second; -1: it doesn't say. */
+static int64_t date_of(const struct rest_call *call)
+{
+    struct curl_header *h;
+    if (curl_easy_header(call->easy, "date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return -1;
+    return (int64_t)curl_getdate(h->value, NULL);
+}
+
+static enum cli_exit perform(const struct cli *c, enum call_token which, const char *what, const char *method,
+                             const char *path, json_t *body, json_t **answer, int64_t *date_s)
 {
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     bool no_memory = body != NULL && text == NULL;
@@ -135,10 +144,24 @@ enum cli_exit call(const struct cli *c, enum call_token which, const char *what,
         code = cli_fail(c, CLI_CONTROLLER, "out of memory");
     else
         code = finish(c, what, &rest, curl_easy_perform(rest.easy), answer);
+    if (code == CLI_OK && date_s != NULL)
+        *date_s = date_of(&rest);
     rest_call_clear(&rest);
     way_clear(&way);
     free(text);
     return code;
+}
+
+enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
+                   const char *path, json_t *body, json_t **answer)
+{
+    return perform(c, which, what, method, path, body, answer, NULL);
+}
+
+enum cli_exit call_dated(const struct cli *c, enum call_token which, const char *what, const char *path,
+                         json_t **answer, int64_t *date_s)
+{
+    return perform(c, which, what, "GET", path, NULL, answer, date_s);
 }
 
 /* Everything but RFC 3986's unreserved characters is encoded. False: no room. */

@@ -16,6 +16,9 @@ enum call_token {
  * reference (JSON null where the answer has no body), else CLI_CONTROLLER with everything told on stderr. */
 enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
                    const char *path, json_t *body, json_t **answer) __attribute__((warn_unused_result));
+/* A GET, and by the server's clock when (Unix time in seconds; -1: it doesn't say). */
+enum cli_exit call_dated(const struct cli *c, enum call_token which, const char *what, const char *path,
+                         json_t **answer, int64_t *date_s) __attribute__((warn_unused_result));
 /* All pages of a list: {"items":[...]}. */
 enum cli_exit call_list(const struct cli *c, enum call_token which, const char *what, const char *path,
                         json_t **answer) __attribute__((warn_unused_result));

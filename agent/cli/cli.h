@@ -25,6 +25,9 @@ struct cli_options {
     const char *admin_token; /* org, node and key */
     bool report;             /* probe */
     struct config_list node, require;
+    struct config_list udp; /* firewall */
+    bool pinhole;
+    int64_t pinhole_limit;
     const char *org, *kind;                                   /* key */
     struct config_list grants;                                /* key token */
     int64_t ttl;                                              /* key token */

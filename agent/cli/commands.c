@@ -1,6 +1,8 @@
 /* The table of subcommands and their options. Everything that help and the manual page say about them stands here. */
 #include "commands.h"
 
+#include "firewall_pinhole.h"
+
 #include <string.h>
 
 #define AT(member) offsetof(struct cli_options, member)
@@ -48,6 +50,15 @@ static const struct config_key probe_keys[] = {
      "Exit with 1 unless udp, tcp, tls or proxy reaches a node.", true},
 };
 static const struct config_key watch_keys[] = {NODE_SPEC};
+static const struct config_key firewall_keys[] = {
+    NODE_SPEC,
+    {"udp", NULL, CONFIG_LIST, AT(udp), NULL, 0, 0, "PORTS",
+     "Test these UDP ports as well: 58024,58523 or 60000-60010.", true},
+    {"pinhole", NULL, CONFIG_BOOL, AT(pinhole), NULL, 0, 0, NULL,
+     "Find out how long a silent UDP pinhole stays open; takes as long as the limit.", true},
+    {"pinhole-limit", NULL, CONFIG_INT, AT(pinhole_limit), "120", PINHOLE_LIMIT_LEAST_S, PINHOLE_LIMIT_MOST_S,
+     "SECONDS", "The longest silence to try.", true},
+};
 static const struct config_key operator_keys[] = {ADMIN_TOKEN};
 static const struct config_key drain_keys[] = {
     ADMIN_TOKEN,
@@ -101,6 +112,16 @@ const struct command cli_commands[] = {
      "expires; until "
      "SIGINT or SIGTERM. A report that could not be delivered is delivered later while it is valid.",
      watch_keys, N(watch_keys), cmd_watch},
+    {"firewall", "", 0, 0, 0, "show what this network lets through, and what to open",
+     "Tests the ports of the controller's nodes, or of those given with --node, and tells what NAT, firewall "
+     "and "
+     "proxy do: which ports are open, dropped or rejected, which transport media would take and how good it "
+     "is, "
+     "and what to open, the most useful first. What can't be told is unknown: NAT behaviour is known where a "
+     "node "
+     "offers RFC 5780, or several nodes see one socket. A port that no node serves is untested.\n\n"
+     "Exit status 1: media would find no way.",
+     firewall_keys, N(firewall_keys), cmd_firewall},
     {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also their state and load", NULL,
      operator_keys, N(operator_keys), cmd_node_list},
     {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, drain_keys, N(drain_keys),

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum cli_exit parse_nodes(struct driver *s)
+enum cli_exit driver_nodes(struct driver *s)
 {
     const struct config_list *l = &s->cli->o.node;
     s->specs = calloc(l->n + 1, sizeof(*s->specs));
@@ -29,7 +29,7 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                           void *user)
 {
     *s = (struct driver){.cli = c};
-    enum cli_exit code = parse_nodes(s);
+    enum cli_exit code = driver_nodes(s);
     if (code != CLI_OK)
         return code;
     bool given = s->n_nodes > 0;

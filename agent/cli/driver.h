@@ -14,6 +14,8 @@ struct driver {
     size_t n_nodes;
 };
 
+/* Reads --node alone: s->nodes, without an agent. CLI_OK, or CLI_USAGE (told). driver_close in either case. */
+enum cli_exit driver_nodes(struct driver *s) __attribute__((warn_unused_result));
 /* CLI_OK, or CLI_USAGE (told). driver_close in either case. */
 enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_callbacks *callbacks,
                           void *user) __attribute__((warn_unused_result));

@@ -1,0 +1,250 @@
+"""`berth firewall` against real nodes on loopback, and coturn where a second opinion counts."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from support.process import AGENT, NODE, Process, clean_env, free_port, run, wait_for
+
+UDP = socket.SOCK_DGRAM
+MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock"}
+
+
+def firewall(*args, env=None):
+    """(exit status, JSON, stderr)."""
+    done = run([AGENT, "firewall", "--json", *args], env=clean_env(env))
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def ports(found):
+    return {(p["transport"], p["port"]): p["status"] for p in found["ports"]}
+
+
+def answers(host, port):
+    """A STUN answer comes from there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, UDP) as s:
+        s.settimeout(0.2)
+        s.sendto(bytes.fromhex("000100002112a442") + b"firewalltest", (host, port))
+        try:
+            return len(s.recv(2000)) > 20
+        except OSError:
+            return False
+
+
+def closed_tcp():
+    """A port that resets: bound, not listening, so that nobody else gets it."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    return s
+
+
+@pytest.fixture(scope="module")
+def listener(session_folder, certificate):
+    """listener(host, udp=[...], tcp=[...], tls=[...]) starts a node there; all end with the module."""
+    started = []
+
+    def start(host, *more, **listeners):
+        words = [w for t, numbers in listeners.items() for n in numbers for w in (f"--{t}", f"{host}:{n}")]
+        if "tls" in listeners:
+            words += ["--cert", certificate[0], "--key", certificate[1]]
+        node = Process([NODE, "--standalone", "--threads", "1", *words, *more], session_folder / "firewall-node.log")
+        started.append(node)
+        wait_for(lambda: answers(host.strip("[]"), listeners["udp"][0]), what="the node to answer")
+        return node
+
+    yield start
+    for node in started:
+        assert node.stop() == 0, node.log
+
+
+@pytest.fixture(scope="module")
+def node(listener):
+    """One node with two UDP ports, a TCP and a TLS port: {transport: [port]}."""
+    at = {"udp": [free_port(UDP), free_port(UDP)], "tcp": [free_port()], "tls": [free_port()]}
+    listener("127.0.0.1", **at)
+    return at
+
+
+def spec(host, at):
+    return host + "".join(f",{t}={n}" for t, numbers in at.items() for n in numbers)
+
+
+# ---- what it finds ----
+
+
+def test_an_open_network(node, authority):
+    status, found, _ = firewall("--ca", authority.file, "--node", spec("127.0.0.1", node))
+    assert status == 0
+    assert MEMBERS <= set(found)
+    for transport, numbers in node.items():
+        for number in numbers:
+            assert ports(found)["udp" if transport == "udp" else "tcp", number] == "open"
+        assert re.fullmatch(r"127\.0\.0\.1:\d+", found["mapped"][transport])
+    assert found["local"] == ["127.0.0.1"]
+    assert (found["rung"], found["quality"], found["advice"]) == ("udp", "good", [])
+    assert found["nat"]["translated"] is False
+    assert found["mtu"] == 1500
+    assert 0 < found["rtt_us"] < 150000
+
+
+def test_what_no_node_serves_is_untested_and_what_no_node_offers_unknown(node):
+    _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}")
+    known = ports(found)
+    for standard in (("udp", 5004), ("udp", 3478), ("udp", 9000), ("udp", 33434), ("tcp", 80), ("tcp", 443), ("tcp", 5004)):
+        assert known[standard] == "untested"
+    assert (found["nat"]["mapping"], found["nat"]["filtering"]) == ("unknown", "unknown")
+    assert found["mapped"]["tcp"] == found["mapped"]["tls"] == "unknown"
+    assert found["clock"] == {"state": "unknown", "ahead_s": "unknown"}
+
+
+def test_dropped_and_rejected_are_told_apart(node):
+    with socket.socket(socket.AF_INET, UDP) as deaf, closed_tcp() as closed:
+        deaf.bind(("127.0.0.1", 0))  # takes datagrams and says nothing
+        silent, reset = deaf.getsockname()[1], closed.getsockname()[1]
+        status, found, _ = firewall("--node", f"127.0.0.1,udp={silent},tcp={reset},tcp={node['tcp'][0]}")
+    assert status == 0
+    assert ports(found)["udp", silent] == "dropped"
+    assert ports(found)["tcp", reset] == "rejected"
+    assert (found["rung"], found["quality"]) == ("tcp", "fair")
+    assert found["advice"][0]["open"] == f"UDP {silent}"
+    assert "instead of tcp" in found["advice"][0]["brings"] and " ms" in found["advice"][0]["brings"]
+    assert found["mtu"] == "unknown"
+
+
+def test_nothing_open_is_exit_1_and_names_what_was_tried():
+    with closed_tcp() as closed, socket.socket(socket.AF_INET, UDP) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        at = f"127.0.0.1,udp={deaf.getsockname()[1]},tcp={closed.getsockname()[1]}"
+        status, found, err = firewall("--node", at)
+        assert status == 1
+        assert (found["rung"], found["quality"], found["rtt_us"]) == ("none", "none", "unknown")
+        assert [a["open"] for a in found["advice"]] == [f"UDP {deaf.getsockname()[1]}", f"TCP {closed.getsockname()[1]}"]
+        assert "no node was reached" in err
+        page = run([AGENT, "firewall", "--node", at])
+        assert page.returncode == 1
+        assert "NO way" in page.stdout and f"UDP {deaf.getsockname()[1]}" in page.stdout
+
+
+def test_ports_asked_for(node):
+    with socket.socket(socket.AF_INET, UDP) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        silent = deaf.getsockname()[1]
+        _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}", "--udp", f"{node['udp'][1]},{silent}")
+    assert ports(found)["udp", node["udp"][1]] == "open"
+    assert ports(found)["udp", silent] == "dropped"
+    assert [p["served"] for p in found["ports"] if p["port"] == silent] == [False]
+    assert found["advice"] == []  # nobody is known to be there: opening it brings nothing
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "70000", "x", "5-", "9-5", "1,,2", "", "1-", "-5", "1 2", "1-129"])
+def test_bad_ports_are_2(text):
+    done = run([AGENT, "firewall", "--node", "127.0.0.1", f"--udp={text}"])
+    assert done.returncode == 2
+    assert "--udp" in done.stderr and done.stdout == ""
+
+
+def test_an_allow_list_is_suspected_by_ranges(listener):
+    port = free_port(UDP)
+    listener("127.0.1.1", udp=[port])
+    with socket.socket(socket.AF_INET, UDP) as deaf:
+        deaf.bind(("127.0.2.1", port))
+        _, found, _ = firewall("--node", f"127.0.1.1,udp={port}", "--node", f"127.0.2.1,udp={port}")
+    assert found["allow_list"] == {"suspected": True, "answered": ["127.0.1.0/24"], "silent": ["127.0.2.0/24"]}
+    assert ports(found)["udp", port] == "open"
+    assert found["advice"][-1]["open"] == "127.0.2.0/24"
+
+
+def test_mapping_is_told_by_several_nodes(listener):
+    port = free_port(UDP)
+    listener("127.0.3.1", udp=[port])
+    listener("127.0.4.1", udp=[port])
+    # From 127.0.0.1 to both: one socket, one mapping. Filtering stays unknown: no node offers the tests.
+    _, found, _ = firewall("--node", f"127.0.3.1,udp={port}", "--node", f"127.0.4.1,udp={port}")
+    assert found["nat"]["mapping"] == "endpoint-independent"
+    assert found["nat"]["evidence"] == "nodes"
+    assert found["nat"]["filtering"] == "unknown"
+
+
+def test_ipv6(listener):
+    port = free_port(UDP, "::1")
+    listener("[::1]", udp=[port])
+    status, found, _ = firewall("--node", f"[::1],udp={port}")
+    assert status == 0
+    assert found["mapped"]["udp"].startswith("[::1]:")
+    assert found["local"] == ["::1"] and found["mtu"] == 1500
+
+
+# ---- behaviour discovery ----
+
+
+def agrees_with_coturns_client(host, port):
+    """What turnutils_natdiscovery says must be what we say."""
+    done = subprocess.run(["turnutils_natdiscovery", "-m", "-f", "-p", str(port), host],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    _, found, _ = firewall("--node", f"{host},udp={port}")
+    nat = found["nat"]
+    assert nat["evidence"] == "rfc5780"
+    assert nat["mapping"] == nat["filtering"] == "endpoint-independent"
+    assert re.search(r"Endpoint Independent Mapping", done.stdout), done.stdout
+    assert re.search(r"Endpoint Independent Filtering", done.stdout), done.stdout
+
+
+@pytest.mark.skipif(shutil.which("turnserver") is None, reason="coturn is not installed")
+def test_behaviour_with_coturns_server(session_folder):
+    port, alternate = free_port(UDP, "127.0.0.2"), free_port(UDP, "127.0.0.3")
+    server = Process(
+        ["turnserver", "-n", "--no-auth", "--stun-only", "-L", "127.0.0.2", "-L", "127.0.0.3", "-p", port,
+         "--alt-listening-port", alternate, "--no-tls", "--no-dtls", "--no-tcp", "--no-cli", "--log-file", "stdout",
+         "--pidfile", session_folder / "turnserver.pid"],
+        session_folder / "turnserver.log")  # fmt: skip
+    try:
+        wait_for(lambda: answers("127.0.0.2", port), what="coturn to answer")
+        agrees_with_coturns_client("127.0.0.2", port)
+        status, found, _ = firewall("--node", f"127.0.0.2,udp={port}", "--pinhole", "--pinhole-limit", "2")
+        assert status == 0
+        assert found["pinhole_s"] == {"at_least": 2, "less_than": "unknown"}  # it offers RESPONSE-PORT
+    finally:
+        server.stop()
+
+
+def test_pinholes_are_unknown_where_nothing_tells(node):
+    _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}", "--pinhole", "--pinhole-limit", "2")
+    assert found["pinhole_s"] == {"at_least": "unknown", "less_than": "unknown"}
+
+
+# ---- the page, the controller, usage ----
+
+
+def test_the_page_fits_and_is_plain(node):
+    done = run([AGENT, "firewall", "--node", spec("127.0.0.1", node)])
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""  # no terminal: no progress
+    for word in ("Seen as", "NAT", "Path MTU", f"UDP {node['udp'][0]}", "Media would go by udp"):
+        assert word in done.stdout
+
+
+def test_nodes_of_the_controller(world, controller, org, node_key):
+    from support.berth import Node
+
+    udp = free_port(UDP)
+    Node(world, "fw-1", {"udp": [f"127.0.0.1:{udp}"]}, controller, node_key).start(True)
+    found = world.agent("firewall", "--json", controller=controller, token=org.key)
+    assert found.returncode == 0
+    j = found.json()
+    assert j["rung"] == "udp" and ports(j)["udp", udp] == "open"
+    assert j["clock"]["state"] == "right" and abs(j["clock"]["ahead_s"]) <= 2
+
+
+def test_usage(world):
+    done = world.agent("firewall")
+    assert done.returncode == 2 and "--controller URL" in done.stderr
+    done = world.agent("firewall", "--controller", f"https://127.0.0.1:{free_port()}", "--token", "a.b")
+    assert done.returncode == 3 and "check --controller" in done.stderr
+    done = world.agent("firewall", "--node", "127.0.0.1", "--pinhole", "--pinhole-limit", "1000")
+    assert done.returncode == 2
