@@ -256,7 +256,11 @@ void api_page_json(struct api_request *r, json_t *items, const char *last)
 static struct db_batch *begin(struct api_request *r, enum db_role role, const char *org)
 {
     struct db_batch *b = NULL;
-    int e = db_begin(r->worker->db, role, org, r->deadline_us, &b);
+    int e;
+
+    if (role == DB_TENANT && r->patient)
+        role = DB_TENANT_SLOW;
+    e = db_begin(r->worker->db, role, org, r->deadline_us, &b);
 
     if (e == 0)
         return b;
@@ -279,15 +283,27 @@ struct db_batch *api_db_begin_org(struct api_request *r, const char *org)
     return begin(r, DB_TENANT, org);
 }
 
+/* Trying again may well do: lock not available, deadlock, serialization. */
+static bool lost_to_others(const struct db_result *result)
+{
+    return result->error == -ECANCELED &&
+           (strcmp(result->sqlstate, "55P03") == 0 || strncmp(result->sqlstate, "40", 2) == 0);
+}
+
 static void on_db_done(void *ctx, const struct db_result *result)
 {
     struct api_request *r = ctx;
 
     r->batch = NULL;
-    if (result->error == 0 || (result->error == -ECANCELED && strncmp(result->sqlstate, "23", 2) == 0))
+    if (r->again != NULL && lost_to_others(result)) {
+        r->patient = true;
+        r->again(r);
+    } else if (result->error == 0 ||
+               (result->error == -ECANCELED && strncmp(result->sqlstate, "23", 2) == 0)) {
         r->then(r, result);
-    else
+    } else {
         api_db_failed(r, result);
+    }
 }
 
 void api_db_send(struct api_request *r, struct db_batch *b, api_db_cb *then)

@@ -70,8 +70,11 @@ struct api_request {
     void *state;                            /* the handler's own, from api_alloc */
     char id[33];                            /* X-Request-Id */
     bool answered;
+    api_handler *
+        again; /* where a batch lost to a lock or a concurrent change: called in place of a 503; NULL: none */
     struct db_batch *batch; /* under way; the fields from here on are api.c's own */
     api_db_cb *then;
+    bool patient;             /* has met a lock: its batches go over DB_TENANT_SLOW from then on */
     struct ingest_item *item; /* a report of this request waits for its commit */
     struct snapshot *snapshots[CONTROLLER_SNAPSHOTS_MAX];
 };

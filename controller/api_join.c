@@ -269,6 +269,17 @@ static void start(struct join_turn *t)
     look((struct join *)t);
 }
 
+static void late(struct join_turn *t)
+{
+    refuse((struct join *)t, 503, "overloaded", "too many join this meeting at once; try again soon");
+}
+
+/* A lock was not to be had. */
+static void look_again(struct api_request *r)
+{
+    look(join_of(r));
+}
+
 /* The request has ended, answered or not. */
 static void join_dispose(void *p)
 {
@@ -326,7 +337,13 @@ void api_participant_join(struct api_request *r)
     }
     j->ask.org = r->caller.org;
     j->ask.meeting = r->param[0];
-    j->turn = (struct join_turn){.org = j->ask.org, .meeting = j->ask.meeting, .start = start};
+    j->turn = (struct join_turn){.org = j->ask.org,
+                                 .meeting = j->ask.meeting,
+                                 .deadline_us = r->deadline_us,
+                                 .start = start,
+                                 .late = late};
     j->r = r;
-    join_turn_take(&r->worker->joins, &j->turn);
+    r->again = look_again;
+    if (!join_turn_take(&r->worker->joins, &j->turn))
+        late(&j->turn);
 }

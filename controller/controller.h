@@ -5,6 +5,7 @@
 #include "core/limiter.h"
 #include "counters.h"
 #include "db.h"
+#include "join_turn.h"
 #include "options.h"
 #include "snapshot.h"
 #include "sys/log.h"
@@ -21,7 +22,6 @@ enum {
 
 struct router;
 struct ingest;
-struct join_turn;
 struct ip_ranges_cache;
 
 struct controller {
@@ -45,7 +45,7 @@ struct worker {
     struct controller *ctl;
     struct db *db;
     struct ingest *ingest;             /* reports waiting for their commit */
-    struct join_turn *joins;           /* under way or waiting, oldest first: see join_turn.h */
+    struct join_turns joins;           /* under way or waiting */
     struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
     size_t index;

@@ -4,18 +4,37 @@
 #define BERTH_CONTROLLER_JOIN_TURN_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* The owner's memory, until join_turn_done. A list holds every turn that is running or waiting, oldest first. */
+enum { JOIN_TURNS_MAX = 4096, JOIN_TURN_LISTS = 256 };
+
+/* The owner's memory, until join_turn_done. */
 struct join_turn {
     const char *org, *meeting; /* what must not run twice at once */
+    int64_t deadline_us;       /* who still waits then is sent away */
     void (*start)(struct join_turn *t);
-    struct join_turn *next;
+    void (*late)(struct join_turn *t); /* the turn has ended already */
+    struct join_turn *prev, *next;
     bool listed, running;
 };
 
-/* Starts at once, or when those before it are done. `start` may call join_turn_done. */
-void join_turn_take(struct join_turn **list, struct join_turn *t);
+/* Every turn that is running or waiting: by hash of the meeting, oldest first. Starts as zeros. */
+struct join_turns {
+    size_t n;
+    bool closed;
+    struct join_turn_list {
+        struct join_turn *first, *last;
+    } lists[JOIN_TURN_LISTS];
+};
+
+/* Starts at once, or when those before it are done. `start` may call join_turn_done. False: there are JOIN_TURNS_MAX. */
+bool join_turn_take(struct join_turns *turns, struct join_turn *t) __attribute__((warn_unused_result));
 /* Ends a turn, running or waiting, and starts the next; nothing where it has ended already. */
-void join_turn_done(struct join_turn **list, struct join_turn *t);
+void join_turn_done(struct join_turns *turns, struct join_turn *t);
+/* Sends away who has waited until the deadline. Who runs is left to the deadlines of what it does. */
+void join_turns_expire(struct join_turns *turns, int64_t now_us);
+/* Ends all turns, and starts and takes none any more: the worker ends. */
+void join_turns_close(struct join_turns *turns);
 
 #endif

@@ -29,6 +29,8 @@ enum {
     SERVER_LISTENERS_MAX = CONFIG_LIST_MAX + 1,
     SERVER_METRICS_OPEN_MAX = 64,
     SERVER_STOP_GRACE_US = 1000 * 1000, /* past the request deadline */
+    SERVER_WAIT_MS = 1000,              /* a loop turns at least so often */
+    SERVER_HURRY_MS = 50,
 };
 
 /* Follows a connection from its hand-over to its close, so that it can be told to end. */
@@ -262,8 +264,11 @@ static void worker_destroy(struct thread *t)
     struct worker *w = t->worker;
 
     doors_close(t);
+    join_turns_close(&w->joins); /* requests that end from here on must start nothing */
     db_destroy(w->db);
+    w->db = NULL;
     ingest_destroy(w->ingest);
+    w->ingest = NULL;
     ip_ranges_cache_destroy(w->ip_ranges);
     for (int i = 0; i < 8; i++) /* closed sockets are disposed of by the loop */
         (void)h2o_evloop_run(w->loop, 0);
@@ -302,6 +307,16 @@ static int worker_init(struct thread *t)
     return r;
 }
 
+/* One turn of the loop, and what has no timer of its own. */
+static void worker_turn(struct thread *t)
+{
+    struct worker *w = t->worker;
+    bool hurry = t->stopping || w->joins.n > 0;
+
+    (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
+    join_turns_expire(&w->joins, clock_mono_us());
+}
+
 static void *worker_main(void *arg)
 {
     struct thread *t = arg;
@@ -311,7 +326,7 @@ static void *worker_main(void *arg)
     sem_post(&t->initialized);
     while (r == 0 &&
            (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us)))
-        (void)h2o_evloop_run(t->worker->loop, t->stopping ? 50 : 1000); /* -1 at EINTR: go on */
+        worker_turn(t);
     cut_connections(t);
     for (int i = 0; i < 20 && !h2o_linklist_is_empty(&t->connections); i++)
         (void)h2o_evloop_run(t->worker->loop, 10);

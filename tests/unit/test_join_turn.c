@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-enum { TURNS = 64 };
+enum { TURNS = 64, DEADLINE_US = 1000 };
 
-static struct join_turn turns[TURNS];
-static struct join_turn *list;
+static struct join_turn turns[TURNS], many[JOIN_TURNS_MAX];
+static struct join_turns list;
 static char trace[512];
 static bool ends_at_once;
 
@@ -31,16 +31,29 @@ static void started(struct join_turn *t)
 static int reset(void **state)
 {
     memset(turns, 0, sizeof(turns));
-    list = NULL;
+    memset(&list, 0, sizeof(list));
     trace[0] = '\0';
     ends_at_once = false;
     return 0;
 }
 
+static void sent_away(struct join_turn *t)
+{
+    char note[16];
+
+    assert_false(t->listed);
+    snprintf(note, sizeof(note), "-%d ", (int)(t - turns));
+    strncat(trace, note, sizeof(trace) - strlen(trace) - 1);
+}
+
 static void take(size_t i, const char *org, const char *meeting)
 {
-    turns[i] = (struct join_turn){.org = org, .meeting = meeting, .start = started};
-    join_turn_take(&list, &turns[i]);
+    turns[i] = (struct join_turn){.org = org,
+                                  .meeting = meeting,
+                                  .start = started,
+                                  .late = sent_away,
+                                  .deadline_us = DEADLINE_US + (int)i};
+    assert_true(join_turn_take(&list, &turns[i]));
 }
 
 static void done(size_t i)
@@ -59,7 +72,7 @@ static void test_one_at_a_time_in_order(void **state)
     done(1);
     done(2);
     assert_string_equal(trace, "0 1 2 ");
-    assert_null(list);
+    assert_int_equal(list.n, 0);
 }
 
 static void test_other_meetings_do_not_wait(void **state)
@@ -71,7 +84,7 @@ static void test_other_meetings_do_not_wait(void **state)
     done(1);
     done(0);
     done(2);
-    assert_null(list);
+    assert_int_equal(list.n, 0);
 }
 
 static void test_who_waits_may_leave(void **state)
@@ -86,7 +99,7 @@ static void test_who_waits_may_leave(void **state)
     done(0); /* once more: nothing */
     assert_string_equal(trace, "0 2 ");
     done(2);
-    assert_null(list);
+    assert_int_equal(list.n, 0);
 }
 
 static void test_start_may_end_its_own_turn(void **state)
@@ -97,7 +110,49 @@ static void test_start_may_end_its_own_turn(void **state)
     ends_at_once = true;
     done(0);
     assert_string_equal(trace, "0 1 2 3 4 5 6 7 8 9 ");
-    assert_null(list);
+    assert_int_equal(list.n, 0);
+}
+
+static void test_who_waits_too_long_is_sent_away(void **state)
+{
+    for (size_t i = 0; i < 4; i++)
+        take(i, "a", "m");
+    take(4, "b", "m");
+    join_turns_expire(&list, DEADLINE_US + 2);
+    assert_string_equal(trace, "0 4 -1 -2 "); /* who runs goes on */
+    assert_int_equal(list.n, 3);
+    done(0);
+    assert_string_equal(trace, "0 4 -1 -2 3 ");
+    join_turns_expire(&list, DEADLINE_US + 100);
+    assert_string_equal(trace, "0 4 -1 -2 3 ");
+}
+
+static void test_turns_are_bounded(void **state)
+{
+    struct join_turn more = {.org = "a", .meeting = "n", .start = started};
+
+    ends_at_once = false;
+    for (size_t i = 0; i < JOIN_TURNS_MAX; i++) {
+        many[i] = (struct join_turn){.org = "a", .meeting = "m", .start = started, .late = sent_away};
+        assert_true(join_turn_take(&list, &many[i]));
+    }
+    assert_false(join_turn_take(&list, &more));
+    assert_false(more.listed);
+    join_turn_done(&list, &many[JOIN_TURNS_MAX - 1]);
+    assert_true(join_turn_take(&list, &more));
+}
+
+static void test_the_worker_ends(void **state)
+{
+    take(0, "a", "m");
+    take(1, "a", "m");
+    take(2, "a", "n");
+    join_turns_close(&list);
+    done(0); /* as a request that ends after its database has */
+    done(1);
+    assert_string_equal(trace, "0 2 ");
+    turns[3] = turns[2];
+    assert_false(join_turn_take(&list, &turns[3]));
 }
 
 /* Random takes and ends: at most one of a meeting runs, and one does wherever one waits. */
@@ -117,11 +172,11 @@ static void test_invariant_holds(void **state)
         else
             take(i, "o", meetings[(s >> 20) % 3]);
         trace[0] = '\0';
-        for (struct join_turn *t = list; t != NULL; t = t->next) {
-            int m = t->meeting[0] - 'x';
+        for (size_t k = 0; k < TURNS; k++) {
+            int m = turns[k].listed ? turns[k].meeting[0] - 'x' : 0;
 
-            running[m] += t->running;
-            waiting[m] += !t->running;
+            running[m] += turns[k].listed && turns[k].running;
+            waiting[m] += turns[k].listed && !turns[k].running;
         }
         for (int m = 0; m < 3; m++) {
             assert_true(running[m] <= 1);
@@ -137,6 +192,9 @@ int main(void)
         cmocka_unit_test_setup(test_other_meetings_do_not_wait, reset),
         cmocka_unit_test_setup(test_who_waits_may_leave, reset),
         cmocka_unit_test_setup(test_start_may_end_its_own_turn, reset),
+        cmocka_unit_test_setup(test_who_waits_too_long_is_sent_away, reset),
+        cmocka_unit_test_setup(test_turns_are_bounded, reset),
+        cmocka_unit_test_setup(test_the_worker_ends, reset),
         cmocka_unit_test_setup(test_invariant_holds, reset),
     };
 
