@@ -7,7 +7,7 @@
 enum { WIDTH = 78, NAME_COLUMN = 18 };
 
 static const char common_title[] =
-    "Options of all commands (up to --proxy-password also as BERTH_CONTROLLER and so on):\n";
+    "Options of all commands (those before --json also as BERTH_CONTROLLER ...):\n";
 
 static void print_paragraphs(FILE *f, const char *text)
 {
