@@ -164,6 +164,7 @@ static void judge_mapping(struct firewall_verdict *v)
             v->mapped[row->r.transport] = *mapped;
         if (row->r.transport == TRANSPORT_PROXY)
             continue; /* that is the proxy's address */
+        v->intercepted = v->intercepted || row->r.tls_intercepted;
         if (seen->n_local > 0 && v->translated != 1)
             v->translated = !is_local(seen, mapped);
         if (row->r.transport == TRANSPORT_UDP && n < sizeof sights / sizeof sights[0] &&
@@ -228,6 +229,8 @@ static void judge_ranges(struct firewall_verdict *v)
     }
     for (size_t i = 0; i < seen->n_rows; i++) {
         const struct firewall_row *row = &seen->rows[i];
+        if (row->r.transport > TRANSPORT_TLS)
+            continue;
         struct addr range = range_of(&row->to);
         bool silent = row->served && (row->r.status == PROBE_TIMEOUT || row->r.status == PROBE_REFUSED);
         if (silent && others_answer(seen, row) && !has_range(v->answered, v->n_answered, &range))

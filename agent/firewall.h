@@ -46,6 +46,17 @@ struct firewall_row {
     char error[PROBER_ERROR_TEXT];
 };
 
+/* How proxies were looked for, and the one that was tried (the first that led to a node, else any that was named). */
+struct firewall_proxy {
+    bool looked, found;
+    char source[32];             /* who named it: "the options", "PAC", "WPAD" */
+    char url[PROXY_URL_MAX + 1]; /* without credentials */
+    char scheme[16], auth[16];   /* "" where not known */
+    enum probe_status status;
+    bool intercepted; /* it opens TLS */
+    char error[PROBER_ERROR_TEXT];
+};
+
 struct firewall_seen {
     struct firewall_row *rows;
     size_t n_rows;
@@ -54,6 +65,7 @@ struct firewall_seen {
     struct nat_findings rfc5780; /* unknown where no node offers the tests */
     struct addr rfc5780_server;  /* that offers them; none */
     int64_t mtu;                 /* or NOT_MEASURED */
+    struct firewall_proxy proxy;
     bool pinhole_asked;
     struct pinhole_found pinhole;
     enum pinhole_method pinhole_by;
@@ -92,6 +104,7 @@ struct firewall_verdict {
     size_t n_answered, n_silent;
     struct addr answered[FIREWALL_RANGES_MAX], silent[FIREWALL_RANGES_MAX];
     enum clock_state clock;
+    bool intercepted;    /* TLS without a proxy is opened by somebody whom this machine trusts */
     enum transport rung; /* TRANSPORT_COUNT: none */
     int64_t rung_rtt_us; /* least median over that rung */
     int64_t rung_sent, rung_received;

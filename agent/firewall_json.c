@@ -113,6 +113,25 @@ static json_t *clock_to_json(const struct firewall_verdict *v)
                      ahead == CLOCK_UNKNOWN ? json_string("unknown") : json_integer(ahead / 1000000));
 }
 
+static json_t *proxy_to_json(const struct firewall_proxy *p)
+{
+    json_t *o =
+        p->looked ? json_pack("{s:b}", "found", (int)p->found) : json_pack("{s:s}", "found", "unknown");
+    bool ok = o != NULL;
+    if (ok && p->found)
+        ok = set(o, "source", json_string(p->source)) && set(o, "url", json_string(p->url)) &&
+             set(o, "scheme", json_string(p->scheme[0] != '\0' ? p->scheme : "unknown")) &&
+             set(o, "auth", json_string(p->auth[0] != '\0' ? p->auth : "unknown")) &&
+             set(o, "status", json_string(probe_status_name(p->status))) &&
+             set(o, "tls_intercepted",
+                 p->status == PROBE_REACHABLE ? json_boolean(p->intercepted) : json_string("unknown")) &&
+             (p->error[0] == '\0' || set(o, "note", json_string(p->error)));
+    if (ok)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
 static json_t *pinhole_to_json(const struct pinhole_found *f)
 {
     return json_pack("{s:o, s:o}", "at_least", number_or_unknown(f->at_least_s), "less_than",
@@ -125,7 +144,7 @@ json_t *firewall_to_json(const struct firewall_verdict *v)
     json_t *o = json_object();
     bool ok = o && set(o, "mapped", mapped_to_json(v)) && set(o, "local", local_to_json(seen)) &&
               set(o, "nat", nat_to_json(v)) && set(o, "mtu", number_or_unknown(seen->mtu)) &&
-              set(o, "ports", ports_to_json(v)) &&
+              set(o, "ports", ports_to_json(v)) && set(o, "proxy", proxy_to_json(&seen->proxy)) &&
               set(o, "rung", json_string(v->rung == TRANSPORT_COUNT ? "none" : transport_name(v->rung))) &&
               set(o, "advice", advice_to_json(v)) &&
               set(o, "quality", json_string(quality_name(v->quality))) &&
@@ -134,7 +153,7 @@ json_t *firewall_to_json(const struct firewall_verdict *v)
                   json_pack("{s:b, s:o, s:o}", "suspected", (int)v->allow_list, "answered",
                             ranges_to_json(v->answered, v->n_answered), "silent",
                             ranges_to_json(v->silent, v->n_silent))) &&
-              set(o, "clock", clock_to_json(v)) &&
+              set(o, "clock", clock_to_json(v)) && set(o, "tls_intercepted", json_boolean(v->intercepted)) &&
               (!seen->pinhole_asked || set(o, "pinhole_s", pinhole_to_json(&seen->pinhole)));
     if (ok)
         return o;

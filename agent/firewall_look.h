@@ -3,7 +3,13 @@
 #define BERTH_AGENT_FIREWALL_LOOK_H
 
 #include "firewall_run.h"
+#include "probe_io.h"
 #include "sys.h"
+
+struct firewall_probe_way {
+    struct probe_io_proxy proxy;
+    struct curl_loop *curl;
+};
 
 void firewall_tell(const struct firewall_plan *plan, const char *what, size_t done, size_t of);
 /* Makes a row for every port of the chosen nodes. 0, or -ENOMEM. */
@@ -11,6 +17,20 @@ int firewall_lay_out(struct firewall_seen *seen, const struct firewall_plan *pla
     __attribute__((warn_unused_result));
 /* Probes them. 0, or -errno. */
 int firewall_probe(struct firewall_seen *seen, const struct firewall_plan *plan)
+    __attribute__((warn_unused_result));
+
+/* Then looks for proxies, asking the network itself only where no node was reached without, and probes through them: a row more for each
+ * node, as far as there is room. 0, or -errno. */
+int firewall_probe_proxies(struct firewall_seen *seen, const struct firewall_plan *plan)
+    __attribute__((warn_unused_result));
+
+/* firewall_ports.c: at most FIREWALL_NODES_MAX places in the list. */
+size_t firewall_choose_nodes(const struct nodelist *l, size_t chosen[static FIREWALL_NODES_MAX]);
+/* Runs a probe to its end. `proxy` may be NULL; `result` is told each target that has finished. */
+int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poller,
+                       const struct prober_target_spec *targets, size_t n,
+                       const struct firewall_probe_way *way,
+                       void (*result)(void *user, struct prober *p, size_t target), void *user)
     __attribute__((warn_unused_result));
 
 /* After the probe: of nodes that it reached over UDP. What can't be told stays unknown. */

@@ -2,7 +2,6 @@
  * address has no way there is untested, and nothing is sent to it. */
 #include "firewall_look.h"
 
-#include "probe_io.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -32,7 +31,7 @@ static bool node_chosen(const size_t *chosen, size_t n, size_t node)
 }
 
 /* One of each cluster, as clusters are where address ranges are; then the others. */
-static size_t choose_nodes(const struct nodelist *l, size_t chosen[static FIREWALL_NODES_MAX])
+size_t firewall_choose_nodes(const struct nodelist *l, size_t chosen[static FIREWALL_NODES_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < l->n && n < FIREWALL_NODES_MAX; i++) {
@@ -101,7 +100,7 @@ static void add_local(struct firewall_seen *seen, const struct addr *local)
 int firewall_lay_out(struct firewall_seen *seen, const struct firewall_plan *plan)
 {
     size_t chosen[FIREWALL_NODES_MAX];
-    size_t n = choose_nodes(plan->list, chosen);
+    size_t n = firewall_choose_nodes(plan->list, chosen);
     seen->rows = calloc(PROBER_TARGETS_MAX, sizeof *seen->rows);
     if (!seen->rows)
         return -ENOMEM;
@@ -127,38 +126,60 @@ struct examination {
     size_t n_targets, n_done;
 };
 
-static void collect(struct examination *e, struct prober *p)
+static void on_result(void *user, struct prober *p, size_t target)
 {
-    size_t target;
-    while (prober_next_result(p, &target)) {
-        struct firewall_row *row = &e->seen->rows[e->row_of[target]];
-        prober_result(p, target, &row->r, row->error);
-        firewall_tell(e->plan, "ports", ++e->n_done, e->n_targets);
-    }
+    struct examination *e = user;
+    struct firewall_row *row = &e->seen->rows[e->row_of[target]];
+    prober_result(p, target, &row->r, row->error);
+    firewall_tell(e->plan, "ports", ++e->n_done, e->n_targets);
 }
 
-static int run_probe(struct examination *e, struct sys_poller *poller)
+static int64_t next_deadline(const struct probe_io *io, const struct firewall_probe_way *way)
 {
-    struct prober_plan plan = {
-        .policy = e->plan->list->policy, .targets = e->targets, .n_targets = e->n_targets};
-    struct probe_io *io = NULL;
-    if (plan.policy.samples < FIREWALL_SAMPLES)
-        plan.policy.samples = FIREWALL_SAMPLES;
-    randombytes_buf(plan.seed, sizeof plan.seed);
-    int err = probe_io_new(&io, poller, e->plan->tls_ctx, &plan);
-    sodium_memzero(plan.seed, sizeof plan.seed);
-    if (err < 0)
-        return err;
+    int64_t deadline = probe_io_deadline(io);
+    int64_t curl = way ? curl_loop_deadline(way->curl) : INT64_MAX;
+    return curl < deadline ? curl : deadline;
+}
+
+static int run_to_its_end(struct probe_io *io, struct sys_poller *poller,
+                          const struct firewall_probe_way *way,
+                          void (*result)(void *user, struct prober *p, size_t target), void *user)
+{
     struct prober *p = probe_io_prober(io);
+    int err = 0;
     while (err == 0) {
+        size_t target;
+        if (way)
+            curl_loop_step(way->curl, clock_mono_us());
         probe_io_step(io);
-        collect(e, p);
+        while (prober_next_result(p, &target))
+            result(user, p, target);
         if (prober_done(p))
             break;
-        int64_t deadline = probe_io_deadline(io), left = deadline - clock_mono_us();
+        int64_t deadline = next_deadline(io, way), left = deadline - clock_mono_us();
         sys_wait(sys_poller_fd(poller), deadline == PROBER_NEVER ? -1 : left > 0 ? left : 0);
         err = sys_poller_dispatch(poller);
     }
+    return err;
+}
+
+int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poller,
+                       const struct prober_target_spec *targets, size_t n,
+                       const struct firewall_probe_way *way,
+                       void (*result)(void *user, struct prober *p, size_t target), void *user)
+{
+    struct prober_plan probe = {.policy = plan->list->policy, .targets = targets, .n_targets = n};
+    struct probe_io *io = NULL;
+    if (probe.policy.samples < FIREWALL_SAMPLES)
+        probe.policy.samples = FIREWALL_SAMPLES;
+    randombytes_buf(probe.seed, sizeof probe.seed);
+    int err = probe_io_new(&io, poller, plan->tls_ctx, &probe);
+    sodium_memzero(probe.seed, sizeof probe.seed);
+    if (err < 0)
+        return err;
+    if (way)
+        probe_io_use_proxies(io, &way->proxy);
+    err = run_to_its_end(io, poller, way, result, user);
     probe_io_destroy(io);
     return err;
 }
@@ -197,7 +218,7 @@ int firewall_probe(struct firewall_seen *seen, const struct firewall_plan *plan)
     make_targets(&e);
     err = sys_poller_new(&poller);
     if (err == 0)
-        err = run_probe(&e, poller);
+        err = firewall_run_probe(plan, poller, e.targets, e.n_targets, NULL, on_result, &e);
 out:
     sys_poller_destroy(poller);
     free(e.targets);

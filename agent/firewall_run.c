@@ -23,6 +23,8 @@ int firewall_look(struct firewall_seen *seen, const struct firewall_plan *plan)
     int err = firewall_lay_out(seen, plan);
     if (err == 0)
         err = firewall_probe(seen, plan);
+    if (err == 0 && plan->proxy)
+        err = firewall_probe_proxies(seen, plan);
     if (err < 0) {
         firewall_seen_clear(seen);
         return err;

@@ -4,6 +4,7 @@
 #define BERTH_AGENT_FIREWALL_RUN_H
 
 #include "firewall.h"
+#include "proxy_finder.h"
 #include "sys/tls.h"
 
 enum {
@@ -18,8 +19,10 @@ struct firewall_plan {
     SSL_CTX *tls_ctx;
     const uint16_t *udp_ports; /* asked for beside what the nodes serve */
     size_t n_udp_ports;
-    int64_t pinhole_limit_s; /* 0: not asked */
-    int64_t clock_ahead_us;  /* or CLOCK_UNKNOWN */
+    const struct proxy_finder_options *proxy; /* NULL: no proxy is looked for */
+    const char *ca_file;                      /* of an HTTPS proxy; may be NULL */
+    int64_t pinhole_limit_s;                  /* 0: not asked */
+    int64_t clock_ahead_us;                   /* or CLOCK_UNKNOWN */
     /* What is being done: `done` of `of`. May be NULL. */
     void (*progress)(void *user, const char *what, size_t done, size_t of);
     void *user;

@@ -125,10 +125,14 @@ static enum cli_exit print(const struct cli *c, const struct firewall_verdict *v
 static enum cli_exit examine(struct firewall *f, SSL_CTX *tls_ctx)
 {
     struct cli *c = f->cli;
+    const struct proxy_finder_options proxy = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
+                                               c->o.proxy_password};
     struct firewall_plan plan = {.list = &f->list,
                                  .tls_ctx = tls_ctx,
                                  .udp_ports = f->udp,
                                  .n_udp_ports = f->n_udp,
+                                 .proxy = &proxy,
+                                 .ca_file = c->o.ca,
                                  .pinhole_limit_s = c->o.pinhole ? c->o.pinhole_limit : 0,
                                  .clock_ahead_us = f->clock_ahead_us,
                                  .progress = on_progress,
@@ -156,14 +160,18 @@ enum cli_exit cmd_firewall(struct cli *c)
     struct firewall f = {.cli = c, .clock_ahead_us = CLOCK_UNKNOWN};
     char err[TLS_ERROR_TEXT];
     SSL_CTX *tls_ctx = NULL;
+    struct tls_fallback *fallback = NULL;
     enum cli_exit code = read_ports(&f);
     if (code == CLI_OK)
         code = c->o.node.n > 0 ? given_nodes(&f) : listed_nodes(&f);
     if (code == CLI_OK && tls_client_ctx_new(&tls_ctx, c->o.ca, err) != 0)
         code = cli_fail(c, CLI_USAGE, "--ca can't be used: %s", err);
+    if (code == CLI_OK && c->o.ca != NULL && tls_fallback_new(&fallback) == 0)
+        tls_client_fall_back(tls_ctx, fallback);
     if (code == CLI_OK)
         code = examine(&f, tls_ctx);
     SSL_CTX_free(tls_ctx);
+    tls_fallback_destroy(fallback);
     nodelist_clear(&f.list);
     return code;
 }

@@ -114,6 +114,22 @@ static void print_pinhole(const struct cli *c, const struct firewall_seen *seen)
                    "unknown: the public port never changed, and no node answers into pinholes");
 }
 
+static void print_proxy(const struct cli *c, const struct firewall_verdict *v)
+{
+    const struct firewall_proxy *p = &v->seen->proxy;
+    char auth[48] = "";
+    if (p->auth[0] != '\0')
+        snprintf(auth, sizeof auth, ", authentication %s", p->auth);
+    if (p->found)
+        print_fact(c, "Proxy", "%s, named by %s%s: %s%s", p->url, p->source, auth,
+                   p->status == PROBE_REACHABLE ? "leads to a node" : p->error,
+                   p->intercepted ? ", and opens TLS" : "");
+    else
+        print_fact(c, "Proxy", "%s", p->looked ? "none found" : "unknown");
+    if (v->intercepted)
+        print_fact(c, "TLS", "is opened on its way by somebody whom this machine trusts");
+}
+
 static void print_clock(const struct cli *c, const struct firewall_verdict *v)
 {
     int64_t ahead_s = v->seen->clock_ahead_us / 1000000;
@@ -215,6 +231,7 @@ enum cli_exit firewall_page_print(const struct cli *c, const struct firewall_ver
     print_nat(c, v);
     print_mtu(c, v->seen);
     print_pinhole(c, v->seen);
+    print_proxy(c, v);
     print_clock(c, v);
     print_ranges(c, v);
     fputc('\n', c->out);

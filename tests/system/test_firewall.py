@@ -11,7 +11,7 @@ import pytest
 from support.process import AGENT, NODE, Process, clean_env, free_port, run, wait_for
 
 UDP = socket.SOCK_DGRAM
-MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock"}
+MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock", "proxy"}
 
 
 def firewall(*args, env=None):
@@ -214,6 +214,58 @@ def test_behaviour_with_coturns_server(session_folder):
 def test_pinholes_are_unknown_where_nothing_tells(node):
     _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}", "--pinhole", "--pinhole-limit", "2")
     assert found["pinhole_s"] == {"at_least": "unknown", "less_than": "unknown"}
+
+
+# ---- proxies ----
+
+
+@pytest.fixture(scope="module")
+def proxy(session_folder, node):
+    """tinyproxy, which lets CONNECT go to the node's TLS port."""
+    port, settings = free_port(), session_folder / "firewall-tinyproxy.conf"
+    settings.write_text(f"Port {port}\nListen 127.0.0.1\nMaxClients 20\nConnectPort {node['tls'][0]}\n")
+    made = Process(["tinyproxy", "-d", "-c", settings], session_folder / "firewall-tinyproxy.log")
+    wait_for(lambda: takes_connections(port), what="tinyproxy to listen")
+    yield f"http://127.0.0.1:{port}"
+    made.stop()
+
+
+def takes_connections(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+needs_tinyproxy = pytest.mark.skipif(shutil.which("tinyproxy") is None, reason="tinyproxy is not installed")
+
+
+@needs_tinyproxy
+def test_a_proxy_is_found_tried_and_told(node, proxy, authority):
+    at = spec("127.0.0.1", {"tls": node["tls"]})
+    status, found, _ = firewall("--ca", authority.file, "--node", at, "--proxy", proxy)
+    assert status == 0
+    assert found["proxy"] == {"found": True, "source": "the options", "url": proxy, "scheme": "http", "auth": "none",
+                              "status": "reachable", "tls_intercepted": False}  # fmt: skip
+    assert found["mapped"]["proxy"].startswith("127.0.0.1:")
+    assert found["rung"] == "tls"  # the way without it goes before
+    env = {"https_proxy": proxy}
+    page = run([AGENT, "firewall", "--ca", authority.file, "--node", at], env=clean_env(env))
+    assert proxy in page.stdout and "leads to a node" in page.stdout
+
+
+def test_a_proxy_that_is_away_is_told(node, authority):
+    with closed_tcp() as closed:
+        proxy = f"http://user:hidden-word@127.0.0.1:{closed.getsockname()[1]}"
+        at = spec("127.0.0.1", {"tls": node["tls"]})
+        status, found, err = firewall("--ca", authority.file, "--node", at, "--proxy", proxy)
+    assert status == 0
+    assert (found["proxy"]["found"], found["proxy"]["status"]) == (True, "proxy_error")
+    assert found["proxy"]["tls_intercepted"] == "unknown"
+    assert "hidden-word" not in json.dumps(found) + err
+
+
+def test_no_proxy_is_told(node):
+    _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}")
+    assert found["proxy"] == {"found": False}
 
 
 # ---- the page, the controller, usage ----
