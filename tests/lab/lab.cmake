@@ -3,10 +3,7 @@
 set(LAB ${CMAKE_CURRENT_LIST_DIR})
 set(LAB_OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lab)
 set(LAB_SOURCES ${LAB}/netmap.c ${LAB}/delayq.c ${LAB}/path.c)
-
-add_executable(lab-internet ${LAB}/internet.c ${LAB_SOURCES})
-target_link_libraries(lab-internet PRIVATE berth_sys)
-set_target_properties(lab-internet PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${LAB_OUTPUT})
+add_subdirectory(${LAB})
 
 add_executable(test_internet ${LAB}/test_internet.c ${LAB_SOURCES})
 target_link_libraries(test_internet PRIVATE PkgConfig::CMOCKA)
@@ -21,6 +18,7 @@ function(lab_pytest name)
 endfunction()
 
 lab_pytest(itself ${LAB}/test_lab.py)
+lab_pytest(quickstart ${LAB}/test_quickstart.py)
 file(GLOB LAB_SCENARIOS CONFIGURE_DEPENDS ${LAB}/scenarios/*.toml)
 foreach(scenario ${LAB_SCENARIOS})
     get_filename_component(name ${scenario} NAME_WE)

@@ -113,10 +113,10 @@ def read_env():
 class Up:
     """A quickstart that stays up."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, arguments=()):
         self.log = folder / "quickstart.log"
         with open(self.log, "wb") as out:
-            self.popen = subprocess.Popen([SCRIPT], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            self.popen = subprocess.Popen([SCRIPT, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                           env=clean_env(), start_new_session=True)
 
     def wait_for_text(self, text, seconds=300):
@@ -133,8 +133,8 @@ class Up:
 
 
 @pytest.fixture
-def up(tmp_path):
-    started = Up(tmp_path)
+def up(tmp_path, request):
+    started = Up(tmp_path, getattr(request, "param", ()))
     yield started
     started.close()
 
@@ -171,9 +171,78 @@ def test_the_run_after_kill_9_works(answer):
 
 
 def test_arguments():
-    assert run([SCRIPT, "--lab"]).returncode == 2
-    assert "not available" in run([SCRIPT, "--lab"]).stderr
     unknown = run([SCRIPT, "--nonsense"])
     assert unknown.returncode == 2 and "--nonsense" in unknown.stderr and unknown.stdout == ""
     help_text = run([SCRIPT, "--help"])
-    assert help_text.returncode == 0 and "--once" in help_text.stdout and "--lab" not in help_text.stdout
+    assert help_text.returncode == 0 and "--once" in help_text.stdout and "--lab" in help_text.stdout
+
+
+# ---- --lab ----
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
+IN_NETWORK = {"open": "udp", "udp-blocked": "tcp", "443-only": "tls", "proxy-only": "proxy"}
+
+
+@needs_root
+def test_lab_needs_root():
+    other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
+    if run([*other, "test", "-r", SCRIPT]).returncode != 0:
+        pytest.skip("nobody else can read this folder")
+    refused = run([*other, SCRIPT, "--lab"])
+    assert refused.returncode == 2 and "root" in refused.stderr and refused.stdout == ""
+
+
+@needs_root
+def test_lab_ends_on_every_transport():
+    done = run([SCRIPT, "--lab", "--once", "--json"], timeout=600)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["ok"] is True and answer["controller"] == "https://controller.lab"
+    assert {a["network"]: a["transport"] for a in answer["assignments"]} == IN_NETWORK
+    assert {p["network"] for p in answer["probes"]} == set(IN_NETWORK)
+    assert leftovers() == [] and not ENV.exists()
+
+
+def processes():
+    """{pid: (parent, when it started)}."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "stat").read_text().rpartition(")")[2].split()
+            if words[0] != "Z":
+                found[int(entry.name)] = (int(words[1]), words[19])
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+def descendants(pid):
+    """(pid, when it started) of all that a process has started, and they."""
+    everybody, found = processes(), {pid}
+    while True:
+        more = {p for p, (parent, _) in everybody.items() if parent in found} - found
+        if not more:
+            return {(p, everybody[p][1]) for p in found if p in everybody}
+        found |= more
+
+
+@needs_root
+@pytest.mark.parametrize("up", [["--lab"]], indirect=True)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_lab_stays_up_and_leaves_nothing(up, how):
+    up.wait_for_text("Ctrl-C stops everything")
+    settings = read_env()
+    assert settings["BERTH_CONTROLLER"] == "https://controller.lab" and Path(settings["BERTH_CA"]).exists()
+    shown = up.log.read_text()
+    for words in ("dave (proxy-only)", "carol (443-only)", "nsenter --target"):
+        assert words in shown
+    inside = next(line.split()[0] for line in shown.splitlines() if line.endswith("alice in open"))
+    probe = run(["nsenter", "--target", inside, "--net", "--mount", BUILD / "agent" / "berth", "probe", "--json"], env=settings)
+    assert probe.returncode == 0 and len(json.loads(probe.stdout)["nodes"]) == 3, probe.stderr
+    family = descendants(up.popen.pid)
+    assert len(family) > 20
+    up.popen.send_signal(how)
+    up.popen.wait(30)
+    wait_for(lambda: not family & {(p, start) for p, (_, start) in processes().items()}, 5, "all of the lab to end")
+    assert leftovers() == []
+    assert how == signal.SIGKILL or not ENV.exists()

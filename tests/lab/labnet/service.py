@@ -1,0 +1,156 @@
+"""The whole service in a lab: a controller on port 443 with a PostgreSQL of its own, nodes that register at it, and agents
+that report to it. Everything lies in the lab's own files, so nothing of it outlives the lab."""
+import json
+import os
+import secrets
+import signal
+
+from .kernel import LabError, clean_env, wait_until
+from .topology import ROOT, find_program
+
+PRIVATE_POSTGRES = os.path.join(ROOT, "common", "sh", "private-postgres")
+POSTGRES_PORT = 5432
+PORTS = {"udp": (5004, 3478), "tcp": (5004,), "tls": (443,)}
+
+
+def address(ip, port):
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+class Service:
+    """A controller on `host`, up and with an org when made."""
+
+    def __init__(self, host, authority, build=None, threads=2):
+        self.host, self.lab, self.authority = host, host.lab, authority
+        self.programs = {name: find_program(name, build) for name in ("berth-controller", "berth-node", "berth")}
+        missing = [name for name, path in self.programs.items() if not path]
+        if missing:
+            raise LabError(f"not built: {', '.join(missing)}")
+        self.name = f"{host.name}.lab"
+        self.url = f"https://{self.name}"
+        self.admin_key = f"admin-{secrets.token_hex(24)}"
+        self.running = {}  # name: process
+        self._start_database()
+        self._start_controller(threads)
+        self.org = self.ask("POST", "/v1/orgs", {"name": "Lab"})["id"]
+        self.org_key = self.new_key(self.org, "org")
+        self.node_key = self.new_key("cloud", "node")
+
+    def assert_running(self):
+        for name, proc in self.running.items():
+            if proc.poll() is not None:
+                raise LabError(f"{name} ended by itself: {proc.returncode}\n{self.log(name)}")
+
+    def log(self, name):
+        return self.lab.read(name)[-3000:]
+
+    def _start(self, host, log, argv, **kw):
+        name = f"{host.name}.{log}"
+        self.running[name] = host.start(argv, log=log, **kw)
+        return name
+
+    # ---- the controller ----
+
+    def _start_database(self):
+        folder = f"{self.lab.files}/postgres"
+        name = self._start(self.host, "postgres", [PRIVATE_POSTGRES, folder, POSTGRES_PORT, "max_wal_size=64MB",
+                                                   "min_wal_size=32MB", "fsync=off"], stop_signal=signal.SIGINT)
+        ask = ["psql", "-XqAt", "-h", "127.0.0.1", "-p", POSTGRES_PORT, "-U", "postgres", "-c"]
+
+        def password():
+            try:
+                return self.lab.read("postgres/password")
+            except OSError:
+                return ""
+
+        def answers():
+            self.assert_running()
+            env = clean_env(PGPASSWORD=password())
+            return self.host.run([*ask, "SELECT 1"], env=env, check=False).returncode == 0
+        wait_until(answers, 60, f"PostgreSQL answers\n{self.log(name)}")
+        self.host.run([*ask, "CREATE DATABASE berth"], env=clean_env(PGPASSWORD=password()))
+        self._database = f"postgresql://postgres:{password()}@127.0.0.1:{POSTGRES_PORT}/berth"
+        self.host.run([self.programs["berth-controller"], "migrate"], env=clean_env(BERTH_DATABASE=self._database))
+
+    def _start_controller(self, threads):
+        cert, key = self.authority.issue(self.host.name, [self.name], self.host.ips)
+        secret = [self.lab.write(f"service/{name}", text, 0o600) for name, text in
+                  (("master.key", secrets.token_hex(32) + "\n"), ("admin.key", self.admin_key + "\n"))]
+        words = [f"--listen={address(ip, 443)}" for ip in self.host.ips]
+        words += [f"--public-address={ip}" for ip in self.host.ips]
+        name = self._start(self.host, "controller", [
+            self.programs["berth-controller"], *words, "--public-name", self.name, "--cert", cert, "--key", key,
+            "--master-key", secret[0], "--admin-key", secret[1], "--threads", threads,
+        ], env=clean_env(BERTH_DATABASE=self._database))
+
+        def ready():
+            self.assert_running()
+            return self.host.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:9640/readyz"],
+                                 check=False).returncode == 0
+        wait_until(ready, 30, f"the controller is ready\n{self.log(name)}")
+
+    def call(self, method, path, body=None, token=None):
+        """(status, answer) of a REST call by curl, from the controller's own host."""
+        done = self.host.run(
+            ["curl", "-sS", "--config", "-", "--max-time", "20", "--cacert", self.authority.ca, "-X", method,
+             "-H", "Content-Type: application/json", *(["--data-binary", json.dumps(body)] if body is not None else []),
+             "-w", "\n%{http_code}", self.url + path],
+            stdin=f'header = "Authorization: Bearer {token or self.admin_key}"\n')
+        text, _, status = done.stdout.rpartition("\n")
+        return int(status), json.loads(text) if text else None
+
+    def ask(self, method, path, body=None, token=None):
+        """The answer of a call that must work."""
+        status, answer = self.call(method, path, body, token)
+        if not 200 <= status < 300:
+            raise LabError(f"{method} {path}: {status} {answer}")
+        return answer
+
+    def new_key(self, org, kind):
+        return self.ask("POST", "/v1/keys", {"org": org, "kind": kind})["key"]
+
+    # ---- nodes ----
+
+    def start_node(self, host, key=None, cluster=None, region="eu", advertise=(), more=()):
+        """A node on `host` that registers: a cloud node, or with `key` a mesh node of that key's org."""
+        cert, cert_key = self.authority.issue(host.name, [f"{host.name}.lab"], host.ips)
+        words = [f"--{t}={address(ip, p)}" for t, ports in PORTS.items() for ip in host.ips for p in ports]
+        words += [f"--advertise={a}" for a in advertise]
+        token = self.lab.write(f"service/{host.name}.key", (key or self.node_key) + "\n", 0o600)
+        return self._start(host, "node", [
+            self.programs["berth-node"], "--controller", self.url, "--token-file", token, "--ca", self.authority.ca,
+            "--node", host.name, "--cluster", cluster or host.name, "--region", region, *words, "--cert", cert,
+            "--key", cert_key, "--tls-name", f"{host.name}.lab", "--threads", 1, "--drain-timeout", 1, *more])
+
+    def nodes(self, token=None):
+        """{node: entry} of the list to probe."""
+        return {n["node"]: n for n in self.ask("GET", "/v1/nodes", token=token or self.org_key)["nodes"]}
+
+    def wait_nodes(self, names, seconds=30, token=None):
+        def registered():
+            self.assert_running()
+            return set(names) <= set(self.nodes(token))
+        wait_until(registered, seconds, f"{', '.join(names)} registered")
+
+    # ---- agents ----
+
+    def agent_env(self, agent, **more):
+        return clean_env(BERTH_CONTROLLER=self.url, BERTH_TOKEN=self.org_key, BERTH_CA=self.authority.ca,
+                         BERTH_AGENT=agent, **more)
+
+    def start_agent(self, host, arguments, **more):
+        """Starts the command on `host`, whose name is the agent's: for `finish`."""
+        return host.ns.start([self.programs["berth"], *arguments], stdout=-1, stderr=-1, text=True,
+                             env=self.agent_env(host.name, **more))
+
+    def run_agent(self, host, arguments, timeout=60, **more):
+        """Runs the command; its JSON. LabError unless it exits with 0."""
+        return finish(self.start_agent(host, arguments, **more), timeout)
+
+
+def finish(proc, timeout=60):
+    """What an agent printed, as JSON."""
+    out, err = proc.communicate(timeout=timeout)
+    if proc.returncode != 0:
+        raise LabError(f"{' '.join(map(str, proc.args))}: exit {proc.returncode}\n{out[-3000:]}\n{err[-2000:]}")
+    return json.loads(out)
