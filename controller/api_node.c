@@ -21,7 +21,7 @@ static const double bandwidth_max = 1e13;
 
 struct registration {
     const char *org, *node, *cluster, *region, *tls_name;
-    const char *addresses, *advertise, *labels, *location, *services; /* JSON text */
+    const char *addresses, *advertise, *labels, *location, *services, *tls_spki; /* JSON text */
     int64_t capacity;
 };
 
@@ -151,33 +151,50 @@ static bool read_tls_name(struct api_request *r, struct registration *g)
            body_refuse(r, "", "tls_name", "A host name or an IP is wanted, without a port.");
 }
 
+static bool read_tls_spki(struct api_request *r, struct registration *g)
+{
+    const json_t *list = json_object_get(r->body, "tls_spki");
+    struct node_spki spki;
+    struct doc_error e;
+
+    if (list == NULL || json_is_null(list))
+        return true;
+    if (node_spki_from_json(list, &spki, &e) != 0)
+        return body_refuse(r, "", "tls_spki", e.detail);
+    if (spki.n > 0)
+        g->tls_spki = kept_text(r, list);
+    return true;
+}
+
 static bool read_registration(struct api_request *r, struct registration *g)
 {
     return read_org(r, &g->org) && body_id(r, "node", NODE_ID_MAX, true, &g->node) &&
            body_id(r, "cluster", NODE_ID_MAX, true, &g->cluster) &&
            body_id(r, "region", NODE_ID_MAX, true, &g->region) && read_tls_name(r, g) &&
-           body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) && read_all_addresses(r, g) &&
-           read_labels(r, g) && read_location(r, g) && read_services(r, g);
+           read_tls_spki(r, g) && body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) &&
+           read_all_addresses(r, g) && read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }
 
 /* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. */
 static const struct db_stmt register_stmt = {
     "node_register",
     "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
-    "location,"
-    " services)"
-    " select $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8::bigint, $9::jsonb, $10::jsonb, $11::jsonb"
+    "location, services, tls_spki)"
+    " select $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8::bigint, $9::jsonb, $10::jsonb, $11::jsonb, "
+    "$12::jsonb"
     " where org_lives($1) and ($1 = 'cloud'"
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
     " on conflict (org, id) do update set cluster = excluded.cluster, region = excluded.region,"
     "  addresses = excluded.addresses, advertised = excluded.advertised, tls_name = excluded.tls_name,"
     "  capacity = excluded.capacity, labels = excluded.labels, location = excluded.location,"
-    "  services = excluded.services, drain = n.drain and n.deleted_at is null, deleted_at = null"
+    "  services = excluded.services, tls_spki = excluded.tls_spki,"
+    "  drain = n.drain and n.deleted_at is null, deleted_at = null"
     " where n.deleted_at is not null"
     "  or (n.cluster, n.region, n.addresses, n.advertised, n.tls_name, n.capacity, n.labels, n.location, "
-    "n.services)"
+    "n.services, n.tls_spki)"
     "  is distinct from (excluded.cluster, excluded.region, excluded.addresses, excluded.advertised,"
-    "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services)"
+    "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services,"
+    "  excluded.tls_spki)"
     " returning xmax = 0"};
 
 static const struct db_stmt register_load_stmt = {
@@ -223,7 +240,7 @@ void api_node_register(struct api_request *r)
     const struct db_param p[] = {
         db_text(g->org),       db_text(g->node),      db_text(g->cluster),  db_text(g->region),
         db_text(g->addresses), db_text(g->advertise), db_text(g->tls_name), db_i64(capacity, g->capacity),
-        db_text(g->labels),    db_text(g->location),  db_text(g->services),
+        db_text(g->labels),    db_text(g->location),  db_text(g->services), db_text(g->tls_spki),
     };
     db_add(b, &register_stmt, p, sizeof(p) / sizeof(p[0]));
     db_add(b, &register_load_stmt, p, 2);

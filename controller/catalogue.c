@@ -50,7 +50,17 @@ void catalogue_merge_addresses(struct node_addresses *out, const struct node_add
     }
 }
 
-static void render(h2o_mem_pool_t *pool, struct catalogue_node *n)
+static void spki_read(struct node_spki *out, const char *text)
+{
+    json_t *j = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    struct doc_error e;
+
+    if (j == NULL || node_spki_from_json(j, out, &e) != 0)
+        out->n = 0;
+    json_decref(j);
+}
+
+static void render(h2o_mem_pool_t *pool, struct catalogue_node *n, const char *tls_spki)
 {
     struct node_entry e = {.mesh = n->mesh, .addresses = n->addresses};
     json_t *j;
@@ -60,6 +70,7 @@ static void render(h2o_mem_pool_t *pool, struct catalogue_node *n)
     snprintf(e.cluster, sizeof(e.cluster), "%s", n->cluster);
     snprintf(e.region, sizeof(e.region), "%s", n->region);
     snprintf(e.tls_name, sizeof(e.tls_name), "%s", n->tls_name);
+    spki_read(&e.tls_spki, tls_spki);
     j = node_entry_to_json(&e);
     text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
     n->json = pool_dup(pool, text != NULL ? text : "{}");
@@ -91,7 +102,7 @@ static void node_fill(h2o_mem_pool_t *pool, struct catalogue_node *n, const stru
     addresses_read(&bound, r->addresses);
     addresses_read(&advertised, r->advertised);
     catalogue_merge_addresses(&n->addresses, &bound, &advertised);
-    render(pool, n);
+    render(pool, n, r->tls_spki);
 }
 
 struct catalogue_nodes *catalogue_nodes_new(int64_t version, const struct catalogue_row *rows, size_t n)

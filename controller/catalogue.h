@@ -81,7 +81,7 @@ char *catalogue_list_json(const struct catalogue *c, const char *org, const stru
 /* Built from rows, by the builder and by tests. `rows` are copied; sorted by (org, id). */
 struct catalogue_row {
     const char *org, *id, *cluster, *region, *tls_name, *labels, *location, *services;
-    const char *addresses, *advertised; /* JSON text; advertised may be NULL */
+    const char *addresses, *advertised, *tls_spki; /* JSON text; the latter two may be NULL */
     int64_t capacity, created_at_us;
     bool drain, deleted;
 };

@@ -2,9 +2,8 @@
 #ifndef BERTH_NODE_SPKI_H
 #define BERTH_NODE_SPKI_H
 
+#include "core/doc.h"
 #include "sys/tls.h"
-
-enum { SPKI_TEXT_LEN = 44 };
 
 /* Of the certificate in force. 0, -ENOENT where there is none, or -ENOMEM. */
 int spki_of_server(struct tls_server *tls, char out[static SPKI_TEXT_LEN + 1])

@@ -110,6 +110,17 @@ json_t *node_addresses_to_json(const struct node_addresses *a);
 int node_addresses_from_json(const json_t *j, struct node_addresses *a, struct doc_error *e)
     __attribute__((warn_unused_result));
 
+/* SHA-256 of a certificate's SubjectPublicKeyInfo, in base64: what the node itself says that its TLS shows. */
+enum { SPKI_TEXT_LEN = 44, NODE_SPKI_MAX = 4 };
+struct node_spki {
+    size_t n; /* 0: nothing said */
+    char at[NODE_SPKI_MAX][SPKI_TEXT_LEN + 1];
+};
+json_t *node_spki_to_json(const struct node_spki *s);
+/* An array of at most NODE_SPKI_MAX; pointers of *e start at it. */
+int node_spki_from_json(const json_t *j, struct node_spki *s, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
 /* One entry of GET /v1/nodes. */
 struct node_entry {
     char node[NODE_ID_MAX + 1];
@@ -118,6 +129,7 @@ struct node_entry {
     bool mesh; /* class: "mesh", else "cloud" */
     struct node_addresses addresses;
     char tls_name[HOST_MAX + 1];
+    struct node_spki tls_spki;
 };
 
 struct nodelist {

@@ -2,6 +2,7 @@
 #include "core/doc_json.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,44 @@ int node_addresses_from_json(const json_t *j, struct node_addresses *a, struct d
     return 0;
 }
 
+/* ---- keys ---- */
+
+json_t *node_spki_to_json(const struct node_spki *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < s->n; i++)
+        if (json_array_append_new(list, json_string(s->at[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
+static bool is_spki(const json_t *j)
+{
+    unsigned char digest[32];
+    size_t len = 0;
+    return json_is_string(j) && json_string_length(j) == SPKI_TEXT_LEN &&
+           sodium_base642bin(digest, sizeof digest, json_string_value(j), SPKI_TEXT_LEN, NULL, &len, NULL,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           len == sizeof digest;
+}
+
+int node_spki_from_json(const json_t *j, struct node_spki *s, struct doc_error *e)
+{
+    struct node_spki read = {0};
+    if (!json_is_array(j) || json_array_size(j) > NODE_SPKI_MAX)
+        return doc_fail(e, "", "invalid_member", "an array of at most %d digests is wanted", NODE_SPKI_MAX);
+    for (size_t i = 0; i < json_array_size(j); i++) {
+        const json_t *v = json_array_get(j, i);
+        if (!is_spki(v))
+            return doc_fail(e, "", "invalid_member", "digest %zu is not the base64 of a SHA-256", i);
+        memcpy(read.at[read.n++], json_string_value(v), SPKI_TEXT_LEN);
+    }
+    *s = read;
+    return 0;
+}
+
 /* ---- entries ---- */
 
 json_t *node_entry_to_json(const struct node_entry *n)
@@ -69,11 +108,24 @@ json_t *node_entry_to_json(const struct node_entry *n)
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:o}", "node", n->node, "cluster", n->cluster, "class",
                           n->mesh ? "mesh" : "cloud", "region", n->region, "addresses",
                           node_addresses_to_json(&n->addresses));
-    if (o && n->tls_name[0] != '\0' && json_object_set_new(o, "tls_name", json_string(n->tls_name)) != 0) {
+    bool ok = o != NULL;
+    if (ok && n->tls_name[0] != '\0')
+        ok = json_object_set_new(o, "tls_name", json_string(n->tls_name)) == 0;
+    if (ok && n->tls_spki.n > 0)
+        ok = json_object_set_new(o, "tls_spki", node_spki_to_json(&n->tls_spki)) == 0;
+    if (!ok) {
         json_decref(o);
         return NULL;
     }
     return o;
+}
+
+static int get_tls_spki(const json_t *j, struct node_entry *n, struct doc_error *e)
+{
+    const json_t *list = json_object_get(j, "tls_spki");
+    if (!list || json_is_null(list))
+        return 0;
+    return node_spki_from_json(list, &n->tls_spki, e) < 0 ? doc_fail_under(e, "/tls_spki") : 0;
 }
 
 static int get_tls_name(const json_t *j, struct node_entry *n, struct doc_error *e)
@@ -97,7 +149,7 @@ static int node_entry_from_json(const json_t *j, struct node_entry *n, struct do
         doc_get_id(j, "cluster", DOC_REQUIRED, n->cluster, sizeof n->cluster, e) < 0 ||
         doc_get_id(j, "region", DOC_REQUIRED, n->region, sizeof n->region, e) < 0 ||
         doc_get_string(j, "class", DOC_REQUIRED, &class, e) < 0 || get_tls_name(j, n, e) < 0 ||
-        doc_get_object(j, "addresses", DOC_REQUIRED, &addresses, e) < 0)
+        get_tls_spki(j, n, e) < 0 || doc_get_object(j, "addresses", DOC_REQUIRED, &addresses, e) < 0)
         return -EINVAL;
     if (strcmp(class, "cloud") != 0 && strcmp(class, "mesh") != 0)
         return doc_fail(e, "/class", "invalid_member", "class must be cloud or mesh");

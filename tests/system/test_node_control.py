@@ -1,13 +1,18 @@
 # timeout: 300
 """berth-node and a real controller: registration, heartbeats, drain, and life without one."""
 
+import base64
+import hashlib
+import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
 import berth_stun as stun
 from support.berth import Node
+from support.certs import Authority
 from support.process import free_port, wait_for
 
 HEARTBEATS = 15  # seconds in which a heartbeat or two surely happened
@@ -86,6 +91,32 @@ def test_registers_again_when_forgotten(node, admin):
     admin.delete("/v1/nodes/forgotten-1").expect(204)
     wait_for(lambda: metric(n, "registrations_total") == 2, HEARTBEATS, "the second registration")
     wait_for(lambda: listed(admin, "forgotten-1"), HEARTBEATS, "the node in the list again")
+
+
+def spki_of(certificate):
+    """By the openssl command: not our code."""
+    key = subprocess.run(["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True).stdout
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key, capture_output=True, check=True).stdout
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+def test_tells_the_digest_of_its_key_also_after_a_reload(node, org, authority, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    cert, key = tmp_path / "node.pem", tmp_path / "node.key"
+
+    def use(name):
+        made = Authority(tmp_path / name).issue("localhost")
+        for source, target in zip(made, (cert, key)):
+            shutil.copy(source, target)
+        return [spki_of(cert)]
+
+    first = use("one")
+    n = node("spki-1", cert=cert, key=key)
+    wait_for(lambda: (listed(org.agent("a1"), "spki-1") or {}).get("tls_spki") == first, HEARTBEATS, "the digest")
+    second = use("two")
+    n.process.signal(signal.SIGHUP)
+    wait_for(lambda: listed(org.agent("a1"), "spki-1").get("tls_spki") == second != first, HEARTBEATS, "the new digest")
 
 
 def test_reload_tells_the_controller(node, org, world, tmp_path):

@@ -54,6 +54,17 @@ def test_advertised_addresses_replace_bound_ones(cloud, org):
     } | ({"tcp": []} if "tcp" in listed(org.api)["nat-1"]["addresses"] else {})
 
 
+def test_digests_of_keys_are_handed_out(cloud, org):
+    """tls_spki: what agents hold the key of a TLS connection against."""
+    first, second = ("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")
+    register(cloud, "spki-1", seen_by=[org.api], tls_spki=[first, second])
+    assert listed(org.agent("a1"))["spki-1"]["tls_spki"] == [first, second]
+    cloud.post("/v1/nodes", node_body("spki-1", tls_spki=[second])).expect(200)  # after a reload of its certificate
+    wait_for(lambda: listed(org.api)["spki-1"]["tls_spki"] == [second], what="the new list")
+    cloud.post("/v1/nodes", node_body("spki-1", tls_spki=[])).expect(200)
+    wait_for(lambda: "tls_spki" not in listed(org.api)["spki-1"], what="the list to be gone")
+
+
 def test_etag_names_the_list_and_not_its_load(cloud, org, make_org):
     register(cloud, "etag-1", seen_by=[org.api])
     first = org.api.get("/v1/nodes").expect(200)
@@ -223,6 +234,10 @@ def test_admin_registers_for_an_org(admin, org):
         ({"addresses": {"udp": [f"192.0.2.1:{p}" for p in range(1, 18)]}}, "/addresses/udp"),
         ({"advertise": {"tls": ["nowhere:443"]}}, "/advertise/tls/0"),
         ({"tls_name": "not a name"}, "/tls_name"),
+        ({"tls_spki": "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="}, "/tls_spki"),
+        ({"tls_spki": ["n4bQ"]}, "/tls_spki"),
+        ({"tls_spki": ["n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="] * 5}, "/tls_spki"),
+        ({"tls_spki": [None]}, "/tls_spki"),
         ({"capacity": -1}, "/capacity"),
         ({"capacity": 1.5}, "/capacity"),
         ({"capacity": "many"}, "/capacity"),

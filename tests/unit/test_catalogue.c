@@ -148,6 +148,8 @@ static void test_list_document(void **state)
     rows[0].addresses =
         "{\"udp\":[\"0.0.0.0:5004\"],\"tcp\":[\"[2001:db8::1]:5004\"],\"tls\":[\"10.0.0.1:443\"]}";
     rows[0].advertised = "{\"tls\":[\"203.0.113.9:443\"]}";
+    rows[0].tls_spki = "[\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"]";
+    rows[2].tls_spki = "[\"not a digest\"]"; /* the database is not trusted to be ours alone */
     c = make(rows, 3, loads);
     text = catalogue_list_json(c, "acme", &policy, &len);
     assert_non_null(text);
@@ -159,6 +161,9 @@ static void test_list_document(void **state)
     assert_string_equal(list.nodes[0].node, "y");
     assert_true(list.nodes[1].mesh);
     assert_string_equal(list.nodes[1].tls_name, "n.example");
+    assert_int_equal(list.nodes[0].tls_spki.n, 0);
+    assert_int_equal(list.nodes[1].tls_spki.n, 1);
+    assert_string_equal(list.nodes[1].tls_spki.at[0], "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
     assert_int_equal(list.nodes[1].addresses.n[TRANSPORT_UDP], 0); /* a wildcard is no address to hand out */
     assert_int_equal(list.nodes[1].addresses.n[TRANSPORT_TCP], 1);
     assert_int_equal(list.nodes[1].addresses.at[TRANSPORT_TLS][0].ip[0], 203);

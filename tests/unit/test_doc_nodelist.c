@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SPKI "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
 static const char whole[] = "{\"version\":\"v1\",\"policy\":{\"samples\":7,\"more\":true},\"nodes\":[{"
                             "\"node\":\"n1\",\"cluster\":\"c\","
                             "\"class\":\"mesh\",\"region\":\"eu\",\"addresses\":{\"udp\":[\"1.2.3.4:5\",\"[::"
                             "1]:6\"],\"tls\":[\"1.2.3.4:443\"]},"
-                            "\"tls_name\":\"n1.example.org\",\"load\":1}]}";
+                            "\"tls_name\":\"n1.example.org\",\"tls_spki\":[\"" SPKI "\"],\"load\":1}]}";
 
 static json_t *parse(const char *text)
 {
@@ -38,6 +40,8 @@ static void test_whole(void **state)
     assert_int_equal(l.n, 1);
     assert_true(l.nodes[0].mesh);
     assert_string_equal(l.nodes[0].tls_name, "n1.example.org");
+    assert_int_equal(l.nodes[0].tls_spki.n, 1);
+    assert_string_equal(l.nodes[0].tls_spki.at[0], SPKI);
     assert_int_equal(l.nodes[0].addresses.n[TRANSPORT_UDP], 2);
     assert_int_equal(l.nodes[0].addresses.n[TRANSPORT_TCP], 0);
     assert_string_equal(addr_format(&l.nodes[0].addresses.at[TRANSPORT_UDP][1], text), "[::1]:6");
@@ -96,6 +100,13 @@ static void test_wrong_node_members(void **state)
         {"class", "true", "/nodes/0/class"},
         {"tls_name", "\"a b\"", "/nodes/0/tls_name"},
         {"tls_name", "\"host:443\"", "/nodes/0/tls_name"},
+        {"tls_spki", "\"" SPKI "\"", "/nodes/0/tls_spki"},
+        {"tls_spki", "[1]", "/nodes/0/tls_spki"},
+        {"tls_spki", "[\"\"]", "/nodes/0/tls_spki"},
+        {"tls_spki", "[\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF==\"]", "/nodes/0/tls_spki"},
+        {"tls_spki", "[\"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=\"]", "/nodes/0/tls_spki"},
+        {"tls_spki", "[\"" SPKI "\",\"" SPKI "\",\"" SPKI "\",\"" SPKI "\",\"" SPKI "\"]",
+         "/nodes/0/tls_spki"},
         {"addresses", "[]", "/nodes/0/addresses"},
         {"addresses", "{\"quic\":[]}", "/nodes/0/addresses"},
         {"addresses", "{\"proxy\":[]}", "/nodes/0/addresses"},
@@ -105,7 +116,7 @@ static void test_wrong_node_members(void **state)
         {"addresses", "{\"tcp\":[null]}", "/nodes/0/addresses/tcp/0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char value[128];
+        char value[512];
         struct nodelist l = {.n = 77};
         struct doc_error e = {0};
         snprintf(value, sizeof value, "[%s]", cases[i].value);
