@@ -138,13 +138,12 @@ static void ask(const struct pac_question *q, size_t index)
 {
     char url[HOST_MAX + 32];
     bool v6 = strchr(q->host, ':') != NULL;
-    char *found = NULL;
+    const char *found = NULL; /* the engine's */
     if (harmless(q->host)) {
         snprintf(url, sizeof url, "https://%s%s%s:%u/", v6 ? "[" : "", q->host, v6 ? "]" : "", q->port);
         found = pacparser_find_proxy(url, q->host);
     }
     q->answer(q->user, index, found && strlen(found) <= PAC_ANSWER_MAX ? found : "");
-    free(found);
 }
 
 int pac_run(const char *script, const struct pac_question *questions, size_t n)
