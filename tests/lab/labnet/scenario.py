@@ -13,14 +13,19 @@ STATUSES = ("reachable", "timeout", "refused", "tls_error", "proxy_error", "unte
 TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
-    "": {"title", "seed", "path", "node", "farm", "router", "proxy", "agent", "paths", "expect", "accuracy"},
-    "node": PLACE | {"udp", "tcp", "tls", "away", "trusted"},
+    "": {"title", "seed", "path", "controller", "assigned", "node", "farm", "router", "proxy", "agent", "paths",
+         "expect", "accuracy", "firewall"},
+    "controller": PLACE,
+    "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate"},
     "farm": {"count", "first", "udp", "delays_us"},
     "router": PLACE | {f.name for f in fields(Router)},
     "proxy": PLACE | {"kind", "auth", "port", "connect_ports", "opens_tls"},
     "agent": PLACE | {"arguments", "exit", "within_s"},
     "expect": {*TRANSPORTS, "rtt_us", "within_us", "mapped", "min_received", "max_received"},
+    "firewall": {"arguments", "exit", "rung", "quality", "mapping", "filtering", "translated", "mtu", "open", "dropped",
+                 "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
+    "assigned": {"node", "ladder", "policy", "capabilities"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 
@@ -41,7 +46,7 @@ class Scenario:
         with open(path, "rb") as f:
             self.data = tomllib.load(f)
         _refuse_unknown(self.name, self.data, KEYS[""])
-        for kind in ("node", "farm", "router", "proxy", "agent", "accuracy"):
+        for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "agent", "accuracy", "firewall"):
             for name, table in self.data.get(kind, {}).items():
                 _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
         for agent, per_node in self.expectations().items():
@@ -49,7 +54,12 @@ class Scenario:
                 raise LabError(f"{self.name}: expect.{agent}: no such agent")
             for node, table in per_node.items():
                 self._check_expectation(f"{self.name}: expect.{agent}.{node}", node, table)
-        if not self.expectations() and not self.data.get("accuracy"):
+        if len(self.controllers()) > 1 or (self.assigned() and not self.controllers()):
+            raise LabError(f"{self.name}: one controller at most, and nobody is assigned without it")
+        for agent, table in self.assigned().items():
+            if agent not in self.agents() or table.get("node") not in self.nodes() or not table.get("ladder"):
+                raise LabError(f"{self.name}: assigned.{agent}: an agent's node and ladder are wanted")
+        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall")):
             raise LabError(f"{self.name}: it expects nothing")
 
     def _check_expectation(self, where, node, table):
@@ -62,6 +72,12 @@ class Scenario:
 
     def nodes(self):
         return self.data.get("node", {})
+
+    def controllers(self):
+        return self.data.get("controller", {})
+
+    def assigned(self):
+        return self.data.get("assigned", {})
 
     def agents(self):
         return self.data.get("agent", {})
@@ -82,6 +98,16 @@ class Scenario:
         """{transport: [port]} of a node."""
         given = {t: self.nodes()[node][t] for t in DEFAULT_PORTS if t in self.nodes()[node]}
         return given or DEFAULT_PORTS
+
+    def servers(self, node, transport):
+        """"host:port" of a node's listeners, or what it advertises in their stead."""
+        told = [a.rpartition("=")[2] for a in self.nodes()[node].get("advertise", ())
+                if "=" not in a or a.startswith(transport + "=")]
+        places = []
+        for a in told:
+            ports = [] if ":" in a else self.ports(node)[transport]
+            places += [f"{a}:{p}" for p in ports] or [a]
+        return places or [f"{node}.lab:{p}" for p in self.ports(node)[transport]]
 
     def farm_members(self, farm):
         """(name, address, one-way delay in us) of each node in a farm: delays spread evenly over the range."""
@@ -109,7 +135,7 @@ class Scenario:
         for farm in self.farms():
             for name, ip, _ in self.farm_members(farm):
                 lab.add_host(name, [ip], site=farm)
-        for kind in (self.nodes(), self.proxies(), self.agents()):
+        for kind in (self.controllers(), self.nodes(), self.proxies(), self.agents()):
             for name, table in kind.items():
                 lab.add_host(name, table.get("ips", ()), table.get("behind"))
         self._add_paths(lab)
