@@ -134,9 +134,73 @@ static void a_report_parses_back(void **state)
     results_clear(&s);
 }
 
+/* A fourth row where a proxy leads to the node: each candidate to each TLS address, by name where a name means the same. */
+static void proxy_rows(void **state)
+{
+    struct results s = begin();
+    struct proxy_table table = {
+        .n = 3,
+        .at = {{PROXY_HTTP, 3128, "a.example"}, {PROXY_DIRECT, 0, ""}, {PROXY_HTTPS, 443, "b.example"}}};
+    struct proxy_list lists[2] = {{.n = 1, .at = {1}}, {.n = 3, .at = {0, 1, 2}}};
+    struct prober_target_spec targets[8];
+    struct node_entry *n2 = &s.list.nodes[1];
+    strcpy(n2->tls_name, "n2.example");
+    n2->addresses.n[TRANSPORT_TLS] = 2;
+    assert_int_equal(addr_parse(&n2->addresses.at[TRANSPORT_TLS][0], "192.0.2.1:443"), 0);
+    assert_int_equal(addr_parse(&n2->addresses.at[TRANSPORT_TLS][1], "[2001:db8::1]:443"), 0);
+    assert_int_equal(results_set_proxies(&s, &table, lists), 0);
+    assert_true(results_has_proxies(&s));
+    assert_int_equal(s.n_rows, 7);
+    assert_int_equal(results_nodes(&s), 2);
+    results_targets(&s, targets);
+    const struct prober_target_spec *t = &targets[6];
+    assert_int_equal(t->transport, TRANSPORT_PROXY);
+    assert_int_equal(t->node, 1);
+    assert_true(t->websocket && targets[5].websocket && !targets[4].websocket);
+    assert_int_equal(t->n_addrs, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert_string_equal(t->routes[i].proxy->host, i < 4 ? "a.example" : "b.example");
+        assert_int_equal(t->routes[i].by_name, i % 2);
+        assert_int_equal(t->addrs[i].family, i % 4 < 2 ? ADDR_V4 : ADDR_V6);
+    }
+    strcpy(n2->tls_name, "localhost"); /* would be the proxy's own */
+    assert_int_equal(results_set_proxies(&s, &table, lists), 0);
+    results_targets(&s, targets);
+    assert_int_equal(targets[6].n_addrs, 4);
+
+    struct berth_result r;
+    set_reachable(&s, 6, "198.51.100.1:1");
+    struct probe_result *row = &s.rows[6].r;
+    row->framing = FRAMING_WEBSOCKET;
+    row->via_proxy = row->tls_intercepted = true;
+    strcpy(row->proxy_url, "http://a.example:3128");
+    strcpy(row->proxy_auth, "ntlm");
+    results_public(&s, 6, &r);
+    assert_int_equal(r.node_index, 1);
+    assert_int_equal(r.transport, BERTH_PROXY);
+    assert_int_equal(r.framing, BERTH_FRAMING_WEBSOCKET);
+    assert_string_equal(r.proxy, "http://a.example:3128");
+    assert_string_equal(r.proxy_auth, "ntlm");
+    assert_int_equal(r.tls_intercepted, 1);
+    assert_int_equal(results_reachable(&s), 1);
+    json_t *j = results_to_json(&s);
+    json_t *rows = json_object_get(json_array_get(json_object_get(j, "nodes"), 1), "results");
+    assert_int_equal(json_array_size(rows), 4);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 3), "transport")), "proxy");
+    json_decref(j);
+
+    /* And none again. */
+    assert_int_equal(results_set_proxies(&s, &table, NULL), 0);
+    assert_int_equal(s.n_rows, 6);
+    assert_false(results_has_proxies(&s));
+    assert_int_equal(results_reachable(&s), 0);
+    results_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(proxy_rows),
         cmocka_unit_test(rows_begin_untested),
         cmocka_unit_test(json_is_the_contracts),
         cmocka_unit_test(mapped_addresses_are_distinct),
