@@ -72,6 +72,10 @@ static void on_committed(struct api_request *r, enum ingest_outcome outcome, int
     case INGEST_FUTURE:
         api_problem_at(r, 422, "report_in_future", "/measured_at", "measured_at is more than 60 s ahead");
         break;
+    case INGEST_NO_PLACE:
+        api_problem_at(r, 422, "report_no_place", "/measured_at",
+                       "reports that were measured then are not kept here");
+        break;
     case INGEST_FAILED:
         api_problem(r, 503, "database_unavailable", "the report could not be committed; send it again");
         break;

@@ -6,22 +6,22 @@
 #include <stdint.h>
 
 /* name, labels, help. Several rows of one name (with different labels) stand together; the first one's help counts. */
-#define COUNTERS(X)                                                                                         \
-    X(requests_2xx, "berth_http_requests_total", "class=\"2xx\"", "Requests answered.")                     \
-    X(requests_3xx, "berth_http_requests_total", "class=\"3xx\"", "")                                       \
-    X(requests_4xx, "berth_http_requests_total", "class=\"4xx\"", "")                                       \
-    X(requests_5xx, "berth_http_requests_total", "class=\"5xx\"", "")                                       \
-    X(rate_limited, "berth_rate_limited_total", "", "Requests refused with 429.")                           \
-    X(unauthorized, "berth_unauthorized_total", "", "Requests refused with 401.")                           \
-    X(reports_new, "berth_reports_total", "result=\"new\"", "Reports posted, by outcome.")                  \
-    X(reports_repeat, "berth_reports_total", "result=\"repeat\"", "")                                       \
-    X(reports_refused, "berth_reports_total", "result=\"refused\"", "")                                     \
-    X(reports_failed, "berth_reports_total", "result=\"failed\"", "")                                       \
-    X(report_commits, "berth_report_commits_total", "", "Transactions that carried reports.")               \
-    X(report_retries, "berth_report_retries_total", "", "Reports retried alone after their commit failed.") \
-    X(joins, "berth_joins_total", "", "Participants assigned a node.")                                      \
-    X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                          \
-    X(join_conflicts, "berth_join_conflicts_total", "",                                                     \
+#define COUNTERS(X)                                                                                     \
+    X(requests_2xx, "berth_http_requests_total", "class=\"2xx\"", "Requests answered.")                 \
+    X(requests_3xx, "berth_http_requests_total", "class=\"3xx\"", "")                                   \
+    X(requests_4xx, "berth_http_requests_total", "class=\"4xx\"", "")                                   \
+    X(requests_5xx, "berth_http_requests_total", "class=\"5xx\"", "")                                   \
+    X(rate_limited, "berth_rate_limited_total", "", "Requests refused with 429.")                       \
+    X(unauthorized, "berth_unauthorized_total", "", "Requests refused with 401.")                       \
+    X(reports_new, "berth_reports_total", "result=\"new\"", "Reports posted, by outcome.")              \
+    X(reports_repeat, "berth_reports_total", "result=\"repeat\"", "")                                   \
+    X(reports_refused, "berth_reports_total", "result=\"refused\"", "")                                 \
+    X(reports_failed, "berth_reports_total", "result=\"failed\"", "")                                   \
+    X(report_commits, "berth_report_commits_total", "", "Transactions that carried reports.")           \
+    X(report_retries, "berth_report_retries_total", "", "Reports retried because their commit failed.") \
+    X(joins, "berth_joins_total", "", "Participants assigned a node.")                                  \
+    X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
+    X(join_conflicts, "berth_join_conflicts_total", "",                                                 \
       "Assignments computed again because of a concurrent change.")
 
 #define COUNTER_MEMBER(member, name, labels, help) member,

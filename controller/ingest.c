@@ -1,4 +1,4 @@
-/* Group commit of reports. Invariant: an item is in exactly one place: the queue, the list to be retried alone, or one batch under way; it
+/* Group commit of reports. Invariant: an item is in exactly one place: the queue, or one batch, which is under way or to be retried; it
  * leaves through item_done and nowhere else. */
 #include "ingest.h"
 
@@ -25,13 +25,14 @@ struct list {
 struct ingest {
     struct worker *worker;
     struct list queue;
-    struct list alone;  /* their batch failed: each gets a transaction of its own */
-    size_t rows, bytes; /* in all places */
-    size_t batches;     /* under way */
+    struct ingest_batch *retries; /* parts of batches that failed */
+    size_t rows, bytes;           /* in all places */
+    size_t batches;               /* under way */
 };
 
 struct ingest_batch {
     struct ingest *in;
+    struct ingest_batch *next; /* of in->retries */
     size_t n;
     struct ingest_item *items[INGEST_BATCH_ROWS];
 };
@@ -102,21 +103,57 @@ static void item_result(struct ingest *in, struct ingest_item *item, const PGres
 
 static void flush(struct ingest *in);
 
-/* One row is at fault, or the whole transaction met with something that passes: the rows of a batch are tried again one by one. */
-static void batch_failed(struct ingest *in, struct ingest_batch *b, const struct db_result *result)
+static void batch_give_up(struct ingest *in, struct ingest_batch *b)
 {
-    bool retry = result->error == -ECANCELED && b->n > 1;
+    for (size_t i = 0; i < b->n; i++)
+        item_done(in, b->items[i], INGEST_FAILED, 0, 0);
+    free(b);
+}
 
-    if (result->error == -ECANCELED)
+/* Rows `from` to `to` of a batch are to be tried again. */
+static void retry_part(struct ingest *in, const struct ingest_batch *b, size_t from, size_t to)
+{
+    struct ingest_batch *part;
+
+    if (from >= to)
+        return;
+    part = calloc(1, sizeof(*part));
+    if (part == NULL) {
+        for (size_t i = from; i < to; i++)
+            item_done(in, b->items[i], INGEST_FAILED, 0, 0);
+        return;
+    }
+    part->in = in;
+    part->n = to - from;
+    memcpy(part->items, &b->items[from], part->n * sizeof(part->items[0]));
+    part->next = in->retries;
+    in->retries = part;
+    counter_add(&in->worker->counters, report_retries, part->n);
+}
+
+/* Where a row's own data is at fault (classes 22 and 23) it is told, and what was before and behind it is tried again; else the
+ * transaction met with something that passes, or that only a part of it meets: it is tried again by halves. */
+static void batch_failed(struct ingest *in, const struct ingest_batch *b, const struct db_result *result)
+{
+    bool refused = result->error == -ECANCELED;
+    bool data = refused && result->failed < b->n &&
+                (strncmp(result->sqlstate, "22", 2) == 0 || strncmp(result->sqlstate, "23", 2) == 0);
+    bool homeless =
+        data && strcmp(result->sqlstate, "23514") == 0 && atomic_load(&in->worker->ctl->partition_now);
+
+    if (refused)
         log_event(in->worker->ctl->log, LOG_WARN, "ingest", "commit_failed", LOG_I("reports", b->n),
                   LOG_S("sqlstate", result->sqlstate), LOG_S("error", result->message));
-    for (size_t i = 0; i < b->n; i++) {
-        if (retry) {
-            counter_add(&in->worker->counters, report_retries, 1);
-            list_push(&in->alone, b->items[i]);
-        } else {
+    if (data) {
+        item_done(in, b->items[result->failed], homeless ? INGEST_NO_PLACE : INGEST_FAILED, 0, 0);
+        retry_part(in, b, result->failed + 1, b->n);
+        retry_part(in, b, 0, result->failed);
+    } else if (refused && b->n > 1) {
+        retry_part(in, b, b->n / 2, b->n);
+        retry_part(in, b, 0, b->n / 2);
+    } else {
+        for (size_t i = 0; i < b->n; i++)
             item_done(in, b->items[i], INGEST_FAILED, 0, 0);
-        }
     }
 }
 
@@ -135,21 +172,27 @@ static void on_commit(void *ctx, const struct db_result *result)
     flush(in);
 }
 
-/* Moves items from a list to the batch: one, or as many as fit. */
-static void batch_fill(struct ingest_batch *b, struct list *from, bool one)
+/* Moves items from the queue to the batch, as many as fit; who has waited too long is told. */
+static void batch_fill(struct ingest *in, struct ingest_batch *b)
 {
+    int64_t now = clock_mono_us();
     size_t bytes = 0;
 
-    while (from->head != NULL && b->n < INGEST_BATCH_ROWS && (b->n == 0 || !one) &&
-           (b->n == 0 || bytes + from->head->row.bytes <= INGEST_BATCH_BYTES)) {
-        bytes += from->head->row.bytes;
-        b->items[b->n++] = list_pop(from);
+    while (in->queue.head != NULL && b->n < INGEST_BATCH_ROWS &&
+           (b->n == 0 || bytes + in->queue.head->row.bytes <= INGEST_BATCH_BYTES)) {
+        struct ingest_item *item = list_pop(&in->queue);
+        if (item->deadline_us <= now) {
+            item_done(in, item, INGEST_FAILED, 0, 0);
+            continue;
+        }
+        bytes += item->row.bytes;
+        b->items[b->n++] = item;
     }
 }
 
 static void batch_send(struct ingest *in, struct ingest_batch *b)
 {
-    int64_t deadline = b->items[0]->deadline_us;
+    int64_t deadline = b->items[b->n - 1]->deadline_us; /* the last to come has the most time */
     struct db_batch *db = NULL;
     int e = db_begin(in->worker->db, DB_INGEST, NULL, deadline, &db);
 
@@ -157,30 +200,45 @@ static void batch_send(struct ingest *in, struct ingest_batch *b)
         db_add(db, &report_insert_stmt, b->items[i]->row.params, b->items[i]->row.n_params);
     if (e == 0)
         e = db_send(db, on_commit, b);
-    if (e == 0) {
+    if (e == 0)
         in->batches++;
-        return;
-    }
-    for (size_t i = 0; i < b->n; i++)
-        item_done(in, b->items[i], INGEST_FAILED, 0, 0);
-    free(b);
+    else
+        batch_give_up(in, b);
 }
 
-/* A batch goes out when none is under way, or when it is full; what must be retried goes first. */
+/* What must be retried goes first; NULL: out of memory. */
+static struct ingest_batch *batch_next(struct ingest *in)
+{
+    struct ingest_batch *b = in->retries;
+
+    if (b != NULL) {
+        in->retries = b->next;
+        return b;
+    }
+    b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return NULL;
+    b->in = in;
+    batch_fill(in, b);
+    return b;
+}
+
+/* A batch goes out when none is under way, or when it is full. */
 static void flush(struct ingest *in)
 {
     while (in->batches < INGEST_BATCHES_MAX &&
-           (in->alone.n > 0 || (in->queue.n > 0 && (in->batches == 0 || in->queue.n >= INGEST_BATCH_ROWS)))) {
-        bool one = in->alone.n > 0;
-        struct ingest_batch *b = calloc(1, sizeof(*b));
+           (in->retries != NULL ||
+            (in->queue.n > 0 && (in->batches == 0 || in->queue.n >= INGEST_BATCH_ROWS)))) {
+        struct ingest_batch *b = batch_next(in);
         if (b == NULL) { /* tried again with the next report or commit */
             if (in->batches == 0)
-                item_done(in, list_pop(one ? &in->alone : &in->queue), INGEST_FAILED, 0, 0);
+                item_done(in, list_pop(&in->queue), INGEST_FAILED, 0, 0);
             return;
         }
-        b->in = in;
-        batch_fill(b, one ? &in->alone : &in->queue, one);
-        batch_send(in, b);
+        if (b->n > 0)
+            batch_send(in, b);
+        else
+            free(b);
     }
 }
 
@@ -192,7 +250,6 @@ int ingest_new(struct ingest **out, struct worker *w)
         return -ENOMEM;
     in->worker = w;
     list_init(&in->queue);
-    list_init(&in->alone);
     *out = in;
     return 0;
 }

@@ -13,8 +13,16 @@ enum {
     INGEST_BATCHES_MAX = 4, /* transactions under way */
 };
 
-enum ingest_outcome { INGEST_NEW, INGEST_REPEAT, INGEST_EXPIRED, INGEST_FUTURE, INGEST_FAILED };
-/* The row is committed (or refused). FAILED: unknown or not stored; the client shall try again. Runs on the worker's thread. */
+enum ingest_outcome {
+    INGEST_NEW,
+    INGEST_REPEAT,
+    INGEST_EXPIRED,
+    INGEST_FUTURE,
+    INGEST_NO_PLACE,
+    INGEST_FAILED
+};
+/* The row is committed (or refused). NO_PLACE: no partition takes it, and none will. FAILED: unknown or not stored; the client shall
+ * try again. Runs on the worker's thread. */
 typedef void ingest_done_cb(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
                             int64_t expires_at_us);
 

@@ -1,0 +1,38 @@
+# timeout: 120
+"""A report that no partition takes is refused for good, and costs those that came with it nothing."""
+
+import threading
+
+import pytest
+from support.api import now, report_body
+
+
+@pytest.fixture(scope="module")
+def controller(controllers, database):
+    """Keeps no house; the partition of an hour ago is gone."""
+    first = controllers()
+    first.stop()
+    gone = database.sql("select name from report_partition where lo <= now() - interval '1 h' and hi > now() - interval '1 h'")
+    database.sql(f"drop table {gone}; delete from report_partition where name = '{gone}'")
+    return controllers(**{"housekeeping=false": True}, threads=1)
+
+
+def test_refused_for_good_and_alone(org, controller):
+    answers = {}
+
+    def post(i, measured_at):
+        answers[i] = org.agent(f"a-{i}").post("/v1/reports", report_body([], measured_at=measured_at))
+
+    threads = [threading.Thread(target=post, args=(i, now(-3600) if i % 10 == 3 else now())) for i in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, answer in answers.items():
+        if i % 10 == 3:
+            assert answer.problem(422, "report_no_place").json["pointer"] == "/measured_at"
+        else:
+            answer.expect(201)
+    counted = controller.metrics()
+    assert counted['berth_reports_total{result="new"}'] == 54
+    assert counted['berth_reports_total{result="refused"}'] == 6
