@@ -55,8 +55,8 @@ static void build_one(struct control *c, size_t i)
     c->due_us[i] = clock_mono_us() + b->period_us;
 }
 
-/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest. And
- * without a partition for what is measured now, no report can be taken. */
+/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest; one at
+ * -infinity is being dropped already. And without a partition for what is measured now, no report can be taken. */
 static void watch_partitions(struct control *c)
 {
     char seconds[24];
@@ -67,7 +67,7 @@ static void watch_partitions(struct control *c)
     res = db_sync_exec(
         &c->db,
         "with kept as (update report_partition set keep_until = hi + $1::bigint * interval '1 second' "
-        "where keep_until < hi + $1::bigint * interval '1 second') "
+        "where keep_until < hi + $1::bigint * interval '1 second' and keep_until > '-infinity') "
         "select exists (select from report_partition where lo <= now() and now() < hi)",
         params, 1);
     if (res != NULL)

@@ -1,5 +1,6 @@
 /* One blocking connection as the schema's owner. Invariant: only the holder of the advisory lock makes or drops; a partition is dropped only
- * when its keep_until has passed by the database's clock; whatever is interrupted is finished by the next turn. */
+ * when its keep_until had passed by the database's clock when it was claimed, and what is claimed nobody claims back; whatever is
+ * interrupted is finished by the next turn. */
 #include "housekeeper.h"
 
 #include "migrate.h"
@@ -19,7 +20,8 @@ enum {
     HOUSEKEEPER_TIMEOUT_US = 30 * 1000 * 1000,
     HOUSEKEEPER_STATEMENT_MS =
         20 * 1000, /* a detach that waits for an old transaction is cancelled and finished later */
-    PARTITIONS_MAX = 4096,
+    PARTITIONS_MAX =
+        4096, /* that matter for one lifetime: a week has 168, two seconds have 14; older lifetimes' stand among them */
     MAKE_MAX = 512,
     TURN_MIN_MS = 500,
     TURN_MAX_MS = 10 * 1000,
@@ -77,6 +79,8 @@ static int make_missing(struct housekeeper *h)
 {
     struct partition_range *have = calloc(PARTITIONS_MAX, sizeof(*have));
     struct partition_range *missing = calloc(MAKE_MAX, sizeof(*missing));
+    char lifetime[24];
+    const char *params[1] = {lifetime};
     PGresult *res = NULL;
     size_t n = 0;
     int r = -ENOMEM;
@@ -84,11 +88,13 @@ static int make_missing(struct housekeeper *h)
     if (have == NULL || missing == NULL)
         goto out;
     r = -EIO;
+    (void)db_i64(lifetime, h->ctl->options->report_lifetime_s);
     res = db_sync_exec(&h->db,
                        "select extract(epoch from lo)::bigint, extract(epoch from hi)::bigint, "
                        "extract(epoch from now())::bigint from report_partition "
+                       "where hi > now() - ($1::bigint + 3600) * interval '1 second' "
                        "union all select null, null, extract(epoch from now())::bigint order by 1 nulls last",
-                       NULL, 0);
+                       params, 1);
     if (res == NULL) {
         failed(h, "look_failed", "");
         goto out;
@@ -111,12 +117,31 @@ out:
 
 /* ---- dropping ---- */
 
-/* Steps of a partition's end, each safe to repeat: detach without blocking anybody, drop, forget. */
+/* Another controller may have raised keep_until since it was looked at. Once it is -infinity, none does. */
+static int claim(struct housekeeper *h, const char *name, bool *claimed)
+{
+    const char *params[1] = {name};
+    PGresult *res = db_sync_exec(&h->db,
+                                 "update report_partition set keep_until = '-infinity' "
+                                 "where name = $1 and keep_until < now() returning name",
+                                 params, 1);
+
+    *claimed = res != NULL && PQntuples(res) == 1;
+    if (res == NULL)
+        failed(h, "claim_failed", name);
+    PQclear(res);
+    return res != NULL ? 0 : -EIO;
+}
+
+/* Steps of a partition's end, each safe to repeat: claim, detach without blocking anybody, drop, forget. */
 static int drop_one(struct housekeeper *h, const char *name, const char *state)
 {
     char sql[512];
-    int r = 0;
+    bool claimed = false;
+    int r = claim(h, name, &claimed);
 
+    if (r != 0 || !claimed)
+        return r;
     if (strcmp(state, "gone") != 0) {
         snprintf(sql, sizeof(sql), "alter table report detach partition %s %s", name,
                  strcmp(state, "pending") == 0 ? "finalize" : "concurrently");
