@@ -66,23 +66,29 @@ int auth_keys_parse(struct auth_keys *k, const char *master_text, size_t master_
 /* The whole file, to be wiped and freed; NULL with err. */
 static char *key_file_read(const char *path, size_t *len, char err[static 256])
 {
-    char *text = malloc(KEY_FILE_MAX);
+    char *text = malloc(KEY_FILE_MAX + 1);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = 0;
 
     *len = 0;
     if (fd < 0 || text == NULL)
         goto fail;
-    while (*len < KEY_FILE_MAX && (n = read(fd, text + *len, KEY_FILE_MAX - *len)) > 0)
+    while (*len <= KEY_FILE_MAX && (n = read(fd, text + *len, KEY_FILE_MAX + 1 - *len)) > 0)
         *len += (size_t)n;
     if (n < 0)
         goto fail;
+    if (*len > KEY_FILE_MAX) {
+        errno = EFBIG;
+        goto fail;
+    }
     close(fd);
     return text;
 fail:
     snprintf(err, 256, "%s: %s", path, strerror(text == NULL ? ENOMEM : errno));
     if (fd >= 0)
         close(fd);
+    if (text != NULL)
+        sodium_memzero(text, *len);
     free(text);
     return NULL;
 }

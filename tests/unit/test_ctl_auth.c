@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MASTER_A "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
 #define MASTER_B "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
@@ -198,12 +199,50 @@ static void test_key_files(void **state)
     assert_int_equal(k.n_admin, 1);
 }
 
+static void write_file(const char *path, const char *text, size_t padding)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    for (size_t i = 0; i < padding; i++)
+        assert_int_equal(fputc('\n', f), '\n');
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A file that is too large is refused whole: cut, it might lack a key, or hold half of one. */
+static void test_key_files_have_a_size(void **state)
+{
+    char folder[] = "/tmp/berth-test-keys-XXXXXX", master[64], admin[64], err[256] = "";
+    struct snapshot_slot slot;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(master, sizeof(master), "%s/master", folder);
+    snprintf(admin, sizeof(admin), "%s/admin", folder);
+    snapshot_slot_init(&slot);
+    write_file(master, MASTER_A, 0);
+    write_file(admin, ADMIN "\n", 16 * 1024 - sizeof(ADMIN));
+    assert_int_equal(auth_keys_load(&slot, master, admin, err), 0);
+    write_file(admin, ADMIN "\n", 16 * 1024 - sizeof(ADMIN) + 1);
+    assert_int_equal(auth_keys_load(&slot, master, admin, err), -EINVAL);
+    assert_non_null(strstr(err, admin));
+    snapshot_slot_destroy(&slot);
+    unlink(master);
+    unlink(admin);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),    cmocka_unit_test(test_one_character_off),
-        cmocka_unit_test(test_headers),  cmocka_unit_test(test_revoked),
-        cmocka_unit_test(test_rotation), cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_one_character_off),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_key_files_have_a_size),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
