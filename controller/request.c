@@ -49,6 +49,13 @@ static struct api_request *request_new(h2o_req_t *req)
 
 /* ---- the caller ---- */
 
+/* When what has been revoked was last known to be current. To be asked before the snapshot is taken: the control thread publishes first,
+ * so the snapshot is at least as new as the answer. */
+static int64_t revocation_checked_us(const struct api_request *r)
+{
+    return atomic_load(&r->ctl->slots[SNAPSHOT_AUTH].checked_us);
+}
+
 static enum auth_result authenticate(struct api_request *r, const char **detail)
 {
     const struct auth_keys *keys = api_snapshot(r, SNAPSHOT_KEYS);
@@ -128,11 +135,9 @@ static bool within_limit(struct api_request *r)
 /* ---- rights ---- */
 
 /* What was revoked must be known to be current, or a revoked key would live on while the database is away. */
-static bool revocation_is_fresh(const struct api_request *r)
+static bool revocation_is_fresh(const struct api_request *r, int64_t checked_us)
 {
-    int64_t checked = atomic_load(&r->ctl->slots[SNAPSHOT_AUTH].checked_us);
-
-    return checked != 0 && r->started_us - checked < SNAPSHOT_FRESH_US;
+    return checked_us != 0 && r->started_us - checked_us < SNAPSHOT_FRESH_US;
 }
 
 static bool may_call(struct api_request *r)
@@ -261,6 +266,7 @@ static void dispatch(struct api_request *r)
     h2o_req_t *req = r->req;
     size_t path_len = req->input.query_at != SIZE_MAX ? req->input.query_at : req->input.path.len;
     const char *detail = NULL;
+    int64_t checked_us = revocation_checked_us(r);
     enum auth_result auth = authenticate(r, &detail);
 
     if (!within_limit(r))
@@ -278,7 +284,7 @@ static void dispatch(struct api_request *r)
         refuse_auth(r, auth, detail);
         return;
     }
-    if (r->caller.key_id[0] != '\0' && !revocation_is_fresh(r)) {
+    if (r->caller.key_id[0] != '\0' && !revocation_is_fresh(r, checked_us)) {
         api_problem(r, 503, "database_unavailable", "what has been revoked can't be looked up now");
         return;
     }
