@@ -212,11 +212,30 @@ const char *api_body_agent(struct api_request *r)
 
 /* ---- paging ---- */
 
+/* The database takes nothing else; jansson makes strings of nothing else. */
+static bool is_utf8(const char *s)
+{
+    json_t *string = json_string(s);
+
+    json_decref(string);
+    return string != NULL;
+}
+
+static bool read_cursor(const char *cursor, struct api_page *page)
+{
+    size_t len = 0;
+
+    if (sodium_base642bin((uint8_t *)page->after, API_CURSOR_MAX, cursor, strlen(cursor), NULL, &len, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+        return false;
+    page->after[len] = '\0';
+    return strlen(page->after) == len && is_utf8(page->after);
+}
+
 bool api_page(struct api_request *r, struct api_page *page)
 {
     const char *limit = api_query(r, "limit"), *cursor = api_query(r, "cursor");
     char *end = NULL;
-    size_t len = 0;
 
     memset(page, 0, sizeof(*page));
     page->limit = API_PAGE_DEFAULT;
@@ -228,15 +247,10 @@ bool api_page(struct api_request *r, struct api_page *page)
         }
         page->limit = (int)n;
     }
-    if (cursor == NULL)
-        return true;
-    if (sodium_base642bin((uint8_t *)page->after, API_CURSOR_MAX, cursor, strlen(cursor), NULL, &len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
-        memchr(page->after, '\0', len) != NULL) {
+    if (cursor != NULL && !read_cursor(cursor, page)) {
         api_problem(r, 400, "bad_request", "this cursor is none of ours");
         return false;
     }
-    page->after[len] = '\0';
     return true;
 }
 

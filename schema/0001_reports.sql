@@ -120,7 +120,8 @@ create table report_partition (
 grant select on report_partition to berth_operator, berth_tenant;
 grant update (keep_until) on report_partition to berth_operator;
 
--- The live report of each (agent, network), a null network meaning the one last reported. Agents that have none give no row.
+-- The live report of each (agent, network), a null network meaning the one last reported. Agents that have none give no row. A report
+-- from a clock that is ahead is as new as its receipt.
 create function live_report(of_org text, agents text[], networks text[]) returns setof report
     language sql stable rows 10
 as $$
@@ -131,7 +132,7 @@ as $$
         where report.org = of_org and report.agent = asked.agent collate "C"
             and (asked.network is null or report.network = asked.network collate "C")
             and report.expires_at > now()
-        order by report.measured_at desc, report.received_at desc
+        order by least(report.measured_at, report.received_at) desc, report.received_at desc
         limit 1
     ) r
 $$;

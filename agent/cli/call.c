@@ -207,10 +207,10 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
 {
     json_t *items = json_array(), *page = NULL;
     enum cli_exit code = CLI_OK;
-    const char *cursor = NULL;
-    for (int i = 0; code == CLI_OK && i < PAGES_MAX; i++) {
+    char cursor[CURSOR_MAX] = "";
+    for (int i = 0; code == CLI_OK; i++) {
         char paged[CALL_PATH_MAX + CURSOR_MAX];
-        bool fits = page_path(paged, sizeof(paged), path, cursor);
+        bool fits = page_path(paged, sizeof(paged), path, i > 0 ? cursor : NULL);
         json_decref(page);
         page = NULL;
         if (!fits)
@@ -219,9 +219,13 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
             code = call(c, which, what, "GET", paged, NULL, &page);
         if (code == CLI_OK && json_array_extend(items, json_object_get(page, "items")) != 0)
             code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no list", what);
-        cursor = json_string_value(json_object_get(page, "next"));
-        if (cursor == NULL)
+        const char *next = json_string_value(json_object_get(page, "next"));
+        if (next == NULL)
             break;
+        if (strcmp(next, cursor) == 0 || strlen(next) >= sizeof(cursor) || i == PAGES_MAX)
+            code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the controller's pages lead nowhere", what);
+        else
+            memcpy(cursor, next, strlen(next) + 1);
     }
     json_decref(page);
     if (code != CLI_OK) {

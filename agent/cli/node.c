@@ -90,6 +90,10 @@ enum cli_exit cmd_node_list(struct cli *c)
     if (code != CLI_OK)
         return code;
     const json_t *nodes = json_object_get(list, "nodes");
+    if (!json_is_array(nodes)) {
+        json_decref(list);
+        return cli_fail(c, CLI_CONTROLLER, "cannot list the nodes: the answer is no list of nodes");
+    }
     bool operator= json_object_get(json_array_get(nodes, 0), "state") != NULL;
     if (c->o.json)
         code = cli_print_json(c, list);

@@ -209,6 +209,11 @@ def test_join_and_leave_at_once(org, meeting):
     assert org.api.get(path).json["items"] == []
 
 
+def test_a_cursor_that_is_no_text(org):
+    for cursor in ("__4", "_w", "AA", "!"):
+        org.api.get(f"/v1/meetings?cursor={cursor}").problem(400, "bad_request")
+
+
 def test_two_controllers_share_a_meeting(org, controllers, world, cloud):
     there = controllers().client(org.key)
     org.api.post("/v1/meetings", {"id": "shared"}).expect(201)

@@ -129,6 +129,14 @@ def test_other_offsets_name_the_same_moment(org, agent):
     assert time(org.api.get(f"/v1/agents/{agent.name}/report").json["measured_at"]) == moment
 
 
+def test_a_clock_that_is_ahead_hides_nothing(org, agent):
+    """What was measured in a minute is as new as its receipt."""
+    for ahead, ms in ((55, 1), (0, 99)):
+        agent.post("/v1/reports", report_body([result("n1", "udp", ms)], measured_at=now(ahead))).expect(201)
+    live = org.api.get(f"/v1/agents/{agent.name}/report").expect(200).json
+    assert live["results"][0]["rtt_us"]["min"] == 99000
+
+
 def test_the_newest_of_the_network_counts(org, agent):
     path = f"/v1/agents/{agent.name}/report"
     for network, age, ms in (("home", 30, 1), ("office", 20, 2), ("home", 10, 3), ("office", 40, 4)):
