@@ -1,4 +1,5 @@
-/* berth-controller: the order of starting is the order of dependence, the end is its exact reverse. Invariant: only this file exits, reads the
+/* berth-controller: the order of starting is the order of dependence, the end is its exact reverse: requests under way at the end need
+ * the control thread's snapshots to stay fresh. Invariant: only this file exits, reads the
  * environment and waits for signals. */
 #include "auth.h"
 #include "control.h"
@@ -104,7 +105,10 @@ static void wait_for_stop(struct program *p)
             return;
         if (e == SERVICE_RELOAD)
             reload(p);
-        service_watchdog();
+        if (server_is_alive(p->server))
+            service_watchdog();
+        else
+            log_event(p->ctl.log, LOG_ERROR, "main", "worker_stuck", LOG_S("action", "left to the watchdog"));
     }
 }
 
@@ -117,10 +121,9 @@ static int start(struct program *p)
     r = router_new(&p->ctl.router, api_modules, api_modules_n);
     if (r != 0)
         return fail(p, "routes_failed", strerror(-r));
-    r = server_start(&p->server, &p->ctl, p->tls);
-    if (r != 0)
-        return fail(p, "start_failed", strerror(-r));
     r = control_start(&p->control, &p->ctl);
+    if (r == 0)
+        r = server_start(&p->server, &p->ctl, p->tls);
     if (r == 0 && p->options.housekeeping)
         r = housekeeper_start(&p->housekeeper, &p->ctl);
     if (r != 0)
@@ -134,10 +137,8 @@ static void stop(struct program *p)
     server_stop(p->server);
     control_stop(p->control);
     router_destroy(p->ctl.router);
-    tls_server_destroy(p->tls);
     free(p->cells);
-    for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
-        snapshot_slot_destroy(&p->slots[i]);
+    tls_server_destroy(p->tls);
 }
 
 static int serve(struct program *p)
@@ -163,6 +164,8 @@ static int serve(struct program *p)
         log_event(p->ctl.log, LOG_INFO, "main", "stopping", LOG_I("workers", p->ctl.n_workers));
     }
     stop(p);
+    for (size_t i = CONTROLLER_SNAPSHOTS_MAX; i > 0; i--)
+        snapshot_slot_destroy(&p->slots[i - 1]);
     close(p->signal_fd);
     return r;
 }
@@ -194,8 +197,8 @@ static bool printed(const struct options *o)
 static int run(struct program *p, const struct config_list *words)
 {
     struct config_error e;
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_LOGFMT;
+    enum log_level level;
+    enum log_format format;
     bool migrating = words->n == 1 && strcmp(words->v[0], "migrate") == 0;
     int r;
 
@@ -205,7 +208,7 @@ static int run(struct program *p, const struct config_list *words)
         fprintf(stderr, "berth-controller: unknown command '%s'\n", words->v[0]);
         return EXIT_USAGE;
     }
-    if (!migrating && options_check_serve(&p->options, &e) != 0) {
+    if (options_check(&p->options, &e) != 0 || (!migrating && options_check_serve(&p->options, &e) != 0)) {
         fprintf(stderr, "berth-controller: %s\n", e.text);
         return EXIT_USAGE;
     }
@@ -215,7 +218,7 @@ static int run(struct program *p, const struct config_list *words)
     }
     if (log_level_parse(p->options.log_level, &level) != 0 ||
         log_format_parse(p->options.log_format, &format) != 0)
-        return EXIT_USAGE;
+        return EXIT_USAGE; /* options_check has told already */
     p->ctl.log = log_new(STDERR_FILENO, level, format);
     if (p->ctl.log == NULL || sodium_init() < 0)
         return EXIT_FAILED;

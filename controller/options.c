@@ -131,7 +131,7 @@ static int check_public(const struct options *o, struct config_error *e)
     return 0;
 }
 
-int options_check_serve(const struct options *o, struct config_error *e)
+int options_check(const struct options *o, struct config_error *e)
 {
     enum log_level level;
     enum log_format format;
@@ -140,6 +140,11 @@ int options_check_serve(const struct options *o, struct config_error *e)
         return fail(e, "log-level", o->log_level, "is none of debug, info, warn, error");
     if (log_format_parse(o->log_format, &format) != 0)
         return fail(e, "log-format", o->log_format, "is neither logfmt nor json");
+    return 0;
+}
+
+int options_check_serve(const struct options *o, struct config_error *e)
+{
     if (o->database == NULL || o->database[0] == '\0')
         return fail(e, "database", "", "a PostgreSQL URL is needed");
     if (o->master_key == NULL || o->admin_key == NULL)

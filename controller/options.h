@@ -28,7 +28,9 @@ struct options {
 /* 0, or -EINVAL with a message in *e. `config` owns the strings; `words` are the positional ones ("migrate"). */
 int options_load(struct options *o, struct config **config, struct config_list *words, int argc, char **argv,
                  char **environ_, struct config_error *e) __attribute__((warn_unused_result));
-/* Checks that need more than one key. For `serve` alone. */
+/* What every command needs. */
+int options_check(const struct options *o, struct config_error *e) __attribute__((warn_unused_result));
+/* And what needs more than one key; for `serve` alone. */
 int options_check_serve(const struct options *o, struct config_error *e) __attribute__((warn_unused_result));
 void options_print_help(void);
 void options_print_sample(void);

@@ -30,6 +30,7 @@ enum {
     SERVER_METRICS_OPEN_MAX = 64,
     SERVER_STOP_GRACE_US = 1000 * 1000, /* past the request deadline */
     SERVER_WAIT_MS = 1000,              /* a loop turns at least so often */
+    SERVER_ALIVE_US = 10 * 1000 * 1000, /* a worker whose loop hasn't turned for so long is stuck */
     SERVER_HURRY_MS = 50,
 };
 
@@ -54,7 +55,8 @@ struct thread {
     struct worker *worker;
     pthread_t id;
     bool started, stopping;
-    sem_t initialized; /* the thread has made its parts; `error` tells how that went */
+    _Atomic int64_t alive_us; /* when its loop last turned */
+    sem_t initialized;        /* the thread has made its parts; `error` tells how that went */
     int error;
     int64_t stop_at_us;
     h2o_multithread_queue_t *queue;
@@ -313,6 +315,7 @@ static void worker_turn(struct thread *t)
     struct worker *w = t->worker;
     bool hurry = t->stopping || w->joins.n > 0;
 
+    atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
     join_turns_expire(&w->joins, clock_mono_us());
 }
@@ -323,6 +326,7 @@ static void *worker_main(void *arg)
     int r = worker_init(t);
 
     t->error = r;
+    atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     sem_post(&t->initialized);
     while (r == 0 &&
            (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us)))
@@ -435,6 +439,16 @@ int server_start(struct server **out, struct controller *ctl, struct tls_server 
 fail:
     server_stop(s);
     return r;
+}
+
+bool server_is_alive(const struct server *s)
+{
+    int64_t oldest = clock_mono_us() - SERVER_ALIVE_US;
+
+    for (size_t i = 0; i < s->n_threads; i++)
+        if (atomic_load_explicit(&s->threads[i].alive_us, memory_order_relaxed) < oldest)
+            return false;
+    return true;
 }
 
 void server_stop(struct server *s)

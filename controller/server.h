@@ -11,6 +11,8 @@ struct server;
  * are set here. `tls` NULL: clear HTTP. -errno; what went wrong is logged. */
 int server_start(struct server **out, struct controller *ctl, struct tls_server *tls)
     __attribute__((warn_unused_result));
+/* Do all workers turn their loops? For the watchdog. */
+bool server_is_alive(const struct server *s);
 /* Stops accepting, lets requests under way finish within the request deadline, closes idle connections, joins. NULL is fine. */
 void server_stop(struct server *s);
 

@@ -26,6 +26,13 @@ def fresh(postgres):
     made.drop()
 
 
+@pytest.mark.parametrize("key,value", [("log-level", "bogus"), ("log-format", "bogus")])
+def test_usage_errors_are_told(key, value):
+    done = run([CONTROLLER, "migrate", "--database", "postgresql://127.0.0.1:1/none", f"--{key}", value])
+    assert done.returncode == 2
+    assert key in done.stderr and value in done.stderr
+
+
 def test_four_at_once(fresh):
     done = []
     threads = [threading.Thread(target=lambda: done.append(migrate(fresh.url))) for _ in range(4)]
