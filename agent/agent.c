@@ -72,6 +72,17 @@ static void on_state(void *user, int state)
         e->u.state = state;
 }
 
+static void on_connection(void *user, const struct connection *c)
+{
+    struct berth_agent *a = user;
+    struct event *e = c->changed ? events_push(&a->events, EVENT_CONNECTION) : NULL;
+    if (!e)
+        return;
+    connection_public(c, clock_mono_us(), &e->u.connection.is);
+    e->u.connection.changed = c->changed;
+    e->u.connection.user = c->user;
+}
+
 static void on_log(void *user, int level, const char *event, const char *text)
 {
     struct berth_agent *a = user;
@@ -93,7 +104,8 @@ static void on_wake(void *user, unsigned events)
 
 static int open_agent(struct berth_agent *a)
 {
-    static const struct session_events events = {on_result, on_done, on_delivery, on_state, on_log};
+    static const struct session_events events = {on_result, on_done,       on_delivery,
+                                                 on_state,  on_connection, on_log};
     int err = sys_poller_new(&a->poller);
     if (err < 0)
         return err;
@@ -174,6 +186,8 @@ static void tell_events(struct berth_agent *a)
 {
     struct event e;
     while (!a->stopping && events_pop(&a->events, &e)) {
+        if (e.kind == EVENT_CONNECTION && !session_connection(a->session, e.u.connection.is.id))
+            continue; /* closed meanwhile */
         pthread_mutex_unlock(&a->lock);
         event_tell(&e, &a->options.callbacks, a->options.user, a);
         pthread_mutex_lock(&a->lock);
@@ -287,6 +301,19 @@ int berth_agent_set_token(struct berth_agent *agent, const char *token)
     return unlock_and_wake(agent, err);
 }
 
+int berth_agent_connect(struct berth_agent *agent, const struct berth_connect_options *options,
+                        uint64_t *connection)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_connect(agent->session, options, clock_mono_us(), connection));
+}
+
+int berth_agent_disconnect(struct berth_agent *agent, uint64_t connection)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_disconnect(agent->session, connection));
+}
+
 /* ---- what is known ---- */
 
 int berth_agent_state(struct berth_agent *agent)
@@ -336,6 +363,36 @@ int berth_agent_node(struct berth_agent *agent, size_t index, struct berth_node_
         memcpy(out->cluster, n->cluster, sizeof out->cluster);
         memcpy(out->region, n->region, sizeof out->region);
     }
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+int berth_agent_connection(struct berth_agent *agent, uint64_t connection, struct berth_connection *out)
+{
+    pthread_mutex_lock(&agent->lock);
+    const struct connection *c = session_connection(agent->session, connection);
+    if (c)
+        connection_public(c, clock_mono_us(), out);
+    pthread_mutex_unlock(&agent->lock);
+    return c ? 0 : -ENOENT;
+}
+
+int berth_agent_rung(struct berth_agent *agent, uint64_t connection, size_t index,
+                     struct berth_rung_result *out)
+{
+    pthread_mutex_lock(&agent->lock);
+    const struct connection *c = session_connection(agent->session, connection);
+    int err = c && index < c->n ? 0 : -ENOENT;
+    if (err == 0)
+        connection_rung(c, index, out);
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
+int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT])
+{
+    pthread_mutex_lock(&agent->lock);
+    int err = session_known_network(agent->session, out);
     pthread_mutex_unlock(&agent->lock);
     return err;
 }

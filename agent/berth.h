@@ -55,8 +55,8 @@ enum berth_status {
 
 /* How STUN messages travel inside TLS. */
 enum berth_framing {
-    BERTH_FRAMING_NONE = 0, /* nothing answered */
-    BERTH_FRAMING_STUN = 1, /* as they are */
+    BERTH_FRAMING_NONE = 0,     /* nothing answered */
+    BERTH_FRAMING_STUN = 1,     /* as they are */
     BERTH_FRAMING_WEBSOCKET = 2 /* in WebSocket messages, for what insists on HTTP */
 };
 
@@ -77,8 +77,10 @@ enum {
     BERTH_ERROR_TEXT = 192,      /* an explanation for people, with its NUL */
     BERTH_NETWORK_ID_TEXT = 129, /* with its NUL */
     BERTH_UUID_TEXT = 37,        /* with its NUL */
-    BERTH_PROXY_TEXT = 256,     /* a proxy's URL with its NUL */
-    BERTH_PORTS_MAX = 8          /* per transport of a given node */
+    BERTH_PROXY_TEXT = 256,      /* a proxy's URL with its NUL */
+    BERTH_PORTS_MAX = 8,         /* per transport of a given node */
+    BERTH_RUNGS_MAX = 64,        /* addresses of a ladder */
+    BERTH_CONNECTIONS_MAX = 8    /* of an agent */
 };
 
 /* ---- results ---- */
@@ -98,8 +100,8 @@ struct berth_result {
     char error[BERTH_ERROR_TEXT];                  /* why it isn't reachable; "" otherwise */
     int framing;                                   /* enum berth_framing */
     char proxy[BERTH_PROXY_TEXT];                  /* BERTH_PROXY: "http://host:port", without credentials */
-    char proxy_auth[16];                           /* that it asked for: "none", "basic", "digest", "ntlm", "negotiate" */
-    int tls_intercepted;                           /* 1: not the node's certificate, but one that the system trusts */
+    char proxy_auth[16]; /* that it asked for: "none", "basic", "digest", "ntlm", "negotiate" */
+    int tls_intercepted; /* 1: not the node's certificate, but one that the system trusts */
 };
 
 /* What is known of a probed node beside its results. "" where it isn't known (given nodes). */
@@ -187,11 +189,13 @@ struct berth_options {
 
     /* How to find HTTP proxies, for the calls on the controller and for the nodes (a further transport, BERTH_PROXY). The library
      * reads no environment: a program that wants https_proxy and no_proxy to count hands them in here. */
-    const char *proxy;     /* "http://[user:password@]host:port" or "https://..."; "none"; "auto": ask the network (WPAD);
+    const char *
+        proxy; /* "http://[user:password@]host:port" or "https://..."; "none"; "auto": ask the network (WPAD);
                             * NULL: proxy_pac, else ask the network only if the controller can't be reached directly */
     const char *proxy_pac; /* a PAC script: a file, or a URL */
     const char *no_proxy;  /* what is reached directly: domains, IPs, prefixes; commas between */
-    const char *proxy_user, *proxy_password; /* where the URL has none. Without, Kerberos is tried where Negotiate is asked for.
+    const char *proxy_user,
+        *proxy_password; /* where the URL has none. Without, Kerberos is tried where Negotiate is asked for.
                                               * What the network alone names (WPAD) is never sent them as Basic. */
 };
 
@@ -238,6 +242,92 @@ BERTH_API int berth_agent_watch(struct berth_agent *agent, int on);
 /* Replaces the bearer token for all later calls (tokens expire). 0, -EINVAL, -ENOMEM. */
 BERTH_API int berth_agent_set_token(struct berth_agent *agent, const char *token);
 
+/* ---- connecting ---- */
+
+/* By the ladder of an assignment (the answer to POST /v1/meetings/{id}/participants): its rungs are raced, the best that answers
+ * wins, and a keep-alive holds its 5-tuple open. Where the path is lost, or the network is another one, the race begins again from
+ * the first rung, until berth_agent_disconnect. */
+
+enum berth_connection_state {
+    BERTH_CONNECTION_RACING = 0,
+    BERTH_CONNECTION_UP = 1,
+    BERTH_CONNECTION_WAITING = 2 /* no rung works, or the path was lost: tried again in retry_in_us */
+};
+
+/* One address of a ladder, in the order of preference. */
+struct berth_rung {
+    int transport;        /* enum berth_transport */
+    const char *address;  /* "ip:port" */
+    const char *tls_name; /* BERTH_TLS, BERTH_PROXY: the name that the certificate must carry */
+    const char *proxy;    /* BERTH_PROXY: "http://host:port" */
+};
+
+struct berth_connection {
+    uint64_t id;
+    int state;           /* enum berth_connection_state */
+    size_t n_rungs;      /* for berth_agent_rung */
+    size_t winner;       /* index of the rung that it ended on; n_rungs: none */
+    int64_t came_up;     /* how many times */
+    int64_t decided_us;  /* from the race's beginning to the winner's answer */
+    int64_t retry_in_us; /* BERTH_CONNECTION_WAITING, else -1 */
+    /* The winner's, "" and -1 where there is none: */
+    int transport, framing; /* enum berth_transport, enum berth_framing */
+    char address[BERTH_ADDRESS_TEXT];
+    char mapped_address[BERTH_ADDRESS_TEXT]; /* of the newest answer */
+    int64_t sent, received,
+        lost; /* keep-alives since it came up; those on their way are neither received nor lost */
+    int64_t rtt_min_us, rtt_median_us, rtt_p95_us, rtt_last_us; /* of the newest keep-alives */
+    char detail[BERTH_ERROR_TEXT];                              /* why it is being raced again, or waits */
+};
+
+/* What the newest race made of a rung. */
+struct berth_rung_result {
+    int transport;
+    int status; /* enum berth_status; BERTH_UNTESTED also where another had answered before it could */
+    int framing;
+    int won;
+    int64_t began_us;                    /* after the race's beginning; -1: it was not begun */
+    int64_t connect_us, tls_us, stun_us; /* -1: not measured */
+    int64_t sent;                        /* STUN requests */
+    char address[BERTH_ADDRESS_TEXT];
+    char mapped_address[BERTH_ADDRESS_TEXT];
+    char proxy[BERTH_PROXY_TEXT];
+    char proxy_auth[16];
+    int tls_intercepted;
+    char why[BERTH_ERROR_TEXT]; /* it did not win */
+};
+
+/* Zero it, set `size`, and fill in what you need. Everything is copied. */
+struct berth_connect_options {
+    size_t size;
+    const char *assignment;         /* JSON: the controller's answer; only its "ladder" is read */
+    const struct berth_rung *rungs; /* or the rungs themselves */
+    size_t n_rungs;                 /* at most BERTH_RUNGS_MAX */
+    /* 0: the default that is named. Out of range: -EINVAL. */
+    int64_t rung_delay_ms;   /* before the next rung is raced, 1 to 60000; 300 */
+    int64_t grace_ms;        /* for a better rung, once a worse one has answered, 1 to 60000; 150 */
+    int64_t rung_timeout_ms; /* 50 to 600000; 5000 */
+    int64_t timeout_ms;      /* of the whole race, 50 to 600000; 15000 */
+    int64_t keepalive_ms;    /* 100 to 25000; 5000 */
+    /* The state has changed. Called as the callbacks of berth_options are. May be NULL. */
+    void (*changed)(void *user, struct berth_agent *agent, const struct berth_connection *c);
+    void *user;
+};
+
+/* 0 with *connection filled; -EINVAL (no ladder in it, a figure out of range), -EMFILE (BERTH_CONNECTIONS_MAX are open), -ENOMEM. */
+BERTH_API int berth_agent_connect(struct berth_agent *agent, const struct berth_connect_options *options,
+                                  uint64_t *connection);
+/* Closes it. Only a `changed` that runs in another thread just then may still be under way. 0, or -ENOENT. */
+BERTH_API int berth_agent_disconnect(struct berth_agent *agent, uint64_t connection);
+BERTH_API int berth_agent_connection(struct berth_agent *agent, uint64_t connection,
+                                     struct berth_connection *out); /* 0, or -ENOENT */
+/* Rung `index`, in the order of the ladder that was given. 0, or -ENOENT. */
+BERTH_API int berth_agent_rung(struct berth_agent *agent, uint64_t connection, size_t index,
+                               struct berth_rung_result *out);
+/* The "network" to name when joining: the fingerprint under which this agent's report of the network that it is in now was made, also one
+ * of before an excursion to another network. 0, or -ENOENT: none of the last two hours. */
+BERTH_API int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT]);
+
 /* ---- what is known: the newest probe, rows as far as they are finished ---- */
 
 BERTH_API int berth_agent_state(struct berth_agent *agent); /* enum berth_state */
@@ -254,10 +344,11 @@ BERTH_API void berth_free(void *p);
 
 /* Never NULL; static text. */
 BERTH_API const char *berth_strerror(int error);
-BERTH_API const char *berth_transport_name(int transport); /* "udp", "tcp", "tls", "proxy"; "unknown" */
-BERTH_API const char *berth_status_name(int status);       /* "reachable", "tls_error" ...; "unknown" */
-BERTH_API const char *berth_state_name(int state);         /* "idle", "fetching" ...; "unknown" */
-BERTH_API const char *berth_version(void);                 /* "0.1.0" */
+BERTH_API const char *berth_transport_name(int transport);    /* "udp", "tcp", "tls", "proxy"; "unknown" */
+BERTH_API const char *berth_status_name(int status);          /* "reachable", "tls_error" ...; "unknown" */
+BERTH_API const char *berth_connection_state_name(int state); /* "racing", "up", "waiting"; "unknown" */
+BERTH_API const char *berth_state_name(int state);            /* "idle", "fetching" ...; "unknown" */
+BERTH_API const char *berth_version(void);                    /* "0.1.0" */
 
 #ifdef __cplusplus
 }

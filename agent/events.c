@@ -69,6 +69,9 @@ void event_tell(const struct event *e, const struct berth_callbacks *cb, void *u
         if (cb->state)
             cb->state(user, agent, e->u.state);
         break;
+    case EVENT_CONNECTION:
+        e->u.connection.changed(e->u.connection.user, agent, &e->u.connection.is);
+        break;
     case EVENT_LOG:
         if (cb->log)
             cb->log(user, agent, e->u.log.level, e->u.log.name, e->u.log.text);

@@ -4,7 +4,7 @@
 
 #include "berth.h"
 
-enum event_kind { EVENT_RESULT, EVENT_DONE, EVENT_DELIVERY, EVENT_STATE, EVENT_LOG };
+enum event_kind { EVENT_RESULT, EVENT_DONE, EVENT_DELIVERY, EVENT_STATE, EVENT_CONNECTION, EVENT_LOG };
 enum { EVENTS_MAX = 8192, EVENT_NAME = 32, EVENT_TEXT = 256 };
 
 struct event {
@@ -14,6 +14,11 @@ struct event {
         struct berth_summary done;
         struct berth_delivery delivery;
         int state;
+        struct {
+            struct berth_connection is;
+            void (*changed)(void *user, struct berth_agent *agent, const struct berth_connection *c);
+            void *user;
+        } connection;
         struct {
             int level;
             char name[EVENT_NAME], text[EVENT_TEXT];

@@ -103,6 +103,7 @@ static void lay_out(struct ladder *l, const struct ladder_place *places)
         p->is = places[l->order[k]];
         p->send_us = p->silent_us = PROBER_NEVER;
         p->out = (struct ladder_outcome){.began_us = NOT_MEASURED,
+                                         .answered_us = NOT_MEASURED,
                                          .connect_us = NOT_MEASURED,
                                          .tls_us = NOT_MEASURED,
                                          .stun_us = NOT_MEASURED};
@@ -348,6 +349,7 @@ static void answered(struct ladder *l, size_t i, size_t sample, const struct add
     if (l->decided || p->state != PLACE_ASKING || sample >= p->out.sent)
         return;
     p->out.stun_us = elapsed(p->sent_us[sample], received_us);
+    p->out.answered_us = elapsed(l->began_us, received_us);
     p->out.status = PROBE_REACHABLE;
     p->out.mapped = *mapped;
     p->send_us = p->silent_us = PROBER_NEVER;
@@ -643,6 +645,11 @@ bool ladder_done(const struct ladder *l)
 size_t ladder_winner(const struct ladder *l)
 {
     return l->decided ? l->leader : LADDER_NONE;
+}
+
+const struct ladder_place *ladder_place(const struct ladder *l, size_t place)
+{
+    return place < l->n ? &l->places[place].is : NULL;
 }
 
 void ladder_outcome(const struct ladder *l, size_t place, struct ladder_outcome *out)

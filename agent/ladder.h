@@ -84,8 +84,12 @@ void ladder_on_upgrade_error(struct ladder *l, size_t place, const char *text, i
 bool ladder_done(const struct ladder *l);
 size_t ladder_winner(const struct ladder *l); /* its place, or LADDER_NONE: none yet, or none works */
 
+/* As it was given; NULL for LADDER_NONE. */
+const struct ladder_place *ladder_place(const struct ladder *l, size_t place);
+
 struct ladder_outcome {
     bool begun;
+    int64_t answered_us;      /* after the ladder's beginning, or NOT_MEASURED */
     enum probe_status status; /* reachable: it answered */
     enum framing framing;     /* of the last try */
     int64_t began_us;         /* after the ladder's beginning; NOT_MEASURED where it was not begun */

@@ -35,6 +35,12 @@ const char *berth_state_name(int state)
     return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
+const char *berth_connection_state_name(int state)
+{
+    static const char *const names[] = {"racing", "up", "waiting"};
+    return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
 const char *berth_strerror(int error)
 {
     switch (error) {

@@ -29,26 +29,19 @@ void schedule_init(struct schedule *s, uint64_t seed)
                            .probe_at_us = SCHEDULE_NEVER,
                            .wall_check_at_us = SCHEDULE_NEVER,
                            .overdue_wall_us = SCHEDULE_NEVER,
-                           .settled_at_us = SCHEDULE_NEVER,
                            .deliver_at_us = SCHEDULE_NEVER};
+    settle_init(&s->settle);
 }
 
 void schedule_watch(struct schedule *s, bool on, int64_t now_us)
 {
     if (on && !s->watching)
         s->probe_at_us = now_us;
-    if (!on)
-        s->probe_at_us = s->settled_at_us = s->wall_check_at_us = s->overdue_wall_us = SCHEDULE_NEVER;
+    if (!on) {
+        s->probe_at_us = s->wall_check_at_us = s->overdue_wall_us = SCHEDULE_NEVER;
+        settle_init(&s->settle);
+    }
     s->watching = on;
-}
-
-void schedule_network_changed(struct schedule *s, int64_t now_us)
-{
-    if (!s->watching)
-        return;
-    if (s->settled_at_us == SCHEDULE_NEVER)
-        s->change_since_us = now_us;
-    s->settled_at_us = min64(now_us + SCHEDULE_SETTLE_US, s->change_since_us + SCHEDULE_SETTLE_MAX_US);
 }
 
 static bool take(int64_t *at_us, int64_t now_us)
@@ -59,9 +52,34 @@ static bool take(int64_t *at_us, int64_t now_us)
     return true;
 }
 
+void settle_init(struct settle *s)
+{
+    *s = (struct settle){.at_us = SCHEDULE_NEVER};
+}
+
+bool settle_changed(struct settle *s, int64_t now_us)
+{
+    bool first = s->at_us == SCHEDULE_NEVER;
+    if (first)
+        s->since_us = now_us;
+    s->at_us = min64(now_us + SCHEDULE_SETTLE_US, s->since_us + SCHEDULE_SETTLE_MAX_US);
+    return first;
+}
+
+bool settle_done(struct settle *s, int64_t now_us)
+{
+    return take(&s->at_us, now_us);
+}
+
+void schedule_network_changed(struct schedule *s, int64_t now_us)
+{
+    if (s->watching)
+        settle_changed(&s->settle, now_us);
+}
+
 bool schedule_settled(struct schedule *s, int64_t now_us)
 {
-    return take(&s->settled_at_us, now_us);
+    return settle_done(&s->settle, now_us);
 }
 
 bool schedule_probe_due(struct schedule *s, int64_t now_us)
@@ -157,5 +175,5 @@ int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int
 int64_t schedule_deadline(const struct schedule *s)
 {
     int64_t probe = min64(s->probe_at_us, s->wall_check_at_us);
-    return min64(probe, min64(s->settled_at_us, s->deliver_at_us));
+    return min64(probe, min64(s->settle.at_us, s->deliver_at_us));
 }

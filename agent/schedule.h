@@ -16,13 +16,22 @@ enum {
     SCHEDULE_WALL_CHECK_US = 300 * 1000 * 1000, /* how often the wall clock is asked, while watching */
 };
 
+/* The quiet after a change of the network: one look at the end of a burst of signs. */
+struct settle {
+    int64_t at_us, since_us;
+};
+void settle_init(struct settle *s);
+/* False: it was unsettled already. */
+bool settle_changed(struct settle *s, int64_t now_us);
+bool settle_done(struct settle *s, int64_t now_us); /* true once */
+
 struct schedule {
     uint64_t random;
     bool watching;
     int64_t probe_at_us;
     int64_t wall_check_at_us; /* the monotonic clock stands still while the machine sleeps */
     int64_t overdue_wall_us;  /* Unix time after which the next probe is late */
-    int64_t settled_at_us, change_since_us;
+    struct settle settle;
     int64_t deliver_at_us, valid_until_us; /* of the kept report */
     unsigned fetch_failures, delivery_failures;
 };

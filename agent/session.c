@@ -22,7 +22,7 @@ static int make_tls(struct session *s)
     return err;
 }
 
-static int make_finder(struct session *s)
+int session_make_finder(struct session *s, struct proxy_finder **out)
 {
     const struct agent_options *o = s->options;
     const struct proxy_finder_options from = {.proxy = o->proxy,
@@ -30,7 +30,7 @@ static int make_finder(struct session *s)
                                               .no_proxy = o->no_proxy,
                                               .user = o->proxy_user,
                                               .password = o->proxy_password};
-    return proxy_finder_new(&s->finder, s->poller, &from);
+    return proxy_finder_new(out, s->poller, &from);
 }
 
 static void make_network_key(struct session *s)
@@ -55,10 +55,11 @@ int session_new(struct session **out, const struct agent_options *options, struc
     s->netwatch.fd = -1;
     randombytes_buf(&seed, sizeof seed);
     schedule_init(&s->schedule, seed);
+    settle_init(&s->connect_settle);
     make_network_key(s);
     int err = make_tls(s);
     if (err == 0)
-        err = make_finder(s);
+        err = session_make_finder(s, &s->finder);
     if (err == 0)
         err = curl_loop_new(&s->curl, poller);
     if (err == 0)
@@ -82,6 +83,7 @@ void session_destroy(struct session *s)
 {
     if (!s)
         return;
+    session_close_connections(s);
     session_drop_probe(s);
     resolver_destroy(s->resolver);
     rest_client_destroy(s->rest);
@@ -159,10 +161,16 @@ static void network_changed(void *user, unsigned events)
     struct session *s = user;
     sys_netwatch_clear(s->netwatch.fd);
     schedule_network_changed(&s->schedule, clock_mono_us());
+    session_connections_changed(s, clock_mono_us());
 }
 
-static int start_netwatch(struct session *s)
+int session_listen(struct session *s)
 {
+    bool wanted = s->schedule.watching || session_has_connections(s);
+    if (!wanted)
+        stop_netwatch(s);
+    if (!wanted || s->netwatch.fd >= 0)
+        return 0;
     int fd = sys_netwatch_open();
     if (fd < 0)
         return fd;
@@ -177,13 +185,11 @@ int session_watch(struct session *s, bool on, int64_t now_us)
 {
     if (on == s->schedule.watching)
         return 0;
-    int err = on ? start_netwatch(s) : 0;
-    if (err < 0)
-        return err;
-    if (!on)
-        stop_netwatch(s);
     schedule_watch(&s->schedule, on, now_us);
-    return 0;
+    int err = session_listen(s);
+    if (err < 0)
+        schedule_watch(&s->schedule, false, now_us);
+    return err;
 }
 
 void session_token_changed(struct session *s, int64_t now_us)
@@ -272,6 +278,7 @@ void session_step(struct session *s, int64_t now_us)
 {
     enum { JOBS_MAX = 8 }; /* then others have their turn */
     curl_loop_step(s->curl, now_us);
+    session_step_connections(s, now_us);
     for (int i = 0; i < JOBS_MAX; i++) {
         enum session_phase before = s->phase;
         do_job(s, now_us);
@@ -284,7 +291,7 @@ void session_step(struct session *s, int64_t now_us)
 
 int64_t session_deadline(const struct session *s)
 {
-    int64_t deadline = curl_loop_deadline(s->curl);
+    int64_t deadline = curl_loop_deadline(s->curl), connections = session_connections_deadline(s);
     int64_t next = INT64_MAX;
     if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) || (s->phase == PHASE_FIND && s->found) ||
         (s->phase == PHASE_REST && s->requested))
@@ -295,6 +302,7 @@ int64_t session_deadline(const struct session *s)
         next = s->find_deadline_us;
     else if (s->phase == PHASE_REST)
         next = schedule_deadline(&s->schedule);
+    deadline = connections < deadline ? connections : deadline;
     return next < deadline ? next : deadline;
 }
 

@@ -3,6 +3,7 @@
 #ifndef BERTH_AGENT_SESSION_H
 #define BERTH_AGENT_SESSION_H
 
+#include "connection.h"
 #include "options.h"
 #include "results.h"
 #include "sys.h"
@@ -13,6 +14,7 @@ struct session_events {
     void (*done)(void *user, const struct berth_summary *summary);
     void (*delivery)(void *user, const struct berth_delivery *delivery);
     void (*state)(void *user, int state);
+    void (*connection)(void *user, const struct connection *c); /* its state has changed */
     void (*log)(void *user, int level, const char *event, const char *text);
 };
 
@@ -27,6 +29,12 @@ int session_probe(struct session *s, unsigned flags) __attribute__((warn_unused_
 void session_cancel(struct session *s);
 int session_watch(struct session *s, bool on, int64_t now_us) __attribute__((warn_unused_result));
 void session_token_changed(struct session *s, int64_t now_us);
+
+int session_connect(struct session *s, const struct berth_connect_options *o, int64_t now_us, uint64_t *id)
+    __attribute__((warn_unused_result));
+int session_disconnect(struct session *s, uint64_t id) __attribute__((warn_unused_result));
+const struct connection *session_connection(const struct session *s, uint64_t id); /* or NULL */
+int session_known_network(struct session *s, char out[static BERTH_NETWORK_ID_TEXT]);
 
 /* To be called when the poller has dispatched, and at session_deadline. */
 void session_step(struct session *s, int64_t now_us);

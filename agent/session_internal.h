@@ -1,5 +1,5 @@
-/* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out) and
- * session_probe.c (one probe). */
+/* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out),
+ * session_probe.c (one probe) and session_connect.c (connections by a ladder). */
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
@@ -13,6 +13,15 @@
 #include "session.h"
 
 enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
+
+enum { KNOWN_NETWORKS = 8 };
+
+/* A network that was reported of. */
+struct known_network {
+    char local[NETWORK_ID_TEXT_LEN]; /* without mapped addresses: what can be told at once */
+    char id[BERTH_NETWORK_ID_TEXT];
+    int64_t until_wall_us; /* Unix time: the report lives as long */
+};
 
 struct session {
     const struct agent_options *options;
@@ -54,6 +63,13 @@ struct session {
     struct sys_watch netwatch; /* fd -1: not watching */
     uint8_t network_key[NETWORK_ID_KEY_LEN];
     char local_network[NETWORK_ID_TEXT_LEN]; /* at the last probe, without mapped addresses */
+    struct known_network known[KNOWN_NETWORKS];
+    struct known_network reported; /* of the kept report */
+
+    struct connection connections[BERTH_CONNECTIONS_MAX];
+    uint64_t last_connection;
+    struct settle connect_settle;
+    char connected_network[NETWORK_ID_TEXT_LEN]; /* in which the connections were raced */
 };
 
 /* session.c */
@@ -64,6 +80,18 @@ void session_probe_failed(struct session *s, int error, int http_status, int64_t
                           const char *detail, int64_t now_us);
 void session_network_id(struct session *s, char out[static NETWORK_ID_TEXT_LEN], const struct addr *mapped,
                         size_t n_mapped);
+
+/* Listens to changes of the network, or no longer, as is needed now. 0, or -errno. */
+int session_listen(struct session *s);
+int session_make_finder(struct session *s, struct proxy_finder **out) __attribute__((warn_unused_result));
+
+/* session_connect.c */
+void session_remember_network(struct session *s); /* the report of it is stored */
+bool session_has_connections(const struct session *s);
+void session_connections_changed(struct session *s, int64_t now_us); /* a sign that the network did */
+void session_step_connections(struct session *s, int64_t now_us);
+int64_t session_connections_deadline(const struct session *s);
+void session_close_connections(struct session *s);
 
 /* session_rest.c: both start a call that ends in another phase. */
 void session_fetch(struct session *s, int64_t now_us);

@@ -114,6 +114,9 @@ static void keep_report(struct session *s, const char *network_id, int64_t now_u
         session_log(s, BERTH_LOG_ERROR, "report_failed", "out of memory");
         return;
     }
+    s->reported = (struct known_network){.until_wall_us = wall + (int64_t)REPORT_LIFETIME_S * 1000000};
+    memcpy(s->reported.local, s->local_network, sizeof s->reported.local);
+    snprintf(s->reported.id, sizeof s->reported.id, "%s", network_id);
     schedule_keep(&s->schedule, now_us + (int64_t)REPORT_LIFETIME_S * 1000000, now_us);
 }
 

@@ -206,6 +206,7 @@ static void on_delivered(void *user, struct rest_call *call, long status)
     if (status == 200 || status == 201) {
         session_log(s, BERTH_LOG_INFO, "report_stored", "%s", s->kept.report_id);
         schedule_delivered(&s->schedule);
+        session_remember_network(s);
         tell_delivery(s, 0, status, SCHEDULE_NEVER, "");
         return;
     }

@@ -1,0 +1,56 @@
+/* One connection by a ladder, for as long as the caller wants it: race, stay, notice that it is lost, race again after a pause. It has no lock
+ * and never waits. */
+#ifndef BERTH_AGENT_CONNECTION_H
+#define BERTH_AGENT_CONNECTION_H
+
+#include "berth.h"
+#include "ladder_io.h"
+#include "proxy_finder.h"
+
+enum {
+    CONNECTION_BACKOFF_US = 1000 * 1000, /* the first pause where no rung works; it doubles */
+    CONNECTION_BACKOFF_MAX_US = 30 * 1000 * 1000,
+    CONNECTION_STEADY_US =
+        10 * 1000 * 1000, /* one that stood so long is raced again at once when it is lost */
+};
+
+struct connection_place { /* what it works with; borrowed */
+    struct sys_poller *poller;
+    SSL_CTX *tls_ctx;
+    struct curl_loop *curl;
+    const char *ca_file;
+};
+
+struct connection {
+    uint64_t id; /* 0: not in use */
+    struct connection_place place;
+    struct ladder_place ladder[LADDER_PLACES_MAX];
+    size_t n;
+    struct ladder_policy policy;
+    int64_t keepalive_us;
+    void (*changed)(void *user, struct berth_agent *agent, const struct berth_connection *c);
+    void *user;
+    struct proxy_finder
+        *finder; /* tells which proxies are known, and so may have our login; NULL: the ladder has none */
+    int state;   /* enum berth_connection_state */
+    struct ladder_io *io; /* NULL: it could not be made */
+    int64_t up_since_us, retry_us;
+    unsigned failures;
+    int64_t came_up;
+    char detail[BERTH_ERROR_TEXT];
+};
+
+/* Reads the options into a zeroed connection. 0, -EINVAL. */
+int connection_options(struct connection *c, const struct berth_connect_options *o)
+    __attribute__((warn_unused_result));
+/* Begins the race from the first rung; `why` it is not the first time. */
+void connection_race(struct connection *c, const char *why, int64_t now_us);
+/* Zeroes it. */
+void connection_close(struct connection *c);
+/* True: its state has changed. */
+bool connection_step(struct connection *c, int64_t now_us);
+int64_t connection_deadline(const struct connection *c);
+void connection_public(const struct connection *c, int64_t now_us, struct berth_connection *out);
+void connection_rung(const struct connection *c, size_t index, struct berth_rung_result *out);
+
+#endif
