@@ -120,6 +120,9 @@ const char *firewall_range_text(const struct addr *range, char buf[static RANGE_
 const struct firewall_port *firewall_find_port(const struct firewall_verdict *v, enum transport transport,
                                                uint16_t port);
 
+/* For people: "UDP", "an HTTP proxy"; TRANSPORT_COUNT: "nothing". */
+const char *firewall_rung_words(enum transport rung);
+
 /* firewall_advice.c: the judge's last step. */
 void firewall_advise(struct firewall_verdict *v);
 

@@ -31,6 +31,12 @@ static void advise(struct firewall_verdict *v, const char *open, const char *fmt
     va_end(ap);
 }
 
+const char *firewall_rung_words(enum transport rung)
+{
+    static const char *const words[] = {"UDP", "TCP", "TLS", "an HTTP proxy"};
+    return rung < TRANSPORT_COUNT ? words[rung] : "nothing";
+}
+
 static const char *ms(int64_t us, char buf[static 24])
 {
     snprintf(buf, 24, "%.*f ms", us < 9995 ? 2 : us < 99950 ? 1 : 0, (double)us / 1000);
@@ -91,7 +97,7 @@ static void advise_udp(struct firewall_verdict *v)
         v, open,
         "media over UDP instead of %s: today every lost packet holds up sound and picture for at least one "
         "more round trip of %s; over UDP it costs only itself",
-        transport_name(v->rung), ms(v->rung_rtt_us, rtt));
+        firewall_rung_words(v->rung), ms(v->rung_rtt_us, rtt));
 }
 
 static void advise_better_udp(struct firewall_verdict *v)
@@ -124,15 +130,15 @@ static void advise_tcp(struct firewall_verdict *v)
     snprintf(open, sizeof open, "TCP %" PRIu16, p->port);
     if (v->rung == TRANSPORT_COUNT)
         advise(v, open, "calls, where UDP must stay closed; a lost packet holds up what follows");
-    else if (setup >= 0)
-        advise(
-            v, open,
-            "where UDP must stay closed: media (encrypted all the same) without a second encryption around "
-            "it, and connected sooner by the TLS handshake of %s",
-            ms(setup, took));
+    else if (v->rung == TRANSPORT_TLS && setup >= 0)
+        advise(v, open,
+               "media, encrypted by itself, without TLS around it, for where UDP must stay closed; it "
+               "connects sooner "
+               "by the TLS handshake of %s",
+               ms(setup, took));
     else
         advise(v, open,
-               "where UDP must stay closed: media (encrypted all the same) without a proxy on its way");
+               "media, encrypted by itself, without a proxy on its way, for where UDP must stay closed");
 }
 
 static void advise_tls(struct firewall_verdict *v)
@@ -151,7 +157,7 @@ static void advise_tls(struct firewall_verdict *v)
                ms(v->rung_rtt_us, rtt));
     else
         advise(v, open, "nothing today, %s works; the rung that is left where the rest gets closed",
-               transport_name(v->rung));
+               firewall_rung_words(v->rung));
 }
 
 static void advise_ranges(struct firewall_verdict *v)

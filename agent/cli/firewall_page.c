@@ -198,8 +198,8 @@ static void print_rung(const struct cli *c, const struct firewall_verdict *v)
                     "Media would find NO way: neither UDP nor TCP nor TLS brought an answer from any node.");
         return;
     }
-    snprintf(text, sizeof text, "Media would go by %s, quality %s: round trip %s ms", transport_name(v->rung),
-             quality_name(v->quality), result_table_ms(v->rung_rtt_us, ms));
+    snprintf(text, sizeof text, "Media would go by %s, quality %s: round trip %s ms",
+             firewall_rung_words(v->rung), quality_name(v->quality), result_table_ms(v->rung_rtt_us, ms));
     if (v->rung == TRANSPORT_UDP)
         append(text, ", ", "");
     size_t len = strlen(text);

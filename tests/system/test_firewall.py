@@ -111,7 +111,7 @@ def test_dropped_and_rejected_are_told_apart(node):
     assert ports(found)["tcp", reset] == "rejected"
     assert (found["rung"], found["quality"]) == ("tcp", "fair")
     assert found["advice"][0]["open"] == f"UDP {silent}"
-    assert "instead of tcp" in found["advice"][0]["brings"] and " ms" in found["advice"][0]["brings"]
+    assert "instead of TCP" in found["advice"][0]["brings"] and " ms" in found["advice"][0]["brings"]
     assert found["mtu"] == "unknown"
 
 
@@ -277,7 +277,7 @@ def test_the_page_fits_and_is_plain(node):
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
     assert done.stderr == ""  # no terminal: no progress
-    for word in ("Seen as", "NAT", "Path MTU", f"UDP {node['udp'][0]}", "Media would go by udp"):
+    for word in ("Seen as", "NAT", "Path MTU", f"UDP {node['udp'][0]}", "Media would go by UDP"):
         assert word in done.stdout
 
 

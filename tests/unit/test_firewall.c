@@ -103,7 +103,7 @@ static void udp_dropped_is_the_first_to_open(void **state)
     assert_int_equal(w.v.quality, QUALITY_FAIR);
     assert_int_equal(w.v.n_advice, 2);
     assert_string_equal(w.v.advice[0].open, "UDP 5004");
-    assert_non_null(strstr(w.v.advice[0].brings, "instead of tls"));
+    assert_non_null(strstr(w.v.advice[0].brings, "instead of TLS"));
     assert_non_null(strstr(w.v.advice[0].brings, "48.0 ms"));
     assert_string_equal(w.v.advice[1].open, "TCP 5004");
     assert_non_null(strstr(w.v.advice[1].brings, "42.0 ms"));
