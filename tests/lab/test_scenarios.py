@@ -12,6 +12,7 @@ from labnet import proxies, servers
 from labnet.kernel import clean_env, why_not
 from labnet.pki import Authority
 from labnet.scenario import Scenario
+from labnet.service import Service, finish
 from labnet.topology import find_program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,7 +28,7 @@ class Stage:
     def __init__(self, scenario):
         self.scenario = scenario
         self.node_program, self.agent_program = find_program("berth-node"), find_program("berth")
-        self.nodes = []
+        self.nodes, self.service = [], None
         self.lab = scenario.build()
         try:
             self._start()
@@ -43,8 +44,10 @@ class Stage:
 
     def _start(self):
         self.authority = Authority(self.lab)
+        for name in self.scenario.controllers():
+            self._start_service(self.lab.hosts[name])
         for name, table in self.scenario.nodes().items():
-            if not table.get("away"):
+            if not table.get("away") and not self.service:
                 authority = self.authority if table.get("trusted", True) else Authority(self.lab, "stranger")
                 self._start_node(self.lab.hosts[name], self.scenario.ports(name), authority)
         for farm in self.scenario.farms():
@@ -55,6 +58,15 @@ class Stage:
                 proxies.squid(self.lab.hosts[name], authority=own, trusted=self.authority.ca)
         self.proxies = {name: self._start_proxy(self.lab.hosts[name], table)
                         for name, table in self.scenario.proxies().items()}
+
+    def _start_service(self, host):
+        """A controller, and the nodes register at it."""
+        self.service = Service(host, self.authority)
+        mesh_key = self.service.new_key(self.service.org, "node")
+        for name, table in self.scenario.nodes().items():
+            self.service.start_node(self.lab.hosts[name], mesh_key if table.get("mesh") else None,
+                                    self.scenario.ports(name), table.get("advertise", ()))
+        self.service.wait_nodes(self.scenario.nodes())
 
     def _start_node(self, host, ports, authority):
         certificate = authority.issue(host.name, [host.name, f"{host.name}.lab"], host.ips)
@@ -91,6 +103,14 @@ class Stage:
         return proxies.squid(host, table.get("auth", "none"), table.get("port", 3128),
                              table.get("connect_ports", (443,)), own, self.authority.ca)
 
+    def probe_listed(self, agent, arguments=()):
+        """The same with the controller's list, reported."""
+        began = time.monotonic()
+        proc = self.service.start_agent(self.lab.hosts[agent], ["probe", "--report", "--json", *arguments])
+        nodes = finish(proc, statuses=(0, 1))["nodes"]
+        rows = {n["node"]: {r["transport"]: r for r in n["results"]} for n in nodes}
+        return rows, proc.returncode, time.monotonic() - began
+
     def probe(self, agent, targets, arguments=()):
         """The agent's results, {node: {transport: row}}, its exit status, and how long it took."""
         host, words = self.lab.hosts[agent], []
@@ -111,11 +131,12 @@ class Stage:
 
 def plain_look(stage, agent, node, transport):
     """A plain client asks the node on each of its ports of a transport."""
-    ports = stage.scenario.ports(node)
+    asked = stage.scenario.servers(node, transport)
     if not stage.node_program:  # what stands in for the node has one port
-        ports = {"udp": ports["udp"][:1], "tcp": ports["udp"][:1], "tls": ports.get("tls")}
+        ports = {"udp": stage.scenario.ports(node)["udp"][:1], "tls": stage.scenario.ports(node).get("tls")}
+        asked = [f"{node}.lab:{p}" for p in ports["tls" if transport == "tls" else "udp"]]
     return stage.lab.hosts[agent].looking(
-        "stun", transport, 0, 1.5, *[f"{node}.lab:{p}" for p in ports[transport]],
+        "stun", transport, 0, 1.5, *asked,
         env=clean_env(LAB_CA=stage.authority.ca))
 
 
@@ -137,8 +158,8 @@ def check_paths(stage):
     """The round trips, by ICMP."""
     for agent, per_node in stage.scenario.expectations().items():
         for node, expected in per_node.items():
-            if "rtt_us" not in expected:
-                continue
+            if "rtt_us" not in expected or stage.scenario.nodes()[node].get("advertise"):
+                continue  # which of the advertised addresses leads there is the agent's to find
             took = stage.lab.hosts[agent].look("rtt", 20, 10, *stage.lab.hosts[node].ips)
             print(f"{agent} to {node}: path {expected['rtt_us']} us, by ICMP {took}")
             for figures in took.values():
@@ -180,9 +201,13 @@ def check_agents(stage):
     """What the real agent says."""
     for agent, per_node in stage.scenario.expectations().items():
         settings = stage.scenario.agents()[agent]
-        rows, status, took = stage.probe(agent, [stage.target(n) for n in per_node], settings.get("arguments", ()))
+        if stage.service:
+            rows, status, took = stage.probe_listed(agent, settings.get("arguments", ()))
+        else:
+            rows, status, took = stage.probe(agent, [stage.target(n) for n in per_node], settings.get("arguments", ()))
+            rows = {name.removesuffix(".lab"): by for name, by in rows.items()}
         print(f"{agent}: exit {status} after {took:.2f} s", json.dumps(rows, indent=1))
-        wrong = [w for node, expected in per_node.items() for w in check_rows(rows[f"{node}.lab"], expected)]
+        wrong = [w for node, expected in per_node.items() for w in check_rows(rows[node], expected)]
         assert not wrong, "\n".join(wrong)
         assert status == settings.get("exit", 0)
         assert took < settings.get("within_s", 21)
@@ -207,6 +232,25 @@ def check_accuracy(stage):
                   f"{sum(abs(o) <= 200 for o in off)} of {len(off)}")
             assert abs(statistics.median(off)) <= asked["median_within_us"]
             assert max(map(abs, off)) <= asked["worst_within_us"]
+
+
+def check_assignments(stage):
+    """What each agent that has reported is given, in a meeting of its own; asked from its own network."""
+    for agent, expected in stage.scenario.assigned().items():
+        words = stage.scenario.agents()[agent].get("arguments", ())
+        answer = stage.service.join(stage.lab.hosts[agent], expected.get("policy", {}), words)
+        print(f"{agent} is assigned: {json.dumps(answer['ladder'])}; {answer['why']['sentence']}")
+        ladder = [f"{r['transport']} {r['address']}" for r in answer["ladder"]]
+        assert (answer["node"], ladder) == (expected["node"], expected["ladder"]), answer["why"]
+
+
+def check_heartbeats(stage):
+    """Nodes are heard of again and again, wherever they are."""
+    if stage.service:
+        stage.service.wait_heartbeats(stage.scenario.nodes())
+        stage.service.assert_running()
+        logs = "\n".join(stage.service.log(name) for name in stage.service.running)
+        assert "Sanitizer" not in logs and "runtime error" not in logs, logs
 
 
 def check_nodes(stage):
@@ -234,5 +278,7 @@ def test_scenario(path):
         if not stage.agent_program or not stage.node_program:
             pytest.skip("the network is right, but berth or berth-node is not built")
         check_agents(stage)
+        check_assignments(stage)
+        check_heartbeats(stage)
         check_accuracy(stage)
         check_nodes(stage)

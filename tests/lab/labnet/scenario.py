@@ -25,7 +25,7 @@ KEYS = {
     "firewall": {"arguments", "exit", "rung", "quality", "mapping", "filtering", "translated", "mtu", "open", "dropped",
                  "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
-    "assigned": {"node", "ladder", "policy", "capabilities"},
+    "assigned": {"node", "ladder", "policy"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 

@@ -111,16 +111,19 @@ class Service:
 
     # ---- nodes ----
 
-    def start_node(self, host, key=None, cluster=None, region="eu", advertise=(), more=()):
-        """A node on `host` that registers: a cloud node, or with `key` a mesh node of that key's org."""
-        cert, cert_key = self.authority.issue(host.name, [f"{host.name}.lab"], host.ips)
-        words = [f"--{t}={address(ip, p)}" for t, ports in PORTS.items() for ip in host.ips for p in ports]
+    def start_node(self, host, key=None, ports=None, advertise=(), cluster=None, region="eu"):
+        """A node on `host` that registers: a cloud node, or with `key` a mesh node of that key's org. `advertise` is
+        what agents are told in place of its own IPv4 addresses."""
+        told = {a.rpartition("=")[2].partition(":")[0] for a in advertise}
+        cert, cert_key = self.authority.issue(host.name, [f"{host.name}.lab"], sorted(told | set(host.ips)))
+        words = [f"--{t}={address(ip, p)}" for t, numbers in (ports or PORTS).items() for ip in host.ips
+                 for p in numbers]
         words += [f"--advertise={a}" for a in advertise]
         token = self.lab.write(f"service/{host.name}.key", (key or self.node_key) + "\n", 0o600)
         return self._start(host, "node", [
             self.programs["berth-node"], "--controller", self.url, "--token-file", token, "--ca", self.authority.ca,
             "--node", host.name, "--cluster", cluster or host.name, "--region", region, *words, "--cert", cert,
-            "--key", cert_key, "--tls-name", f"{host.name}.lab", "--threads", 1, "--drain-timeout", 1, *more])
+            "--key", cert_key, "--tls-name", f"{host.name}.lab", "--threads", 1, "--drain-timeout", 1])
 
     def nodes(self, token=None):
         """{node: entry} of the list to probe."""
@@ -131,6 +134,20 @@ class Service:
             self.assert_running()
             return set(names) <= set(self.nodes(token))
         wait_until(registered, seconds, f"{', '.join(names)} registered")
+
+    def wait_heartbeats(self, names, seconds=20):
+        """Until each has been heard of anew."""
+        def ages():
+            nodes = self.nodes(self.admin_key)
+            return {n: nodes[n]["heartbeat_age_s"] for n in names}
+        before, waiting = ages(), set(names)
+
+        def heard():
+            now = ages()
+            waiting.difference_update([n for n in waiting if now[n] < before[n]])
+            before.update(now)
+            return not waiting
+        wait_until(heard, seconds, f"heartbeats of {', '.join(names)}")
 
     # ---- agents ----
 
@@ -143,14 +160,15 @@ class Service:
         return host.ns.start([self.programs["berth"], *arguments], stdout=-1, stderr=-1, text=True,
                              env=self.agent_env(host.name, **more))
 
-    def run_agent(self, host, arguments, timeout=60, **more):
-        """Runs the command; its JSON. LabError unless it exits with 0."""
-        return finish(self.start_agent(host, arguments, **more), timeout)
+    def join(self, host, policy, arguments=(), **more):
+        """The answer to the agent on `host` that joins a new meeting."""
+        meeting = self.ask("POST", "/v1/meetings", {"policy": policy}, self.org_key)["id"]
+        return finish(self.start_agent(host, ["meeting", "join", meeting, "--json", *arguments], **more))
 
 
-def finish(proc, timeout=60):
-    """What an agent printed, as JSON."""
+def finish(proc, timeout=60, statuses=(0,)):
+    """What an agent printed, as JSON. LabError unless its exit status is one of these."""
     out, err = proc.communicate(timeout=timeout)
-    if proc.returncode != 0:
+    if proc.returncode not in statuses:
         raise LabError(f"{' '.join(map(str, proc.args))}: exit {proc.returncode}\n{out[-3000:]}\n{err[-2000:]}")
     return json.loads(out)
