@@ -124,8 +124,11 @@ static int open_target(struct probe_io *io, const struct prober_action *a, int64
     };
     char url[PROXY_URL_MAX + 1];
     struct rest_proxy proxy;
-    struct stream_io_target target = {
-        .transport = a->transport, .to = a->to, .tls_name = a->tls_name, .framing = a->framing};
+    struct stream_io_target target = {.transport = a->transport,
+                                      .to = a->to,
+                                      .tls_name = a->tls_name,
+                                      .keys = a->keys,
+                                      .framing = a->framing};
     if (a->route) {
         proxy = (struct rest_proxy){.url = proxy_format(a->route->proxy, url),
                                     .user = io->proxy.login->user,

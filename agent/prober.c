@@ -357,6 +357,7 @@ bool prober_next_action(struct prober *p, int64_t now_us, struct prober_action *
                                 .to = t->spec.addrs[address],
                                 .tls_name = t->spec.tls_name,
                                 .framing = target_framing(t, w.attempt),
+                                .keys = t->spec.keys,
                                 .route = t->spec.routes ? &t->spec.routes[address] : NULL,
                                 .target = target,
                                 .attempt = w.attempt,

@@ -42,6 +42,7 @@ struct prober_target_spec {
     bool
         websocket; /* tls, proxy: where STUN right under TLS gets no answer, try the address again by WebSocket */
     const struct prober_route *routes; /* proxy: one for each of addrs */
+    const struct node_spki *keys;      /* handed back with PROBER_OPEN */
 };
 
 /* The spec's addresses and names are borrowed for the prober's life; the rest is copied. */
@@ -74,6 +75,7 @@ struct prober_action {
     const char *tls_name; /* OPEN over TLS */
     enum framing framing;
     const struct prober_route *route; /* OPEN through a proxy, else NULL */
+    const struct node_spki *keys;
     uint8_t bytes[PROBER_MESSAGE_LEN];
     size_t target, attempt, sample; /* the prober's own */
 };

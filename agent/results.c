@@ -129,8 +129,8 @@ void results_targets(const struct results *s, struct prober_target_spec *targets
         const struct result_row *row = &s->rows[i];
         const struct node_entry *node = &s->list.nodes[row->node];
         enum transport t = row->r.transport;
-        targets[i] =
-            (struct prober_target_spec){.node = row->node, .transport = t, .tls_name = node->tls_name};
+        targets[i] = (struct prober_target_spec){
+            .node = row->node, .transport = t, .tls_name = node->tls_name, .keys = &node->tls_spki};
         targets[i].websocket = t == TRANSPORT_TLS || t == TRANSPORT_PROXY;
         if (t == TRANSPORT_PROXY) {
             targets[i].addrs = s->routes[row->node].addrs;

@@ -20,7 +20,8 @@ struct stream_io {
     struct sys_watch watch;
     struct tls_stream *tls; /* NULL: plain TCP */
     struct tunnel *tunnel;  /* NULL: watch.fd is our own */
-    struct websocket *ws;   /* NULL: what goes through TLS is the messages themselves */
+    const struct node_spki *keys;
+    struct websocket *ws; /* NULL: what goes through TLS is the messages themselves */
     bool connected, secured, broken;
 };
 
@@ -89,7 +90,7 @@ static void handshake(struct stream_io *s)
         fail(s, err);
     } else if (done == 1) {
         s->secured = true;
-        if (tls_stream_intercepted(s->tls))
+        if (tls_stream_intercepted(s->tls, s->keys))
             s->events->intercepted(s->user);
         s->events->secured(s->user, clock_mono_us());
         if (s->ws && (err = flush_websocket(s)) < 0) /* the request to upgrade */
@@ -271,7 +272,8 @@ int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *t
     struct stream_io *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    *s = (struct stream_io){.poller = poller, .events = events, .user = user, .watch.fd = -1};
+    *s = (struct stream_io){
+        .poller = poller, .events = events, .user = user, .watch.fd = -1, .keys = target->keys};
     int err = make_layers(s, tls_ctx, target);
     if (err == 0) {
         *started_us = clock_mono_us();

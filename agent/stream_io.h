@@ -30,8 +30,9 @@ struct stream_io_events {
 struct stream_io_target {
     enum transport transport; /* tcp, tls or proxy */
     struct addr to;
-    const char *tls_name; /* of TLS: whom the peer must prove to be */
-    enum framing framing; /* FRAMING_WEBSOCKET: not over tcp */
+    const char *tls_name;         /* of TLS: whom the peer must prove to be */
+    const struct node_spki *keys; /* what the node says its certificate holds; NULL: not said. Borrowed */
+    enum framing framing;         /* FRAMING_WEBSOCKET: not over tcp */
     /* proxy: */
     const struct rest_proxy *proxy;
     const char *connect_host; /* whom to ask the proxy for; NULL: the IP */

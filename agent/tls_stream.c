@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct tls_stream {
     SSL *ssl;
@@ -76,9 +77,22 @@ int tls_stream_offer_http(struct tls_stream *t)
     return SSL_set_alpn_protos(t->ssl, http, sizeof http - 1) == 0 ? 0 : -ENOMEM;
 }
 
-bool tls_stream_intercepted(const struct tls_stream *t)
+static bool key_is_known(const struct tls_stream *t, const struct node_spki *keys)
 {
-    return t->verdict.intercepted;
+    char key[SPKI_TEXT_LEN + 1];
+    const X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+    if (!certificate || tls_spki(certificate, key) < 0)
+        return true; /* not asked for, or it can't be told */
+    for (size_t i = 0; i < keys->n; i++) {
+        if (strcmp(keys->at[i], key) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool tls_stream_intercepted(const struct tls_stream *t, const struct node_spki *keys)
+{
+    return t->verdict.intercepted || (keys && keys->n > 0 && !key_is_known(t, keys));
 }
 
 static bool wants_more(const struct tls_stream *t, int rc)

@@ -18,8 +18,9 @@ int tls_stream_new(struct tls_stream **out, SSL_CTX *ctx, const char *host)
 void tls_stream_destroy(struct tls_stream *t);
 /* ALPN is "http/1.1" instead: for an upgrade to WebSocket. Before the handshake begins. */
 int tls_stream_offer_http(struct tls_stream *t) __attribute__((warn_unused_result));
-/* The peer is verified, but by the system's store alone (see tls_client_fall_back). */
-bool tls_stream_intercepted(const struct tls_stream *t);
+/* The peer is verified, but only by the system's store (see tls_client_fall_back), or with a key that is none of `keys` (NULL or
+ * empty: any is the node's). */
+bool tls_stream_intercepted(const struct tls_stream *t, const struct node_spki *keys);
 
 /* Takes bytes from the wire; at most TLS_STREAM_FEED_MAX, all of which is read before the next feed. 0, or -ENOMEM. */
 int tls_stream_feed(struct tls_stream *t, const uint8_t *bytes, size_t len)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -228,6 +229,18 @@ int tls_client_expect(SSL *ssl, const char *host)
     if (SSL_set1_host(ssl, name) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1)
         return -EINVAL;
     return 0;
+}
+
+int tls_spki(const X509 *certificate, char out[static SPKI_TEXT_LEN + 1])
+{
+    unsigned char *der = NULL, hash[EVP_MAX_MD_SIZE];
+    unsigned hash_len = 0;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    int rc = len > 0 && EVP_Digest(der, (size_t)len, hash, &hash_len, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+    if (rc == 0)
+        EVP_EncodeBlock((unsigned char *)out, hash, (int)hash_len);
+    OPENSSL_free(der);
+    return rc;
 }
 
 /* ---- a second opinion ---- */

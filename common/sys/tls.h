@@ -2,6 +2,8 @@
 #ifndef BERTH_SYS_TLS_H
 #define BERTH_SYS_TLS_H
 
+#include "core/doc.h"
+
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +53,8 @@ void tls_client_verdict(SSL *ssl, struct tls_verdict *v);
 
 /* Sets SNI (for names, not IP literals) and the name that the certificate must carry. 0, or -EINVAL. */
 int tls_client_expect(SSL *ssl, const char *host) __attribute__((warn_unused_result));
+/* SHA-256 of the certificate's SubjectPublicKeyInfo, in base64. 0, or -ENOMEM. */
+int tls_spki(const X509 *certificate, char out[static SPKI_TEXT_LEN + 1]) __attribute__((warn_unused_result));
 /* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for verification failures). */
 void tls_error_text(const SSL *ssl, char err[static TLS_ERROR_TEXT]);
 

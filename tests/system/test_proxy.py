@@ -332,3 +332,18 @@ def test_a_subcommand_goes_the_same_way(controller, org, world, make):
     assert "CONNECT" in proxy.log()
     done = world.agent("meeting", "list", "--proxy", proxy.url, controller=controller, token=org.key)
     assert done.returncode == 3 and "407" in done.stderr
+
+
+def test_a_verified_key_that_is_not_the_nodes_is_an_interceptors(controller, org, node, world, make, boss, tmp_path):
+    """The CA file itself vouches for the interceptor: the key that the node registered tells."""
+    proxy = make(squid, interceptor=boss, trusted=world.authority.file, websocket=True)
+    node("keyed", cluster="c3")
+    both = tmp_path / "both.pem"
+    both.write_text(world.authority.file.read_text() + boss.file.read_text())
+    done = world.agent("probe", "--json", "--proxy", proxy.url, "--no-proxy", controller.url.partition("//")[2],
+                       controller=controller, token=org.key, env={"BERTH_CA": both})
+    assert done.returncode == 0, done.stderr
+    rows = {r["transport"]: r for e in done.json()["nodes"] if e["node"] == "keyed" for r in e["results"]}
+    assert rows["proxy"]["status"] == "reachable", rows["proxy"]
+    assert rows["proxy"]["via_proxy"]["tls_intercepted"] is True
+    assert rows["tls"]["status"] == "reachable" and "via_proxy" not in rows["tls"]
