@@ -160,6 +160,28 @@ static void advise_tls(struct firewall_verdict *v)
                firewall_rung_words(v->rung));
 }
 
+/* A TLS peer was there, and none could be trusted. */
+static void advise_trust(struct firewall_verdict *v)
+{
+    bool refused = false;
+    for (size_t i = 0; i < v->seen->n_rows; i++) {
+        const struct probe_result *r = &v->seen->rows[i].r;
+        if (r->transport == TRANSPORT_TLS && r->status == PROBE_REACHABLE)
+            return;
+        refused = refused || (r->transport == TRANSPORT_TLS && r->status == PROBE_TLS_ERROR);
+    }
+    if (!refused)
+        return;
+    if (v->clock == CLOCK_WRONG || v->clock == CLOCK_SUSPECTED)
+        advise(v, "nothing, but set this machine's clock",
+               "TLS back: with a wrong clock no certificate can be verified");
+    else
+        advise(
+            v, "TLS to the nodes, uninspected",
+            "a way by TLS: the certificate that is shown can't be trusted. Exempt the service's names from "
+            "inspection; or, where nobody inspects, give the CA of the nodes (--ca)");
+}
+
 static void advise_ranges(struct firewall_verdict *v)
 {
     char open[FIREWALL_TEXT] = "", range[RANGE_TEXT];
@@ -191,6 +213,7 @@ void firewall_advise(struct firewall_verdict *v)
     if (any_open(v, TRANSPORT_UDP) || any_open(v, TRANSPORT_TCP) || v->rung == TRANSPORT_COUNT ||
         v->rung == TRANSPORT_PROXY)
         advise_tls(v);
+    advise_trust(v);
     advise_ranges(v);
     advise_better_udp(v);
     advise_mtu(v);

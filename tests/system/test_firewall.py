@@ -178,6 +178,14 @@ def test_ipv6(listener):
     assert found["local"] == ["::1"] and found["mtu"] == 1500
 
 
+def test_a_certificate_that_is_not_trusted_is_no_firewalls_fault(node):
+    status, found, _ = firewall("--node", spec("127.0.0.1", {"tls": node["tls"]}))  # without --ca
+    assert status == 1 and found["rung"] == "none"
+    (row,) = [p for p in found["ports"] if p["port"] == node["tls"][0]]
+    assert row["status"] == "open" and "certificate" in row["note"]
+    assert "--ca" in found["advice"][0]["brings"]
+
+
 # ---- behaviour discovery ----
 
 

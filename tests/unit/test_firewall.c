@@ -237,6 +237,8 @@ static void a_clock_is_judged_by_the_controller_or_by_certificates(void **state)
     const struct given one[] = {{AT(1, S, "203.0.113.1:443", PROBE_TLS_ERROR), .error = expired}, {0}};
     look(&w, one);
     assert_int_equal(w.v.clock, CLOCK_SUSPECTED);
+    assert_int_equal(w.v.n_advice, 1);
+    assert_non_null(strstr(w.v.advice[0].open, "clock"));
     assert_int_equal(port(&w, T, 443), PORT_OPEN); /* the firewall is not to blame */
     look(&w, (struct given[]){{AT(1, S, "203.0.113.1:443", PROBE_TLS_ERROR), .error = expired},
                               {AT(2, S, "203.0.113.2:443", OK), .rtt_us = 1000},
@@ -252,6 +254,17 @@ static void a_clock_is_judged_by_the_controller_or_by_certificates(void **state)
         firewall_judge(&w.v, &w.seen);
         assert_int_equal(w.v.clock, cases[i].state);
     }
+}
+
+static void a_peer_that_is_not_trusted_is_worth_a_word(void **state)
+{
+    struct world w;
+    look(&w, (struct given[]){
+                 {AT(1, S, "203.0.113.1:443", PROBE_TLS_ERROR), .error = "self-signed certificate"}, {0}});
+    assert_int_equal(port(&w, T, 443), PORT_OPEN);
+    assert_int_equal(w.v.rung, TRANSPORT_COUNT);
+    assert_int_equal(w.v.n_advice, 1);
+    assert_non_null(strstr(w.v.advice[0].brings, "--ca"));
 }
 
 static void a_small_path_is_worth_a_word(void **state)
@@ -361,6 +374,7 @@ int main(void)
         cmocka_unit_test(the_class_has_thresholds),
         cmocka_unit_test(only_the_last_resort_open_is_worth_a_word),
         cmocka_unit_test(a_clock_is_judged_by_the_controller_or_by_certificates),
+        cmocka_unit_test(a_peer_that_is_not_trusted_is_worth_a_word),
         cmocka_unit_test(a_small_path_is_worth_a_word),
         cmocka_unit_test(ports_are_bounded),
         cmocka_unit_test(json_has_the_contracts_members),
