@@ -182,8 +182,8 @@ struct stun_binding_opts {
 };
 
 /* Writes the answer to one datagram or frame: a Binding success with XOR-MAPPED-ADDRESS, 420 with UNKNOWN-ATTRIBUTES, or
- * 400 for a request of another method. FINGERPRINT is added where the request carried one. Its length, or 0: silence
- * (not STUN, not a request, malformed, a wrong FINGERPRINT: RFC 8489 6.3). The answer needs no authentication and
+ * 400 where the options refuse. FINGERPRINT is added where the request carried one. Its length, or 0: silence
+ * (not STUN, not a request, another method, malformed, a wrong FINGERPRINT: RFC 8489 6.3). The answer needs no authentication and
  * is at most STUN_BINDING_ANSWER_MAX bytes without SOFTWARE and padding. PADDING in a request is accepted and, but for
  * `pad_to`, ignored: a small answer to a padded request tells what size of packet the path carries. */
 enum { STUN_BINDING_ANSWER_MAX = 128 };

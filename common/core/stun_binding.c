@@ -48,7 +48,7 @@ size_t stun_binding_answer(const uint8_t *req, size_t len, const struct addr *so
     uint16_t unknown[STUN_UNKNOWN_MAX];
     size_t n_unknown = 0, answer_len = 0;
     bool fingerprint = false;
-    if (stun_parse(&m, req, len) < 0 || m.cls != STUN_REQUEST)
+    if (stun_parse(&m, req, len) < 0 || m.cls != STUN_REQUEST || m.method != STUN_BINDING)
         return 0;
     if (m.len > STUN_HEADER_LEN) { /* most requests are a bare header */
         int checked = stun_check_fingerprint(&m);
@@ -59,7 +59,7 @@ size_t stun_binding_answer(const uint8_t *req, size_t len, const struct addr *so
         if (opts && n_unknown > 0)
             n_unknown = drop_understood(opts, unknown, n_unknown);
     }
-    bool wrong = m.method != STUN_BINDING || (opts && opts->refuse && n_unknown == 0);
+    bool wrong = opts && opts->refuse && n_unknown == 0;
     struct stun_writer b;
     stun_begin(&b, out, cap, wrong || n_unknown > 0 ? STUN_ERROR : STUN_SUCCESS, m.method, m.txid);
     if (wrong) {

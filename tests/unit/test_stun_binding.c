@@ -137,15 +137,12 @@ static void test_no_answer_is_larger_than_promised(void **state)
     assert_true(n < len); /* nothing to amplify with */
 }
 
-static void test_other_methods(void **state)
+static void test_other_methods_are_met_with_silence(void **state)
 {
     uint8_t req[64], out[512];
     for (uint16_t method = 0; method < 0x1000; method++) {
         size_t n = answer(req, request(req, sizeof req, method, NULL, 0, false), "192.0.2.1:1", out);
-        if (method == STUN_BINDING)
-            continue;
-        assert_error(out, n, 400);
-        assert_int_equal(parse(out, n).method, method);
+        assert_int_equal(n > 0, method == STUN_BINDING);
     }
 }
 
@@ -197,7 +194,7 @@ int main(void)
         cmocka_unit_test(test_an_ice_check_is_answered),
         cmocka_unit_test(test_unknown_attributes_are_named),
         cmocka_unit_test(test_no_answer_is_larger_than_promised),
-        cmocka_unit_test(test_other_methods),
+        cmocka_unit_test(test_other_methods_are_met_with_silence),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_software_and_small_buffers),
         cmocka_unit_test(test_nothing_is_allocated),
