@@ -176,6 +176,16 @@ static bool take_place(struct listener_sources *t, const struct addr *peer, _Ato
     return true;
 }
 
+/* libh2o has no time-out for writing. The kernel's ends a connection whose data stays unacknowledged, or whose window stays shut. */
+static void set_tcp_options(const struct listener *l, int fd)
+{
+    int64_t stall_us = l->opts.stall_timeout_us > 0 ? l->opts.stall_timeout_us : LISTENER_STALL_US;
+    unsigned stall_ms = (unsigned)(stall_us / 1000);
+    int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
+}
+
 /* false: out of memory; the socket is closed. */
 static bool welcome(struct listener *l, int fd, const struct addr *from)
 {
@@ -192,8 +202,7 @@ static bool welcome(struct listener *l, int fd, const struct addr *from)
         close(fd);
         return false;
     }
-    int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    set_tcp_options(l, fd);
     g->stats = l->opts.stats;
     g->source = source;
     g->connected_at = wall_now();

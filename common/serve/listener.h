@@ -43,10 +43,13 @@ struct listener_opts {
     void *ctx;
     struct listener_stats *stats;     /* outlives every connection */
     struct listener_crowd *crowd;     /* or NULL */
+enum { LISTENER_STALL_US = 20 * 1000 * 1000 };
+
     struct listener_sources *sources; /* or NULL: no limit by source */
     struct log *log;
 };
 
+    int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
 int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
     __attribute__((warn_unused_result));
 /* Stops accepting; handshakes under way are ended; sockets handed over live on. Not from within on_conn. */

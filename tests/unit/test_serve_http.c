@@ -5,7 +5,10 @@
 
 #include <h2o/http1.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
+
+enum { STALL_US = 500000 };
 
 struct fixture {
     struct serve_loop s;
@@ -63,7 +66,8 @@ static int setup(void **state)
     const struct health_opts health = {.ready = is_ready, .metrics = write_metrics, .ctx = f};
     http_register_health(host, &health);
     h2o_create_handler(h2o_config_register_path(host, "/test", 0), sizeof(h2o_handler_t))->on_req = on_test;
-    const struct listener_opts o = {.max_open = 10, .on_conn = on_conn, .ctx = f};
+    const struct listener_opts o = {
+        .max_open = 10, .stall_timeout_us = STALL_US, .on_conn = on_conn, .ctx = f};
     serve_open(&f->s, o);
     h2o_context_init(&f->context, f->s.loop, &f->conf);
     f->accept = (h2o_accept_ctx_t){.ctx = &f->context, .hosts = f->conf.hosts};
@@ -212,6 +216,48 @@ static void limits_hold(void **state)
     assert_true(clock_mono_us() - before > 200000);
 }
 
+/* Answers that fill every buffer, to a client that takes none of them. */
+static void a_client_that_does_not_read_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    f->metrics_lines = 20000;
+    int fd = serve_connect(&f->s);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+    SERVE_UNTIL(&f->s, f->s.stats.open == 1);
+    int64_t before = clock_mono_us();
+    SERVE_UNTIL(&f->s, f->s.stats.open == 0);
+    assert_true(clock_mono_us() - before >= STALL_US / 2);
+    close(fd);
+}
+
+/* One that is slow, but takes something, gets all of it. */
+static void a_slow_client_is_served(void **state)
+{
+    struct fixture *f = *state;
+    f->metrics_lines = 10000;
+    size_t whole = strlen(get(f, "GET", "/metrics")), len = 0;
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    int fd = serve_connect(&f->s), small = 16 * 1024;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    assert_int_equal(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+    int64_t next = clock_mono_us(), began = next;
+    ssize_t n = -1;
+    while (n != 0) {
+        serve_turn(&f->s);
+        if (clock_mono_us() < next)
+            continue;
+        n = recv(fd, f->answer, 32 * 1024, MSG_DONTWAIT);
+        assert_true(n >= 0 || errno == EAGAIN);
+        len += n > 0 ? (size_t)n : 0;
+        next += STALL_US / 10;
+    }
+    assert_int_equal(len, whole);
+    assert_true(clock_mono_us() - began > 2 * STALL_US);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +267,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_detail_that_is_not_utf8_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(http2_has_no_way_in, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_that_does_not_read_is_cut_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_client_is_served, setup, teardown),
     };
+    (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
