@@ -36,6 +36,8 @@ struct cli_options {
     int64_t expected_size, bitrate_kbps;
     const char *network; /* meeting join */
     struct config_list capabilities;
+    bool probe_first, connect;
+    int64_t seconds;
 };
 
 struct cli {

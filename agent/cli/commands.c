@@ -96,6 +96,11 @@ static const struct config_key meeting_join_keys[] = {
      "Only measurements of this network count; else the newest.", true},
     {"capability", NULL, CONFIG_LIST, AT(capabilities), NULL, 0, 0, "TRANSPORT",
      "What the participant can do: udp, tcp, tls or proxy; all by default.", true},
+    {"probe", NULL, CONFIG_BOOL, AT(probe_first), NULL, 0, 0, NULL,
+     "Probe and report first, then join naming this network.", true},
+    {"connect", NULL, CONFIG_BOOL, AT(connect), NULL, 0, 0, NULL,
+     "Connect by the ladder, and keep the connection open for --seconds.", true},
+    {"seconds", NULL, CONFIG_INT, AT(seconds), "10", 1, 86400, "N", "How long to stay connected.", true},
 };
 
 enum { CONTROLLER = CLI_NEEDS_CONTROLLER };
@@ -159,7 +164,11 @@ const struct command cli_commands[] = {
     {"meeting join", "MEETING", 1, 1, CONTROLLER, "get a participant's node, and why it is this one",
      "Adds --agent (by default the token's, else the host name) to the meeting and shows the assignment: the "
      "node, "
-     "the transport expected, the ladder of addresses to try in order, and the reasons.",
+     "the transport expected, the ladder of addresses to try in order, and the reasons. With --connect the "
+     "rungs are raced, each a little later than the one before; the best that answers is kept alive, and "
+     "shown "
+     "are what happened to each rung and the keep-alives' round trips.\n\n"
+     "Exit status 1, with --connect: no rung works, or the connection did not last.",
      meeting_join_keys, N(meeting_join_keys), cmd_meeting_join},
     {"help", "[COMMAND]", 0, 2, 0, "explain a command", NULL, NULL, 0, cli_help},
 };

@@ -1,6 +1,8 @@
 /* Options to an agent, and the loop that drives it. Invariant: with nodes given on the command line no controller is asked. */
 #include "driver.h"
 
+#include "sys/clock.h"
+
 #include "way.h"
 
 #include <errno.h>
@@ -56,7 +58,8 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
     if (rc == -ENOTSUP)
         return cli_fail(c, CLI_USAGE, "--proxy: only http:// and https:// proxies can be used");
     if (rc == -EINVAL && c->o.proxy != NULL && !way_valid(c->o.proxy))
-        return cli_fail(c, CLI_USAGE, "--proxy is http://[user:password@]host:port, https://..., auto or none");
+        return cli_fail(c, CLI_USAGE,
+                        "--proxy is http://[user:password@]host:port, https://..., auto or none");
     if (rc == -EINVAL)
         return cli_fail(c, CLI_USAGE,
                         "--controller, --agent or --ca can't be used: the controller is https://host[:port] "
@@ -72,18 +75,32 @@ void driver_close(struct driver *s)
     *s = (struct driver){0};
 }
 
-int driver_step(struct driver *s, int signal_fd)
+static int step(struct driver *s, int signal_fd, int timeout_ms)
 {
     struct pollfd fds[] = {
         {.fd = berth_agent_fd(s->agent), .events = POLLIN},
         {.fd = signal_fd, .events = POLLIN},
     };
-    if (poll(fds, 2, berth_agent_timeout(s->agent)) < 0 && errno != EINTR)
+    if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
         return -errno;
     int rc = berth_agent_dispatch(s->agent);
     if (rc < 0)
         return rc;
     return fds[1].revents != 0 ? 1 : 0;
+}
+
+int driver_step(struct driver *s, int signal_fd)
+{
+    return step(s, signal_fd, berth_agent_timeout(s->agent));
+}
+
+int driver_step_until(struct driver *s, int64_t until_us)
+{
+    int64_t left = (until_us - clock_mono_us() + 999) / 1000;
+    int timeout = berth_agent_timeout(s->agent);
+    if (left < 0)
+        left = 0;
+    return step(s, -1, timeout >= 0 && timeout < left ? timeout : (int)left);
 }
 
 enum cli_exit driver_exit(int error)

@@ -24,6 +24,9 @@ void driver_close(struct driver *s);
 /* Waits for the agent, or for a signal where `signal_fd` is not -1, and lets it work. 0: go on; 1: a signal waits; or a negative errno. */
 int driver_step(struct driver *s, int signal_fd) __attribute__((warn_unused_result));
 
+/* The same without a signal, and no longer than until that time (monotonic; a day ahead at most). */
+int driver_step_until(struct driver *s, int64_t until_us) __attribute__((warn_unused_result));
+
 /* The exit status of an error that the library gave; 0 gives CLI_OK. */
 enum cli_exit driver_exit(int error);
 /* Tells an error of the library's, and what to do. Returns driver_exit(error). */

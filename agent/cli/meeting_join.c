@@ -1,7 +1,9 @@
 /* berth meeting join: one participant's assignment, the ladder to climb, and the reasons. */
 #include "call.h"
 #include "commands.h"
+#include "connect.h"
 #include "core/doc.h"
+#include "driver.h"
 
 #include <string.h>
 
@@ -129,18 +131,68 @@ static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
     return code;
 }
 
+/* ---- probing first ---- */
+
+struct first_probe {
+    bool done, delivered;
+    struct berth_summary summary;
+    struct berth_delivery delivery;
+};
+
+static void on_done(void *user, struct berth_agent *agent, const struct berth_summary *summary)
+{
+    struct first_probe *p = user;
+    p->summary = *summary;
+    p->done = true;
+}
+
+static void on_delivery(void *user, struct berth_agent *agent, const struct berth_delivery *delivery)
+{
+    struct first_probe *p = user;
+    p->delivery = *delivery;
+    p->delivered = true;
+}
+
+/* Reports what this network lets through, and names it in `network`. */
+static enum cli_exit probe_first(struct cli *c, char network[static BERTH_NETWORK_ID_TEXT])
+{
+    static const struct berth_callbacks callbacks = {.done = on_done, .delivery = on_delivery};
+    struct first_probe p = {0};
+    struct driver s;
+    enum cli_exit code = driver_open(&s, c, &callbacks, &p);
+    int rc = code == CLI_OK ? berth_agent_probe(s.agent, BERTH_PROBE_REPORT) : 0;
+    while (code == CLI_OK && rc == 0 && !p.delivered && !(p.done && p.summary.error != 0))
+        rc = driver_step(&s, -1);
+    if (code == CLI_OK && (rc != 0 || p.summary.error != 0))
+        code = driver_fail(c, "the probe failed", rc != 0 ? rc : p.summary.error, p.summary.http_status,
+                           p.summary.detail);
+    else if (code == CLI_OK && p.delivery.error != 0)
+        code = driver_fail(c, "the report was not stored", p.delivery.error, p.delivery.http_status,
+                           p.delivery.detail);
+    else if (code == CLI_OK && berth_agent_network_id(s.agent, network) == 0)
+        c->o.network = network;
+    driver_close(&s);
+    return code;
+}
+
 enum cli_exit cmd_meeting_join(struct cli *c)
 {
+    char network[BERTH_NETWORK_ID_TEXT];
     char path[CALL_PATH_MAX];
     json_t *body = NULL, *answer = NULL;
     enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "/participants");
+    if (code == CLI_OK && c->o.probe_first)
+        code = probe_first(c, network);
     if (code == CLI_OK)
         code = make_body(c, &body);
     if (code == CLI_OK)
         code = call(c, CALL_TOKEN_OWN, "join the meeting", "POST", path, body, &answer);
     if (code != CLI_OK)
         return code;
+    enum cli_exit connected = c->o.connect ? connect_assignment(c, answer) : CLI_OK;
     code = c->o.json ? cli_print_json(c, answer) : print_assignment(c, answer);
+    if (code == CLI_OK && json_object_get(answer, "connection") != NULL && !c->o.json)
+        code = connect_print(c, answer);
     json_decref(answer);
-    return code;
+    return connected != CLI_OK ? connected : code;
 }

@@ -177,6 +177,36 @@ def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
     assert berth("meeting", "show", "standup").returncode == 3
 
 
+def test_a_join_connects_by_the_ladder(berth, nodes):
+    assert berth("meeting", "create", "linked", "--json").returncode == 0
+    done = berth("meeting", "join", "linked", "--agent", "ann", "--probe", "--connect", "--seconds", "6", "--json")
+    assert done.returncode == 0, done.stderr
+    assignment = done.json()
+    assert len(assignment["ladder"]) == len(assignment["connection"]["rungs"])
+    found = assignment["connection"]
+    assert (found["ok"], found["transport"], found["came_up"]) == (True, "udp", 1)
+    assert found["address"] == assignment["ladder"][0]["address"]
+    assert [r["won"] for r in found["rungs"]].count(True) == 1
+    assert all(r["won"] or r["why"] for r in found["rungs"])
+    assert found["keepalive"]["received"] >= 1 and found["keepalive"]["lost"] == 0
+    assert found["keepalive"]["rtt_us"]["min"] > 0
+    table = berth("meeting", "join", "linked", "--agent", "ann", "--connect", "--seconds", "1", env={"COLUMNS": "80"})
+    assert table.returncode == 0, table.stderr
+    assert "Connected over udp to " + assignment["ladder"][0]["address"] in table.stdout
+    assert widest(table.stdout) <= 80
+    assert berth("meeting", "delete", "linked").returncode == 0
+
+
+def test_a_join_after_a_probe_names_the_network(berth, nodes):
+    """A report of another network, even a newer one, doesn't count then: the reason would be no_live_report."""
+    assert berth("meeting", "create", "named", "--json").returncode == 0
+    elsewhere = berth("meeting", "join", "named", "--agent", "bob", "--network", "elsewhere", "--json").json()
+    assert elsewhere["why"]["reason"] == "no_live_report"
+    here = berth("meeting", "join", "named", "--agent", "bob", "--probe", "--json").json()
+    assert here["why"]["reason"] != "no_live_report"
+    assert berth("meeting", "delete", "named").returncode == 0
+
+
 # ---- probe ----
 
 
