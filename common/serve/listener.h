@@ -34,22 +34,22 @@ struct listener_sources;
 /* NULL: out of memory. free() it after the last connection. */
 struct listener_sources *listener_sources_new(int64_t max_per_source);
 
+enum { LISTENER_STALL_US = 20 * 1000 * 1000 };
+
 struct listener_opts {
     int fd;                 /* listening, non-blocking; the listener owns and closes it */
     struct tls_server *tls; /* NULL: clear */
     int64_t handshake_timeout_us;
+    int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
     int64_t max_open; /* stats->open at most; one more is accepted and closed */
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats;     /* outlives every connection */
     struct listener_crowd *crowd;     /* or NULL */
-enum { LISTENER_STALL_US = 20 * 1000 * 1000 };
-
     struct listener_sources *sources; /* or NULL: no limit by source */
     struct log *log;
 };
 
-    int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
 int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
     __attribute__((warn_unused_result));
 /* Stops accepting; handshakes under way are ended; sockets handed over live on. Not from within on_conn. */
