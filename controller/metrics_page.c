@@ -24,16 +24,6 @@ struct row {
 #define ROW(member, name, labels, help) {name, labels, help, offsetof(struct counters, member)},
 static const struct row rows[] = {COUNTERS(ROW)};
 
-void listener_totals_add(struct listener_totals *t, struct listener_stats *s)
-{
-    t->accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
-    t->refused_full += atomic_load_explicit(&s->refused_full, memory_order_relaxed);
-    t->tls_ok += atomic_load_explicit(&s->tls_ok, memory_order_relaxed);
-    t->tls_failed += atomic_load_explicit(&s->tls_failed, memory_order_relaxed);
-    t->tls_timeout += atomic_load_explicit(&s->tls_timeout, memory_order_relaxed);
-    t->open += atomic_load_explicit(&s->open, memory_order_relaxed);
-}
-
 static void single(struct metrics_text *m, const char *name, enum metric_type type, const char *help,
                    double v)
 {
@@ -60,8 +50,11 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
     single(m, "berth_connections_open", METRIC_GAUGE, "Clients' connections.", (double)listeners->open);
     single(m, "berth_connections_accepted_total", METRIC_COUNTER, "Clients' connections accepted.",
            (double)listeners->accepted);
-    single(m, "berth_connections_refused_total", METRIC_COUNTER, "Connections over the limit.",
-           (double)listeners->refused_full);
+    metrics_family(m, "berth_connections_refused_total", METRIC_COUNTER, "Connections refused by a limit.");
+    metrics_sample(m, "berth_connections_refused_total", "limit=\"listener\"",
+                   (double)listeners->refused_full);
+    metrics_sample(m, "berth_connections_refused_total", "limit=\"source\"",
+                   (double)listeners->refused_source);
     metrics_family(m, "berth_tls_handshakes_total", METRIC_COUNTER, "TLS handshakes, by outcome.");
     metrics_sample(m, "berth_tls_handshakes_total", "result=\"ok\"", (double)listeners->tls_ok);
     metrics_sample(m, "berth_tls_handshakes_total", "result=\"failed\"", (double)listeners->tls_failed);

@@ -19,6 +19,7 @@ struct options {
     int64_t report_lifetime_s;
     int64_t request_deadline_ms;
     int64_t max_connections;        /* on one thread's listener */
+    int64_t max_connections_per_ip; /* 0: no limit */
     int64_t rate_limit, rate_burst; /* requests a second of one caller; 0: off */
     bool housekeeping;              /* this controller makes and drops partitions when its turn comes */
     struct probe_policy probe;

@@ -299,10 +299,39 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
+/* ---- what libh2o refuses by its length, before there is a request ---- */
+
+static const char too_large[] = "{\"type\":\"about:blank\",\"title\":\"Content Too Large\",\"status\":413,"
+                                "\"code\":\"body_too_large\",\"detail\":\"the body is larger than 1 MiB\"}";
+
+static void send_too_large(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n,
+                           h2o_send_state_t state)
+{
+    h2o_iovec_t body = {.base = (char *)(uintptr_t)too_large, .len = sizeof(too_large) - 1};
+
+    (void)bufs;
+    (void)n;
+    h2o_ostream_send_next(self, req, &body, 1, state);
+}
+
+static void on_refusal(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
+{
+    (void)self;
+    if (req->res.status == 413) {
+        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE,
+                       H2O_STRLIT("application/problem+json"), 1);
+        req->res.content_length = sizeof(too_large) - 1;
+        h2o_add_ostream(req, sizeof(h2o_ostream_t), slot)->do_send = send_too_large;
+    }
+    h2o_setup_next_ostream(req, slot);
+}
+
 void request_register(h2o_hostconf_t *host)
 {
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
     h2o_handler_t *handler = h2o_create_handler(path, sizeof(*handler));
+    h2o_filter_t *filter = h2o_create_filter(&host->fallback_path, sizeof(*filter));
 
     handler->on_req = on_req;
+    filter->on_setup_ostream = on_refusal;
 }

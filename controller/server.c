@@ -22,8 +22,11 @@
 
 enum {
     SERVER_BACKLOG = 1024,
-    /* A body up to here is read to its end, so that the client gets to see the 413; beyond, the connection is closed. */
-    SERVER_BODY_MAX = 4 * API_BODY_MAX,
+    /* A body up to here is read to its end, so that the client gets to see the 413; beyond, it is refused by its length, unread. */
+    SERVER_BODY_MAX = API_BODY_MAX + 64 * 1024,
+    /* What all that is being received may take in one thread's memory, whoever sends it. */
+    SERVER_INPUT_MAX = 128 * 1024 * 1024,
+    SERVER_INPUT_LOOK_US = 250 * 1000,
     SERVER_HANDSHAKE_US = 10 * 1000 * 1000,
     SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */
     SERVER_LISTENERS_MAX = CONFIG_LIST_MAX + 1,
@@ -32,14 +35,6 @@ enum {
     SERVER_WAIT_MS = 1000,              /* a loop turns at least so often */
     SERVER_ALIVE_US = 10 * 1000 * 1000, /* a worker whose loop hasn't turned for so long is stuck */
     SERVER_HURRY_MS = 50,
-};
-
-/* Follows a connection from its hand-over to its close, so that it can be told to end. */
-struct tracked {
-    h2o_linklist_t link;
-    h2o_socket_t *sock;
-    void (*on_close)(void *data); /* the listener's */
-    void *on_close_data;
 };
 
 struct door {
@@ -62,7 +57,8 @@ struct thread {
     h2o_multithread_queue_t *queue;
     h2o_multithread_receiver_t stop;
     h2o_multithread_message_t stop_message; /* the only one there ever is */
-    h2o_linklist_t connections;
+    struct listener_crowd connections;
+    int64_t look_at_us;   /* when to look at what they have sent */
     h2o_context_t health; /* where a door leads there */
     bool has_health;
     size_t n_doors;
@@ -74,40 +70,23 @@ struct server {
     struct controller *ctl;
     struct tls_server *tls;
     h2o_globalconf_t api_conf, health_conf;
+    struct listener_sources *sources; /* NULL: no limit by source */
     size_t n_threads;
     struct thread *threads;
 };
 
 /* ---- connections ---- */
 
-static void on_tracked_close(void *data)
-{
-    struct tracked *t = data;
-
-    h2o_linklist_unlink(&t->link);
-    t->on_close(t->on_close_data);
-    free(t);
-}
-
 static void on_conn(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at)
 {
     struct door *door = ctx;
     struct sockaddr_storage ss;
-    struct tracked *t = malloc(sizeof(*t));
     socklen_t len = sockaddr_from_addr(&ss, peer);
 
-    if (t == NULL || door->thread->stopping) {
-        free(t);
+    if (door->thread->stopping) {
         h2o_socket_close(sock);
         return;
     }
-    memset(t, 0, sizeof(*t));
-    t->sock = sock;
-    t->on_close = sock->on_close.cb;
-    t->on_close_data = sock->on_close.data;
-    h2o_linklist_insert(&door->thread->connections, &t->link);
-    sock->on_close.cb = on_tracked_close;
-    sock->on_close.data = t;
     h2o_socket_setpeername(sock, (struct sockaddr *)&ss, len);
     h2o_http1_accept(&door->accept, sock, connected_at);
 }
@@ -154,6 +133,8 @@ static int door_open(struct thread *t, struct door *door)
         .on_conn = on_conn,
         .ctx = door,
         .stats = door->health ? &t->health_stats : &t->stats,
+        .crowd = &t->connections,
+        .sources = door->health ? NULL : t->server->sources,
         .log = t->server->ctl->log,
     };
     int r;
@@ -251,14 +232,7 @@ static void on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
     if (t->has_health)
         h2o_context_request_shutdown(&t->health);
     /* What is being answered closes after its answer; what is idle sees its end of input now. */
-    for (h2o_linklist_t *n = t->connections.next; n != &t->connections; n = n->next)
-        (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct tracked, link, n)->sock), SHUT_RD);
-}
-
-static void cut_connections(struct thread *t)
-{
-    for (h2o_linklist_t *n = t->connections.next; n != &t->connections; n = n->next)
-        (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct tracked, link, n)->sock), SHUT_RDWR);
+    listener_crowd_shutdown(&t->connections, SHUT_RD);
 }
 
 static void worker_destroy(struct thread *t)
@@ -296,7 +270,7 @@ static int worker_init(struct thread *t)
     };
     int r;
 
-    h2o_linklist_init_anchor(&t->connections);
+    listener_crowd_init(&t->connections);
     w->loop = h2o_evloop_create();
     h2o_context_init(&w->http, w->loop, &t->server->api_conf);
     t->queue = h2o_multithread_create_queue(w->loop);
@@ -309,15 +283,30 @@ static int worker_init(struct thread *t)
     return r;
 }
 
+static void relieve(struct thread *t)
+{
+    size_t ended = listener_crowd_relieve(&t->connections, SERVER_INPUT_MAX);
+
+    if (ended > 0)
+        log_event(t->server->ctl->log, LOG_WARN, "server", "too_much_input",
+                  LOG_I("worker", t->worker->index), LOG_I("ended", ended));
+}
+
 /* One turn of the loop, and what has no timer of its own. */
 static void worker_turn(struct thread *t)
 {
     struct worker *w = t->worker;
     bool hurry = t->stopping || w->joins.n > 0;
+    int64_t now;
 
     atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
-    join_turns_expire(&w->joins, clock_mono_us());
+    now = clock_mono_us();
+    join_turns_expire(&w->joins, now);
+    if (now >= t->look_at_us) {
+        relieve(t);
+        t->look_at_us = now + SERVER_INPUT_LOOK_US;
+    }
 }
 
 static void *worker_main(void *arg)
@@ -328,11 +317,11 @@ static void *worker_main(void *arg)
     t->error = r;
     atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     sem_post(&t->initialized);
-    while (r == 0 &&
-           (!t->stopping || (!h2o_linklist_is_empty(&t->connections) && clock_mono_us() < t->stop_at_us)))
+    while (r == 0 && (!t->stopping ||
+                      (!h2o_linklist_is_empty(&t->connections.guests) && clock_mono_us() < t->stop_at_us)))
         worker_turn(t);
-    cut_connections(t);
-    for (int i = 0; i < 20 && !h2o_linklist_is_empty(&t->connections); i++)
+    listener_crowd_shutdown(&t->connections, SHUT_RDWR);
+    for (int i = 0; i < 20 && !h2o_linklist_is_empty(&t->connections.guests); i++)
         (void)h2o_evloop_run(t->worker->loop, 10);
     worker_destroy(t);
     return NULL;
@@ -415,6 +404,11 @@ int server_start(struct server **out, struct controller *ctl, struct tls_server 
     s->ctl = ctl;
     s->tls = tls;
     conf_init(s);
+    if (ctl->options->max_connections_per_ip > 0) {
+        s->sources = listener_sources_new(ctl->options->max_connections_per_ip);
+        if (s->sources == NULL)
+            goto fail;
+    }
     s->threads = calloc(n, sizeof(*s->threads));
     ctl->workers = calloc(n, sizeof(*ctl->workers));
     if (s->threads == NULL || ctl->workers == NULL)
@@ -467,6 +461,7 @@ void server_stop(struct server *s)
     }
     h2o_config_dispose(&s->api_conf);
     h2o_config_dispose(&s->health_conf);
+    free(s->sources);
     free(s->threads);
     free(s->ctl->workers);
     s->ctl->workers = NULL;

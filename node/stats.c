@@ -32,17 +32,6 @@ void stats_metrics(const struct node_totals *total, struct metrics_text *m)
     write_rows(rows, sizeof(rows) / sizeof(rows[0]), m);
 }
 
-void stats_sum_listener(struct listener_totals *total, const struct listener_stats *s)
-{
-    total->accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
-    total->refused_full += atomic_load_explicit(&s->refused_full, memory_order_relaxed);
-    total->refused_source += atomic_load_explicit(&s->refused_source, memory_order_relaxed);
-    total->tls_ok += atomic_load_explicit(&s->tls_ok, memory_order_relaxed);
-    total->tls_failed += atomic_load_explicit(&s->tls_failed, memory_order_relaxed);
-    total->tls_timeout += atomic_load_explicit(&s->tls_timeout, memory_order_relaxed);
-    total->open += atomic_load_explicit(&s->open, memory_order_relaxed);
-}
-
 void stats_listener_metrics(const struct listener_totals *tcp, const struct listener_totals *tls,
                             struct metrics_text *m)
 {

@@ -56,12 +56,7 @@ static inline void stats_add(_Atomic uint64_t *counter, uint64_t n)
 void stats_sum(struct node_totals *total, const struct node_stats *s);
 void stats_metrics(const struct node_totals *total, struct metrics_text *m);
 
-/* What the listeners of one transport count, summed by the caller. */
-struct listener_totals {
-    uint64_t accepted, refused_full, refused_source, tls_ok, tls_failed, tls_timeout;
-    int64_t open;
-};
-void stats_sum_listener(struct listener_totals *total, const struct listener_stats *s);
+/* What the listeners of each transport count, summed by the caller. */
 void stats_listener_metrics(const struct listener_totals *tcp, const struct listener_totals *tls,
                             struct metrics_text *m);
 

@@ -338,7 +338,7 @@ int64_t worker_open_connections(const struct worker *w)
     struct listener_totals t = {0};
     for (int k = 0; k < KIND_COUNT; k++)
         for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++)
-            stats_sum_listener(&t, &w->doors[k][i].stats);
+            listener_totals_add(&t, &w->doors[k][i].stats);
     return t.open;
 }
 
@@ -352,7 +352,7 @@ void worker_totals(const struct worker *w, struct node_totals *counters, struct 
 {
     stats_sum(counters, &w->stats);
     for (size_t i = 0; i < NODE_ADDRESSES_MAX; i++) {
-        stats_sum_listener(tcp, &w->doors[KIND_TCP][i].stats);
-        stats_sum_listener(tls, &w->doors[KIND_TLS][i].stats);
+        listener_totals_add(tcp, &w->doors[KIND_TCP][i].stats);
+        listener_totals_add(tls, &w->doors[KIND_TLS][i].stats);
     }
 }

@@ -301,6 +301,43 @@ void listener_crowd_shutdown(struct listener_crowd *c, int how)
     }
 }
 
+/* libh2o gives memory to an input that holds something, and to no other. */
+static size_t input_bytes(const h2o_linklist_t *at)
+{
+    const h2o_buffer_t *input = H2O_STRUCT_FROM_MEMBER(struct guest, in_crowd, at)->sock->input;
+    return input->bytes != NULL ? input->capacity : 0;
+}
+
+size_t listener_crowd_relieve(struct listener_crowd *c, size_t bytes_max)
+{
+    size_t bytes = 0, n = 0, ended = 0;
+    for (h2o_linklist_t *at = c->guests.next; at != &c->guests; at = at->next) {
+        bytes += input_bytes(at);
+        n += input_bytes(at) > 0;
+    }
+    if (bytes <= bytes_max)
+        return 0;
+    for (h2o_linklist_t *at = c->guests.next; at != &c->guests; at = at->next) {
+        if (input_bytes(at) <= bytes_max / n)
+            continue;
+        (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct guest, in_crowd, at)->sock),
+                       SHUT_RDWR);
+        ended++;
+    }
+    return ended;
+}
+
+void listener_totals_add(struct listener_totals *total, const struct listener_stats *s)
+{
+    total->accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+    total->refused_full += atomic_load_explicit(&s->refused_full, memory_order_relaxed);
+    total->refused_source += atomic_load_explicit(&s->refused_source, memory_order_relaxed);
+    total->tls_ok += atomic_load_explicit(&s->tls_ok, memory_order_relaxed);
+    total->tls_failed += atomic_load_explicit(&s->tls_failed, memory_order_relaxed);
+    total->tls_timeout += atomic_load_explicit(&s->tls_timeout, memory_order_relaxed);
+    total->open += atomic_load_explicit(&s->open, memory_order_relaxed);
+}
+
 int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener_opts *opts)
 {
     struct listener *l = calloc(1, sizeof(*l));

@@ -20,6 +20,13 @@ struct listener_stats {
     _Atomic int64_t open; /* from accept until the socket closes, whoever owns it */
 };
 
+/* The sum of several listeners. */
+struct listener_totals {
+    uint64_t accepted, refused_full, refused_source, tls_ok, tls_failed, tls_timeout;
+    int64_t open;
+};
+void listener_totals_add(struct listener_totals *total, const struct listener_stats *s);
+
 /* The sockets of one thread that are open, whoever owns them by now, so that they can be ended. Outlives them. */
 struct listener_crowd {
     h2o_linklist_t guests;
@@ -27,6 +34,8 @@ struct listener_crowd {
 void listener_crowd_init(struct listener_crowd *c);
 /* shutdown(2) of each: SHUT_RD lets answers under way finish, SHUT_RDWR ends all. Their owners see it in the loop. */
 void listener_crowd_shutdown(struct listener_crowd *c, int how);
+/* Where their input takes more than `bytes_max` of memory, ends those that hold more than an equal share. How many that were. */
+size_t listener_crowd_relieve(struct listener_crowd *c, size_t bytes_max);
 
 /* Connections at once by source (IPv4 address, IPv6 /64), counted for all threads in a table of fixed size; two sources that
  * hash to one cell share its limit. */

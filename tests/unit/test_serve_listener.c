@@ -76,6 +76,38 @@ static void sources_have_a_cap_of_their_own(void **state)
     free(o.sources);
 }
 
+static void drop_eof(h2o_socket_t *sock, const char *err)
+{
+    (void)err;
+    (void)sock;
+}
+
+/* Who has sent most is ended; who has sent little, or nothing, stays. */
+static void what_is_buffered_is_bounded(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    static char much[256 * 1024];
+    serve_open(&s, clear);
+    int fd[3] = {serve_connect(&s), serve_connect(&s), serve_connect(&s)};
+    SERVE_UNTIL(&s, s.n == 3);
+    for (int i = 0; i < 3; i++)
+        h2o_socket_read_start(s.sock[i], drop_eof);
+    assert_int_equal(write(fd[1], "x", 1), 1);
+    assert_int_equal(write(fd[2], much, sizeof(much)), sizeof(much));
+    SERVE_UNTIL(&s, s.sock[2]->input->size == sizeof(much) && s.sock[1]->input->size == 1);
+    assert_int_equal(listener_crowd_relieve(&s.crowd, 4 * sizeof(much)), 0);
+    assert_int_equal(listener_crowd_relieve(&s.crowd, sizeof(much)), 1);
+    SERVE_UNTIL(&s, serve_is_ended(fd[2]));
+    assert_false(serve_is_ended(fd[0]) || serve_is_ended(fd[1]));
+    for (int i = 0; i < 3; i++) {
+        h2o_socket_close(s.sock[i]);
+        s.sock[i] = NULL;
+        close(fd[i]);
+    }
+    serve_close(&s);
+}
+
 static void out_of_descriptors_it_rests_and_comes_back(void **state)
 {
     (void)state;
@@ -317,6 +349,7 @@ int main(void)
         cmocka_unit_test(hands_over_with_the_peer),
         cmocka_unit_test(one_more_than_the_cap_is_closed),
         cmocka_unit_test(sources_have_a_cap_of_their_own),
+        cmocka_unit_test(what_is_buffered_is_bounded),
         cmocka_unit_test(out_of_descriptors_it_rests_and_comes_back),
         cmocka_unit_test(closing_leaves_what_was_handed_over),
         cmocka_unit_test_setup_teardown(handshake_then_hand_over, tls_setup, tls_teardown),
