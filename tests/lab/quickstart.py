@@ -94,19 +94,21 @@ class Quickstart:
         self.say(f"agents probed and reported: {', '.join(AGENTS)}")
 
     def join(self):
-        """Each from its own network; asked again once all are in, each is told where it belongs now."""
+        """Each from its own network. Asked again once all are in, each is told where it belongs now, and connects."""
         meeting = self.service.ask("POST", "/v1/meetings", {}, self.service.org_key)["id"]
         for agent in AGENTS:
             finish(self.start(agent, "meeting", "join", meeting))
+        running = {a: self.start(a, "meeting", "join", meeting, "--connect", "--seconds", "3") for a in AGENTS}
         self.assignments = []
-        for agent, (network, transport, _) in AGENTS.items():
-            answer = finish(self.start(agent, "meeting", "join", meeting))
-            if answer["transport"] != transport or answer["ladder"][0]["transport"] != transport:
-                raise LabError(f"{agent} in the network {network} ends on {answer['transport']}, not {transport}: {answer}")
+        for agent, proc in running.items():
+            network, transport, _ = AGENTS[agent]
+            answer = finish(proc)
+            if answer["transport"] != transport or answer["connection"].get("transport") != transport:
+                raise LabError(f"{agent} in the network {network} does not end on {transport}: {answer}")
             self.assignments.append({"agent": agent, "network": network,
-                                     **{k: answer[k] for k in ("node", "transport", "ladder", "why")}})
+                                     **{k: answer[k] for k in ("node", "transport", "ladder", "connection", "why")}})
         self.meeting = meeting
-        self.say(f"meeting {meeting}: participants are assigned")
+        self.say(f"meeting {meeting}: participants are assigned, and connected")
 
     def write_result(self):
         service = self.service

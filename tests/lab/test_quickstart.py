@@ -33,6 +33,7 @@ def test_every_network_ends_on_its_transport(tmp_path):
     assert proc.returncode == 0, err
     result = json.loads((tmp_path / "result.json").read_text())
     assert {a["network"]: (a["agent"], a["transport"]) for a in result["assignments"]} == NETWORKS
+    assert {a["network"]: (a["agent"], a["connection"]["transport"]) for a in result["assignments"]} == NETWORKS
     rows = {(p["network"], r["node"], r["transport"]): r for p in result["probes"] for r in p["results"]}
     statuses = {n: [rows[n, "node-1", t]["status"] for t in ("udp", "tcp", "tls")] for n in NETWORKS}
     assert statuses == {"open": ["reachable"] * 3, "udp-blocked": ["timeout", "reachable", "reachable"],

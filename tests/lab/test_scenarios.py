@@ -235,13 +235,15 @@ def check_accuracy(stage):
 
 
 def check_assignments(stage):
-    """What each agent that has reported is given, in a meeting of its own; asked from its own network."""
+    """What each agent that has reported is given, in a meeting of its own; asked from its own network, and connected."""
     for agent, expected in stage.scenario.assigned().items():
-        words = stage.scenario.agents()[agent].get("arguments", ())
+        words = [*stage.scenario.agents()[agent].get("arguments", ()), "--connect", "--seconds", "2"]
         answer = stage.service.join(stage.lab.hosts[agent], expected.get("policy", {}), words)
         print(f"{agent} is assigned: {json.dumps(answer['ladder'])}; {answer['why']['sentence']}")
         ladder = [f"{r['transport']} {r['address']}" for r in answer["ladder"]]
         assert (answer["node"], ladder) == (expected["node"], expected["ladder"]), answer["why"]
+        took = answer["connection"]
+        assert f"{took['transport']} {took['address']}" == ladder[0], took
 
 
 def check_heartbeats(stage):

@@ -199,6 +199,7 @@ def test_lab_ends_on_every_transport():
     answer = json.loads(done.stdout)
     assert answer["ok"] is True and answer["controller"] == "https://controller.lab"
     assert {a["network"]: a["transport"] for a in answer["assignments"]} == IN_NETWORK
+    assert {a["network"]: a["connection"]["transport"] for a in answer["assignments"]} == IN_NETWORK
     assert {p["network"] for p in answer["probes"]} == set(IN_NETWORK)
     assert leftovers() == [] and not ENV.exists()
 
