@@ -132,6 +132,8 @@ static void init_http(struct node *n)
     n->websocket = websocket_register(host);
     http_register_health(
         h2o_config_register_host(&n->http_metrics, h2o_iovec_init(H2O_STRLIT("default")), 65535), &inside);
+    http_check_framing(&n->http);
+    http_check_framing(&n->http_metrics);
 }
 
 /* ---- the controller ---- */

@@ -15,12 +15,20 @@ struct http_limits {
 /* Defaults of a globalconf: no HTTP/2 by any way in (upgrade_to_http2 = 0), server_name "berth", limits. */
 void http_globalconf_init(h2o_globalconf_t *conf, const struct http_limits *limits);
 
+/* Once all paths are registered: 400 and the end of the connection to requests whose length or host could be read in two ways. */
+void http_check_framing(h2o_globalconf_t *conf);
+
 const char *http_status_title(int status);
 /* In place of h2o_context_dispose, which asserts when a shutdown was requested less than a second ago. */
 void http_context_dispose(h2o_context_t *ctx);
 
 /* Sends a whole answer. `body` is copied into the request's pool. content_type NULL: no body. */
 void http_send(h2o_req_t *req, int status, const char *content_type, const char *body, size_t len);
+/* RFC 9457 as text, to be freed: {"type":"about:blank","title","status","code","detail","pointer","request_id"}; what is NULL is left out.
+ * NULL: out of memory, to be answered with HTTP_PROBLEM_BARE. */
+char *http_problem_text(int status, const char *code, const char *detail, const char *pointer,
+                        const char *request_id);
+#define HTTP_PROBLEM_BARE "{\"type\":\"about:blank\"}"
 /* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where retry_after_s > 0. */
 void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s);
 

@@ -66,6 +66,7 @@ static int setup(void **state)
     const struct health_opts health = {.ready = is_ready, .metrics = write_metrics, .ctx = f};
     http_register_health(host, &health);
     h2o_create_handler(h2o_config_register_path(host, "/test", 0), sizeof(h2o_handler_t))->on_req = on_test;
+    http_check_framing(&f->conf);
     const struct listener_opts o = {
         .max_open = 10, .stall_timeout_us = STALL_US, .on_conn = on_conn, .ctx = f};
     serve_open(&f->s, o);
@@ -216,6 +217,56 @@ static void limits_hold(void **state)
     assert_true(clock_mono_us() - before > 200000);
 }
 
+/* What another server in the way might cut differently: refused and closed, on every path, and what follows isn't answered. */
+static void ambiguous_requests_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const heads[] = {
+        "HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1\r\nHost: x\r\nX-Folded: a\r\n Content-Length: 3\r\n\r\n",
+        "HTTP/1.1\r\nhost: x\r\nA: b\r\nHOST: y\r\n\r\n",
+        "HTTP/1.1\nHost: x\nHost: x\n\n",
+        "HTTP/1.1\r\nAccept: x\r\n\r\n",
+        "HTTP/1.1\r\n\r\n",
+    };
+    static const char *const paths[] = {"\r\nGET /livez", "POST /test/200", "GET /nowhere"};
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        for (size_t k = 0; k < sizeof(paths) / sizeof(paths[0]); k++) {
+            char text[512];
+            snprintf(text, sizeof(text), "%s %sGET /livez HTTP/1.1\r\nHost: x\r\n\r\n", paths[k], heads[i]);
+            const char *a = ask(f, text);
+            assert_true(starts(a, "HTTP/1.1 400"));
+            assert_non_null(strstr(a, "\"code\":\"bad_request\""));
+            assert_null(strstr(a + 1, "HTTP/1.1"));
+        }
+    }
+}
+
+static void clear_requests_are_answered(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const texts[] = {
+        "POST /test/200 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /test/200 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "b\r\nHost: y\r\n\r\n\r\n0\r\n\r\n",
+        "POST /test/200 HTTP/1.1\r\nHost:x\r\nContent-Length: 16\r\n\r\nHost: y\r\nHost: z",
+        "GET /test/200 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", /* a load balancer's health check */
+        "GET /test/200 HTTP/1.1\r\nHost: x\r\nX-Host: y\r\nHostile: z\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), "%sGET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                 texts[i]);
+        const char *a = ask(f, text);
+        assert_true(starts(a, "HTTP/1.1 200"));
+        assert_non_null(strstr(a + 1, "HTTP/1.1 200"));
+    }
+}
+
 /* Answers that fill every buffer, to a client that takes none of them. */
 static void a_client_that_does_not_read_is_cut_off(void **state)
 {
@@ -267,6 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_detail_that_is_not_utf8_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(http2_has_no_way_in, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(ambiguous_requests_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(clear_requests_are_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_that_does_not_read_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slow_client_is_served, setup, teardown),
     };
