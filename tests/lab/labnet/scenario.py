@@ -14,7 +14,7 @@ TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
     "": {"title", "seed", "path", "controller", "assigned", "node", "farm", "router", "proxy", "agent", "paths",
-         "expect", "accuracy", "firewall"},
+         "expect", "accuracy", "firewall", "connect"},
     "controller": PLACE,
     "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate"},
     "farm": {"count", "first", "udp", "delays_us"},
@@ -26,6 +26,7 @@ KEYS = {
                  "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
     "assigned": {"node", "ladder", "policy"},
+    "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 
@@ -49,6 +50,9 @@ class Scenario:
         for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "agent", "accuracy", "firewall"):
             for name, table in self.data.get(kind, {}).items():
                 _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
+        for agent, tables in self.data.get("connect", {}).items():
+            for table in tables:
+                _refuse_unknown(f"{self.name}: connect.{agent}", table, KEYS["connect"])
         for agent, per_node in self.expectations().items():
             if agent not in self.agents():
                 raise LabError(f"{self.name}: expect.{agent}: no such agent")
@@ -59,7 +63,7 @@ class Scenario:
         for agent, table in self.assigned().items():
             if agent not in self.agents() or table.get("node") not in self.nodes() or not table.get("ladder"):
                 raise LabError(f"{self.name}: assigned.{agent}: an agent's node and ladder are wanted")
-        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall")):
+        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect")):
             raise LabError(f"{self.name}: it expects nothing")
 
     def _check_expectation(self, where, node, table):
