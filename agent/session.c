@@ -134,10 +134,15 @@ static bool can_report(const struct session *s)
     return s->options->controller && s->options->n_given == 0;
 }
 
+static bool delivering(const struct session *s)
+{
+    return s->phase == PHASE_DELIVER || (s->phase == PHASE_FIND && s->after_route == session_deliver);
+}
+
 static bool probing(const struct session *s)
 {
-    return s->requested || s->phase == PHASE_FIND || s->phase == PHASE_FETCH || s->phase == PHASE_RESOLVE ||
-           s->phase == PHASE_PROBE;
+    return s->requested || (s->phase == PHASE_FIND && !delivering(s)) || s->phase == PHASE_FETCH ||
+           s->phase == PHASE_RESOLVE || s->phase == PHASE_PROBE;
 }
 
 int session_probe(struct session *s, unsigned flags)
@@ -237,6 +242,15 @@ static void drop_job(struct session *s, int64_t now_us)
     session_probe_failed(s, -ECANCELED, 0, 0, "cancelled", now_us);
 }
 
+/* Cancelled while a report is under way, which goes on. */
+static void drop_request(struct session *s)
+{
+    struct berth_summary summary = {.error = -ECANCELED, .detail = "cancelled"};
+    s->requested = s->cancelled = false;
+    session_log(s, BERTH_LOG_WARN, "probe_failed", "%s", summary.detail);
+    s->events.done(s->user, &summary);
+}
+
 /* At rest: the next job. */
 static void choose_job(struct session *s, int64_t now_us)
 {
@@ -251,7 +265,9 @@ static void choose_job(struct session *s, int64_t now_us)
 
 static void do_job(struct session *s, int64_t now_us)
 {
-    if (s->cancelled && s->phase != PHASE_PROBE && s->phase != PHASE_DELIVER)
+    if (s->cancelled && delivering(s))
+        drop_request(s);
+    if (s->cancelled && s->phase != PHASE_PROBE)
         drop_job(s, now_us);
     else if (s->phase == PHASE_REST)
         choose_job(s, now_us);

@@ -57,8 +57,8 @@ struct session {
     struct proxy_table route_table;
     size_t route_at; /* the candidate that is used */
     bool route_known, asked_network;
-    void (*after_route)(struct session *s, int64_t now_us);
-    char fetch_error[BERTH_ERROR_TEXT]; /* with which the network was asked */
+    void (*after_route)(struct session *s, int64_t now_us); /* NULL: no route is looked for */
+    char fetch_error[BERTH_ERROR_TEXT];                     /* with which the network was asked */
 
     struct sys_watch netwatch; /* fd -1: not watching */
     uint8_t network_key[NETWORK_ID_KEY_LEN];

@@ -61,6 +61,8 @@ static bool controller_place(const char *url, char host[static HOST_MAX + 1], ui
 static void take_route(struct session *s, int64_t now_us)
 {
     char url[PROXY_URL_MAX + 1];
+    void (*next)(struct session *, int64_t) = s->after_route;
+    s->after_route = NULL;
     s->route = proxy_finder_lists(s->finder)[0];
     s->route_table = *proxy_finder_table(s->finder);
     s->route_at = 0;
@@ -68,7 +70,7 @@ static void take_route(struct session *s, int64_t now_us)
     if (s->route.n > 0)
         session_log(s, BERTH_LOG_INFO, "proxy", "the controller is reached by %s, says %s",
                     proxy_format(&s->route_table.at[s->route.at[0]], url), proxy_finder_source(s->finder));
-    s->after_route(s, now_us);
+    next(s, now_us);
 }
 
 bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)

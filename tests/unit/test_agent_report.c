@@ -1,0 +1,164 @@
+/* link: berth_shared berth_sys test_support */
+/* What becomes of reports, and of probes beside them, with a controller that is slow, away or talks nonsense. */
+#include "agent_node.h"
+
+#include "agent/berth.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Answers in the loop of the test, and closes after each answer. An answer NULL: never. */
+struct controller {
+    int fd, client;
+    char in[8192];
+    size_t len;
+    const char *list, *stored; /* the answers, with their status line's end */
+    int posts;
+    char url[64];
+};
+
+struct heard {
+    int done, deliveries;
+    struct berth_summary summary;
+    struct berth_delivery delivery[4];
+};
+
+#define LIST                                                                                          \
+    "200 OK\r\n\r\n{\"version\":\"1\",\"nodes\":[{\"node\":\"a\",\"cluster\":\"c\",\"region\":\"r\"," \
+    "\"class\":\"cloud\",\"addresses\":{\"udp\":[\"127.0.0.1:9\"]}}]}"
+
+static void controller_open(struct controller *c)
+{
+    struct addr any = {.family = ADDR_V4, .ip = {127, 0, 0, 1}}, at;
+    *c = (struct controller){.client = -1, .list = LIST};
+    c->fd = socket_listen_tcp(&any, false, 8);
+    assert_true(c->fd >= 0);
+    assert_int_equal(socket_local_addr(c->fd, &at), 0);
+    snprintf(c->url, sizeof c->url, "http://127.0.0.1:%u", at.port);
+}
+
+static void controller_hang_up(struct controller *c)
+{
+    if (c->client >= 0)
+        close(c->client);
+    c->client = -1;
+    c->len = 0;
+    c->in[0] = '\0';
+}
+
+static void controller_close(struct controller *c)
+{
+    controller_hang_up(c);
+    close(c->fd);
+}
+
+static bool whole_request(const struct controller *c)
+{
+    const char *end = strstr(c->in, "\r\n\r\n");
+    const char *length = strcasestr(c->in, "content-length:");
+    size_t body = length ? strtoul(length + strlen("content-length:"), NULL, 10) : 0;
+    return end && c->len >= (size_t)(end - c->in) + 4 + body;
+}
+
+static void controller_step(struct controller *c)
+{
+    if (c->client < 0)
+        c->client = accept(c->fd, NULL, NULL);
+    if (c->client < 0)
+        return;
+    ssize_t n = recv(c->client, c->in + c->len, sizeof c->in - 1 - c->len, MSG_DONTWAIT);
+    if (n == 0)
+        controller_hang_up(c);
+    if (n <= 0)
+        return;
+    c->len += (size_t)n;
+    c->in[c->len] = '\0';
+    if (!whole_request(c))
+        return;
+    bool post = strncmp(c->in, "POST", 4) == 0;
+    const char *answer = post ? c->stored : c->list;
+    c->posts += post;
+    if (!answer)
+        return;
+    dprintf(c->client, "HTTP/1.1 %s", answer);
+    controller_hang_up(c);
+}
+
+static void on_done(void *user, struct berth_agent *agent, const struct berth_summary *summary)
+{
+    struct heard *h = user;
+    h->summary = *summary;
+    h->done++;
+}
+
+static void on_delivery(void *user, struct berth_agent *agent, const struct berth_delivery *delivery)
+{
+    struct heard *h = user;
+    assert_true(h->deliveries < 4);
+    h->delivery[h->deliveries++] = *delivery;
+}
+
+static struct berth_agent *agent_of(const struct controller *c, struct heard *h)
+{
+    struct berth_options o = {.size = sizeof o,
+                              .controller = c->url,
+                              .token = "k.s",
+                              .agent_id = "test",
+                              .policy = {.samples = 1, .timeout_ms = 50},
+                              .proxy = "none",
+                              .callbacks = {.done = on_done, .delivery = on_delivery},
+                              .user = h};
+    struct berth_agent *a;
+    assert_int_equal(berth_agent_create(&a, &o), 0);
+    return a;
+}
+
+/* Until *what is `wanted`. */
+static void run_until(struct berth_agent *a, struct controller *c, const int *what, int wanted)
+{
+    int64_t deadline = clock_mono_us() + 30 * 1000000;
+    while (*what < wanted) {
+        struct pollfd fds[] = {{.fd = berth_agent_fd(a), .events = POLLIN},
+                               {.fd = c->client < 0 ? c->fd : c->client, .events = POLLIN}};
+        poll(fds, 2, berth_agent_timeout(a));
+        if (fds[1].revents != 0)
+            controller_step(c);
+        assert_int_equal(berth_agent_dispatch(a), 0);
+        assert_true(clock_mono_us() < deadline);
+    }
+}
+
+static void cancelling_a_probe_that_waits_for_a_delivery(void **state)
+{
+    struct controller c;
+    struct heard h = {0};
+    controller_open(&c);
+    struct berth_agent *a = agent_of(&c, &h);
+    assert_int_equal(berth_agent_probe(a, BERTH_PROBE_REPORT), 0);
+    run_until(a, &c, &c.posts, 1);
+    assert_int_equal(h.done, 1);
+    assert_int_equal(berth_agent_state(a), BERTH_STATE_REPORTING);
+    assert_int_equal(berth_agent_probe(a, 0), 0);
+    assert_int_equal(berth_agent_cancel(a), 0);
+    assert_int_equal(berth_agent_dispatch(a), 0);
+    assert_int_equal(h.done, 2);
+    assert_int_equal(h.summary.error, -ECANCELED);
+    assert_int_equal(berth_agent_state(a), BERTH_STATE_REPORTING); /* which goes on */
+    assert_int_equal(berth_agent_dispatch(a), 0);
+    assert_true(berth_agent_timeout(a) != 0);
+    dprintf(c.client, "HTTP/1.1 201 Created\r\n\r\n{}");
+    controller_hang_up(&c);
+    run_until(a, &c, &h.deliveries, 1);
+    assert_int_equal(h.delivery[0].error, 0);
+    assert_int_equal(h.done, 2);
+    berth_agent_destroy(a);
+    controller_close(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancelling_a_probe_that_waits_for_a_delivery),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
