@@ -146,15 +146,9 @@ void api_json(struct api_request *r, int status, json_t *steal)
 void api_problem_at(struct api_request *r, int status, const char *code, const char *pointer,
                     const char *detail)
 {
-    static const char fallback[] = "{\"type\":\"about:blank\"}";
-    json_t *doc = json_pack("{s:s,s:s,s:i,s:s,s:s}", "type", "about:blank", "title",
-                            http_status_title(status), "status", status, "code", code, "request_id", r->id);
-    char *text;
+    char *text = http_problem_text(status, code, detail, pointer, r->id);
+    const char *body = text != NULL ? text : HTTP_PROBLEM_BARE;
 
-    if (doc != NULL && detail != NULL) /* a detail or pointer that isn't UTF-8 is left out */
-        (void)json_object_set_new(doc, "detail", json_string(detail));
-    if (doc != NULL && pointer != NULL)
-        (void)json_object_set_new(doc, "pointer", json_string(pointer));
     if (status == 401)
         api_header(r, "www-authenticate", "Bearer");
     if (status == 503 || status == 429) {
@@ -163,11 +157,8 @@ void api_problem_at(struct api_request *r, int status, const char *code, const c
         if (h2o_find_header(&r->req->res.headers, H2O_TOKEN_RETRY_AFTER, -1) < 0)
             api_header(r, "retry-after", seconds);
     }
-    text = doc != NULL ? json_dumps(doc, JSON_COMPACT) : NULL;
-    api_bytes(r, status, "application/problem+json", text != NULL ? text : fallback,
-              strlen(text != NULL ? text : fallback));
+    api_bytes(r, status, "application/problem+json", body, strlen(body));
     free(text);
-    json_decref(doc);
 }
 
 void api_problem(struct api_request *r, int status, const char *code, const char *detail)

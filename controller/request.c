@@ -5,6 +5,7 @@
 #include "api.h"
 #include "auth.h"
 #include "core/addr.h"
+#include "core/doc.h"
 #include "ingest.h"
 #include "router.h"
 #include "serve/http.h"
@@ -159,30 +160,6 @@ static bool may_call(struct api_request *r)
 
 /* ---- the body ---- */
 
-bool json_depth_ok(const char *text, size_t len, size_t max)
-{
-    size_t depth = 0;
-    bool in_string = false;
-
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > max)
-                return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
-    return true;
-}
-
 static bool ends_with(const char *s, size_t len, const char *end)
 {
     size_t n = strlen(end);
@@ -212,8 +189,7 @@ static bool content_type_ok(const struct api_request *r)
 static bool read_body(struct api_request *r)
 {
     h2o_iovec_t entity = r->req->entity;
-    json_error_t e;
-    char detail[256];
+    struct doc_error e;
 
     if (r->route->body == API_BODY_NONE)
         return true;
@@ -231,14 +207,12 @@ static bool read_body(struct api_request *r)
         api_problem(r, 415, "unsupported_media_type", "the body must be application/json");
         return false;
     }
-    if (!json_depth_ok(entity.base, entity.len, JSON_DEPTH_MAX)) {
-        api_problem(r, 400, "bad_json", "the JSON nests too deeply");
-        return false;
-    }
-    r->body = json_loadb(entity.base, entity.len, JSON_REJECT_DUPLICATES, &e);
+    r->body = doc_parse(entity.base, entity.len, &e);
     if (r->body == NULL) {
-        snprintf(detail, sizeof(detail), "%s (line %d, column %d)", e.text, e.line, e.column);
-        api_problem(r, 400, "bad_json", detail);
+        if (strcmp(e.code, "bad_json") == 0)
+            api_problem(r, 400, "bad_json", e.detail);
+        else
+            api_problem(r, 503, "overloaded", "out of memory; try again soon");
         return false;
     }
     if (!json_is_object(r->body)) {

@@ -9,7 +9,4 @@
 /* Routes, knows the caller, limits, checks rights and body, then calls the route's handler. `ctx` of the handler is found by worker_of. */
 void request_register(h2o_hostconf_t *host);
 
-/* How deeply a JSON text nests, strings skipped; stops counting past `max`. Says nothing on whether it is valid. */
-bool json_depth_ok(const char *text, size_t len, size_t max);
-
 #endif

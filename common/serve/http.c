@@ -83,14 +83,29 @@ void http_send(h2o_req_t *req, int status, const char *content_type, const char 
     h2o_send_inline(req, len > 0 ? body : "", len);
 }
 
-void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s)
+/* What isn't UTF-8 is left out. */
+static void add_text(json_t *doc, const char *name, const char *value)
 {
-    static const char fallback[] = "{\"type\":\"about:blank\"}";
+    if (doc && value)
+        (void)json_object_set_new(doc, name, json_string(value));
+}
+
+char *http_problem_text(int status, const char *code, const char *detail, const char *pointer,
+                        const char *request_id)
+{
     json_t *doc = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title", http_status_title(status),
                             "status", status, "code", code);
-    if (doc && detail) /* a detail that isn't UTF-8 is left out */
-        (void)json_object_set_new(doc, "detail", json_string(detail));
+    add_text(doc, "request_id", request_id);
+    add_text(doc, "detail", detail);
+    add_text(doc, "pointer", pointer);
     char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    json_decref(doc);
+    return text;
+}
+
+void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s)
+{
+    char *text = http_problem_text(status, code, detail, NULL, NULL);
     if (retry_after_s > 0) {
         char seconds[16];
         snprintf(seconds, sizeof(seconds), "%d", retry_after_s);
@@ -98,10 +113,9 @@ void http_send_problem(h2o_req_t *req, int status, const char *code, const char 
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL, v.base,
                               v.len);
     }
-    const char *body = text ? text : fallback;
+    const char *body = text ? text : HTTP_PROBLEM_BARE;
     http_send(req, status, "application/problem+json", body, strlen(body));
     free(text);
-    json_decref(doc);
 }
 
 /* ---- health and metrics ---- */

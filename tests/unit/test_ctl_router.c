@@ -1,7 +1,6 @@
 /* link: berth_controller_lib */
 /* Paths to handlers, and the small decoders in front of them. */
 #include "check.h"
-#include "request.h"
 #include "router.h"
 
 #include <errno.h>
@@ -127,24 +126,12 @@ static void test_percent_decode(void **state)
     assert_false(percent_decode("%00", 3, false, out, sizeof(out)));
 }
 
-static void test_json_depth(void **state)
-{
-    (void)state;
-    assert_true(json_depth_ok("[[[]]]", 6, 3));
-    assert_false(json_depth_ok("[[[[]]]]", 8, 3));
-    assert_true(json_depth_ok("[\"[[[[[\\\"[[[\"]", 15, 1));
-    assert_true(json_depth_ok("[][][]", 6, 1));
-    assert_true(json_depth_ok("]]]]", 4, 1));
-    assert_true(json_depth_ok("\"\\", 2, 1));
-    assert_true(json_depth_ok("", 0, 0));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),           cmocka_unit_test(test_a_parameter_too_long_is_no_match),
         cmocka_unit_test(test_refused_tables), cmocka_unit_test(test_the_real_table),
-        cmocka_unit_test(test_percent_decode), cmocka_unit_test(test_json_depth),
+        cmocka_unit_test(test_percent_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
