@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,10 +174,8 @@ static int add_wildcard(struct ip_ranges *r, const char *parent)
     char *text = malloc(size);
     const char *kept;
 
-    if (text != NULL) {
-        memcpy(text, "*.", 2);
-        memcpy(text + 2, parent, size - 2);
-    }
+    if (text != NULL)
+        snprintf(text, size, "*.%s", parent);
     kept = own(r, text);
     return kept != NULL ? list_add(&r->node_hosts, kept) : -ENOMEM;
 }
