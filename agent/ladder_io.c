@@ -219,8 +219,12 @@ static void open_stream(struct ladder_io *io, const struct ladder_action *a)
         target.curl = io->curl;
         target.timeout_ms = 2 * io->plan.policy.rung_timeout_ms; /* the ladder gives up before */
     }
-    int64_t started;
+    int64_t started = clock_mono_us();
     struct io_stream *s = &io->streams[a->place];
+    if (a->is->transport == TRANSPORT_PROXY && a->is->proxy[0] == '\0') {
+        ladder_on_proxy_error(io->ladder, a->place, false, "no proxy is known", started);
+        return;
+    }
     int err = stream_io_open(&s->stream, io->poller, io->tls_ctx, &target, &stream_events, s, &started);
     ladder_sent(io->ladder, a, started);
     if (err == -EINVAL && a->is->transport != TRANSPORT_TCP)

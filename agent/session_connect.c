@@ -71,6 +71,23 @@ static void on_found(void *user)
 {
 }
 
+/* A proxy rung that names no proxy means ours. */
+static void name_proxies(struct connection *c)
+{
+    const struct proxy_list *l = proxy_finder_lists(c->finder);
+    const struct proxy_table *t = proxy_finder_table(c->finder);
+    for (size_t i = 0, asked = 0; i < c->n; i++) {
+        struct ladder_place *p = &c->ladder[i];
+        if (p->transport != TRANSPORT_PROXY)
+            continue;
+        for (size_t k = 0; k < l[asked].n && p->proxy[0] == '\0'; k++) {
+            if (t->at[l[asked].at[k]].kind != PROXY_DIRECT)
+                proxy_format(&t->at[l[asked].at[k]], p->proxy);
+        }
+        asked++;
+    }
+}
+
 static int find_proxies(struct session *s, struct connection *c)
 {
     char ip[LADDER_PLACES_MAX][ADDR_TEXT_LEN];
@@ -88,6 +105,8 @@ static int find_proxies(struct session *s, struct connection *c)
     int err = session_make_finder(s, &c->finder);
     if (err == 0)
         err = proxy_finder_ask(c->finder, d, n, on_found, NULL);
+    if (err == 1)
+        name_proxies(c);
     return err < 0 ? err : 0;
 }
 

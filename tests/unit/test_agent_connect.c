@@ -160,7 +160,7 @@ static void where_no_rung_works_it_says_so_and_tries_again(void **state)
 {
     const struct ladder_text t = addresses(*state);
     const struct berth_rung rungs[] = {{BERTH_TCP, t.dead, NULL, NULL},
-                                       {BERTH_TLS, t.dead, "node.test", NULL}};
+                                       {BERTH_PROXY, t.tls, "node.test", NULL}};
     struct seen seen = {0};
     struct berth_connect_options o = {
         .size = sizeof o, .rungs = rungs, .n_rungs = 2, .changed = on_changed, .user = &seen};
@@ -170,6 +170,10 @@ static void where_no_rung_works_it_says_so_and_tries_again(void **state)
     struct berth_connection c = run(a, id, BERTH_CONNECTION_WAITING, 0);
     assert_int_equal(c.winner, 2);
     assert_string_equal(c.detail, "no rung of the ladder works");
+    struct berth_rung_result r;
+    assert_int_equal(berth_agent_rung(a, id, 1, &r), 0);
+    assert_int_equal(r.status, BERTH_PROXY_ERROR);
+    assert_string_equal(r.why, "no proxy is known");
     assert_in_range(c.retry_in_us, 300 * 1000, 1000 * 1000);
     int64_t deadline = clock_mono_us() + 30 * 1000000;
     while (seen.waiting < 2)
