@@ -18,7 +18,8 @@ static void explain(const struct rest_call *call, long status, char out[static B
         snprintf(out, BERTH_ERROR_TEXT, "%.180s", call->error);
         return;
     }
-    json_t *j = call->body ? json_loads(call->body, 0, NULL) : NULL;
+    struct doc_error e;
+    json_t *j = call->body ? doc_parse(call->body, strlen(call->body), &e) : NULL;
     const char *code = json_string_value(json_object_get(j, "code"));
     const char *detail = json_string_value(json_object_get(j, "detail"));
     const char *title = json_string_value(json_object_get(j, "title"));
@@ -58,13 +59,12 @@ static int take_list(struct session *s, const struct rest_call *call, char detai
 {
     struct nodelist list = {0};
     struct doc_error e = {0};
-    json_error_t at;
-    json_t *j = call->body ? json_loads(call->body, JSON_REJECT_DUPLICATES, &at) : NULL;
+    const char *body = call->body ? call->body : "";
+    json_t *j = doc_parse(body, strlen(body), &e);
     int err = j ? nodelist_from_json(j, &list, &e) : -EINVAL;
     json_decref(j);
     if (err == -EINVAL) {
-        snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.60s %.100s", e.pointer,
-                 j ? e.detail : "not JSON");
+        snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.60s %.100s", e.pointer, e.detail);
         return BERTH_E_PROTOCOL;
     }
     if (err == 0 && list.n > RESULTS_NODES_MAX)

@@ -1,6 +1,7 @@
 /* REST calls of subcommands. Invariant: whatever fails is told once: what was wanted, what came instead, and what to do. */
 #include "call.h"
 
+#include "core/doc.h"
 #include "sys/rest.h"
 #include "way.h"
 
@@ -90,15 +91,14 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
             cli_advise(c, "%s", advice);
         return CLI_CONTROLLER;
     }
-    json_error_t e;
-    json_t *j =
-        call->body_len > 0 ? json_loadb(call->body, call->body_len, JSON_REJECT_DUPLICATES, &e) : json_null();
+    struct doc_error e;
+    json_t *j = call->body_len > 0 ? doc_parse(call->body, call->body_len, &e) : json_null();
     long status = rest_call_status(call);
     enum cli_exit code = CLI_OK;
     if (status < 200 || status > 299)
         code = fail_status(c, what, call, j);
     else if (j == NULL)
-        code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no JSON: %s", what, e.text);
+        code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer: %s", what, e.detail);
     if (code != CLI_OK)
         json_decref(j);
     else

@@ -155,10 +155,38 @@ static void cancelling_a_probe_that_waits_for_a_delivery(void **state)
     controller_close(&c);
 }
 
+/* Refused before anything is built of it. */
+static void an_answer_nested_too_deep(void **state)
+{
+    static const char *const starts[] = {"200 OK", "400 Bad Request"};
+    for (size_t i = 0; i < 2; i++) {
+        struct controller c;
+        struct heard h = {0};
+        char text[1024];
+        int len = snprintf(text, sizeof text, "%s\r\n\r\n{\"code\":\"deep\",\"nodes\":", starts[i]);
+        memset(text + len, '[', 100);
+        memset(text + len + 100, ']', 100);
+        memcpy(text + len + 200, "}", 2);
+        controller_open(&c);
+        c.list = text;
+        struct berth_agent *a = agent_of(&c, &h);
+        assert_int_equal(berth_agent_probe(a, 0), 0);
+        run_until(a, &c, &h.done, 1);
+        assert_int_equal(h.summary.error, i == 0 ? BERTH_E_PROTOCOL : BERTH_E_REFUSED);
+        if (i == 0)
+            assert_non_null(strstr(h.summary.detail, "nested deeper"));
+        else
+            assert_string_equal(h.summary.detail, "400");
+        berth_agent_destroy(a);
+        controller_close(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cancelling_a_probe_that_waits_for_a_delivery),
+        cmocka_unit_test(an_answer_nested_too_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
