@@ -8,26 +8,17 @@
 #include "core/doc.h"
 #include "core/token.h"
 #include "db.h"
+#include "route.h"
 
 #include <h2o.h>
 #include <jansson.h>
 
 enum {
-    API_PATH_PARAMS_MAX = 4,
     API_PAGE_DEFAULT = 100,
     API_PAGE_MAX = 500,
     API_CURSOR_MAX = 400, /* bytes inside a cursor */
     API_BODY_MAX = 1024 * 1024,
     API_RETRY_AFTER_S = 1,
-};
-
-/* Who calls; also bits of a route's mask. CALLER_AGENT is a JWT. */
-enum caller_kind {
-    CALLER_NOBODY = 1, /* no token at all */
-    CALLER_ADMIN = 2,
-    CALLER_ORG = 4,
-    CALLER_NODE = 8,
-    CALLER_AGENT = 16,
 };
 
 struct caller {
@@ -38,25 +29,9 @@ struct caller {
     unsigned grants;              /* JWT: enum grant; an org key has both */
 };
 
-struct api_request;
-typedef void api_handler(struct api_request *r);
 /* Called once the batch is committed (error 0), or refused by a constraint (error -ECANCELED and an sqlstate of class 23); everything else
  * has been answered already (503 or 500). `result` lives until it returns. */
 typedef void api_db_cb(struct api_request *r, const struct db_result *result);
-
-enum api_body { API_BODY_NONE, API_BODY_OPTIONAL, API_BODY_OBJECT };
-
-/* One row of the route table. A GET route answers HEAD too. Patterns: "/v1/agents/{agent}/report"; a {name} takes one whole
- * segment, percent-decoded. A literal segment wins over a parameter. */
-struct api_route {
-    const char *method;
-    const char *pattern;
-    unsigned
-        may; /* enum caller_kind, ORed; with CALLER_NOBODY no token is needed (one that is sent must be valid) */
-    unsigned grant; /* the grant that a JWT needs: GRANT_PROBE, GRANT_JOIN, 0: none */
-    enum api_body body;
-    api_handler *handler;
-};
 
 struct api_request {
     h2o_req_t *req;
@@ -133,13 +108,5 @@ struct db_batch *api_db_begin_org(struct api_request *r,
 void api_db_send(struct api_request *r, struct db_batch *b, api_db_cb *then);
 /* Answers for a batch that failed: 503 where trying again may help, else 500 and a line in the log. */
 void api_db_failed(struct api_request *r, const struct db_result *result);
-
-/* ---- modules: controller/modules.c lists them ---- */
-struct api_module {
-    const struct api_route *routes;
-    size_t n_routes;
-};
-extern const struct api_module api_modules[];
-extern const size_t api_modules_n;
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef BERTH_CONTROLLER_DB_H
 #define BERTH_CONTROLLER_DB_H
 
+#include "db_param.h"
 #include "sys/log.h"
 
 #include <h2o.h>
@@ -15,7 +16,6 @@
 enum {
     DB_PIPELINE_MAX = 256,    /* batches under way on one connection; one more is refused: -EAGAIN */
     DB_BATCH_STMTS_MAX = 256, /* statements of one batch */
-    DB_PARAMS_MAX = 40,       /* parameters of one statement */
     DB_STMTS_MAX = 128,       /* different statements on one connection */
 };
 
@@ -25,23 +25,6 @@ enum {
  * ingest: appends reports, reads nothing. operator: nodes, orgs, keys: what isn't per tenant. */
 enum db_role { DB_TENANT, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
 
-/* Make them `static const`: the address is the identity, the name must be unique among all. Prepared where first used.
- * Cast parameters whose type the server can't infer: `$1::text[]`. */
-struct db_stmt {
-    const char *name;
-    const char *sql;
-};
-
-struct db_param {
-    const void *value; /* NULL: SQL null */
-    size_t len;        /* binary only */
-    bool binary;
-};
-/* Text (NUL-terminated); NULL is SQL null. */
-struct db_param db_text(const char *s);
-struct db_param db_bytes(const void *p, size_t len); /* the type's binary format */
-struct db_param db_i64(char buf[static 24], int64_t v);
-struct db_param db_bool(bool v);
 /* A text[] literal of `n` strings written to the pool; a NULL string is a null element. Memory from `pool`. */
 struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t n);
 

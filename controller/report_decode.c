@@ -2,6 +2,7 @@
  * row that doesn't fit together is -EBADMSG. */
 #include "report_store.h"
 
+#include "db.h"
 #include "pgarray.h"
 
 #include <errno.h>

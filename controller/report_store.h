@@ -3,7 +3,7 @@
 #define BERTH_CONTROLLER_REPORT_STORE_H
 
 #include "core/doc.h"
-#include "db.h"
+#include "db_param.h"
 
 /* The columns that report_row_decode reads, in its order; `r` is the row's alias:
  *   select r_.agent as asked, REPORT_COLUMNS from live_report($1, $2::text[], $3::text[]) r */
@@ -19,7 +19,8 @@ struct stored_report {
     int64_t received_at_us, expires_at_us;
 };
 /* Decodes columns col .. col + REPORT_COLUMNS_N - 1 (text format). 0, -EBADMSG (not as this program writes it), -ENOMEM. */
-int report_row_decode(struct stored_report *out, const PGresult *res, int row, int col)
+struct pg_result; /* libpq's PGresult */
+int report_row_decode(struct stored_report *out, const struct pg_result *res, int row, int col)
     __attribute__((warn_unused_result));
 
 /* One report ready to be inserted: parameters and the memory that they point into. */

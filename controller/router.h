@@ -2,7 +2,9 @@
 #ifndef BERTH_CONTROLLER_ROUTER_H
 #define BERTH_CONTROLLER_ROUTER_H
 
-#include "api.h"
+#include "route.h"
+
+#include <stdbool.h>
 
 enum { ROUTER_SEGMENTS_MAX = 8, ROUTER_ROUTES_MAX = 128, ROUTER_PARAM_MAX = 512, ROUTER_ALLOW_MAX = 64 };
 

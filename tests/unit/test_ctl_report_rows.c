@@ -5,6 +5,7 @@
 #include "report_store.h"
 
 #include <errno.h>
+#include <libpq-fe.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
