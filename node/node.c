@@ -8,6 +8,7 @@
 #include "serve/http.h"
 #include "spki.h"
 #include "sys/clock.h"
+#include "sys/service.h"
 #include "websocket.h"
 #include "worker.h"
 
@@ -22,6 +23,8 @@ enum {
     HTTP_TIMEOUT_US = 10 * 1000 * 1000,
     ALIVE_WITHIN_US = 5 * 1000 * 1000,
     MACHINE_ADDRESSES_MAX = 64,
+    FDS_RESERVED = 128, /* health and metrics, the controller, files */
+    FDS_A_THREAD = 4,
     TOKEN_MAX = 512
 };
 
@@ -31,6 +34,7 @@ struct node {
     struct tls_server *tls;
     struct limits_table *limits;
     struct listener_sources *sources;
+    struct listener_budget budget;
     h2o_globalconf_t http, http_metrics;
     h2o_handler_t *websocket;
     struct worker **workers;
@@ -237,6 +241,7 @@ static int start_workers(struct node *n)
             .tls = n->tls,
             .limits = n->limits,
             .sources = n->sources,
+            .budget = &n->budget,
             .handshake_timeout_us = o->handshake_timeout * 1000000,
             .max_open = share,
             .settings = settings_of(o),
@@ -270,6 +275,7 @@ static int allocate(struct node *n)
     const struct node_options *o = n->setup.options;
     n->workers = calloc(n->setup.sockets->n_threads, sizeof(struct worker *));
     n->limits = limits_table_new();
+    n->budget.max = service_spare_fds(FDS_RESERVED + FDS_A_THREAD * (int64_t)n->setup.sockets->n_threads);
     if (o->max_connections_per_ip > 0)
         n->sources = listener_sources_new(o->max_connections_per_ip);
     return n->workers && n->limits && (o->max_connections_per_ip == 0 || n->sources) ? 0 : -ENOMEM;
@@ -296,6 +302,7 @@ int node_start(struct node **out, const struct node_setup *setup, struct options
         node_destroy(n);
         return rc;
     }
+    log_event(setup->log, LOG_INFO, "node", "limits", LOG_I("connections", n->budget.max));
     *out = n;
     return 0;
 }

@@ -60,9 +60,13 @@ const struct config_key node_keys[] = {
     {"stun-rate-prefix", "limits", CONFIG_INT, AT(stun_rate_prefix), "20000", 0, 1000000, "N",
      "The same for one IPv4 /24 or IPv6 /48; 0: no such limit.", false},
     {"max-connections", "limits", CONFIG_INT, AT(max_connections), "100000", 1, 10000000, "N",
-     "TCP connections at once on one listener.", false},
-    {"max-connections-per-ip", "limits", CONFIG_INT, AT(max_connections_per_ip), "0", 0, 10000000, "N",
-     "TCP connections at once from one address; 0: no limit.", false},
+     "TCP connections at once on one listener; on all together, what the limit on descriptors leaves.",
+     false},
+    {"max-connections-per-ip", "limits", CONFIG_INT, AT(max_connections_per_ip), "4096", 0, 10000000, "N",
+     "TCP connections at once from one IPv4 address or IPv6 /64; 0: no limit. An office behind one address "
+     "needs a few for each "
+     "agent.",
+     false},
     {"handshake-timeout", "limits", CONFIG_INT, AT(handshake_timeout), "10", 1, 3600, "S",
      "Time for a TLS handshake.", false},
     {"first-timeout", "limits", CONFIG_INT, AT(first_timeout), "10", 1, 3600, "S",

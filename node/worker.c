@@ -19,6 +19,7 @@ enum {
     LOOP_WAIT_MS = 1000, /* the watchdog looks at worker_alive_us */
     END_ROUNDS = 20,     /* turns of the loop in which ended connections may say goodbye */
     END_WAIT_MS = 10,
+    METRICS_OPEN_MAX = 64,
     UDP_PORTS_MAX = NODE_ADDRESSES_MAX + 2 /* the alternates of behaviour discovery come last */
 };
 enum phase { RUNNING, DRAINING, STOPPING };
@@ -93,12 +94,13 @@ static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listen
         .fd = *fd,
         .tls = tls ? w->opts.tls : NULL,
         .handshake_timeout_us = w->opts.handshake_timeout_us,
-        .max_open = w->opts.max_open,
+        .max_open = on_conn == on_stream_conn ? w->opts.max_open : METRICS_OPEN_MAX,
         .on_conn = on_conn,
         .ctx = w,
         .stats = &d->stats,
         .crowd = &w->crowd,
         .sources = on_conn == on_stream_conn ? w->opts.sources : NULL,
+        .budget = on_conn == on_stream_conn ? w->opts.budget : NULL,
         .log = w->opts.log,
     };
     int rc = listener_open(&d->listener, w->loop, &o);

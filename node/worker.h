@@ -28,6 +28,7 @@ struct worker_opts {
     struct tls_server *tls;   /* NULL where no TLS address is bound */
     struct limits_table *limits;
     struct listener_sources *sources; /* or NULL */
+    struct listener_budget *budget;   /* of all but the metrics */
     int64_t handshake_timeout_us;
     int64_t max_open; /* for each listener of this thread */
     struct worker_settings settings;

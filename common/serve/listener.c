@@ -19,7 +19,8 @@ enum {
     SOURCE_CELLS = 1 << 16,
     SOURCE_V6_BITS = 64,  /* one customer's least: addresses within cost nothing */
     ACCEPT_BATCH = 64,    /* a flood of connections must not keep the loop from its other sockets */
-    ACCEPT_PAUSE_MS = 100 /* when descriptors or memory have run out */
+    ACCEPT_PAUSE_MS = 100,           /* when descriptors or memory have run out */
+    PAUSE_TOLD_US = 10 * 1000 * 1000 /* the log hears of pauses so often */
 };
 
 struct listener {
@@ -29,6 +30,7 @@ struct listener {
     h2o_timeout_t handshake_timeout;
     h2o_timeout_t pause_timeout;
     h2o_timeout_entry_t pause;
+    int64_t pauses, pauses_told_us; /* since then */
     h2o_linklist_t handshakes;
 };
 
@@ -42,6 +44,7 @@ struct listener_sources {
 struct guest {
     struct listener_stats *stats;
     _Atomic int32_t *source; /* its cell, or NULL */
+    struct listener_budget *budget;
     h2o_linklist_t in_crowd;
     SSL_CTX *ctx; /* libh2o makes the SSL late and keeps only a bare pointer to this */
     struct listener *listener;
@@ -65,6 +68,8 @@ static void on_socket_close(void *data)
     atomic_fetch_sub_explicit(&g->stats->open, 1, memory_order_relaxed);
     if (g->source)
         atomic_fetch_sub_explicit(g->source, 1, memory_order_relaxed);
+    if (g->budget)
+        atomic_fetch_sub_explicit(&g->budget->open, 1, memory_order_relaxed);
     if (h2o_linklist_is_linked(&g->in_crowd))
         h2o_linklist_unlink(&g->in_crowd);
     SSL_CTX_free(g->ctx);
@@ -205,6 +210,9 @@ static bool welcome(struct listener *l, int fd, const struct addr *from)
     set_tcp_options(l, fd);
     g->stats = l->opts.stats;
     g->source = source;
+    g->budget = l->opts.budget;
+    if (g->budget)
+        atomic_fetch_add_explicit(&g->budget->open, 1, memory_order_relaxed);
     g->connected_at = wall_now();
     g->peer = *from;
     h2o_socket_t *sock = h2o_evloop_socket_create(l->loop, fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
@@ -232,8 +240,14 @@ static bool welcome(struct listener *l, int fd, const struct addr *from)
 /* Out of descriptors or memory, a readable listening socket would spin the loop; so it rests. */
 static void pause_accepting(struct listener *l, int error)
 {
-    log_event(l->opts.log, LOG_WARN, "listener", "accept_paused", LOG_S("error", strerror(error)),
-              LOG_I("pause_ms", ACCEPT_PAUSE_MS));
+    int64_t now = clock_mono_us();
+    l->pauses++;
+    if (l->pauses_told_us == 0 || now - l->pauses_told_us >= PAUSE_TOLD_US) {
+        log_event(l->opts.log, LOG_WARN, "listener", "accept_paused", LOG_S("error", strerror(error)),
+                  LOG_I("times", l->pauses), LOG_I("pause_ms", ACCEPT_PAUSE_MS));
+        l->pauses = 0;
+        l->pauses_told_us = now;
+    }
     h2o_socket_read_stop(l->sock);
     h2o_timeout_link(l->loop, &l->pause_timeout, &l->pause);
 }
@@ -241,6 +255,14 @@ static void pause_accepting(struct listener *l, int error)
 static bool is_exhaustion(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* Threads that share a budget may pass it by one each. */
+static bool is_full(const struct listener *l)
+{
+    const struct listener_budget *b = l->opts.budget;
+    return atomic_load_explicit(&l->opts.stats->open, memory_order_relaxed) >= l->opts.max_open ||
+           (b && atomic_load_explicit(&b->open, memory_order_relaxed) >= b->max);
 }
 
 static void on_acceptable(h2o_socket_t *lsock, const char *err)
@@ -258,7 +280,7 @@ static void on_acceptable(h2o_socket_t *lsock, const char *err)
             return;
         if (fd < 0)
             continue;
-        if (atomic_load_explicit(&l->opts.stats->open, memory_order_relaxed) >= l->opts.max_open) {
+        if (is_full(l)) {
             count(&l->opts.stats->refused_full);
             close(fd);
             continue;

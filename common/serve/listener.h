@@ -43,6 +43,12 @@ struct listener_sources;
 /* NULL: out of memory. free() it after the last connection. */
 struct listener_sources *listener_sources_new(int64_t max_per_source);
 
+/* Connections at once of several listeners of any threads together, so that others, such as that for health, keep descriptors. */
+struct listener_budget {
+    int64_t max;
+    _Atomic int64_t open;
+};
+
 enum { LISTENER_STALL_US = 20 * 1000 * 1000 };
 
 struct listener_opts {
@@ -56,6 +62,7 @@ struct listener_opts {
     struct listener_stats *stats;     /* outlives every connection */
     struct listener_crowd *crowd;     /* or NULL */
     struct listener_sources *sources; /* or NULL: no limit by source */
+    struct listener_budget *budget;   /* or NULL: max_open alone; outlives every connection */
     struct log *log;
 };
 

@@ -3,6 +3,7 @@
 
 #include "sys/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -78,6 +79,20 @@ unsigned long service_raise_fds(void)
     rlim_t soft = r.rlim_cur;
     r.rlim_cur = r.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_max : soft;
+}
+
+int64_t service_spare_fds(int64_t reserve)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur > INT32_MAX) /* RLIM_INFINITY too */
+        r.rlim_cur = INT32_MAX;
+    int64_t spare = (int64_t)r.rlim_cur - reserve;
+    DIR *open_now = opendir("/proc/self/fd");
+    while (open_now && readdir(open_now))
+        spare--;
+    if (open_now)
+        closedir(open_now);
+    return spare > 1 ? spare : 1;
 }
 
 int service_die_with_parent(void)

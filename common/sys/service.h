@@ -3,6 +3,7 @@
 #define BERTH_SYS_SERVICE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum service_event { SERVICE_NONE, SERVICE_STOP, SERVICE_RELOAD };
 
@@ -18,6 +19,8 @@ void service_watchdog(void);
 int service_watchdog_ms(void);
 /* Raises the soft limit of descriptors to the hard limit. Best effort; the limit in force. */
 unsigned long service_raise_fds(void);
+/* How many descriptors may yet be opened with `reserve` left over; at least 1. */
+int64_t service_spare_fds(int64_t reserve);
 /* A daemon started by a script dies with it: SIGTERM when the parent ends (asked for with --die-with-parent). -errno when the parent is gone already. */
 int service_die_with_parent(void) __attribute__((warn_unused_result));
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -39,13 +40,14 @@ def make_certificate(folder, name="node", subject="localhost"):
 class Node:
     """Starts the program with these arguments and waits until it is ready."""
 
-    def __init__(self, *args, env=None, start_only=False):
+    def __init__(self, *args, env=None, start_only=False, descriptors=None):
         self.events = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
             [str(BINARY), *map(str, args), "--log-format", "json", "--die-with-parent"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": "/usr/bin:/bin", **(env or {})},
+            preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))),
         )  # fmt: skip
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

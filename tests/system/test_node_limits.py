@@ -170,3 +170,18 @@ def test_connection_cap_per_source(start):
     for s in kept:
         stun.ask(s)
         s.close()
+
+
+def test_health_answers_while_connections_use_up_the_descriptors(start):
+    node = start("--tcp", "127.0.0.1:0", "--threads", "2", "--metrics", "127.0.0.1:0", descriptors=300)
+    room = node.wait_for("limits")["connections"]
+    assert 50 <= room < 300
+    crowd = [connect(node.addresses("tcp")[0]) for _ in range(400)]
+    until(lambda: metrics(node)['berth_node_connections_open{transport="tcp"}'] >= room, "all places are taken")
+    refused = 'berth_node_connections_refused_total{transport="tcp",limit="listener"}'
+    until(lambda: metrics(node)[refused] > 0, "others are refused")
+    for _ in range(20):
+        metrics(node)
+    assert not node.find("accept_paused")
+    for s in crowd:
+        s.close()

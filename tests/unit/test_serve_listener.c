@@ -108,12 +108,45 @@ static void what_is_buffered_is_bounded(void **state)
     serve_close(&s);
 }
 
+static void listeners_may_share_a_budget(void **state)
+{
+    (void)state;
+    struct listener_budget budget = {.max = 2};
+    struct serve_loop s[2];
+    struct listener_opts o = clear;
+    o.budget = &budget;
+    serve_open(&s[0], o);
+    serve_open(&s[1], o);
+    int fd[3] = {serve_connect(&s[0]), serve_connect(&s[1]), -1};
+    SERVE_UNTIL(&s[0], s[0].n == 1);
+    SERVE_UNTIL(&s[1], s[1].n == 1);
+    fd[2] = serve_connect(&s[1]);
+    SERVE_UNTIL(&s[1], serve_is_ended(fd[2]));
+    assert_int_equal(s[1].stats.refused_full, 1);
+    close(fd[2]);
+    h2o_socket_close(s[0].sock[0]);
+    s[0].sock[0] = NULL;
+    assert_int_equal(budget.open, 1);
+    fd[2] = serve_connect(&s[1]);
+    SERVE_UNTIL(&s[1], s[1].n == 2);
+    for (int i = 0; i < 3; i++)
+        close(fd[i]);
+    serve_close(&s[0]);
+    serve_close(&s[1]);
+    assert_int_equal(budget.open, 0);
+}
+
 static void out_of_descriptors_it_rests_and_comes_back(void **state)
 {
     (void)state;
     struct serve_loop s;
     struct rlimit before, tight;
-    serve_open(&s, clear);
+    struct listener_opts o = clear;
+    char told[4096] = "";
+    int log_fds[2];
+    assert_int_equal(pipe(log_fds), 0);
+    o.log = log_new(log_fds[1], LOG_WARN, LOG_LOGFMT);
+    serve_open(&s, o);
     int fd = serve_connect(&s);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     tight = before;
@@ -129,8 +162,14 @@ static void out_of_descriptors_it_rests_and_comes_back(void **state)
     assert_int_equal(s.n, 0);
     assert_true(turns < 60); /* a spinning loop turns many thousand times */
     SERVE_UNTIL(&s, s.n == 1);
+    assert_true(read(log_fds[0], told, sizeof(told) - 1) > 0);
+    assert_non_null(strstr(told, "event=accept_paused"));
+    assert_ptr_equal(strchr(told, '\n') + 1, told + strlen(told)); /* once, however often it rested */
     close(fd);
     serve_close(&s);
+    log_destroy(o.log);
+    close(log_fds[0]);
+    close(log_fds[1]);
 }
 
 static void closing_leaves_what_was_handed_over(void **state)
@@ -350,6 +389,7 @@ int main(void)
         cmocka_unit_test(one_more_than_the_cap_is_closed),
         cmocka_unit_test(sources_have_a_cap_of_their_own),
         cmocka_unit_test(what_is_buffered_is_bounded),
+        cmocka_unit_test(listeners_may_share_a_budget),
         cmocka_unit_test(out_of_descriptors_it_rests_and_comes_back),
         cmocka_unit_test(closing_leaves_what_was_handed_over),
         cmocka_unit_test_setup_teardown(handshake_then_hand_over, tls_setup, tls_teardown),

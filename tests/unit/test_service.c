@@ -133,11 +133,29 @@ static void children_die_with_their_parent(void **state)
     close(fds[0]);
 }
 
+static void spare_descriptors_are_what_the_limit_leaves(void **state)
+{
+    struct rlimit before, tight;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    int64_t spare = service_spare_fds(50);
+    int fd = dup(0);
+    assert_in_range(spare, 100, 150);
+    assert_int_equal(service_spare_fds(50), spare - 1);
+    assert_int_equal(service_spare_fds(51), spare - 2);
+    assert_int_equal(service_spare_fds(1000), 1);
+    close(fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signals_come_through_the_descriptor),
         cmocka_unit_test(the_manager_is_told),
+        cmocka_unit_test(spare_descriptors_are_what_the_limit_leaves),
         cmocka_unit_test(watchdog_is_half_its_time),
         cmocka_unit_test(descriptors_are_raised_to_the_hard_limit),
         cmocka_unit_test(children_die_with_their_parent),
