@@ -324,7 +324,7 @@ void listener_crowd_shutdown(struct listener_crowd *c, int how)
 }
 
 /* libh2o gives memory to an input that holds something, and to no other. */
-static size_t input_bytes(const h2o_linklist_t *at)
+static size_t input_bytes(h2o_linklist_t *at)
 {
     const h2o_buffer_t *input = H2O_STRUCT_FROM_MEMBER(struct guest, in_crowd, at)->sock->input;
     return input->bytes != NULL ? input->capacity : 0;
