@@ -24,6 +24,7 @@ struct berth_agent {
     struct session *session;
     struct events events;
     struct sys_thread *thread;
+    int thread_error; /* that ended the thread; 0: none */
     bool stopping;    /* the thread is asked to end */
     bool dispatching; /* by some thread */
 };
@@ -216,11 +217,25 @@ int berth_agent_dispatch(struct berth_agent *agent)
     return err;
 }
 
+/* With the lock held. */
+static void tell_thread_failed(struct berth_agent *a, int error)
+{
+    on_log(a, BERTH_LOG_ERROR, "thread_failed", berth_strerror(error));
+    a->dispatching = true;
+    tell_events(a);
+    a->dispatching = false;
+}
+
 static void thread_run(void *arg)
 {
     struct berth_agent *a = arg;
     pthread_mutex_lock(&a->lock);
-    while (!a->stopping && dispatch(a) == 0) {
+    while (!a->stopping) {
+        a->thread_error = dispatch(a);
+        if (a->thread_error < 0) {
+            tell_thread_failed(a, a->thread_error);
+            break;
+        }
         int64_t left = time_left_us(a);
         pthread_mutex_unlock(&a->lock);
         sys_wait(sys_poller_fd(a->poller), left);
@@ -257,8 +272,10 @@ int berth_agent_stop_thread(struct berth_agent *agent)
     sys_thread_join(thread);
     pthread_mutex_lock(&agent->lock);
     agent->stopping = false;
+    err = agent->thread_error;
+    agent->thread_error = 0;
     pthread_mutex_unlock(&agent->lock);
-    return 0;
+    return err;
 }
 
 /* ---- what to do ---- */

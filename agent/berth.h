@@ -219,10 +219,11 @@ BERTH_API int berth_agent_dispatch(struct berth_agent *agent);
 
 /* ---- or in its own thread ---- */
 
-/* 0, -EALREADY, or -errno. All signals are blocked in the thread. */
+/* 0, -EALREADY, or -errno. All signals are blocked in the thread. It ends by itself only by an error of dispatch: that is logged as
+ * "thread_failed", and kept for berth_agent_stop_thread. */
 BERTH_API int berth_agent_start_thread(struct berth_agent *agent);
 /* Returns when the thread has ended and no callback runs any more; the agent keeps its state and may go on, with
- * dispatch or another thread. 0, -ESRCH (it has none), -EDEADLK (called by a callback). */
+ * dispatch or another thread. 0, -ESRCH (it has none), -EDEADLK (called by a callback), or the error that had ended the thread. */
 BERTH_API int berth_agent_stop_thread(struct berth_agent *agent);
 
 /* ---- what to do ---- */

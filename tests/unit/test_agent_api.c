@@ -420,6 +420,39 @@ static void mistakes_are_answered(void **state)
     berth_agent_destroy(NULL);
 }
 
+static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
+{
+    struct heard *h = user;
+    if (strcmp(event, "thread_failed") != 0)
+        return;
+    assert_int_equal(level, BERTH_LOG_ERROR);
+    assert_string_equal(text, berth_strerror(-EINVAL));
+    h->done++;
+}
+
+/* The agent's descriptor is spoilt: its thread ends with what dispatch says, which is told and kept. */
+static void a_thread_that_fails(void **state)
+{
+    struct heard h = {0};
+    struct berth_node node = node_of(*state);
+    struct berth_options o = options(&h, &node, 1);
+    struct berth_agent *a;
+    o.callbacks.log = on_log;
+    assert_int_equal(berth_agent_create(&a, &o), 0);
+    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(other >= 0);
+    assert_true(dup2(other, berth_agent_fd(a)) >= 0);
+    close(other);
+    for (int times = 1; times <= 2; times++) {
+        assert_int_equal(berth_agent_start_thread(a), 0);
+        wait_until_done(&h, times);
+        assert_int_equal(berth_agent_start_thread(a), -EALREADY);
+        assert_int_equal(berth_agent_stop_thread(a), -EINVAL);
+        assert_int_equal(berth_agent_stop_thread(a), -ESRCH);
+    }
+    berth_agent_destroy(a);
+}
+
 /* The controller's address refuses: the probe ends with that, and says so. */
 static void an_unreachable_controller(void **state)
 {
@@ -448,17 +481,12 @@ static void an_unreachable_controller(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_a_foreign_loop),
-        cmocka_unit_test(over_ipv6),
-        cmocka_unit_test(json_and_node_getters),
-        cmocka_unit_test(in_its_own_thread),
-        cmocka_unit_test(several_in_one_process),
-        cmocka_unit_test(every_status_from_its_own_evidence),
-        cmocka_unit_test(a_name_without_address),
-        cmocka_unit_test(cancelling_and_destroying_in_the_middle),
-        cmocka_unit_test(callbacks_may_call_back),
-        cmocka_unit_test(mistakes_are_answered),
-        cmocka_unit_test(an_unreachable_controller),
+        cmocka_unit_test(in_a_foreign_loop),       cmocka_unit_test(over_ipv6),
+        cmocka_unit_test(json_and_node_getters),   cmocka_unit_test(in_its_own_thread),
+        cmocka_unit_test(several_in_one_process),  cmocka_unit_test(every_status_from_its_own_evidence),
+        cmocka_unit_test(a_name_without_address),  cmocka_unit_test(cancelling_and_destroying_in_the_middle),
+        cmocka_unit_test(callbacks_may_call_back), cmocka_unit_test(mistakes_are_answered),
+        cmocka_unit_test(a_thread_that_fails),     cmocka_unit_test(an_unreachable_controller),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
