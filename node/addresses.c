@@ -1,4 +1,4 @@
-/* Address lists. Invariant: no list holds an address twice, or more than NODE_ADDRESSES_MAX. */
+/* Address lists. Invariant: no list holds an address twice, one that agents may not be told, or more than NODE_ADDRESSES_MAX. */
 #include "addresses.h"
 
 #include <errno.h>
@@ -7,6 +7,8 @@
 
 static void add(struct node_addresses *list, enum transport t, struct addr a)
 {
+    if (!addr_is_unicast_target(&a))
+        return;
     for (size_t i = 0; i < list->n[t]; i++)
         if (addr_eq(&list->at[t][i], &a))
             return;
@@ -58,7 +60,7 @@ static int parse_spec(struct spec *s, const char *text)
     }
     if (addr_parse_ip(&s->addr, text) != 0 && (addr_parse(&s->addr, text) != 0 || s->addr.port == 0))
         return -EINVAL;
-    return addr_is_wildcard(&s->addr) ? -EINVAL : 0;
+    return addr_is_unicast_target(&s->addr) ? 0 : -EINVAL;
 }
 
 static bool is_bound(const struct node_addresses *bound, enum transport t, uint16_t port)
@@ -107,7 +109,8 @@ int addresses_advertise(struct node_addresses *out, const struct node_addresses 
         struct spec s = {0};
         if (parse_spec(&s, specs->v[i]) != 0) {
             snprintf(err, ADDRESSES_ERROR,
-                     "--advertise: '%.60s' is none of IP, IP:PORT, TRANSPORT=IP, TRANSPORT=IP:PORT",
+                     "--advertise: '%.60s' is none of IP, IP:PORT, TRANSPORT=IP, TRANSPORT=IP:PORT that "
+                     "others can reach",
                      specs->v[i]);
             return -EINVAL;
         }

@@ -5,13 +5,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 
-static bool is_link_local(const struct addr *a)
-{
-    if (a->family == ADDR_V4)
-        return a->ip[0] == 169 && a->ip[1] == 254;
-    return a->ip[0] == 0xFE && (a->ip[1] & 0xC0) == 0x80;
-}
-
 size_t addresses_of_machine(struct addr *out, size_t cap)
 {
     struct ifaddrs *list = NULL;
@@ -23,7 +16,7 @@ size_t addresses_of_machine(struct addr *out, size_t cap)
         if (!i->ifa_addr || (i->ifa_flags & IFF_UP) == 0)
             continue;
         addr_from_sockaddr(&a, i->ifa_addr);
-        if (addr_is_set(&a) && !addr_is_loopback(&a) && !is_link_local(&a))
+        if (addr_is_unicast_target(&a) && !addr_is_loopback(&a))
             out[n++] = a;
     }
     freeifaddrs(list);

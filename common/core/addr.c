@@ -66,6 +66,18 @@ void addr_unmap(struct addr *a)
     a->scope = 0;
 }
 
+bool addr_is_unicast_target(const struct addr *a)
+{
+    struct addr plain = *a;
+    addr_unmap(&plain);
+    const uint8_t *ip = plain.ip;
+    if (plain.family == ADDR_V4) /* not 0/8, 169.254/16, 224/4, 240/4 */
+        return ip[0] != 0 && ip[0] < 224 && !(ip[0] == 169 && ip[1] == 254);
+    bool link_local = ip[0] == 0xFE && (ip[1] & 0xC0) == 0x80;
+    return plain.family == ADDR_V6 && plain.scope == 0 && ip[0] != 0xFF && !link_local &&
+           !addr_is_wildcard(&plain);
+}
+
 struct addr addr_prefix(const struct addr *a, unsigned bits)
 {
     struct addr p;

@@ -28,6 +28,8 @@ int addr_cmp(const struct addr *a, const struct addr *b); /* a total order: fami
 bool addr_is_set(const struct addr *a);
 bool addr_is_wildcard(const struct addr *a); /* 0.0.0.0 or :: */
 bool addr_is_loopback(const struct addr *a);
+/* May others be told to send there? Not to a wildcard, a multicast or reserved address, nor where only the own link reaches. */
+bool addr_is_unicast_target(const struct addr *a);
 /* ::ffff:a.b.c.d becomes a.b.c.d; everything else is unchanged. */
 void addr_unmap(struct addr *a);
 /* Zeroes all but the first `bits` of the IP, and the port: a key for limits per address or prefix. */

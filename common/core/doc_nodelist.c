@@ -1,4 +1,5 @@
-/* The list of nodes to probe. Invariant: a parsed list names each node once, and every address has a port. */
+/* The list of nodes to probe. Invariant: a parsed list names each node once, and every address has a port and is
+ * one that agents may be told, or a wildcard, which stands for all of a machine's. */
 #include "core/doc_json.h"
 
 #include <errno.h>
@@ -38,6 +39,11 @@ static int get_address_list(const json_t *list, struct addr at[static NODE_ADDRE
         const char *text = json_string_value(json_array_get(list, i));
         if (!text || addr_parse(&at[i], text) < 0 || at[i].port == 0) {
             doc_fail(e, "", "invalid_member", "an address is ip:port or [ipv6]:port");
+            return doc_fail_under(e, "/%zu", i);
+        }
+        if (!addr_is_wildcard(&at[i]) && !addr_is_unicast_target(&at[i])) {
+            doc_fail(e, "", "invalid_member",
+                     "a multicast, reserved or link-local address is none for agents");
             return doc_fail_under(e, "/%zu", i);
         }
     }

@@ -86,6 +86,32 @@ static void test_kinds(void **state)
     assert_false(addr_is_loopback(&none));
 }
 
+static void test_what_others_may_be_told(void **state)
+{
+    static const char *const targets[] = {
+        "1.0.0.0",         "10.0.0.1",    "127.0.0.1",       "192.168.1.1", "169.253.255.255",
+        "169.255.0.0",     "100.64.0.1",  "223.255.255.255", "::1",         "::2",
+        "::ffff:10.0.0.1", "2001:db8::1", "fd00::1",         "fe7f::1",     "fec0::1"};
+    static const char *const others[] = {
+        "0.0.0.0",   "0.255.255.255",  "169.254.0.0",      "169.254.255.255",
+        "224.0.0.0", "239.1.2.3",      "240.0.0.0",        "255.255.255.255",
+        "::",        "::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255",
+        "fe80::",    "febf::1",        "fe80::1%2",        "2001:db8::1%2",
+        "ff00::",    "ff02::1"};
+    struct addr a = {0};
+    assert_false(addr_is_unicast_target(&a));
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        assert_int_equal(addr_parse_ip(&a, targets[i]), 0);
+        if (!addr_is_unicast_target(&a))
+            fail_msg("refused: %s", targets[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_int_equal(addr_parse_ip(&a, others[i]), 0);
+        if (addr_is_unicast_target(&a))
+            fail_msg("accepted: %s", others[i]);
+    }
+}
+
 static void test_unmap(void **state)
 {
     struct addr a, b;
@@ -172,9 +198,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_both_ways), cmocka_unit_test(test_the_longest_text_fits),
         cmocka_unit_test(test_refused_texts),  cmocka_unit_test(test_ip_alone),
-        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_unmap),
-        cmocka_unit_test(test_prefixes),       cmocka_unit_test(test_order),
-        cmocka_unit_test(test_host_and_port),
+        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_what_others_may_be_told),
+        cmocka_unit_test(test_unmap),          cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_host_and_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,9 @@ static void test_wrong_node_members(void **state)
         {"addresses", "{\"udp\":[\"1.2.3.4:5\",\"1.2.3.4\"]}", "/nodes/0/addresses/udp/1"},
         {"addresses", "{\"tls\":[\"1.2.3.4:0\"]}", "/nodes/0/addresses/tls/0"},
         {"addresses", "{\"tcp\":[null]}", "/nodes/0/addresses/tcp/0"},
+        {"addresses", "{\"udp\":[\"1.2.3.4:5\",\"224.0.0.1:5\"]}", "/nodes/0/addresses/udp/1"},
+        {"addresses", "{\"udp\":[\"[::ffff:0.0.0.0]:5\"]}", "/nodes/0/addresses/udp/0"},
+        {"addresses", "{\"tls\":[\"[fe80::1%2]:5\"]}", "/nodes/0/addresses/tls/0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char value[512];

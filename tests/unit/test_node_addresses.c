@@ -48,6 +48,7 @@ static void wildcards_become_concrete(void **state)
     put(&bound, TRANSPORT_UDP, "[::]:5004");
     put(&bound, TRANSPORT_UDP, "10.0.0.1:5004"); /* told once */
     put(&bound, TRANSPORT_TCP, "127.0.0.1:80");
+    put(&bound, TRANSPORT_TCP, "[fe80::1%2]:80"); /* served, but told to nobody */
     addresses_expand(&out, &bound, ips, 3);
     assert_string_equal(show(&out), "udp=10.0.0.1:5004,10.0.0.2:5004,[2001:db8::1]:5004 tcp=127.0.0.1:80");
 }
@@ -85,6 +86,10 @@ static const struct {
     {{"name.example"}, NULL},
     {{"udp=203.0.113.9:0"}, NULL},
     {{"0.0.0.0"}, NULL},
+    {{"224.0.0.1"}, NULL},
+    {{"udp=255.255.255.255:5004"}, NULL},
+    {{"169.254.1.2"}, NULL},
+    {{"fe80::1%2"}, NULL},
     {{""}, NULL},
 };
 
