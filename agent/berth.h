@@ -40,6 +40,7 @@ enum berth_error {
     BERTH_E_RESOLVE = -2005,     /* a given host name has no address */
     BERTH_E_EXPIRED = -2006,     /* a kept report became too old to be delivered */
     BERTH_E_NO_NODES = -2007,    /* there is nothing to probe */
+    BERTH_E_REPLACED = -2008,    /* a newer report took the place of one that was not delivered yet */
 };
 
 enum berth_transport { BERTH_UDP = 0, BERTH_TCP = 1, BERTH_TLS = 2, BERTH_PROXY = 3 };

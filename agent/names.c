@@ -60,6 +60,8 @@ const char *berth_strerror(int error)
         return "the report became too old";
     case BERTH_E_NO_NODES:
         return "there is nothing to probe";
+    case BERTH_E_REPLACED:
+        return "a newer report took its place";
     }
     const char *text = error < 0 ? sys_error_text(-error) : NULL;
     return text ? text : "unknown error";

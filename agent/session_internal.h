@@ -96,6 +96,8 @@ void session_close_connections(struct session *s);
 /* session_rest.c: both start a call that ends in another phase. */
 void session_fetch(struct session *s, int64_t now_us);
 void session_deliver(struct session *s, int64_t now_us);
+/* The report that is kept, if any, won't be delivered, and that is told. */
+void session_give_up_report(struct session *s, int error);
 
 /* session_proxy.c */
 struct session_hop { /* what a rest_request borrows */

@@ -106,18 +106,23 @@ void session_start_probe(struct session *s, int64_t now_us)
     s->phase = PHASE_PROBE;
 }
 
-static void keep_report(struct session *s, const char *network_id, int64_t now_us)
+static int keep_report(struct session *s, const char *network_id, int64_t now_us)
 {
     const struct agent_options *o = s->options;
+    struct kept_report made = {0};
     int64_t wall = clock_wall_us();
-    if (kept_report_make(&s->kept, &s->results, agent_options_name(o), network_id, wall) < 0) {
-        session_log(s, BERTH_LOG_ERROR, "report_failed", "out of memory");
-        return;
+    int err = kept_report_make(&made, &s->results, agent_options_name(o), network_id, wall);
+    if (err < 0) {
+        session_log(s, BERTH_LOG_ERROR, "report_failed", "%s", berth_strerror(err));
+        return err;
     }
+    session_give_up_report(s, BERTH_E_REPLACED);
+    s->kept = made;
     s->reported = (struct known_network){.until_wall_us = wall + (int64_t)REPORT_LIFETIME_S * 1000000};
     memcpy(s->reported.local, s->local_network, sizeof s->reported.local);
     snprintf(s->reported.id, sizeof s->reported.id, "%s", network_id);
     schedule_keep(&s->schedule, now_us + (int64_t)REPORT_LIFETIME_S * 1000000, now_us);
+    return 0;
 }
 
 static void end_probe(struct session *s, int64_t now_us)
@@ -128,6 +133,7 @@ static void end_probe(struct session *s, int64_t now_us)
                                     .reachable = results_reachable(&s->results),
                                     .results = s->results.n_rows,
                                     .duration_us = now_us - s->began_us};
+    int kept = 0;
     session_drop_probe(s);
     s->phase = PHASE_REST;
     agent_options_policy(s->options, &policy);
@@ -136,10 +142,13 @@ static void end_probe(struct session *s, int64_t now_us)
     if (s->cancelled)
         summary.error = -ECANCELED;
     else if (s->reporting)
-        keep_report(s, summary.network_id, now_us);
+        kept = keep_report(s, summary.network_id, now_us);
     session_log(s, BERTH_LOG_INFO, "probe_done", "%zu of %zu nodes reachable in %lld ms", summary.reachable,
                 summary.nodes, (long long)(summary.duration_us / 1000));
     s->events.done(s->user, &summary);
+    if (kept < 0) /* `done` promises a delivery */
+        s->events.delivery(s->user, &(struct berth_delivery){
+                                        .error = kept, .measured_at_us = clock_wall_us(), .retry_in_us = -1});
 }
 
 bool session_step_probe(struct session *s, int64_t now_us)

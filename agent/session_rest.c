@@ -180,6 +180,14 @@ static void tell_delivery(struct session *s, int error, long status, int64_t ret
     s->events.delivery(s->user, &d);
 }
 
+void session_give_up_report(struct session *s, int error)
+{
+    if (!s->kept.body)
+        return;
+    schedule_delivered(&s->schedule);
+    tell_delivery(s, error, 0, SCHEDULE_NEVER, "");
+}
+
 static void delivery_failed(struct session *s, int error, long status, int64_t wait_us, const char *detail)
 {
     int64_t pause = SCHEDULE_NEVER;
@@ -219,8 +227,7 @@ void session_deliver(struct session *s, int64_t now_us)
     if (!s->kept.body)
         return;
     if (now_us >= s->schedule.valid_until_us) {
-        schedule_delivered(&s->schedule);
-        tell_delivery(s, BERTH_E_EXPIRED, 0, SCHEDULE_NEVER, "");
+        session_give_up_report(s, BERTH_E_EXPIRED);
         return;
     }
     if (session_find_route(s, session_deliver, now_us))

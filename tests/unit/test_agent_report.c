@@ -5,6 +5,7 @@
 #include "agent/berth.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 /* Answers in the loop of the test, and closes after each answer. An answer NULL: never. */
@@ -18,7 +19,7 @@ struct controller {
 };
 
 struct heard {
-    int done, deliveries;
+    int done, probing, deliveries;
     struct berth_summary summary;
     struct berth_delivery delivery[4];
 };
@@ -98,6 +99,11 @@ static void on_delivery(void *user, struct berth_agent *agent, const struct bert
     h->delivery[h->deliveries++] = *delivery;
 }
 
+static void on_state(void *user, struct berth_agent *agent, int new_state)
+{
+    ((struct heard *)user)->probing += new_state == BERTH_STATE_PROBING;
+}
+
 static struct berth_agent *agent_of(const struct controller *c, struct heard *h)
 {
     struct berth_options o = {.size = sizeof o,
@@ -106,7 +112,7 @@ static struct berth_agent *agent_of(const struct controller *c, struct heard *h)
                               .agent_id = "test",
                               .policy = {.samples = 1, .timeout_ms = 50},
                               .proxy = "none",
-                              .callbacks = {.done = on_done, .delivery = on_delivery},
+                              .callbacks = {.done = on_done, .delivery = on_delivery, .state = on_state},
                               .user = h};
     struct berth_agent *a;
     assert_int_equal(berth_agent_create(&a, &o), 0);
@@ -155,6 +161,56 @@ static void cancelling_a_probe_that_waits_for_a_delivery(void **state)
     controller_close(&c);
 }
 
+static void a_newer_report_takes_the_place(void **state)
+{
+    struct controller c;
+    struct heard h = {0};
+    controller_open(&c);
+    struct berth_agent *a = agent_of(&c, &h);
+    c.stored = "503 Service Unavailable\r\n\r\n";
+    assert_int_equal(berth_agent_probe(a, BERTH_PROBE_REPORT), 0);
+    run_until(a, &c, &h.deliveries, 1);
+    assert_int_equal(h.delivery[0].error, BERTH_E_UNAVAILABLE);
+    assert_true(h.delivery[0].retry_in_us > 0);
+    c.stored = "201 Created\r\n\r\n{}";
+    assert_int_equal(berth_agent_probe(a, BERTH_PROBE_REPORT), 0);
+    run_until(a, &c, &h.deliveries, 3);
+    assert_int_equal(h.delivery[1].error, BERTH_E_REPLACED);
+    assert_int_equal(h.delivery[1].retry_in_us, -1);
+    assert_string_equal(h.delivery[1].report_id, h.delivery[0].report_id);
+    assert_int_equal(h.delivery[2].error, 0);
+    assert_string_not_equal(h.delivery[2].report_id, h.delivery[0].report_id);
+    berth_agent_destroy(a);
+    controller_close(&c);
+}
+
+static void *no_memory(size_t n)
+{
+    return NULL;
+}
+
+static void a_report_without_memory(void **state)
+{
+    struct controller c;
+    struct heard h = {0};
+    controller_open(&c);
+    struct berth_agent *a = agent_of(&c, &h);
+    assert_int_equal(berth_agent_probe(a, BERTH_PROBE_REPORT), 0);
+    run_until(a, &c, &h.probing, 1);
+    assert_int_equal(h.done, 0);
+    json_set_alloc_funcs(no_memory, free);
+    run_until(a, &c, &h.done, 1);
+    json_set_alloc_funcs(malloc, free);
+    run_until(a, &c, &h.deliveries, 1);
+    assert_int_equal(h.summary.error, 0);
+    assert_int_equal(h.delivery[0].error, -ENOMEM);
+    assert_int_equal(h.delivery[0].retry_in_us, -1);
+    assert_int_equal(c.posts, 0);
+    assert_int_equal(berth_agent_state(a), BERTH_STATE_IDLE);
+    berth_agent_destroy(a);
+    controller_close(&c);
+}
+
 /* Refused before anything is built of it. */
 static void an_answer_nested_too_deep(void **state)
 {
@@ -186,6 +242,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cancelling_a_probe_that_waits_for_a_delivery),
+        cmocka_unit_test(a_newer_report_takes_the_place),
+        cmocka_unit_test(a_report_without_memory),
         cmocka_unit_test(an_answer_nested_too_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
