@@ -30,6 +30,7 @@ enum {
 
 struct node {
     struct node_setup setup;
+    char id[NODE_ID_MAX + 1]; /* as started: an id is for life, whatever a reload brings */
     _Atomic bool draining;
     struct tls_server *tls;
     struct limits_table *limits;
@@ -163,23 +164,41 @@ static int read_token(const struct node_options *o, char token[static TOKEN_MAX]
     return -EINVAL;
 }
 
-/* free() it; NULL with a text. Not before a new certificate is in force. */
-static char *make_registration(const struct node *n, const struct node_plan *plan,
-                               const struct config_list *advertise, struct options_error *e)
+/* What the control thread is told, but for the certificate in force. */
+struct announcement {
+    char token[TOKEN_MAX];
+    struct node_addresses expanded, advertised;
+    bool advertises;
+};
+
+static int prepare_announcement(const struct node *n, const struct node_options *o, struct announcement *a,
+                                struct options_error *e)
 {
     const struct node_addresses *bound = &n->setup.sockets->bound;
+    struct addr ips[MACHINE_ADDRESSES_MAX];
+    char err[ADDRESSES_ERROR];
+    int rc = read_token(o, a->token, e);
+    if (rc != 0)
+        return rc;
+    addresses_expand(&a->expanded, bound, ips, addresses_of_machine(ips, MACHINE_ADDRESSES_MAX));
+    a->advertises = o->advertise.n > 0;
+    if (a->advertises && addresses_advertise(&a->advertised, bound, &a->expanded, &o->advertise, err) != 0) {
+        snprintf(e->text, sizeof(e->text), "%s", err);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* free() it; NULL with a text. Not before a new certificate is in force. */
+static char *make_registration(const struct node *n, const struct node_plan *plan,
+                               const struct announcement *a, struct options_error *e)
+{
+    struct node_identity identity = plan->identity;
     char spki[SPKI_TEXT_LEN + 1];
     bool tls = n->tls && spki_of_server(n->tls, spki) == 0;
-    struct addr ips[MACHINE_ADDRESSES_MAX];
-    struct node_addresses expanded, advertised;
-    char err[ADDRESSES_ERROR];
-    addresses_expand(&expanded, bound, ips, addresses_of_machine(ips, MACHINE_ADDRESSES_MAX));
-    if (advertise->n > 0 && addresses_advertise(&advertised, bound, &expanded, advertise, err) != 0) {
-        snprintf(e->text, sizeof(e->text), "%s", err);
-        return NULL;
-    }
-    char *body = registration_body(&plan->identity, &expanded, advertise->n > 0 ? &advertised : NULL,
-                                   tls ? spki : NULL);
+    identity.node = n->id;
+    char *body =
+        registration_body(&identity, &a->expanded, a->advertises ? &a->advertised : NULL, tls ? spki : NULL);
     if (!body)
         snprintf(e->text, sizeof(e->text), "out of memory");
     return body;
@@ -188,22 +207,22 @@ static char *make_registration(const struct node *n, const struct node_plan *pla
 static int start_control(struct node *n, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
-    char token[TOKEN_MAX];
-    int rc = read_token(o, token, e);
+    struct announcement a;
+    int rc = prepare_announcement(n, o, &a, e);
     if (rc != 0)
         return rc;
-    char *body = make_registration(n, n->setup.plan, &o->advertise, e);
+    char *body = make_registration(n, n->setup.plan, &a, e);
     if (!body)
-        return -EINVAL;
+        return -ENOMEM;
     const struct control_opts opts = {.url = o->controller,
                                       .ca = o->ca,
-                                      .node = n->setup.plan->identity.node,
+                                      .node = n->id,
                                       .cores = n->setup.cores,
                                       .sample = sample_load,
                                       .ctx = n,
                                       .log = n->setup.log};
     struct control *control = NULL;
-    rc = control_start(&control, &opts, body, token);
+    rc = control_start(&control, &opts, body, a.token);
     atomic_store(&n->control, control);
     if (rc != 0)
         snprintf(e->text, sizeof(e->text), "cannot start the control thread: %s", strerror(-rc));
@@ -288,6 +307,7 @@ int node_start(struct node **out, const struct node_setup *setup, struct options
     if (!n)
         return -ENOMEM;
     n->setup = *setup;
+    snprintf(n->id, sizeof(n->id), "%s", setup->plan->identity.node);
     init_http(n);
     int rc = allocate(n);
     if (rc == 0)
@@ -318,35 +338,35 @@ static void log_change(void *ctx, const char *key)
         log_event(n->setup.log, LOG_WARN, "node", "change_needs_restart", LOG_S("key", key));
 }
 
-static int reload_control(struct node *n, const struct node_options *o, const struct node_plan *plan,
-                          struct options_error *e)
+/* The certificate's key may be another one by now. */
+static int announce(struct node *n, const struct node_plan *plan, const struct announcement *a,
+                    struct options_error *e)
 {
-    char token[TOKEN_MAX];
-    struct node_plan said = *plan;
-    said.identity.node = n->setup.plan->identity.node; /* an id is for life */
-    int rc = read_token(o, token, e);
+    char *body = make_registration(n, plan, a, e);
+    int rc = body ? control_set(n->control, body, a->token) : -ENOMEM;
     if (rc != 0)
-        return rc;
-    char *body = make_registration(n, &said, &o->advertise, e);
-    if (!body)
-        return -EINVAL;
-    rc = control_set(n->control, body, token);
+        snprintf(e->text, sizeof(e->text), "out of memory");
     free(body);
     return rc;
 }
 
+/* All that may refuse comes before the certificate changes. */
 int node_reload(struct node *n, const struct node_options *o, const struct node_plan *plan,
                 struct options_error *e)
 {
     char err[TLS_ERROR_TEXT];
+    struct announcement a;
     options_diff(n->setup.options, o, log_change, n);
-    int rc = n->tls ? tls_server_reload(n->tls, err) : 0;
+    int rc = n->control ? prepare_announcement(n, o, &a, e) : 0;
+    if (rc != 0)
+        return rc;
+    rc = n->tls ? tls_server_reload(n->tls, err) : 0;
     if (rc != 0) {
         snprintf(e->text, sizeof(e->text), "TLS: %.240s", err);
         return rc;
     }
     if (n->control)
-        rc = reload_control(n, o, plan, e);
+        rc = announce(n, plan, &a, e);
     if (rc != 0)
         return rc;
     const struct worker_settings s = settings_of(o);

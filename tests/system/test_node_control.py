@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -127,6 +128,41 @@ def test_reload_tells_the_controller(node, org, world, tmp_path):
     config.write_text("[node]\nregion = after\n")
     n.process.signal(signal.SIGHUP)
     wait_for(lambda: (listed(org.agent("a1"), "reload-1") or {}).get("region") == "after", HEARTBEATS, "the second region")
+
+
+def test_an_id_is_for_life(world, controller, node_key, admin, tmp_path):
+    config = tmp_path / "node.conf"
+    config.write_text("[node]\nnode = life-1\nregion = r0\n")
+    n = Node(world, "life-1", {"config": config, "region": None}, controller, node_key)
+    n.options["node"] = None
+    n.start()
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    for region in ("r1", "r2"):
+        config.write_text(f"[node]\nnode = ghost-1\nregion = {region}\n")
+        n.process.signal(signal.SIGHUP)
+        wait_for(lambda: (listed(admin, "life-1") or {}).get("region") == region, HEARTBEATS, f"region {region}")
+    assert "change_needs_restart key=node" in n.process.log and listed(admin, "ghost-1") is None
+    assert n.stop() == 0
+
+
+def test_a_refused_reload_leaves_the_certificate(node, world, node_key, tmp_path):
+    cert, key, token = tmp_path / "node.pem", tmp_path / "node.key", tmp_path / "token"
+    token.write_text(node_key + "\n")
+    (tmp_path / "ca").mkdir()
+    for source, target in zip(world.certificate, (cert, key)):
+        shutil.copy(source, target)
+    n = node("refused-1", cert=cert, key=key, token_file=token)
+    served = ssl.get_server_certificate(("127.0.0.1", n.port("tls")), timeout=10)
+    for source, target in zip(Authority(tmp_path / "ca").issue("localhost"), (cert, key)):
+        shutil.copy(source, target)
+    token.write_text("")
+    n.process.signal(signal.SIGHUP)
+    wait_for(lambda: "reload_failed" in n.process.log, HEARTBEATS, "the refusal")
+    assert ssl.get_server_certificate(("127.0.0.1", n.port("tls")), timeout=10) == served
+    token.write_text(node_key + "\n")
+    n.process.signal(signal.SIGHUP)
+    wait_for(lambda: "event=reloaded" in n.process.log, HEARTBEATS, "the reload")
+    assert ssl.get_server_certificate(("127.0.0.1", n.port("tls")), timeout=10) != served
 
 
 def test_stop_with_an_open_connection_is_told_at_once(node, admin):
