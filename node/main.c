@@ -111,6 +111,7 @@ static void serve(const struct program *p, struct node *node, struct settings **
             return;
         if (event == SERVICE_RELOAD)
             reload(p, node, current, log);
+        log_flush(log);
         if (node_is_alive(node))
             service_watchdog();
         else

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,8 +26,15 @@ struct log {
     int fd;
     enum log_level least;
     enum log_format format;
-    pthread_mutex_t lock; /* of the slots */
+    pthread_mutex_t lock; /* of the slots; nothing is written under it */
     struct slot slots[SLOTS];
+    _Atomic size_t used; /* slots that aren't free */
+};
+
+/* Windows that ended with lines kept back: collected under the lock, told after it. */
+struct ended {
+    size_t n;
+    struct slot at[SLOTS];
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -70,24 +78,29 @@ static void write_line(struct log *l, enum log_level level, const char *componen
         ;
 }
 
-static void tell_suppressed(struct log *l, const struct slot *s)
+static void tell(struct log *l, const struct ended *e)
 {
-    const struct log_field fields[] = {LOG_S("of_component", s->component), LOG_S("of_event", s->event),
-                                       LOG_I("lines", s->suppressed)};
-    write_line(l, LOG_WARN, "log", "suppressed", fields, sizeof(fields) / sizeof(fields[0]));
+    for (size_t i = 0; i < e->n; i++) {
+        const struct slot *s = &e->at[i];
+        const struct log_field fields[] = {LOG_S("of_component", s->component), LOG_S("of_event", s->event),
+                                           LOG_I("lines", s->suppressed)};
+        write_line(l, LOG_WARN, "log", "suppressed", fields, sizeof(fields) / sizeof(fields[0]));
+    }
 }
 
-/* Ends windows that are over, telling what they kept back. */
-static void sweep(struct log *l, int64_t now)
+static void end_window(struct log *l, struct slot *s, struct ended *e)
 {
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *s = &l->slots[i];
-        if (s->event[0] == '\0' || now - s->start_us < WINDOW_US)
-            continue;
-        if (s->suppressed > 0)
-            tell_suppressed(l, s);
-        s->event[0] = '\0';
-    }
+    if (s->suppressed > 0)
+        e->at[e->n++] = *s;
+    s->event[0] = '\0';
+    atomic_fetch_sub_explicit(&l->used, 1, memory_order_relaxed);
+}
+
+static void sweep(struct log *l, int64_t started_before, struct ended *e)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (l->slots[i].event[0] != '\0' && l->slots[i].start_us <= started_before)
+            end_window(l, &l->slots[i], e);
 }
 
 static bool slot_is(const struct slot *s, const char *component, const char *event)
@@ -104,7 +117,8 @@ static void copy_name(char to[static NAME_MAX_LEN], const char *from)
 }
 
 /* The pair's slot; else a free one; else the oldest, which ends early. */
-static struct slot *slot_for(struct log *l, const char *component, const char *event, int64_t now)
+static struct slot *slot_for(struct log *l, const char *component, const char *event, int64_t now,
+                             struct ended *e)
 {
     struct slot *unused = NULL, *oldest = &l->slots[0];
     for (size_t i = 0; i < SLOTS; i++) {
@@ -117,29 +131,39 @@ static struct slot *slot_for(struct log *l, const char *component, const char *e
             oldest = s;
     }
     struct slot *s = unused != NULL ? unused : oldest;
-    if (unused == NULL && s->suppressed > 0)
-        tell_suppressed(l, s);
+    if (unused == NULL)
+        end_window(l, s, e);
     *s = (struct slot){.start_us = now};
     copy_name(s->component, component);
     copy_name(s->event, event);
+    atomic_fetch_add_explicit(&l->used, 1, memory_order_relaxed);
     return s;
+}
+
+static bool take_turn(struct slot *s)
+{
+    bool may = s->written < LOG_BURST;
+    if (may)
+        s->written++;
+    else
+        s->suppressed++;
+    return may;
 }
 
 static bool may_write(struct log *l, enum log_level level, const char *component, const char *event)
 {
+    bool limited = level >= LOG_WARN && event[0] != '\0', may = true;
+    if (!limited && atomic_load_explicit(&l->used, memory_order_relaxed) == 0)
+        return true;
+    struct ended e;
+    e.n = 0;
     pthread_mutex_lock(&l->lock);
     int64_t now = clock_mono_us();
-    sweep(l, now);
-    bool may = true;
-    if (level >= LOG_WARN && event[0] != '\0') {
-        struct slot *s = slot_for(l, component, event, now);
-        may = s->written < LOG_BURST;
-        if (may)
-            s->written++;
-        else
-            s->suppressed++;
-    }
+    sweep(l, now - WINDOW_US, &e);
+    if (limited)
+        may = take_turn(slot_for(l, component, event, now, &e));
     pthread_mutex_unlock(&l->lock);
+    tell(l, &e);
     return may;
 }
 
@@ -150,14 +174,27 @@ void log_fields(struct log *l, enum log_level level, const char *component, cons
         write_line(l, level, component, event, fields, n);
 }
 
+static void end_windows(struct log *l, int64_t started_before)
+{
+    struct ended e;
+    e.n = 0;
+    pthread_mutex_lock(&l->lock);
+    sweep(l, started_before, &e);
+    pthread_mutex_unlock(&l->lock);
+    tell(l, &e);
+}
+
+void log_flush(struct log *l)
+{
+    if (l != NULL && atomic_load_explicit(&l->used, memory_order_relaxed) > 0)
+        end_windows(l, clock_mono_us() - WINDOW_US);
+}
+
 void log_destroy(struct log *l)
 {
     if (l == NULL)
         return;
-    for (size_t i = 0; i < SLOTS; i++) {
-        if (l->slots[i].event[0] != '\0' && l->slots[i].suppressed > 0)
-            tell_suppressed(l, &l->slots[i]);
-    }
+    end_windows(l, INT64_MAX);
     pthread_mutex_destroy(&l->lock);
     free(l);
 }

@@ -27,6 +27,8 @@ struct log_field {
 /* `fd` stays the caller's. NULL: out of memory. */
 struct log *log_new(int fd, enum log_level least, enum log_format format);
 void log_destroy(struct log *l);
+/* Tells what was kept back in seconds that are over; lines do so too, so that this is for when none may come. */
+void log_flush(struct log *l);
 bool log_enabled(const struct log *l, enum log_level level);
 void log_fields(struct log *l, enum log_level level, const char *component, const char *event,
                 const struct log_field *fields, size_t n);

@@ -169,6 +169,28 @@ static void repeated_warnings_are_counted(void **state)
     close_log(&p);
 }
 
+static void what_was_kept_back_is_told_without_another_line(void **state)
+{
+    static struct pipe_log p;
+    open_log(&p, LOG_INFO, LOG_LOGFMT);
+    for (int i = 0; i < LOG_BURST + 5; i++)
+        log_event(p.log, LOG_WARN, "net", "refused", LOG_I("i", i));
+    log_flush(p.log);
+    assert_null(strstr(written(&p), "suppressed")); /* its second isn't over */
+    int64_t deadline = clock_mono_us() + 5000000;
+    const char *text;
+    do {
+        assert_true(clock_mono_us() < deadline);
+        poll(NULL, 0, 20);
+        log_flush(p.log);
+        text = written(&p);
+    } while (*text == '\0');
+    assert_non_null(strstr(text, "event=suppressed of_component=net of_event=refused lines=5\n"));
+    assert_int_equal(count(text, "\n"), 1);
+    log_flush(NULL);
+    close_log(&p);
+}
+
 /* More pairs than the table holds: nothing is lost without being counted. */
 static void a_full_table_still_counts(void **state)
 {
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(json_lines_parse),
         cmocka_unit_test(long_lines_are_cut_and_say_so),
         cmocka_unit_test(repeated_warnings_are_counted),
+        cmocka_unit_test(what_was_kept_back_is_told_without_another_line),
         cmocka_unit_test(a_full_table_still_counts),
         cmocka_unit_test(threads_write_whole_lines),
         cmocka_unit_test(names_parse),
