@@ -143,7 +143,7 @@ struct berth_policy {
     int64_t spacing_ms;      /* between samples of one target, 1 to 10000; 50 */
     int64_t timeout_ms;      /* of one answer, connect or handshake, 50 to 60000; 1500 */
     int64_t node_budget_ms;  /* one node with all its transports, 50 to 600000; 6000 */
-    int64_t budget_ms;       /* the whole probe, 50 to 3600000; 20000 */
+    int64_t budget_ms;       /* the probe; as much for the lookup of names before it, 50 to 3600000; 20000 */
     int64_t reprobe_after_s; /* watching: probes again before this, 1 to 604800; 6600 */
     int64_t pace_per_s;      /* packets and connections started a second, 1 to 10000; 500 */
 };

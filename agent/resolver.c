@@ -1,5 +1,5 @@
-/* Name lookups in a thread. Invariant: the job is the thread's and the resolver's together; whoever lets go last frees it, and the
- * thread touches nothing else. */
+/* Name lookups in a few threads. Invariant: the job is the threads' and the resolver's together; whoever lets go last frees it, the
+ * threads touch nothing else, and a lookup's answer is read only once it has ended. */
 #include "resolver.h"
 
 #include <errno.h>
@@ -7,11 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { THREADS_MAX = 8 };
+
+struct lookup {
+    char *host;
+    struct resolved found;
+    atomic_bool ended; /* `found` doesn't change any more */
+};
+
 struct job {
     atomic_int owners;
+    atomic_bool abandoned; /* by the resolver */
+    atomic_size_t next;    /* lookup to begin */
+    atomic_size_t left;    /* lookups that have not ended */
     size_t n;
-    char **hosts;
-    struct resolved *found;
+    struct lookup *lookups;
     int wake_fd;
 };
 
@@ -27,27 +37,33 @@ static void job_release(struct job *j)
 {
     if (!j || atomic_fetch_sub(&j->owners, 1) > 1)
         return;
-    for (size_t i = 0; j->hosts && i < j->n; i++)
-        free(j->hosts[i]);
-    free(j->hosts);
-    free(j->found);
+    for (size_t i = 0; j->lookups && i < j->n; i++)
+        free(j->lookups[i].host);
+    free(j->lookups);
     sys_close(j->wake_fd);
     free(j);
+}
+
+static void look_up(struct lookup *l)
+{
+    int n = sys_resolve(l->host, l->found.at, RESOLVED_MAX);
+    l->found.n = n > 0 ? (size_t)n : 0;
+    atomic_store(&l->ended, true);
 }
 
 static void job_run(void *arg)
 {
     struct job *j = arg;
-    for (size_t i = 0; i < j->n && atomic_load(&j->owners) > 1; i++) {
-        struct resolved *r = &j->found[i];
-        if (addr_parse_ip(&r->at[0], j->hosts[i]) == 0) {
-            r->n = 1;
-            continue;
-        }
-        int n = sys_resolve(j->hosts[i], r->at, RESOLVED_MAX);
-        r->n = n > 0 ? (size_t)n : 0;
+    while (!atomic_load(&j->abandoned)) {
+        size_t i = atomic_fetch_add(&j->next, 1);
+        if (i >= j->n)
+            break;
+        if (atomic_load(&j->lookups[i].ended))
+            continue; /* an address */
+        look_up(&j->lookups[i]);
+        if (atomic_fetch_sub(&j->left, 1) == 1)
+            sys_wakeup_signal(j->wake_fd);
     }
-    sys_wakeup_signal(j->wake_fd);
     job_release(j);
 }
 
@@ -59,12 +75,15 @@ static struct job *job_new(const char *const *hosts, size_t n)
     atomic_init(&j->owners, 1);
     j->n = n;
     j->wake_fd = -1;
-    j->hosts = calloc(n + 1, sizeof *j->hosts);
-    j->found = calloc(n + 1, sizeof *j->found);
-    bool ok = j->hosts && j->found;
+    j->lookups = calloc(n + 1, sizeof *j->lookups);
+    bool ok = j->lookups != NULL;
     for (size_t i = 0; ok && i < n; i++) {
-        j->hosts[i] = strdup(hosts[i]);
-        ok = j->hosts[i] != NULL;
+        struct lookup *l = &j->lookups[i];
+        l->found.n = addr_parse_ip(&l->found.at[0], hosts[i]) == 0 ? 1 : 0;
+        atomic_init(&l->ended, l->found.n > 0);
+        j->left += l->found.n == 0;
+        l->host = strdup(hosts[i]);
+        ok = l->host != NULL;
     }
     if (!ok) {
         job_release(j);
@@ -81,16 +100,22 @@ static void on_wake(void *user, unsigned events)
     r->done(r->user);
 }
 
+/* One thread is enough; more keep one slow name from holding up the rest. */
 static int job_start(struct job *j)
 {
-    struct sys_thread *thread;
-    atomic_fetch_add(&j->owners, 1);
-    int err = sys_thread_start(&thread, job_run, j);
-    if (err < 0) {
-        atomic_fetch_sub(&j->owners, 1);
-        return err;
+    size_t wanted = atomic_load(&j->left);
+    if (wanted == 0)
+        sys_wakeup_signal(j->wake_fd);
+    for (size_t i = 0; i < wanted && i < THREADS_MAX; i++) {
+        struct sys_thread *thread;
+        atomic_fetch_add(&j->owners, 1);
+        int err = sys_thread_start(&thread, job_run, j);
+        if (err < 0) {
+            atomic_fetch_sub(&j->owners, 1);
+            return i > 0 ? 0 : err;
+        }
+        sys_thread_detach(thread);
     }
-    sys_thread_detach(thread);
     return 0;
 }
 
@@ -124,7 +149,9 @@ out:
 
 const struct resolved *resolver_get(const struct resolver *r, size_t i)
 {
-    return &r->job->found[i];
+    static const struct resolved none;
+    const struct lookup *l = &r->job->lookups[i];
+    return atomic_load(&l->ended) ? &l->found : &none;
 }
 
 void resolver_destroy(struct resolver *r)
@@ -132,6 +159,8 @@ void resolver_destroy(struct resolver *r)
     if (!r)
         return;
     sys_watch_remove(r->poller, &r->watch);
+    if (r->job)
+        atomic_store(&r->job->abandoned, true);
     job_release(r->job);
     free(r);
 }

@@ -271,7 +271,7 @@ static void do_job(struct session *s, int64_t now_us)
         drop_job(s, now_us);
     else if (s->phase == PHASE_REST)
         choose_job(s, now_us);
-    else if (s->phase == PHASE_RESOLVE && s->resolved)
+    else if (s->phase == PHASE_RESOLVE && (s->resolved || now_us >= s->resolve_deadline_us))
         session_resolved(s, now_us);
     else if (s->phase == PHASE_FIND)
         session_step_find(s, now_us);
@@ -316,6 +316,8 @@ int64_t session_deadline(const struct session *s)
         next = probe_io_deadline(s->io);
     else if (s->phase == PHASE_FIND)
         next = s->find_deadline_us;
+    else if (s->phase == PHASE_RESOLVE)
+        next = s->resolve_deadline_us;
     else if (s->phase == PHASE_REST)
         next = schedule_deadline(&s->schedule);
     deadline = connections < deadline ? connections : deadline;

@@ -45,6 +45,7 @@ struct session {
     char etag[128];            /* of results.list; "" where the list isn't the controller's */
     struct resolver *resolver; /* PHASE_RESOLVE */
     bool resolved;
+    int64_t resolve_deadline_us;
     struct probe_io *io; /* PHASE_PROBE */
     struct prober_target_spec *targets;
     struct kept_report kept;

@@ -28,18 +28,46 @@ void session_resolve(struct session *s, int64_t now_us)
         err = resolver_new(&s->resolver, s->poller, hosts, o->n_given, on_resolved, s);
     }
     free(hosts);
-    if (err < 0)
+    if (err < 0) {
         session_probe_failed(s, err, 0, 0, "name lookup could not be started", now_us);
+        return;
+    }
+    struct probe_policy policy;
+    probe_policy_init(&policy);
+    agent_options_policy(o, &policy);
+    s->resolve_deadline_us = now_us + policy.budget_ms * 1000;
+    s->phase = PHASE_RESOLVE;
+}
+
+/* Which hosts have no address, as "a.example and 3 more: ..."; "" where each has one. */
+static void name_unresolved(const struct session *s, char out[static BERTH_ERROR_TEXT])
+{
+    const struct agent_options *o = s->options;
+    const char *first = NULL;
+    size_t others = 0;
+    for (size_t i = 0; i < o->n_given; i++) {
+        if (resolver_get(s->resolver, i)->n > 0)
+            continue;
+        others += first != NULL;
+        first = first ? first : o->given[i].host;
+    }
+    const char *why = s->resolved ? "no address" : "no address in time";
+    if (!first)
+        out[0] = '\0';
+    else if (others > 0)
+        snprintf(out, BERTH_ERROR_TEXT, "%.120s and %zu more: %s", first, others, why);
     else
-        s->phase = PHASE_RESOLVE;
+        snprintf(out, BERTH_ERROR_TEXT, "%.120s: %s", first, why);
 }
 
 void session_resolved(struct session *s, int64_t now_us)
 {
     const struct agent_options *o = s->options;
     struct nodelist list = {0};
+    char unresolved[BERTH_ERROR_TEXT];
     size_t found = 0;
     s->phase = PHASE_REST;
+    name_unresolved(s, unresolved);
     probe_policy_init(&list.policy);
     list.nodes = calloc(o->n_given + 1, sizeof *list.nodes);
     int err = list.nodes ? 0 : -ENOMEM;
@@ -56,8 +84,10 @@ void session_resolved(struct session *s, int64_t now_us)
     nodelist_clear(&list);
     if (err == 0 && found == 0)
         err = BERTH_E_RESOLVE;
+    if (err == 0 && unresolved[0] != '\0')
+        session_log(s, BERTH_LOG_WARN, "resolve_failed", "%s", unresolved);
     if (err < 0)
-        session_probe_failed(s, err, 0, 0, "", now_us);
+        session_probe_failed(s, err, 0, 0, err == BERTH_E_RESOLVE ? unresolved : "", now_us);
     else
         session_begin_probe(s, now_us);
 }

@@ -333,6 +333,7 @@ static void a_name_without_address(void **state)
     assert_int_equal(berth_agent_probe(a, 0), 0);
     run_until_done(a, &h, 1);
     assert_int_equal(h.summary.error, BERTH_E_RESOLVE);
+    assert_string_equal(h.summary.detail, "nothing.invalid: no address");
     berth_agent_destroy(a);
 }
 
