@@ -1,4 +1,4 @@
-/* A serving thread. Invariant: everything but the atomics and `wanted` (under its lock) is touched by the thread alone once it runs. */
+/* A serving thread. Invariant: everything but the atomics and `wanted` (under its lock) is made, used and disposed of by the thread alone. */
 #include "worker.h"
 
 #include "serve/http.h"
@@ -9,8 +9,10 @@
 #include "websocket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <h2o/http1.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -34,6 +36,9 @@ struct door {
 struct worker {
     struct worker_opts opts;
     pthread_t thread;
+    sem_t initialized; /* the thread has made its parts; `error` tells how that went */
+    int error;
+    int wake_fd; /* an eventfd; the loop has a copy of its own */
     h2o_loop_t *loop;
     h2o_socket_t *wake;
     _Atomic enum phase phase;
@@ -86,7 +91,7 @@ static void on_stream_conn(void *ctx, h2o_socket_t *sock, const struct addr *pee
     stream_accept(&w->streams, sock, peer, connected_at);
 }
 
-/* ---- set-up, before the thread runs ---- */
+/* ---- set-up ---- */
 
 static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listener_conn_cb *on_conn)
 {
@@ -209,7 +214,7 @@ static void on_wake(h2o_socket_t *sock, const char *err)
 static void wake(struct worker *w)
 {
     uint64_t one = 1;
-    (void)!write(h2o_socket_get_fd(w->wake), &one, sizeof(one)); /* only fails when a wake-up is pending */
+    (void)!write(w->wake_fd, &one, sizeof(one)); /* only fails when a wake-up is pending */
 }
 
 /* ---- the thread ---- */
@@ -235,15 +240,6 @@ static void close_all(struct worker *w)
         turn(w, END_WAIT_MS);
 }
 
-static void *run(void *arg)
-{
-    struct worker *w = arg;
-    while (atomic_load(&w->phase) != STOPPING)
-        turn(w, LOOP_WAIT_MS);
-    close_all(w);
-    return NULL;
-}
-
 static void init_http(struct worker *w)
 {
     h2o_context_init(&w->http, w->loop, w->opts.http);
@@ -254,13 +250,69 @@ static void init_http(struct worker *w)
 
 static int init_wake(struct worker *w)
 {
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int fd = fcntl(w->wake_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     w->wake = h2o_evloop_socket_create(w->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     w->wake->data = w;
     h2o_socket_read_start(w->wake, on_wake);
     return 0;
+}
+
+/* In the thread itself: libh2o's sockets keep to the thread that makes them, whose pools their buffers come from. */
+static int init(struct worker *w)
+{
+    const struct worker_settings *s = &w->opts.settings;
+    listener_crowd_init(&w->crowd);
+    w->loop = h2o_evloop_create();
+    init_http(w);
+    w->streams.stats = &w->stats;
+    w->streams.on_http = on_http;
+    w->streams.ctx = w;
+    websocket_attach(w->opts.websocket, &w->http, &w->streams);
+    stream_group_init(&w->streams, w->loop, s->first_timeout_ms, s->idle_timeout_ms);
+    use_settings(w);
+    int rc = init_wake(w);
+    return rc == 0 ? open_all(w) : rc;
+}
+
+static void dispose(struct worker *w)
+{
+    close_all(w);
+    if (w->wake) {
+        h2o_socket_read_stop(w->wake);
+        h2o_socket_close(w->wake);
+    }
+    http_context_dispose(&w->http);
+    http_context_dispose(&w->http_metrics);
+    (void)h2o_evloop_run(w->loop, 0); /* frees the sockets that were closed */
+    h2o_evloop_destroy(w->loop);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    int rc = w->error = init(w);
+    sem_post(&w->initialized);
+    while (rc == 0 && atomic_load(&w->phase) != STOPPING)
+        turn(w, LOOP_WAIT_MS);
+    dispose(w);
+    return NULL;
+}
+
+/* Starts the thread and waits until it has made its parts. */
+static int start(struct worker *w)
+{
+    w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int rc = w->wake_fd < 0 ? -errno : -pthread_create(&w->thread, NULL, run, w);
+    if (rc != 0)
+        return rc;
+    while (sem_wait(&w->initialized) != 0) {
+        /* EINTR */
+    }
+    if (w->error != 0)
+        pthread_join(w->thread, NULL);
+    return w->error;
 }
 
 int worker_start(struct worker **out, const struct worker_opts *opts)
@@ -272,22 +324,9 @@ int worker_start(struct worker **out, const struct worker_opts *opts)
     w->wanted = opts->settings;
     w->alive_us = clock_mono_us();
     pthread_mutex_init(&w->lock, NULL);
-    listener_crowd_init(&w->crowd);
-    w->loop = h2o_evloop_create();
-    init_http(w);
-    w->streams.stats = &w->stats;
-    w->streams.on_http = on_http;
-    w->streams.ctx = w;
-    websocket_attach(opts->websocket, &w->http, &w->streams);
-    stream_group_init(&w->streams, w->loop, opts->settings.first_timeout_ms, opts->settings.idle_timeout_ms);
-    use_settings(w);
-    int rc = init_wake(w);
-    if (rc == 0)
-        rc = open_all(w);
-    if (rc == 0)
-        rc = -pthread_create(&w->thread, NULL, run, w);
+    sem_init(&w->initialized, 0, 0);
+    int rc = start(w);
     if (rc != 0) {
-        close_all(w);
         worker_destroy(w);
         return rc;
     }
@@ -320,15 +359,10 @@ void worker_destroy(struct worker *w)
 {
     if (!w)
         return;
-    if (w->wake) {
-        h2o_socket_read_stop(w->wake);
-        h2o_socket_close(w->wake);
-    }
-    http_context_dispose(&w->http);
-    http_context_dispose(&w->http_metrics);
-    (void)h2o_evloop_run(w->loop, 0); /* frees the sockets that were closed */
-    h2o_evloop_destroy(w->loop);
+    if (w->wake_fd >= 0)
+        close(w->wake_fd);
     free(w->batch);
+    sem_destroy(&w->initialized);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
