@@ -17,7 +17,7 @@ static const struct config_key keys[] = {
     {"listen", "controller", CONFIG_LIST, AT(listen), "0.0.0.0:443,[::]:443", 0, 0, "ADDR:PORT",
      "Answer HTTPS here; repeatable; port 0 takes a free one.", false},
     {"metrics", "controller", CONFIG_STRING, AT(metrics), "127.0.0.1:9640", 0, 0, "ADDR:PORT",
-     "Health and metrics over clear HTTP; \"off\": none.", false},
+     "Health and metrics over clear HTTP; \"off\": none.", true},
     {"public-name", "controller", CONFIG_STRING, AT(public_name), NULL, 0, 0, "HOST[:PORT]",
      "The name that agents reach the controllers by, for GET /v1/ip-ranges; port 443 unless said.", false},
     {"public-address", "controller", CONFIG_LIST, AT(public_address), NULL, 0, 0, "IP",

@@ -27,7 +27,7 @@ const struct config_key node_keys[] = {
      "Answer to another port of the asking IP where --behaviour-alternate is set and a request wants it.",
      false},
     {"metrics", "listen", CONFIG_STRING, AT(metrics), NULL, 0, 0, "ADDR:PORT",
-     "Health and metrics in clear HTTP; 127.0.0.1:9641 unless --standalone; 'off': none.", false},
+     "Health and metrics in clear HTTP; 127.0.0.1:9641 unless --standalone; 'off': none.", true},
     {"threads", "listen", CONFIG_INT, AT(threads), "0", 0, NODE_THREADS_MAX, "N",
      "Threads that serve; 0: one a core.", false},
     {"standalone", "node", CONFIG_BOOL, AT(standalone), "false", 0, 0, NULL,
