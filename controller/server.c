@@ -10,6 +10,7 @@
 #include "serve/http.h"
 #include "serve/listener.h"
 #include "sys/clock.h"
+#include "sys/service.h"
 #include "sys/sockaddr.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ enum {
     SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */
     SERVER_LISTENERS_MAX = CONFIG_LIST_MAX + 1,
     SERVER_METRICS_OPEN_MAX = 64,
+    SERVER_FDS_RESERVED = 128,          /* health and metrics, files */
+    SERVER_FDS_A_THREAD = 16,           /* the database, the loop */
     SERVER_STOP_GRACE_US = 1000 * 1000, /* past the request deadline */
     SERVER_WAIT_MS = 1000,              /* a loop turns at least so often */
     SERVER_ALIVE_US = 10 * 1000 * 1000, /* a worker whose loop hasn't turned for so long is stuck */
@@ -71,6 +74,7 @@ struct server {
     struct tls_server *tls;
     h2o_globalconf_t api_conf, health_conf;
     struct listener_sources *sources; /* NULL: no limit by source */
+    struct listener_budget budget;    /* of the API's connections */
     size_t n_threads;
     struct thread *threads;
 };
@@ -135,6 +139,7 @@ static int door_open(struct thread *t, struct door *door)
         .stats = door->health ? &t->health_stats : &t->stats,
         .crowd = &t->connections,
         .sources = door->health ? NULL : t->server->sources,
+        .budget = door->health ? NULL : &t->server->budget,
         .log = t->server->ctl->log,
     };
     int r;
@@ -364,6 +369,8 @@ static void conf_init(struct server *s)
     http_globalconf_init(&s->health_conf, &limits);
     host = h2o_config_register_host(&s->health_conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     http_register_health(host, &on_metrics);
+    http_check_framing(&s->api_conf);
+    http_check_framing(&s->health_conf);
 }
 
 static size_t thread_count(const struct options *o)
@@ -424,6 +431,7 @@ int server_start(struct server **out, struct controller *ctl, struct tls_server 
     r = listen_api(s);
     if (r == 0)
         r = listen_health(s);
+    s->budget.max = service_spare_fds(SERVER_FDS_RESERVED + SERVER_FDS_A_THREAD * (int64_t)n);
     for (size_t i = 0; i < n && r == 0; i++)
         r = thread_start(&s->threads[i]);
     if (r != 0)

@@ -272,3 +272,9 @@ def test_two_on_one_port(controller, controllers, world, database):
     process = world.start(other.argv, "second-on-one-port")
     assert process.wait(20) == 1
     assert "listen_failed" in process.log
+
+
+def test_a_request_that_can_be_read_in_two_ways_is_refused_and_closed(controller, world):
+    twice = b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = read_all(raw(controller, world, twice + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1") == 1 and b'"bad_request"' in answer
