@@ -57,6 +57,8 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t d, curl
 static void log_result(struct control *c, const char *what, long status, const char *error, const char *code)
 {
     bool failed = status < 200 || status > 299;
+    if (failed && atomic_load(&c->abort))
+        return; /* we broke it off ourselves */
     if (failed && !c->down)
         log_event(c->opts.log, LOG_WARN, "control", "call_failed", LOG_S("call", what),
                   LOG_I("status", status), LOG_S("code", code), LOG_S("error", error),

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-enum { DRAIN_LOOK_MS = 20, WATCH_MS = 2000 };
+enum { DRAIN_LOOK_MS = 20, DRAIN_ECHO_US = 50000, WATCH_MS = 2000 };
 
 /* One reading of the configuration. */
 struct settings {
@@ -119,22 +119,29 @@ static void serve(const struct program *p, struct node *node, struct settings **
     }
 }
 
+/* A second SIGTERM. One that comes at once is the first one's echo: timeout(1) sends to the process and to its group. */
+static bool told_again(int signals, int64_t began_us)
+{
+    return service_wait(signals, DRAIN_LOOK_MS) == SERVICE_STOP &&
+           clock_mono_us() >= began_us + DRAIN_ECHO_US;
+}
+
 /* Until open connections have ended and the controller knows, the time is over, or a second SIGTERM. */
 static void drain(struct node *node, const struct node_options *o, struct log *log, int signals)
 {
-    int64_t until = clock_mono_us() + o->drain_timeout * 1000000;
+    int64_t began = clock_mono_us(), until = began + o->drain_timeout * 1000000;
     log_event(log, LOG_INFO, "node", "draining", LOG_I("open", node_open_connections(node)),
               LOG_I("timeout_s", o->drain_timeout));
     service_stopping();
     node_drain(node);
     bool hurry = false;
     while (!hurry && node_open_connections(node) > 0 && clock_mono_us() < until) {
-        hurry = service_wait(signals, DRAIN_LOOK_MS) == SERVICE_STOP;
+        hurry = told_again(signals, began);
         service_watchdog();
     }
     node_finish(node);
     while (!hurry && !node_finished(node))
-        hurry = service_wait(signals, DRAIN_LOOK_MS) == SERVICE_STOP;
+        hurry = told_again(signals, began);
     log_event(log, LOG_INFO, "node", "stopping", LOG_I("open", node_open_connections(node)));
 }
 
