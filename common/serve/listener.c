@@ -17,9 +17,9 @@
 
 enum {
     SOURCE_CELLS = 1 << 16,
-    SOURCE_V6_BITS = 64,  /* one customer's least: addresses within cost nothing */
-    ACCEPT_BATCH = 64,    /* a flood of connections must not keep the loop from its other sockets */
-    ACCEPT_PAUSE_MS = 100,           /* when descriptors or memory have run out */
+    SOURCE_V6_BITS = 64,   /* one customer's least: addresses within cost nothing */
+    ACCEPT_BATCH = 64,     /* a flood of connections must not keep the loop from its other sockets */
+    ACCEPT_PAUSE_MS = 100, /* when descriptors or memory have run out */
     PAUSE_TOLD_US = 10 * 1000 * 1000 /* the log hears of pauses so often */
 };
 
