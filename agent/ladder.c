@@ -256,16 +256,16 @@ static bool rung_over(const struct ladder *l, const struct rung *r)
 }
 
 /* Ends what is under way in the rung, and what has not begun, but for the leader. */
-static void end_rung(struct ladder *l, struct rung *r, const char *under_way_why, const char *idle_why)
+static void end_rung(struct ladder *l, struct rung *r, const char *tried_text, const char *untried_text)
 {
     for (size_t k = 0; k < r->n; k++) {
         struct place *p = place_of(l, r, k);
-        if (under_way(p) && under_way_why)
-            end_place(p, under_way_why);
+        if (under_way(p) && tried_text)
+            end_place(p, tried_text);
         else if (under_way(p))
             time_out(p);
         else if (p->state == PLACE_IDLE)
-            end_place(p, idle_why);
+            end_place(p, untried_text);
     }
     r->next = r->n;
 }

@@ -24,7 +24,7 @@
 enum {
     SERVER_BACKLOG = 1024,
     /* A body up to here is read to its end, so that the client gets to see the 413; beyond, it is refused by its length, unread. */
-    SERVER_BODY_MAX = API_BODY_MAX + 64 * 1024,
+    SERVER_BODY_MAX = 4 * API_BODY_MAX,
     /* What all that is being received may take in one thread's memory, whoever sends it. */
     SERVER_INPUT_MAX = 128 * 1024 * 1024,
     SERVER_INPUT_LOOK_US = 250 * 1000,

@@ -355,7 +355,7 @@ int node_reload(struct node *n, const struct node_options *o, const struct node_
                 struct options_error *e)
 {
     char err[TLS_ERROR_TEXT];
-    struct announcement a;
+    struct announcement a = {0};
     options_diff(n->setup.options, o, log_change, n);
     int rc = n->control ? prepare_announcement(n, o, &a, e) : 0;
     if (rc != 0)

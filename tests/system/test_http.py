@@ -83,7 +83,7 @@ def test_bodies(case, org):
 
 
 def test_a_body_far_too_large_is_refused_unread(controller, world):
-    s = raw(controller, world, b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 3145728\r\n\r\n")
+    s = raw(controller, world, b"POST /v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n")
     head, _, body = read_all(s).partition(b"\r\n\r\n")
     assert b" 413 " in head.splitlines()[0]
     assert b"application/problem+json" in head

@@ -203,7 +203,8 @@ def test_an_interceptor_whom_the_system_trusts_is_told(make, probe, world, boss,
 def test_an_interceptor_that_lets_no_websocket_through(make, probe, world, boss, by_name):
     proxy = make(squid, interceptor=boss, trusted=world.authority.file)
     rows, _ = probe("--proxy", proxy.url, target=by_name, env={"SSL_CERT_FILE": boss.file})
-    assert rows["proxy"]["status"] == "timeout"  # what plain STUN met; the upgrade that was refused takes nothing from it
+    # What plain STUN met, silence or the interceptor hanging up; the upgrade that was refused takes nothing from it.
+    assert rows["proxy"]["status"] in ("timeout", "refused")
     assert rows["proxy"]["via_proxy"]["tls_intercepted"] is True
 
 
