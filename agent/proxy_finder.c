@@ -15,8 +15,9 @@
 /* What the thread works on. */
 struct job {
     atomic_int owners;
-    char *pac;    /* its path or URL; NULL: ask the network */
-    char *script; /* loaded before, or by this job; NULL: not yet, or there is none */
+    _Atomic bool finished; /* what the thread found may be taken */
+    char *pac;             /* its path or URL; NULL: ask the network */
+    char *script;          /* loaded before, or by this job; NULL: not yet, or there is none */
     size_t n;
     struct pac_question *questions;
     char **hosts;
@@ -101,6 +102,7 @@ static void job_run(void *arg)
         free(j->script);
         j->script = NULL;
     }
+    atomic_store(&j->finished, true);
     sys_wakeup_signal(j->wake_fd);
     job_release(j);
 }
@@ -220,6 +222,9 @@ static void on_wake(void *user, unsigned events)
 {
     struct proxy_finder *f = user;
     struct job *j = f->job;
+    sys_wakeup_clear(j->wake_fd);
+    if (!atomic_load(&j->finished))
+        return;
     memcpy(f->lists, j->lists, j->n * sizeof *f->lists);
     f->table = j->table;
     free(f->script);
