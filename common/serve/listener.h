@@ -56,7 +56,7 @@ struct listener_opts {
     struct tls_server *tls; /* NULL: clear */
     int64_t handshake_timeout_us;
     int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
-    int64_t max_open; /* stats->open at most; one more is accepted and closed */
+    int64_t max_open;         /* stats->open at most; one more is accepted and closed */
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats;     /* outlives every connection */
