@@ -1,8 +1,6 @@
-/* The race of the rungs. Invariant: at most one place is LEADING, no place of its rung or a worse one is under way beside it, and a
- * place has its stream from the OPEN that it was given to the CLOSE. */
-#include "ladder.h"
-
-#include "core/frame.h"
+/* The race of the rungs. Invariant: at most one place is LEADING, and no place of its rung or a worse one is under way
+ * beside it. */
+#include "ladder_internal.h"
 #include "prober_message.h"
 
 #include <errno.h>
@@ -11,73 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum place_state {
-    PLACE_IDLE,
-    PLACE_CONNECTING,
-    PLACE_SECURING,
-    PLACE_UPGRADING,
-    PLACE_ASKING,
-    PLACE_LEADING, /* answered, and nothing better has */
-    PLACE_ENDED
-};
-
-struct place {
-    struct ladder_place is;
-    enum place_state state;
-    size_t rung;
-    bool open_due, close_due, has_stream;
-    bool by_name;
-    int64_t phase_us;  /* when connect or handshake began */
-    int64_t send_us;   /* the next request is due, or PROBER_NEVER */
-    int64_t silent_us; /* under TLS: no answer is expected any more, or PROBER_NEVER */
-    int64_t sent_us[LADDER_SAMPLES_MAX];
-    struct ladder_outcome out; /* began_us is absolute here */
-    size_t len;
-    uint8_t buf[FRAME_PAYLOAD_MAX];
-};
-
-struct rung {
-    size_t first, n; /* in `order` */
-    size_t next;     /* to begin next, relative to first */
-    bool begun;
-    int64_t began_us, next_us;
-};
-
-struct ladder {
-    struct ladder_policy policy;
-    uint8_t seed[PROBER_SEED_LEN];
-    int64_t began_us, grace_us;
-    size_t n, n_rungs;
-    size_t leader; /* or LADDER_NONE */
-    bool decided;
-    size_t order[LADDER_PLACES_MAX];
-    struct rung rungs[TRANSPORT_COUNT];
-    struct place places[]; /* n */
-};
-
 static int64_t min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-static int64_t elapsed(int64_t from_us, int64_t to_us)
-{
-    return to_us > from_us ? to_us - from_us : 0;
-}
-
-static bool under_way(const struct place *p)
-{
-    return p->state > PLACE_IDLE && p->state < PLACE_LEADING;
-}
-
-static bool is_stream(const struct place *p)
-{
-    return p->is.transport != TRANSPORT_UDP;
-}
-
-static bool is_secure(const struct place *p)
-{
-    return p->is.transport == TRANSPORT_TLS || p->is.transport == TRANSPORT_PROXY;
 }
 
 /* ---- making ---- */
@@ -145,98 +79,6 @@ void ladder_destroy(struct ladder *l)
     free(l);
 }
 
-/* ---- places ---- */
-
-static void release_stream(struct place *p)
-{
-    p->open_due = false;
-    p->close_due = p->has_stream;
-    p->send_us = p->silent_us = PROBER_NEVER;
-}
-
-static void end_place(struct place *p, const char *why)
-{
-    release_stream(p);
-    p->state = PLACE_ENDED;
-    snprintf(p->out.why, sizeof p->out.why, "%s", why);
-}
-
-static void connect_place(struct place *p)
-{
-    p->state = PLACE_CONNECTING;
-    p->open_due = true;
-    p->len = 0;
-    p->out.connect_us = p->out.tls_us = NOT_MEASURED;
-}
-
-static void begin_place(struct place *p, int64_t now_us)
-{
-    p->out.begun = true;
-    p->out.began_us = now_us;
-    p->out.framing = FRAMING_STUN;
-    if (is_stream(p)) {
-        connect_place(p);
-    } else {
-        p->state = PLACE_ASKING;
-        p->send_us = now_us;
-    }
-}
-
-static void ask(struct ladder *l, struct place *p, int64_t now_us)
-{
-    p->state = PLACE_ASKING;
-    p->send_us = now_us;
-    if (is_secure(p) && p->out.framing == FRAMING_STUN)
-        p->silent_us = now_us + l->policy.framing_ms * 1000;
-}
-
-/* The same address in another way. */
-static void again(struct place *p)
-{
-    release_stream(p);
-    connect_place(p);
-}
-
-static void fail_place(struct ladder *l, struct place *p, enum probe_status status, const char *why,
-                       int64_t now_us)
-{
-    if (p->state == PLACE_ASKING && is_secure(p) && p->out.framing == FRAMING_STUN) {
-        p->out.framing = FRAMING_WEBSOCKET;
-        again(p);
-        return;
-    }
-    /* Whatever ends a connection in the middle of the handshake denies TLS, not TCP: that was there. */
-    if (p->state == PLACE_SECURING && status == PROBE_REFUSED)
-        status = PROBE_TLS_ERROR;
-    if (p->state == PLACE_CONNECTING && p->is.transport == TRANSPORT_PROXY && status != PROBE_UNTESTED)
-        status = PROBE_PROXY_ERROR;
-    p->out.status = status;
-    end_place(p, why);
-    l->rungs[p->rung].next_us = now_us;
-}
-
-static const char *silence(const struct place *p)
-{
-    switch (p->state) {
-    case PLACE_CONNECTING:
-        return p->is.transport == TRANSPORT_PROXY ? "the proxy does not answer"
-                                                  : "no answer to the TCP connect";
-    case PLACE_SECURING:
-        return "no answer to the TLS handshake";
-    case PLACE_UPGRADING:
-        return "no answer to the WebSocket upgrade";
-    default:
-        return "no answer to STUN";
-    }
-}
-
-static void time_out(struct place *p)
-{
-    p->out.status = p->state == PLACE_CONNECTING && p->is.transport == TRANSPORT_PROXY ? PROBE_PROXY_ERROR
-                                                                                       : PROBE_TIMEOUT;
-    end_place(p, silence(p));
-}
-
 /* ---- rungs ---- */
 
 static struct place *place_of(struct ladder *l, const struct rung *r, size_t k)
@@ -260,12 +102,12 @@ static void end_rung(struct ladder *l, struct rung *r, const char *tried_text, c
 {
     for (size_t k = 0; k < r->n; k++) {
         struct place *p = place_of(l, r, k);
-        if (under_way(p) && tried_text)
-            end_place(p, tried_text);
-        else if (under_way(p))
-            time_out(p);
+        if (place_under_way(p) && tried_text)
+            place_end(p, tried_text);
+        else if (place_under_way(p))
+            place_time_out(p);
         else if (p->state == PLACE_IDLE)
-            end_place(p, untried_text);
+            place_end(p, untried_text);
     }
     r->next = r->n;
 }
@@ -283,18 +125,10 @@ static void begin_rungs(struct ladder *l, int64_t now_us)
             r->began_us = r->next_us = now_us;
         }
         if (r->next < r->n && now_us >= r->next_us) {
-            begin_place(place_of(l, r, r->next++), now_us);
+            place_begin(place_of(l, r, r->next++), now_us);
             r->next_us = now_us + l->policy.address_delay_ms * 1000;
         }
     }
-}
-
-static void name_place(const struct place *p, const char *before, const char *after,
-                       char out[static PROBER_ERROR_TEXT])
-{
-    char address[ADDR_TEXT_LEN];
-    snprintf(out, PROBER_ERROR_TEXT, "%s%s %s%s", before, transport_name(p->is.transport),
-             addr_format(&p->is.to, address), after);
 }
 
 static void decide(struct ladder *l)
@@ -303,8 +137,8 @@ static void decide(struct ladder *l)
     l->decided = true;
     if (l->leader == LADDER_NONE)
         return;
-    name_place(&l->places[l->leader], "not waited for: ", " had answered", overtaken);
-    name_place(&l->places[l->leader], "not tried: ", " answered first", unneeded);
+    place_name(&l->places[l->leader], "not waited for: ", " had answered", overtaken);
+    place_name(&l->places[l->leader], "not tried: ", " answered first", unneeded);
     for (size_t i = 0; i < l->n_rungs; i++)
         end_rung(l, &l->rungs[i], overtaken, unneeded);
 }
@@ -320,6 +154,12 @@ static bool open_question(const struct ladder *l)
     return false;
 }
 
+static void fail(struct ladder *l, struct place *p, enum probe_status status, const char *why, int64_t now_us)
+{
+    if (place_fail(p, status, why))
+        l->rungs[p->rung].next_us = now_us; /* the next address need not wait any longer */
+}
+
 static void tick(struct ladder *l, int64_t now_us)
 {
     if (l->decided)
@@ -328,7 +168,7 @@ static void tick(struct ladder *l, int64_t now_us)
     for (size_t i = 0; i < l->n; i++) {
         struct place *p = &l->places[i];
         if (p->state == PLACE_ASKING && now_us >= p->silent_us)
-            fail_place(l, p, PROBE_TIMEOUT, "no answer to STUN", now_us);
+            fail(l, p, PROBE_TIMEOUT, "no answer to STUN", now_us);
     }
     for (size_t i = 0; i < l->n_rungs; i++) {
         struct rung *r = &l->rungs[i];
@@ -341,21 +181,28 @@ static void tick(struct ladder *l, int64_t now_us)
         decide(l);
 }
 
-static void answered(struct ladder *l, size_t i, size_t sample, const struct addr *mapped,
+void ladder_failed(struct ladder *l, struct place *p, enum probe_status status, const char *why,
+                   int64_t now_us)
+{
+    fail(l, p, status, why, now_us);
+    tick(l, now_us);
+}
+
+void ladder_answered(struct ladder *l, size_t i, size_t sample, const struct addr *mapped,
                      int64_t received_us)
 {
     char why[PROBER_ERROR_TEXT];
     struct place *p = &l->places[i];
     if (l->decided || p->state != PLACE_ASKING || sample >= p->out.sent)
         return;
-    p->out.stun_us = elapsed(p->sent_us[sample], received_us);
-    p->out.answered_us = elapsed(l->began_us, received_us);
+    p->out.stun_us = ladder_elapsed(p->sent_us[sample], received_us);
+    p->out.answered_us = ladder_elapsed(l->began_us, received_us);
     p->out.status = PROBE_REACHABLE;
     p->out.mapped = *mapped;
     p->send_us = p->silent_us = PROBER_NEVER;
     if (l->leader != LADDER_NONE) {
-        name_place(p, "answered, and then ", " did, which is better", why);
-        end_place(&l->places[l->leader], why);
+        place_name(p, "answered, and then ", " did, which is better", why);
+        place_end(&l->places[l->leader], why);
     } else {
         l->grace_us = received_us + l->policy.grace_ms * 1000;
     }
@@ -363,8 +210,8 @@ static void answered(struct ladder *l, size_t i, size_t sample, const struct add
     p->state = PLACE_LEADING;
     for (size_t k = p->rung; k < l->n_rungs; k++) {
         char unneeded[PROBER_ERROR_TEXT];
-        name_place(p, "not waited for: ", " had answered", why);
-        name_place(p, "not tried: ", " answered first", unneeded);
+        place_name(p, "not waited for: ", " had answered", why);
+        place_name(p, "not tried: ", " answered first", unneeded);
         end_rung(l, &l->rungs[k], why, unneeded);
     }
 }
@@ -375,15 +222,15 @@ static void fill_request(struct ladder *l, struct place *p, struct ladder_action
 {
     struct sample_name name = {.target = a->place, .sample = p->out.sent};
     size_t head = 0;
-    a->kind = is_stream(p) ? LADDER_SEND_STREAM : LADDER_SEND_UDP;
-    if (is_stream(p))
+    a->kind = place_is_stream(p) ? LADDER_SEND_STREAM : LADDER_SEND_UDP;
+    if (place_is_stream(p))
         head = frame_header(FRAME_RFC4571, PROBER_MESSAGE_LEN, a->bytes);
     prober_request_write(l->seed, &name, a->bytes + head);
     a->len = head + PROBER_MESSAGE_LEN;
     a->sample = p->out.sent;
     p->sent_us[p->out.sent++] = now_us;
     p->send_us = PROBER_NEVER;
-    if (!is_stream(p) && p->out.sent < LADDER_SAMPLES_MAX)
+    if (!place_is_stream(p) && p->out.sent < LADDER_SAMPLES_MAX)
         p->send_us = now_us + ((l->policy.resend_ms * 1000) << a->sample);
 }
 
@@ -463,172 +310,6 @@ void ladder_sent(struct ladder *l, const struct ladder_action *a, int64_t sent_u
         p->sent_us[a->sample] = sent_us;
 }
 
-/* ---- events ---- */
-
-static struct place *live(struct ladder *l, size_t place)
-{
-    if (place >= l->n || !under_way(&l->places[place]) || !l->places[place].has_stream ||
-        l->places[place].close_due)
-        return NULL; /* closed by us, and the shell was not told yet */
-    return &l->places[place];
-}
-
-static void failed(struct ladder *l, struct place *p, enum probe_status status, const char *why,
-                   int64_t now_us)
-{
-    fail_place(l, p, status, why, now_us);
-    tick(l, now_us);
-}
-
-static enum probe_status status_of(int error)
-{
-    return error == ETIMEDOUT ? PROBE_TIMEOUT : prober_own_shortage(error) ? PROBE_UNTESTED : PROBE_REFUSED;
-}
-
-static void bounced(struct ladder *l, struct place *p, int error, int64_t now_us)
-{
-    bool no_socket = error == EMFILE || error == ENFILE;
-    if (p->state == PLACE_ASKING && (no_socket || !prober_own_shortage(error)))
-        failed(l, p, status_of(error), prober_error_text(error, false), now_us);
-}
-
-void ladder_send_failed(struct ladder *l, const struct ladder_action *a, int error, int64_t now_us)
-{
-    struct place *p = &l->places[a->place];
-    if (a->kind == LADDER_SEND_UDP)
-        bounced(l, p, error, now_us);
-    else
-        ladder_on_stream_error(l, a->place, error, now_us);
-}
-
-void ladder_on_udp(struct ladder *l, const struct addr *from, const uint8_t *bytes, size_t len,
-                   int64_t received_us)
-{
-    struct sample_name is;
-    struct addr mapped;
-    if (!prober_answer_read(l->seed, bytes, len, &is, &mapped) || is.target >= l->n || is.attempt != 0)
-        return;
-    const struct place *p = &l->places[is.target];
-    if (!is_stream(p) && addr_eq(from, &p->is.to))
-        answered(l, is.target, is.sample, &mapped, received_us);
-}
-
-void ladder_on_udp_error(struct ladder *l, const struct addr *to, const uint8_t *bytes, size_t len, int error,
-                         int64_t now_us)
-{
-    struct sample_name is;
-    if (!prober_request_read(l->seed, bytes, len, &is) || is.target >= l->n)
-        return;
-    struct place *p = &l->places[is.target];
-    if (!is_stream(p) && addr_eq(to, &p->is.to))
-        bounced(l, p, error, now_us);
-}
-
-void ladder_on_connected(struct ladder *l, size_t place, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (!p || p->state != PLACE_CONNECTING)
-        return;
-    p->out.connect_us = elapsed(p->phase_us, now_us);
-    p->phase_us = now_us;
-    if (is_secure(p))
-        p->state = PLACE_SECURING;
-    else
-        ask(l, p, now_us);
-}
-
-void ladder_on_secured(struct ladder *l, size_t place, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (!p || p->state != PLACE_SECURING)
-        return;
-    p->out.tls_us = elapsed(p->phase_us, now_us);
-    if (p->out.framing == FRAMING_WEBSOCKET)
-        p->state = PLACE_UPGRADING;
-    else
-        ask(l, p, now_us);
-}
-
-void ladder_on_upgraded(struct ladder *l, size_t place, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (p && p->state == PLACE_UPGRADING)
-        ask(l, p, now_us);
-}
-
-/* Takes whole messages off the front of the buffer. False: these bytes are no STUN. */
-static bool read_messages(struct ladder *l, size_t place, int64_t now_us)
-{
-    struct place *p = &l->places[place];
-    size_t at = 0;
-    enum frame_mode mode = FRAME_RFC4571; /* answers come framed as the requests were */
-    while (at < p->len && under_way(p)) {
-        struct slice message;
-        struct sample_name is;
-        struct addr mapped;
-        ssize_t used = frame_next(&mode, p->buf + at, p->len - at, &message);
-        if (used < 0)
-            return false;
-        if (used == 0)
-            break;
-        at += (size_t)used;
-        if (prober_answer_read(l->seed, message.p, message.len, &is, &mapped) && is.target == place)
-            answered(l, place, is.sample, &mapped, now_us);
-    }
-    memmove(p->buf, p->buf + at, p->len - at);
-    p->len -= at;
-    return true;
-}
-
-void ladder_on_stream(struct ladder *l, size_t place, const uint8_t *bytes, size_t len, int64_t now_us)
-{
-    struct place *p;
-    while (len > 0 && (p = live(l, place)) && p->state == PLACE_ASKING) {
-        size_t room = sizeof p->buf - p->len;
-        size_t n = len < room ? len : room;
-        memcpy(p->buf + p->len, bytes, n);
-        p->len += n;
-        bytes += n;
-        len -= n;
-        if (n == 0 || !read_messages(l, place, now_us))
-            failed(l, p, PROBE_REFUSED, "the peer does not speak STUN", now_us);
-    }
-}
-
-void ladder_on_stream_error(struct ladder *l, size_t place, int error, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (p)
-        failed(l, p, status_of(error), prober_error_text(error, true), now_us);
-}
-
-void ladder_on_tls_error(struct ladder *l, size_t place, const char *text, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (p)
-        failed(l, p, PROBE_TLS_ERROR, text, now_us);
-}
-
-void ladder_on_proxy_error(struct ladder *l, size_t place, bool refused, const char *text, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (!p)
-        return;
-    if (refused && !p->by_name && p->is.tls_name[0] != '\0') {
-        p->by_name = true;
-        again(p);
-        return;
-    }
-    failed(l, p, PROBE_PROXY_ERROR, text, now_us);
-}
-
-void ladder_on_upgrade_error(struct ladder *l, size_t place, const char *text, int64_t now_us)
-{
-    struct place *p = live(l, place);
-    if (p)
-        failed(l, p, PROBE_REFUSED, text, now_us);
-}
-
 /* ---- what came of it ---- */
 
 bool ladder_done(const struct ladder *l)
@@ -656,5 +337,5 @@ void ladder_outcome(const struct ladder *l, size_t place, struct ladder_outcome 
 {
     *out = l->places[place].out;
     if (out->begun)
-        out->began_us = elapsed(l->began_us, out->began_us);
+        out->began_us = ladder_elapsed(l->began_us, out->began_us);
 }

@@ -1,9 +1,7 @@
 /* The whole probe: which target acts next, the pace over all of them, the budgets, the transaction ids. Invariant: no
  * two paced actions leave closer than the pace allows (but for PROBER_CATCH_UP_US), and `active` holds exactly the running targets. */
+#include "prober_internal.h"
 #include "prober_message.h"
-#include "prober_target.h"
-
-#include "core/frame.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,42 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { STREAM_BUFFER = FRAME_PAYLOAD_MAX };
-enum stream_state { STREAM_FREE, STREAM_OPEN, STREAM_CLOSING };
-
-struct stream {
-    enum stream_state state;
-    size_t target;
-    size_t len;
-    uint8_t buf[STREAM_BUFFER]; /* bytes of an unfinished message */
-};
-
-/* Where a node's time began; its targets share it. */
-struct node_clock {
-    bool started;
-    int64_t deadline_us;
-};
-
-struct prober {
-    struct probe_policy policy;
-    uint8_t seed[PROBER_SEED_LEN];
-    struct target *targets;
-    struct node_clock *nodes; /* one for each target; targets of one node share the first's */
-    size_t *node_of;          /* target -> index into nodes */
-    struct attempt *attempts; /* of all targets */
-    struct sample *samples;   /* of all attempts */
-    size_t n_targets;
-    size_t *active, n_active; /* the running ones */
-    size_t next_waiting;      /* targets from here on have not started */
-    size_t *finished, n_finished, n_told;
-    struct stream *streams;
-    size_t *stream_of; /* target -> its stream, or n_streams */
-    size_t n_streams, n_closing;
-    size_t n_stream_targets; /* running ones, each of which may open a stream at any time */
-    int64_t pace_interval_us, pace_next_us;
-    int64_t budget_deadline_us;
-};
 
 /* ---- making ---- */
 
@@ -201,7 +163,7 @@ static void sweep_active(struct prober *p)
     p->n_active = kept;
 }
 
-static void after_event(struct prober *p, size_t target)
+void prober_after_event(struct prober *p, size_t target)
 {
     settle_stream(p, target);
     if (p->targets[target].state == TARGET_DONE)
@@ -400,189 +362,15 @@ void prober_send_failed(struct prober *p, const struct prober_action *a, int err
         target_bounced(t, a->attempt, a->sample, error, now_us);
     else
         target_stream_error(t, error, now_us);
-    after_event(p, a->target);
+    prober_after_event(p, a->target);
 }
 
-/* ---- events ---- */
-
-static bool sample_exists(const struct prober *p, const struct sample_name *s)
-{
-    return s->target < p->n_targets && s->attempt < target_attempts(&p->targets[s->target].spec) &&
-           s->sample < (size_t)p->policy.samples;
-}
-
-/* One whole message from `from` (NULL: on the target's own stream). */
-static void on_message(struct prober *p, size_t stream_target, const struct addr *from, const uint8_t *bytes,
-                       size_t len, int64_t received_us)
-{
-    struct sample_name is;
-    struct addr mapped;
-    if (!prober_answer_read(p->seed, bytes, len, &is, &mapped) || !sample_exists(p, &is))
-        return;
-    struct target *t = &p->targets[is.target];
-    if (from ? target_is_stream(t) || !addr_eq(from, &t->spec.addrs[target_address(t, is.attempt)])
-             : is.target != stream_target || is.attempt != target_open_attempt(t))
-        return;
-    target_answered(t, is.attempt, is.sample, &mapped, received_us);
-    after_event(p, is.target);
-}
-
-void prober_on_udp(struct prober *p, const struct addr *from, const uint8_t *bytes, size_t len,
-                   int64_t received_us)
-{
-    on_message(p, 0, from, bytes, len, received_us);
-}
-
-void prober_on_udp_error(struct prober *p, const struct addr *to, const uint8_t *bytes, size_t len, int error,
-                         int64_t now_us)
-{
-    struct sample_name is;
-    if (!prober_request_read(p->seed, bytes, len, &is) || !sample_exists(p, &is))
-        return;
-    struct target *t = &p->targets[is.target];
-    if (target_is_stream(t) || !addr_eq(to, &t->spec.addrs[target_address(t, is.attempt)]))
-        return;
-    target_bounced(t, is.attempt, is.sample, error, now_us);
-    after_event(p, is.target);
-}
-
-static struct stream *stream_find(struct prober *p, size_t stream)
-{
-    if (stream >= p->n_streams || p->streams[stream].state != STREAM_OPEN)
-        return NULL; /* closed by us, and the shell was not told yet */
-    return &p->streams[stream];
-}
-
-void prober_on_connected(struct prober *p, size_t stream, int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    if (s)
-        target_connected(&p->targets[s->target], now_us);
-}
-
-void prober_on_secured(struct prober *p, size_t stream, int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    if (s)
-        target_secured(&p->targets[s->target], now_us);
-}
-
-void prober_on_upgraded(struct prober *p, size_t stream, int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    if (s)
-        target_upgraded(&p->targets[s->target], now_us);
-}
-
-/* The attempt that has the stream, or NULL. */
-static struct attempt *stream_attempt(struct prober *p, size_t stream)
-{
-    const struct stream *s = stream_find(p, stream);
-    if (!s)
-        return NULL;
-    struct target *t = &p->targets[s->target];
-    size_t i = target_open_attempt(t);
-    return i < target_attempts(&t->spec) ? &t->attempts[i] : NULL;
-}
-
-void prober_note_auth(struct prober *p, size_t stream, const char *auth)
-{
-    struct attempt *a = stream_attempt(p, stream);
-    if (a)
-        a->proxy_auth = auth;
-}
-
-void prober_note_intercepted(struct prober *p, size_t stream)
-{
-    struct attempt *a = stream_attempt(p, stream);
-    if (a)
-        a->tls_intercepted = true;
-}
-
-/* Takes whole messages off the front of the stream's buffer. False: these bytes are no STUN. */
-static bool read_messages(struct prober *p, struct stream *s, int64_t now_us)
-{
-    size_t target = s->target, at = 0;
-    enum frame_mode mode = FRAME_STUN; /* answers come framed as the requests were */
-    while (at < s->len && s->state == STREAM_OPEN) {
-        struct slice message;
-        ssize_t used = frame_next(&mode, s->buf + at, s->len - at, &message);
-        if (used < 0)
-            return false;
-        if (used == 0)
-            break;
-        at += (size_t)used;
-        on_message(p, target, NULL, message.p, message.len, now_us);
-    }
-    memmove(s->buf, s->buf + at, s->len - at);
-    s->len -= at;
-    return true;
-}
-
-void prober_on_stream(struct prober *p, size_t stream, const uint8_t *bytes, size_t len, int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    size_t target = s ? s->target : 0;
-    while (s && s->state == STREAM_OPEN && len > 0) {
-        size_t room = sizeof s->buf - s->len;
-        size_t n = len < room ? len : room;
-        memcpy(s->buf + s->len, bytes, n);
-        s->len += n;
-        bytes += n;
-        len -= n;
-        if (n == 0 || !read_messages(p, s, now_us)) {
-            target_stream_failed(&p->targets[target], PROBE_REFUSED, "the peer does not speak STUN", now_us);
-            after_event(p, target);
-            return;
-        }
-    }
-}
-
-void prober_on_stream_error(struct prober *p, size_t stream, int error, int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    if (!s)
-        return;
-    size_t target = s->target;
-    target_stream_error(&p->targets[target], error, now_us);
-    after_event(p, target);
-}
-
-static void fail_stream(struct prober *p, size_t stream, enum probe_status why, const char *text,
-                        int64_t now_us)
-{
-    struct stream *s = stream_find(p, stream);
-    if (!s)
-        return;
-    size_t target = s->target;
-    target_stream_failed(&p->targets[target], why, text, now_us);
-    after_event(p, target);
-}
-
-void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
-{
-    fail_stream(p, stream, PROBE_TLS_ERROR, text, now_us);
-}
-
-void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
-{
-    fail_stream(p, stream, PROBE_REFUSED, text, now_us);
-}
-
-void prober_on_proxy_error(struct prober *p, size_t stream, bool refused, const char *text, int64_t now_us)
-{
-    struct attempt *a = stream_attempt(p, stream);
-    if (a)
-        a->refused_by_proxy = refused;
-    fail_stream(p, stream, PROBE_PROXY_ERROR, text, now_us);
-}
+/* ---- the end ---- */
 
 void prober_cancel(struct prober *p, int64_t now_us)
 {
     cut_all(p, PROBE_UNTESTED, "cancelled", now_us);
 }
-
-/* ---- results ---- */
 
 bool prober_next_result(struct prober *p, size_t *target)
 {
