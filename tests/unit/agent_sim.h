@@ -3,6 +3,8 @@
 #ifndef BERTH_TESTS_AGENT_SIM_H
 #define BERTH_TESTS_AGENT_SIM_H
 
+#include "check.h"
+
 #include "agent/prober.h"
 #include "core/stun.h"
 
@@ -34,6 +36,7 @@ struct sim_host {
     int64_t rtt_us, jitter_us; /* of each round trip: rtt to rtt + jitter */
     unsigned loss, dup;        /* percent of round trips */
     size_t n_sent, n_answers;  /* seen; answers that come in time and only once */
+    uint64_t newest;           /* order of the newest answer that has arrived */
 };
 
 enum sim_event_kind {
@@ -76,6 +79,7 @@ struct sim {
     size_t n_open, most_open;
     int64_t paced[SIM_PACED]; /* when each paced action left */
     size_t n_paced;
+    size_t n_lost, n_doubled, n_overtaken; /* what the network did to answers */
     int64_t done_us;
     size_t results[PROBER_TARGETS_MAX]; /* in order of their end */
     int64_t result_us[PROBER_TARGETS_MAX];
@@ -176,14 +180,20 @@ static inline void sim_udp(struct sim *s, const struct prober_action *a)
         e->error = ECONNREFUSED;
         return;
     }
-    if (h->kind != SIM_ANSWERS || sim_random(s) % 100 < h->loss)
+    if (h->kind != SIM_ANSWERS)
         return;
+    if (sim_random(s) % 100 < h->loss) {
+        s->n_lost++;
+        return;
+    }
     h->n_answers++;
     sim_answer(sim_push(s, s->now_us + sim_rtt(s, h), SIM_DATAGRAM, i), a->bytes);
-    if (sim_random(s) % 100 < h->dup) /* the network's copy is later than the longest first */
-        sim_answer(sim_push(s, s->now_us + h->rtt_us + h->jitter_us + 1 + (int64_t)(sim_random(s) % 90000),
-                            SIM_DATAGRAM, i),
-                   a->bytes);
+    if (sim_random(s) % 100 >= h->dup)
+        return;
+    s->n_doubled++; /* the network's copy is later than the longest first */
+    sim_answer(sim_push(s, s->now_us + h->rtt_us + h->jitter_us + 1 + (int64_t)(sim_random(s) % 90000),
+                        SIM_DATAGRAM, i),
+               a->bytes);
 }
 
 static inline void sim_open(struct sim *s, const struct prober_action *a)
@@ -262,6 +272,8 @@ static inline void sim_happen(struct sim *s, const struct sim_event *e)
         return; /* the connection is no more */
     switch (e->kind) {
     case SIM_DATAGRAM:
+        s->n_overtaken += e->order < s->hosts[e->host].newest;
+        s->hosts[e->host].newest = e->order > s->hosts[e->host].newest ? e->order : s->hosts[e->host].newest;
         prober_on_udp(s->prober, peer, e->bytes, e->len, s->now_us);
         break;
     case SIM_BOUNCE:
@@ -371,6 +383,44 @@ static inline struct probe_result sim_result(const struct sim *s, size_t target)
     char error[PROBER_ERROR_TEXT];
     prober_result(s->prober, target, &r, error);
     return r;
+}
+
+static inline struct probe_policy sim_policy(void)
+{
+    struct probe_policy p;
+    probe_policy_init(&p);
+    return p;
+}
+
+static inline struct prober_target_spec sim_target(size_t node, enum transport t, const struct addr *addrs,
+                                                   size_t n)
+{
+    return (struct prober_target_spec){
+        .node = node, .transport = t, .addrs = addrs, .n_addrs = n, .tls_name = "n"};
+}
+
+/* One target at the given hosts' addresses, run to its end. */
+static inline struct probe_result sim_probe_one(struct sim *s, enum transport t, const struct addr *addrs,
+                                                size_t n)
+{
+    struct probe_policy policy = sim_policy();
+    struct prober_target_spec spec = sim_target(0, t, addrs, n);
+    sim_start(s, &policy, &spec, 1);
+    sim_run(s);
+    assert_int_equal(s->n_results, 1);
+    return sim_result(s, 0);
+}
+
+/* Never more in any second than the pace, but for what a late loop may catch up. */
+static inline void sim_check_pace(const struct sim *s, const struct probe_policy *p)
+{
+    size_t first = 0;
+    int64_t allowed = p->pace_per_s + PROBER_CATCH_UP_US * p->pace_per_s / 1000000 + 1;
+    for (size_t i = 0; i < s->n_paced; i++) {
+        while (s->paced[i] - s->paced[first] >= 1000000)
+            first++;
+        assert_true((int64_t)(i - first + 1) <= allowed);
+    }
 }
 
 #endif

@@ -34,6 +34,7 @@ struct host {
 enum happening { UDP_IN, UDP_BACK, CONNECTED, SECURED, UPGRADED, BYTES, STREAM_OVER, TLS_OVER, PROXY_OVER };
 struct pending {
     int64_t at_us;
+    uint64_t order;
     enum happening what;
     size_t place;
     unsigned generation;
@@ -55,6 +56,8 @@ struct world {
     unsigned generation[LADDER_PLACES_MAX]; /* odd: open */
     bool websocket[LADDER_PLACES_MAX], by_name[LADDER_PLACES_MAX];
     size_t opened, datagrams;
+    uint64_t order;
+    size_t lost, doubled, overtaken; /* what the network did to answers */
 };
 
 static inline uint64_t world_random(struct world *w)
@@ -100,8 +103,11 @@ static inline struct pending *world_push(struct world *w, size_t place, int64_t 
 {
     assert(w->n_pending < PENDING_MAX);
     struct pending *e = &w->pending[w->n_pending++];
-    *e = (struct pending){
-        .at_us = w->now_us + after_us, .what = what, .place = place, .generation = w->generation[place]};
+    *e = (struct pending){.at_us = w->now_us + after_us,
+                          .order = ++w->order,
+                          .what = what,
+                          .place = place,
+                          .generation = w->generation[place]};
     return e;
 }
 
@@ -135,8 +141,12 @@ static inline void world_datagram(struct world *w, const struct ladder_action *a
         struct pending *e = world_push(w, a->place, world_rtt(w, h), UDP_BACK);
         e->len = a->len;
         memcpy(e->bytes, a->bytes, a->len);
-    } else if (h->way == WAY_ANSWERS && !world_chance(w, h->loss)) {
-        for (int copies = world_chance(w, h->dup) ? 2 : 1; copies > 0; copies--)
+    } else if (h->way == WAY_ANSWERS && world_chance(w, h->loss)) {
+        w->lost++;
+    } else if (h->way == WAY_ANSWERS) {
+        bool twice = world_chance(w, h->dup);
+        w->doubled += twice;
+        for (int copies = twice ? 2 : 1; copies > 0; copies--)
             world_answer(world_push(w, a->place, world_rtt(w, h), UDP_IN), a->bytes, a->len, 0);
     }
 }
@@ -204,13 +214,25 @@ static inline void world_do(struct world *w, const struct ladder_action *a)
     }
 }
 
+/* Is an answer to an earlier request of the same place still on its way? */
+static inline bool world_overtakes(const struct world *w, const struct pending *e)
+{
+    for (size_t i = 0; i < w->n_pending; i++) {
+        const struct pending *o = &w->pending[i];
+        if (o->what == UDP_IN && o->place == e->place && o->order < e->order)
+            return true;
+    }
+    return false;
+}
+
 static inline void world_happen(struct world *w, const struct pending *e)
 {
     struct ladder *l = w->ladder;
     const struct addr *at = &w->places[e->place].to;
-    if (e->what == UDP_IN)
+    if (e->what == UDP_IN) {
+        w->overtaken += world_overtakes(w, e);
         ladder_on_udp(l, at, e->bytes, e->len, w->now_us);
-    else if (e->what == UDP_BACK)
+    } else if (e->what == UDP_BACK)
         ladder_on_udp_error(l, at, e->bytes, e->len, ECONNREFUSED, w->now_us);
     else if (e->generation != w->generation[e->place])
         return; /* of a connection that is closed */

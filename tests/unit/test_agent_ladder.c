@@ -103,22 +103,31 @@ static void who_wins_when(void **state)
 static void bad_networks(void **state)
 {
     struct ladder_policy p = policy();
-    size_t udp_wins = 0;
+    size_t udp_wins = 0, lost = 0, doubled = 0, overtaken = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct ladder_outcome o;
         struct world *w = full(seed, WAY_ANSWERS, WAY_ANSWERS, WAY_ANSWERS, WAY_ANSWERS, 40 * MS);
         for (size_t i = 0; i < w->n; i++) {
-            w->hosts[i].jitter_us = 200 * MS;
+            w->hosts[i].jitter_us = 400 * MS; /* more than the first pause: answers overtake */
             w->hosts[i].loss = (unsigned)(seed % 60);
             w->hosts[i].dup = 30;
         }
         int64_t took = world_run(w, &p);
-        assert_true(took <= 1200 * MS); /* TCP alone answers by then, and the grace */
+        assert_true(took <= 1350 * MS); /* TCP alone answers by then, and the grace */
         size_t winner = ladder_winner(w->ladder);
         assert_true(winner != LADDER_NONE);
+        ladder_outcome(w->ladder, winner, &o);
+        assert_in_range(o.stun_us, 40 * MS,
+                        440 * MS); /* one request's, whichever of them was answered first */
         udp_wins += w->places[winner].transport == TRANSPORT_UDP;
+        lost += w->lost;
+        doubled += w->doubled;
+        overtaken += w->overtaken;
         check_one_stands(w);
         world_free(w);
     }
+    assert_true(lost > SEEDS / 2 && doubled > SEEDS / 4 &&
+                overtaken > SEEDS / 10); /* it was such a network */
     assert_true(udp_wins > SEEDS * 8 / 10);
 }
 

@@ -1,30 +1,17 @@
 /* link: berth_agent_core */
 /* The prober through proxies and by WebSocket, against a simulated network in virtual time. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "check.h"
 
 #include "agent_sim.h"
 
-#include <stdio.h>
-
 static const struct proxy_endpoint proxies[] = {{PROXY_HTTP, 3128, "first.example"},
                                                 {PROXY_HTTPS, 8443, "second.example"}};
-
-static struct probe_policy default_policy(void)
-{
-    struct probe_policy p;
-    probe_policy_init(&p);
-    return p;
-}
 
 /* One target, run to its end. `routes` NULL: TLS without a proxy. */
 static struct probe_result probe(struct sim *s, const struct prober_route *routes, const struct addr *addrs,
                                  size_t n)
 {
-    struct probe_policy policy = default_policy();
+    struct probe_policy policy = sim_policy();
     struct prober_target_spec spec = {.transport = routes ? TRANSPORT_PROXY : TRANSPORT_TLS,
                                       .addrs = addrs,
                                       .n_addrs = n,
@@ -171,7 +158,7 @@ static void notes_belong_to_their_attempt(void **state)
     struct sim *s = sim_new(7);
     struct addr at = sim_addr(1, 443);
     struct prober_route route = {&proxies[0], false};
-    struct probe_policy policy = default_policy();
+    struct probe_policy policy = sim_policy();
     struct prober_target_spec spec = {
         .transport = TRANSPORT_PROXY, .addrs = &at, .n_addrs = 1, .tls_name = "n", .routes = &route};
     sim_host(s, at, TRANSPORT_PROXY, SIM_ANSWERS, 10000);
@@ -202,7 +189,7 @@ static void lossy_networks(void **state)
         struct prober_target_spec specs[TARGETS];
         struct addr at[TARGETS];
         struct prober_route route = {&proxies[0], false};
-        struct probe_policy policy = default_policy();
+        struct probe_policy policy = sim_policy();
         for (size_t i = 0; i < TARGETS; i++) {
             at[i] = sim_addr(i, 443);
             struct sim_host *h =
@@ -246,7 +233,7 @@ static void specs_that_make_no_sense_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct prober *p;
-        struct prober_plan plan = {.policy = default_policy(), .targets = &bad[i], .n_targets = 1};
+        struct prober_plan plan = {.policy = sim_policy(), .targets = &bad[i], .n_targets = 1};
         assert_int_equal(prober_new(&p, &plan, 0), -EINVAL);
     }
 }
