@@ -3,41 +3,12 @@ foreground as ordinary users, from files of the lab; the packages' own services 
 import os
 import signal
 
+from . import proxyconf
 from .kernel import LabError, wait_until
+from .proxyconf import AUTHS, SQUID, TINYPROXY
 from .rules import TLS_PORT
 
 USER, PASSWORD, REALM = "carol", "correct horse", "LAB.TEST"
-HELPERS = "/usr/lib/squid"
-AUTHS = ("none", "basic", "digest", "ntlm", "negotiate")
-
-SQUID = """http_port {port}{bump}
-{intercept}
-visible_hostname {name}.lab
-pid_filename none
-access_log stdio:{folder}/access.log
-cache_log {folder}/cache.log
-cache deny all
-cache_mem 4 MB
-pinger_enable off
-netdb_filename none
-coredump_dir {folder}
-max_filedescriptors 1024
-shutdown_lifetime 0 seconds
-forwarded_for delete
-{extra}
-acl may_connect port {ports}
-acl connecting method CONNECT
-http_access deny connecting !may_connect
-{access}
-http_access deny all
-"""
-
-BUMP = """sslcrtd_program {helpers}/security_file_certgen -s {folder}/certs -M 4MB
-sslcrtd_children 1 startup=1
-tls_outgoing_options cafile={trusted}
-acl first_look at_step SslBump1
-ssl_bump peek first_look
-ssl_bump bump all"""
 
 
 class Proxy:
@@ -68,34 +39,19 @@ def _folder(host, user):
     return path
 
 
-def _hash(host, *arguments):
-    return host.run(["openssl", *arguments]).stdout.split()[-1]
-
-
-def _basic(host, folder):
-    crypted = _hash(host, "passwd", "-6", PASSWORD)
-    host.lab.write(f"{host.name}-proxy/passwords", f"{USER}:{crypted}\n")
-    return (f"auth_param basic program {HELPERS}/basic_ncsa_auth {folder}/passwords\n"
-            "auth_param basic children 2 startup=1\nauth_param basic realm lab")
-
-
-def _digest(host, folder):
-    ha1 = host.run(["openssl", "md5", "-r"], stdin=f"{USER}:lab:{PASSWORD}").stdout.split()[0]
-    host.lab.write(f"{host.name}-proxy/digests", f"{USER}:lab:{ha1}\n")
-    return (f"auth_param digest program {HELPERS}/digest_file_auth -c {folder}/digests\n"
-            "auth_param digest children 2 startup=1\nauth_param digest realm lab")
-
-
-def _ntlm(host, folder):
-    return f"auth_param ntlm program {HELPERS}/ntlm_fake_auth\nauth_param ntlm children 2 startup=1"
-
-
-def _negotiate(host, folder):
-    if not getattr(host.lab, "kdc", None):
-        raise LabError("negotiate needs a Kdc first")
-    keytab = host.lab.kdc.keytab(host, f"HTTP/{host.name}.lab", "proxy")
-    return (f"auth_param negotiate program {HELPERS}/negotiate_kerberos_auth -k {keytab} "
-            f"-s HTTP/{host.name}.lab@{REALM} -t none\nauth_param negotiate children 2 startup=1")
+def _auth(host, auth, folder):
+    """squid's lines about it."""
+    if auth == "none":
+        return ""
+    if auth == "negotiate":
+        if not getattr(host.lab, "kdc", None):
+            raise LabError("negotiate needs a Kdc first")
+        keytab = host.lab.kdc.keytab(host, f"HTTP/{host.name}.lab", "proxy")
+        return proxyconf.negotiate(keytab, f"HTTP/{host.name}.lab@{REALM}")
+    lines, secrets = proxyconf.auth(auth, folder, USER, PASSWORD)
+    if secrets:
+        host.lab.write(f"{host.name}-proxy/secrets", secrets)
+    return lines
 
 
 def _ready(host, proc, port, log):
@@ -110,35 +66,31 @@ def _ready(host, proc, port, log):
     wait_until(listening, 15, f"{host.name}'s proxy listens on {port}")
 
 
-def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, trusted=None):
+def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, trusted=None, websocket=False):
     """Starts squid on `host`. With `authority` (a pki.Authority) it opens every TLS connection, shows certificates of
     that CA, and itself trusts `trusted`, a CA file; on a router that intercepts TLS, also those that never asked for a
-    proxy."""
+    proxy. `websocket`: what it opens may upgrade."""
     if auth not in AUTHS:
         raise LabError(f"auth = {auth!r}: one of {', '.join(AUTHS)}")
-    if not os.path.exists("/usr/sbin/squid") or not os.path.exists(f"{HELPERS}/security_file_certgen"):
+    if not os.path.exists(SQUID) or not os.path.exists(proxyconf.CERTGEN):
         raise LabError("squid-openssl is not installed")
-    folder, extra, bump, intercept = _folder(host, "proxy"), "", "", ""
-    if auth != "none":
-        scheme = {"basic": _basic, "digest": _digest, "ntlm": _ntlm, "negotiate": _negotiate}[auth]
-        extra = scheme(host, folder) + "\nacl known proxy_auth REQUIRED"
+    folder, extra = _folder(host, "proxy"), ""
+    listen = [f"http_port {port}"]
+    auth_lines = _auth(host, auth, folder)
     if authority:
         for file in (authority.ca, authority.key):
             host.run(["cp", file, folder])
-        bump = (f" ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=4MB "
-                f"tls-cert={folder}/ca.pem tls-key={folder}/ca.key")
         host.run(["chown", "-R", "proxy", folder])
-        host.run([f"{HELPERS}/security_file_certgen", "-c", "-s", f"{folder}/certs", "-M", "4MB"], user="proxy")
+        host.run(proxyconf.make_certs(folder), user="proxy")
+        listen[0] += proxyconf.bump_options(folder)
         if host.router and host.router.intercepts_tls:
-            intercept = f"https_port {TLS_PORT} intercept{bump}"
-        extra += "\n" + BUMP.format(helpers=HELPERS, folder=folder, trusted=trusted)
-    conf = host.lab.write(f"{host.name}-proxy/squid.conf", SQUID.format(
-        port=port, bump=bump, intercept=intercept, name=host.name, folder=folder, extra=extra,
-        ports=" ".join(map(str, connect_ports)),
-        access="http_access allow known" if auth != "none" else "http_access allow all"))
+            listen.append(f"https_port {TLS_PORT} intercept{proxyconf.bump_options(folder)}")
+        extra = proxyconf.bump(folder, trusted, websocket)
+    conf = host.lab.write(f"{host.name}-proxy/squid.conf", proxyconf.squid(
+        f"{host.name}.lab", folder, listen, " ".join(map(str, connect_ports)), auth_lines, extra))
     host.run(["chown", "-R", "proxy", folder])
     # no patience for its connections at the end, and its helpers end with their standard input
-    proc = host.start(["/usr/sbin/squid", "-N", "-f", conf], user="proxy", cwd=folder, stop_signal=signal.SIGKILL)
+    proc = host.start([SQUID, "-N", "-f", conf], user="proxy", cwd=folder, stop_signal=signal.SIGKILL)
     _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/cache.log"))
     return Proxy(host, port, auth, authority.ca if authority else None)
 
@@ -147,18 +99,14 @@ def tinyproxy(host, auth="none", port=8888, connect_ports=(443,)):
     """Starts tinyproxy on `host`: open or with Basic."""
     if auth not in ("none", "basic"):
         raise LabError("tinyproxy knows Basic only")
-    if not os.path.exists("/usr/bin/tinyproxy"):
+    if not os.path.exists(TINYPROXY):
         raise LabError("tinyproxy is not installed")
-    folder = _folder(host, "nobody")
-    lines = [f"Port {port}", "Timeout 600", f'LogFile "{folder}/access.log"', "MaxClients 100"]
-    lines += [f"ConnectPort {p}" for p in connect_ports]
-    if auth == "basic":
-        lines.append(f"BasicAuth {USER} {PASSWORD.replace(' ', '-')}")
-    conf = host.lab.write(f"{host.name}-proxy/tinyproxy.conf", "\n".join(lines) + "\n")
-    proc = host.start(["/usr/bin/tinyproxy", "-d", "-c", conf], user="nobody")
-    _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/access.log"))
-    proxy = Proxy(host, port, auth)
+    folder, proxy = _folder(host, "nobody"), Proxy(host, port, auth)
     proxy.password = proxy.password.replace(" ", "-")
+    conf = host.lab.write(f"{host.name}-proxy/tinyproxy.conf", proxyconf.tinyproxy(
+        folder, port, connect_ports, f"{proxy.user} {proxy.password}" if proxy.user else ""))
+    proc = host.start([TINYPROXY, "-d", "-c", conf], user="nobody")
+    _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/access.log"))
     return proxy
 
 
