@@ -1,5 +1,5 @@
-/* The messages of a probe. Invariant: what prober_answer_read accepts is a well-formed answer to a request of the same seed, and a success
- * names the mapped address. */
+/* The messages of a probe. Invariant: what prober_answer_read accepts is a well-formed answer to a request of the same seed in which nothing
+ * is left that must be understood, and a success names the mapped address, an error its code. */
 #include "prober_message.h"
 
 #include "core/stun.h"
@@ -23,16 +23,31 @@ void prober_request_write(const uint8_t seed[static PROBER_SEED_LEN], const stru
     (void)err;
 }
 
+/* RFC 8489 6.3.3 and 6.3.4: an answer with an attribute that must be understood and isn't, and an error without its code, fail the
+ * transaction: the caller discards them, and the sample is lost. */
+static bool acceptable(const struct stun_msg *m, struct addr *mapped)
+{
+    uint16_t unknown[STUN_UNKNOWN_MAX];
+    struct stun_attr a;
+    struct slice reason;
+    int code;
+    if (stun_unknown_attrs(m, unknown) > 0)
+        return false;
+    if (m->cls == STUN_SUCCESS)
+        return stun_mapped_address(m, mapped) == 0;
+    return m->cls == STUN_ERROR && stun_find(m, STUN_ATTR_ERROR_CODE, &a) &&
+           stun_attr_error(&a, &code, &reason) == 0;
+}
+
 bool prober_answer_read(const uint8_t seed[static PROBER_SEED_LEN], const uint8_t *bytes, size_t len,
                         struct sample_name *s, struct addr *mapped)
 {
     struct stun_msg m;
-    if (stun_parse(&m, bytes, len) < 0 || m.method != STUN_BINDING ||
-        (m.cls != STUN_SUCCESS && m.cls != STUN_ERROR) || stun_check_fingerprint(&m) == -EACCES ||
+    if (stun_parse(&m, bytes, len) < 0 || m.method != STUN_BINDING || stun_check_fingerprint(&m) == -EACCES ||
         !txid_read(seed, m.txid, s))
         return false;
     *mapped = (struct addr){0};
-    return m.cls == STUN_ERROR || stun_mapped_address(&m, mapped) == 0;
+    return acceptable(&m, mapped);
 }
 
 bool prober_request_read(const uint8_t seed[static PROBER_SEED_LEN], const uint8_t *bytes, size_t len,

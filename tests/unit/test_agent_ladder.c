@@ -2,6 +2,7 @@
 /* The ladder against a simulated network in virtual time: who wins when, in what order it tries, and hundreds of bad networks. */
 #include "check.h"
 
+#include "agent_answer.h"
 #include "ladder_sim.h"
 
 enum { MS = 1000, SEEDS = 500 };
@@ -276,6 +277,44 @@ static void strangers_are_not_believed(void **state)
     world_free(w);
 }
 
+/* An answer with what we must understand and don't is none: another may still come, by datagram or stream. */
+static void what_is_not_understood_wins_nothing(void **state)
+{
+    struct ladder_policy p = policy();
+    uint8_t seed[PROBER_SEED_LEN] = {1};
+    for (size_t i = 0; i < 2 * (size_t)ANSWER_CASES; i++) {
+        const struct answer_case *c = &answer_cases[i / 2];
+        bool stream = i % 2 == 1;
+        size_t head = stream ? 2 : 0;
+        uint8_t bytes[2 + ANSWER_MAX];
+        struct ladder_action a;
+        struct ladder *l;
+        struct world *w = world_new(1);
+        world_add(w, stream ? TRANSPORT_TCP : TRANSPORT_UDP, "192.0.2.1:5004", WAY_DROPPED, 0);
+        assert_int_equal(ladder_new(&l, w->places, 1, &p, seed, 0), 0);
+        assert_true(ladder_next_action(l, 0, &a));
+        if (stream) {
+            ladder_on_connected(l, 0, 5);
+            assert_true(ladder_next_action(l, 5, &a));
+        }
+        for (int n = 0; n < 2; n++) { /* the case, and then what is expected of a node */
+            size_t len = answer_make(a.bytes + head, n == 0 ? c->code : 0, n == 0 ? c->type : ANSWER_PLAIN,
+                                     bytes + head);
+            if (stream) {
+                frame_header(FRAME_RFC4571, len, bytes);
+                ladder_on_stream(l, 0, bytes, head + len, 10 + n);
+            } else {
+                ladder_on_udp(l, &w->places[0].to, bytes, len, 10 + n);
+            }
+            struct ladder_action unused;
+            assert_false(ladder_next_action(l, 10 + n, &unused));
+            assert_int_equal(ladder_winner(l), n == 1 || c->counts ? 0 : LADDER_NONE);
+        }
+        ladder_destroy(l);
+        world_free(w);
+    }
+}
+
 static void what_can_t_be_raced_is_refused(void **state)
 {
     struct ladder_policy p = policy(), bad = p;
@@ -346,6 +385,7 @@ int main(void)
         cmocka_unit_test(requests_are_sent_again_and_not_without_end),
         cmocka_unit_test(the_whole_has_a_limit),
         cmocka_unit_test(strangers_are_not_believed),
+        cmocka_unit_test(what_is_not_understood_wins_nothing),
         cmocka_unit_test(what_can_t_be_raced_is_refused),
         cmocka_unit_test(an_assignment_is_read),
     };

@@ -2,6 +2,7 @@
 /* What the prober is told and must not count, and any event at any time. */
 #include "check.h"
 
+#include "agent_answer.h"
 #include "agent_sim.h"
 
 struct one_udp {
@@ -51,6 +52,53 @@ static void only_the_address_asked_may_answer(void **state)
     assert_int_equal(sim_result(u.s, 0).status, PROBE_REACHABLE);
     assert_int_equal(sim_result(u.s, 0).rtt_min_us, 1234);
     sim_destroy(u.s);
+}
+
+/* One with what we must understand and don't is discarded; the sample is lost. */
+static void what_is_not_understood_is_no_answer(void **state)
+{
+    for (size_t i = 0; i < ANSWER_CASES; i++) {
+        const struct answer_case *c = &answer_cases[i];
+        struct one_udp u;
+        struct prober_action a;
+        uint8_t bytes[ANSWER_MAX];
+        one_udp_new(&u);
+        size_t len = answer_make(u.sent.bytes, c->code, c->type, bytes);
+        prober_on_udp(u.s->prober, &u.at, bytes, len, u.s->now_us + 10);
+        assert_int_equal(sim_result(u.s, 0).status, c->counts ? PROBE_REACHABLE : PROBE_UNTESTED);
+        assert_false(prober_next_action(u.s->prober, u.s->now_us + 1500000, &a));
+        assert_int_equal(sim_result(u.s, 0).status, c->counts ? PROBE_REACHABLE : PROBE_TIMEOUT);
+        assert_int_equal(sim_result(u.s, 0).received, c->counts);
+        sim_destroy(u.s);
+    }
+}
+
+/* The same on a stream, which goes on. */
+static void what_is_not_understood_is_no_answer_on_a_stream(void **state)
+{
+    for (size_t i = 0; i < ANSWER_CASES; i++) {
+        const struct answer_case *c = &answer_cases[i];
+        struct sim *s = sim_new(1);
+        struct addr at = sim_addr(1, 5004);
+        struct prober_target_spec spec = sim_target(0, TRANSPORT_TCP, &at, 1);
+        struct probe_policy policy = sim_policy();
+        struct prober_action a;
+        uint8_t bytes[ANSWER_MAX];
+        policy.samples = 1;
+        sim_start(s, &policy, &spec, 1);
+        assert_true(prober_next_action(s->prober, s->now_us, &a) && a.kind == PROBER_OPEN);
+        prober_on_connected(s->prober, a.stream, s->now_us);
+        s->now_us = prober_deadline(s->prober);
+        assert_true(prober_next_action(s->prober, s->now_us, &a) && a.kind == PROBER_SEND_STREAM);
+        size_t len = answer_make(a.bytes, c->code, c->type, bytes);
+        prober_on_stream(s->prober, a.stream, bytes, len, s->now_us + 10);
+        assert_int_equal(sim_result(s, 0).status, c->counts ? PROBE_REACHABLE : PROBE_UNTESTED);
+        len = answer_make(a.bytes, 0, ANSWER_PLAIN, bytes);
+        prober_on_stream(s->prober, a.stream, bytes, len, s->now_us + 20);
+        assert_int_equal(sim_result(s, 0).status, PROBE_REACHABLE);
+        assert_int_equal(sim_result(s, 0).rtt_min_us, c->counts ? 10 : 20);
+        sim_destroy(s);
+    }
 }
 
 static void a_late_answer_is_a_lost_sample(void **state)
@@ -250,6 +298,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_address_asked_may_answer),
+        cmocka_unit_test(what_is_not_understood_is_no_answer),
+        cmocka_unit_test(what_is_not_understood_is_no_answer_on_a_stream),
         cmocka_unit_test(a_late_answer_is_a_lost_sample),
         cmocka_unit_test(the_time_of_sending_is_the_shells),
         cmocka_unit_test(a_forged_bounce_does_nothing),
