@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -201,61 +200,6 @@ const char *api_body_agent(struct api_request *r)
     return api_agent(r, json_string_value(j));
 }
 
-/* ---- paging ---- */
-
-/* The database takes nothing else; jansson makes strings of nothing else. */
-static bool is_utf8(const char *s)
-{
-    json_t *string = json_string(s);
-
-    json_decref(string);
-    return string != NULL;
-}
-
-static bool read_cursor(const char *cursor, struct api_page *page)
-{
-    size_t len = 0;
-
-    if (sodium_base642bin((uint8_t *)page->after, API_CURSOR_MAX, cursor, strlen(cursor), NULL, &len, NULL,
-                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
-        return false;
-    page->after[len] = '\0';
-    return strlen(page->after) == len && is_utf8(page->after);
-}
-
-bool api_page(struct api_request *r, struct api_page *page)
-{
-    const char *limit = api_query(r, "limit"), *cursor = api_query(r, "cursor");
-    char *end = NULL;
-
-    memset(page, 0, sizeof(*page));
-    page->limit = API_PAGE_DEFAULT;
-    if (limit != NULL) {
-        long n = strtol(limit, &end, 10);
-        if (end == limit || *end != '\0' || n < 1 || n > API_PAGE_MAX) {
-            api_problem(r, 400, "bad_request", "limit must be 1 to 500");
-            return false;
-        }
-        page->limit = (int)n;
-    }
-    if (cursor != NULL && !read_cursor(cursor, page)) {
-        api_problem(r, 400, "bad_request", "this cursor is none of ours");
-        return false;
-    }
-    return true;
-}
-
-void api_page_json(struct api_request *r, json_t *items, const char *last)
-{
-    char cursor[API_CURSOR_MAX * 4 / 3 + 8];
-    json_t *next = json_null();
-
-    if (last != NULL && strlen(last) <= API_CURSOR_MAX)
-        next = json_string(sodium_bin2base64(cursor, sizeof(cursor), (const uint8_t *)last, strlen(last),
-                                             sodium_base64_VARIANT_URLSAFE_NO_PADDING));
-    api_json(r, 200, json_pack("{s:o,s:o}", "items", items, "next", next));
-}
-
 /* ---- database ---- */
 
 static struct db_batch *begin(struct api_request *r, enum db_role role, const char *org)
@@ -285,7 +229,7 @@ struct db_batch *api_db_begin(struct api_request *r, enum db_role role)
 
 struct db_batch *api_db_begin_org(struct api_request *r, const char *org)
 {
-    return begin(r, DB_TENANT, org);
+    return begin(r, DB_TENANT_SLOW, org);
 }
 
 /* Trying again may well do: lock not available, deadlock, serialization. */

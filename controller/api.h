@@ -96,15 +96,25 @@ bool api_page(struct api_request *r, struct api_page *page);
  * database for limit + 1 rows to know. */
 void api_page_json(struct api_request *r, json_t *items, const char *last);
 
+/* A list that is one statement. Its parameters are the handler's own, then the cursor's text ("" at the start), then how many rows to
+ * give, one more than the page shows; its first column is what a cursor holds. */
+struct api_list {
+    enum db_role role;
+    const struct db_stmt *stmt;
+    json_t *(*item)(const PGresult *res, int row);
+};
+/* Answers with a page of it, or refuses the query. */
+void api_list(struct api_request *r, const struct api_list *list, const struct db_param *own, size_t n);
+
 /* ---- database ----
  * struct db_batch *b = api_db_begin(r, DB_TENANT);
  * if (b == NULL) return;                          answered already: 503
  * db_add(b, &stmt, params, n); ...
  * api_db_send(r, b, then);                        answers 503 itself where it fails */
 struct db_batch *api_db_begin(struct api_request *r,
-                              enum db_role role); /* the caller's org where DB_TENANT */
+                              enum db_role role); /* the caller's org where it is a tenant's role */
 struct db_batch *api_db_begin_org(struct api_request *r,
-                                  const char *org); /* DB_TENANT of another org: the admin's calls */
+                                  const char *org); /* DB_TENANT_SLOW of another org: the admin's calls */
 void api_db_send(struct api_request *r, struct db_batch *b, api_db_cb *then);
 /* Answers for a batch that failed: 503 where trying again may help, else 500 and a line in the log. */
 void api_db_failed(struct api_request *r, const struct db_result *result);

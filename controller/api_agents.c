@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AGENT_MEETINGS_MAX = 100 };
+enum {
+    AGENT_MEETINGS_MAX = 100,
+    ERASE_MEETINGS_MAX = 200, /* in one transaction, and so */
+    ERASE_REPORTS_MAX = 5000,
+};
 
 static void unknown_agent(struct api_request *r)
 {
@@ -59,34 +63,14 @@ static const struct db_stmt list_stmt = {
     "left join lateral live_report($1, array[w.agent::text], null) l on true "
     "where w.n > 0 and w.agent is not null order by w.agent"};
 
-static void on_list(struct api_request *r, const struct db_result *result)
-{
-    const struct api_page *page = r->state;
-    const PGresult *res = result->res[0];
-    int n = PQntuples(res), shown = n > page->limit ? page->limit : n;
-    json_t *items = json_array();
-
-    for (int i = 0; i < shown; i++)
-        (void)json_array_append_new(items, agent_json(res, i));
-    api_page_json(r, items, n > shown ? db_get(res, shown - 1, 0) : NULL);
-}
+/* Each row looks into every partition that is alive: nobody's join is to wait for it. */
+static const struct api_list agents_list = {DB_TENANT_SLOW, &list_stmt, agent_json};
 
 static void list_agents(struct api_request *r)
 {
-    struct api_page *page = api_alloc(r, sizeof(*page));
-    char limit[24];
-    struct db_batch *b;
+    const struct db_param p[] = {db_text(r->caller.org)};
 
-    r->state = page;
-    if (!api_page(r, page))
-        return;
-    b = api_db_begin(r, DB_TENANT);
-    if (b == NULL)
-        return;
-    const struct db_param params[] = {db_text(r->caller.org), db_text(page->after),
-                                      db_i64(limit, page->limit + 1)};
-    db_add(b, &list_stmt, params, 3);
-    api_db_send(r, b, on_list);
+    api_list(r, &agents_list, p, 1);
 }
 
 /* ---- one ---- */
@@ -181,33 +165,63 @@ static void get_report(struct api_request *r)
 
 /* ---- erasing ---- */
 
-static const struct db_stmt erase_plan_stmt = {
-    "berth_agent_erase_plan", "update meeting set epoch = epoch + 1 where org = $1 and id in "
-                              "(select meeting from participant where org = $1 and agent = $2)"};
+/* A bounded piece a transaction, over the queue for what is slow: others get their turn between, and what is done stays done. The same ctid
+ * in several partitions only erases more of the same agent. */
 static const struct db_stmt erase_participant_stmt = {
-    "berth_agent_erase_participant", "delete from participant where org = $1 and agent = $2"};
-static const struct db_stmt erase_reports_stmt = {"berth_agent_erase_reports",
-                                                  "delete from report where org = $1 and agent = $2"};
+    "berth_agent_erase_participant",
+    "with bumped as (update meeting set epoch = epoch + 1 where org = $1 and id = any (array("
+    "  select meeting from participant where org = $1 and agent = $2 order by meeting limit $3::int))"
+    " returning id)"
+    " delete from participant p using bumped where p.org = $1 and p.meeting = bumped.id and p.agent = $2"};
+static const struct db_stmt erase_reports_stmt = {
+    "berth_agent_erase_reports", "delete from report where org = $1 and agent = $2 and ctid = any (array("
+                                 "select ctid from report where org = $1 and agent = $2 limit $3::int))"};
+
+struct erasure {
+    bool found; /* anything yet */
+};
+
+static void erase_piece(struct api_request *r);
 
 static void on_erased(struct api_request *r, const struct db_result *result)
 {
-    if (strcmp(PQcmdTuples(result->res[1]), "0") == 0 && strcmp(PQcmdTuples(result->res[2]), "0") == 0)
-        unknown_agent(r);
-    else
+    struct erasure *e = r->state;
+
+    if (result->error != 0) {
+        api_db_failed(r, result);
+    } else if (strcmp(PQcmdTuples(result->res[0]), "0") != 0 ||
+               strcmp(PQcmdTuples(result->res[1]), "0") != 0) {
+        e->found = true;
+        erase_piece(r);
+    } else if (e->found) {
         api_empty(r, 204);
+    } else {
+        unknown_agent(r);
+    }
+}
+
+/* Until a piece finds nothing; past the deadline api_db_begin says 503, and asking again goes on. */
+static void erase_piece(struct api_request *r)
+{
+    char meetings[24], reports[24];
+    const struct db_param p[] = {db_text(r->caller.org), db_text(r->param[0]),
+                                 db_i64(meetings, ERASE_MEETINGS_MAX)};
+    const struct db_param q[] = {p[0], p[1], db_i64(reports, ERASE_REPORTS_MAX)};
+    struct db_batch *b = api_db_begin(r, DB_TENANT_SLOW);
+
+    if (b == NULL)
+        return;
+    db_add(b, &erase_participant_stmt, p, 3);
+    db_add(b, &erase_reports_stmt, q, 3);
+    api_db_send(r, b, on_erased);
 }
 
 static void delete_agent(struct api_request *r)
 {
-    const struct db_param params[] = {db_text(r->caller.org), db_text(r->param[0])};
-    struct db_batch *b = agent_param(r) ? api_db_begin(r, DB_TENANT) : NULL;
-
-    if (b == NULL)
+    if (!agent_param(r))
         return;
-    db_add(b, &erase_plan_stmt, params, 2);
-    db_add(b, &erase_participant_stmt, params, 2);
-    db_add(b, &erase_reports_stmt, params, 2);
-    api_db_send(r, b, on_erased);
+    r->state = api_alloc(r, sizeof(struct erasure));
+    erase_piece(r);
 }
 
 const struct api_route api_agents_routes[API_AGENTS_ROUTES] = {

@@ -104,48 +104,24 @@ static void keys_post(struct api_request *r)
 /* ---- GET ---- */
 
 static const struct db_stmt list_stmt = {
-    "key_list",
-    "select " KEY_COLUMNS " from api_key where ($1::text is null or org = $1)"
-    " and (org, key_id) > (split_part($2, '_', 1), $2) order by org, key_id limit $3::bigint + 1"};
+    "key_list", "select " KEY_COLUMNS " from api_key where ($1::text is null or org = $1)"
+                " and (org, key_id) > (split_part($2, '_', 1), $2) order by org, key_id limit $3::bigint"};
 
-static void listed(struct api_request *r, const struct db_result *result)
-{
-    const struct api_page *page = r->state;
-    const PGresult *res = result->res[0];
-    int n = PQntuples(res);
-    json_t *items = json_array();
-
-    for (int i = 0; i < n && i < page->limit; i++)
-        json_array_append_new(items, key_json(res, i));
-    api_page_json(r, items, n > page->limit ? db_get(res, page->limit - 1, 0) : NULL);
-}
+static const struct api_list keys_list = {DB_OPERATOR, &list_stmt, key_json};
 
 static void keys_get(struct api_request *r)
 {
-    struct api_page *page = api_alloc(r, sizeof(*page));
     const char *org = api_query(r, "org");
-    struct db_batch *b;
-    char limit[24];
 
-    r->state = page;
-    if (!api_page(r, page))
-        return;
-    if (r->caller.kind == CALLER_ORG) {
-        if (org != NULL && strcmp(org, r->caller.org) != 0) {
-            api_problem(r, 404, "not_found", "there is no such org");
-            return;
-        }
+    if (r->caller.kind == CALLER_ORG && org == NULL)
         org = r->caller.org;
-    }
-    if (org != NULL && !org_id_valid(org)) {
+    if (org != NULL &&
+        (!org_id_valid(org) || (r->caller.kind == CALLER_ORG && strcmp(org, r->caller.org) != 0))) {
         api_problem(r, 404, "not_found", "there is no such org");
         return;
     }
-    if ((b = api_db_begin(r, DB_OPERATOR)) == NULL)
-        return;
-    const struct db_param p[] = {db_text(org), db_text(page->after), db_i64(limit, page->limit)};
-    db_add(b, &list_stmt, p, 3);
-    api_db_send(r, b, listed);
+    const struct db_param p[] = {db_text(org)};
+    api_list(r, &keys_list, p, 1);
 }
 
 /* The key that the path means, if this caller may know of it. False: answered already. */

@@ -57,32 +57,13 @@ static void orgs_post(struct api_request *r)
 
 static const struct db_stmt list_stmt = {"org_list", "select " ORG_COLUMNS
                                                      " from org where deleted_at is null and id > $1"
-                                                     " order by id limit $2::bigint + 1"};
+                                                     " order by id limit $2::bigint"};
 
-static void listed(struct api_request *r, const struct db_result *result)
-{
-    const struct api_page *page = r->state;
-    const PGresult *res = result->res[0];
-    int n = PQntuples(res);
-    json_t *items = json_array();
-
-    for (int i = 0; i < n && i < page->limit; i++)
-        json_array_append_new(items, org_json(res, i));
-    api_page_json(r, items, n > page->limit ? db_get(res, page->limit - 1, 0) : NULL);
-}
+static const struct api_list orgs_list = {DB_OPERATOR, &list_stmt, org_json};
 
 static void orgs_get(struct api_request *r)
 {
-    struct api_page *page = api_alloc(r, sizeof(*page));
-    struct db_batch *b;
-    char limit[24];
-
-    r->state = page;
-    if (!api_page(r, page) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
-        return;
-    const struct db_param p[] = {db_text(page->after), db_i64(limit, page->limit)};
-    db_add(b, &list_stmt, p, 2);
-    api_db_send(r, b, listed);
+    api_list(r, &orgs_list, NULL, 0);
 }
 
 static const struct db_stmt get_stmt = {"org_get", "select " ORG_COLUMNS

@@ -49,7 +49,7 @@ def test_a_join_waits_and_others_do_not(org, cloud, locked):
     slowest = 0.0
     while join.is_alive():
         asked = time.monotonic()
-        org.api.get("/v1/meetings").expect(200)
+        org.api.get(f"/v1/meetings/{meeting}").expect(200)
         slowest = max(slowest, time.monotonic() - asked)
     join.join()
     assert answers[0].status == 201, answers[0].json
@@ -62,4 +62,35 @@ def test_a_join_that_waits_too_long_is_told_so(org, cloud, locked):
     locked(meeting, 8)
     answer = org.agent("late").post(f"/v1/meetings/{meeting}/participants", {}).problem(503, "database_unavailable")
     assert int(answer.headers["retry-after"]) >= 1
-    org.api.get("/v1/meetings").expect(200)
+    org.api.get(f"/v1/meetings/{meeting}").expect(200)
+
+
+def test_erasing_an_agent_that_waits_holds_up_nobody(org, cloud, locked, database):
+    """It has a queue of its own: what is asked after it is answered before it."""
+    meeting = org.api.post("/v1/meetings").expect(201).json["id"]
+    org.agent("erased").post(f"/v1/meetings/{meeting}/participants", {}).expect(201)
+    locked(meeting, 10)
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%delete from participant%'"
+    order = []
+    while order != ["read", 503]:  # on a busy machine an erasure may have given up before it was seen to wait
+        order.clear()
+        erasing = threading.Thread(target=lambda: order.append(org.api.delete("/v1/agents/erased").status))
+        erasing.start()
+        wait_for(lambda: not erasing.is_alive() or database.sql(waiting) == "1", 20, "the erasure to wait for the lock")
+        org.api.get(f"/v1/meetings/{meeting}").expect(200)
+        order.append("read")
+        erasing.join()
+        assert 204 not in order, "the erasure was to meet the lock, and never to be done before what came after it"
+
+
+def test_an_agent_with_more_than_a_piece_is_erased_whole(org, cloud, database):
+    """More meetings than one transaction of an erasure takes."""
+    database.sql(f"insert into meeting (org, id) select '{org.id}', 'many-' || n from generate_series(1, 450) n")
+    database.sql(
+        "insert into participant (org, meeting, agent, node_org, node, transport, ladder)"
+        f" select '{org.id}', 'many-' || n, 'busy', 'cloud', 'l-1', 0, '{{0}}' from generate_series(1, 450) n"
+    )
+    org.api.delete("/v1/agents/busy").expect(204)
+    assert database.sql("select count(*) from participant where agent = 'busy'") == "0"
+    assert database.sql("select count(*) from meeting where id like 'many-%' and epoch = 1") == "450"
+    org.api.delete("/v1/agents/busy").problem(404, "unknown_agent")
