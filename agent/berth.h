@@ -123,6 +123,9 @@ struct berth_summary {
     int64_t duration_us;
     char network_id[BERTH_NETWORK_ID_TEXT]; /* a fingerprint of this network that reveals nothing of it */
     char detail[BERTH_ERROR_TEXT];          /* of the error */
+    size_t
+        left_out; /* nodes of the list that were not probed: their entry can't be read, or they are too many */
+    size_t addresses_left_out; /* of probed nodes, since they can't be read */
 };
 
 /* What became of a report. */

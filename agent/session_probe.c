@@ -69,6 +69,7 @@ void session_resolved(struct session *s, int64_t now_us)
     s->phase = PHASE_REST;
     name_unresolved(s, unresolved);
     probe_policy_init(&list.policy);
+    list.n_listed = o->n_given;
     list.nodes = calloc(o->n_given + 1, sizeof *list.nodes);
     int err = list.nodes ? 0 : -ENOMEM;
     for (size_t i = 0; err == 0 && i < o->n_given; i++) {
@@ -162,6 +163,8 @@ static void end_probe(struct session *s, int64_t now_us)
     struct berth_summary summary = {.nodes = results_nodes(&s->results),
                                     .reachable = results_reachable(&s->results),
                                     .results = s->results.n_rows,
+                                    .left_out = s->results.list.n_listed - results_nodes(&s->results),
+                                    .addresses_left_out = s->results.list.n_addresses_left_out,
                                     .duration_us = now_us - s->began_us};
     int kept = 0;
     session_drop_probe(s);

@@ -55,6 +55,19 @@ static struct rest_request request(const struct session *s, const char *method, 
 
 /* ---- the list ---- */
 
+/* What of the list is not probed. */
+static void tell_left_out(struct session *s, const struct nodelist *l)
+{
+    const struct doc_error *e = &l->first_left_out;
+    if (l->n > RESULTS_NODES_MAX)
+        session_log(s, BERTH_LOG_WARN, "list_cut", "%zu of %zu nodes are probed", (size_t)RESULTS_NODES_MAX,
+                    l->n_listed);
+    if (e->code[0] != '\0')
+        session_log(s, BERTH_LOG_WARN, "list_left_out",
+                    "%zu of %zu entries are left out, and addresses of others: %zu; the first: %.60s %.80s",
+                    l->n_listed - l->n, l->n_listed, l->n_addresses_left_out, e->pointer, e->detail);
+}
+
 static int take_list(struct session *s, const struct rest_call *call, char detail[static BERTH_ERROR_TEXT])
 {
     struct nodelist list = {0};
@@ -67,9 +80,8 @@ static int take_list(struct session *s, const struct rest_call *call, char detai
         snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.60s %.100s", e.pointer, e.detail);
         return BERTH_E_PROTOCOL;
     }
-    if (err == 0 && list.n > RESULTS_NODES_MAX)
-        session_log(s, BERTH_LOG_WARN, "list_cut", "%zu of %zu nodes are probed", (size_t)RESULTS_NODES_MAX,
-                    list.n);
+    if (err == 0)
+        tell_left_out(s, &list);
     if (err == 0)
         err = results_begin(&s->results, &list);
     nodelist_clear(&list);

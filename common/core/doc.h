@@ -137,8 +137,14 @@ struct nodelist {
     struct probe_policy policy;
     size_t n;
     struct node_entry *nodes; /* nodelist_clear frees it */
+    /* What was read, and what of it is not in `nodes`: */
+    size_t n_listed;                 /* entries of the document */
+    size_t n_addresses_left_out;     /* of the entries in `nodes` */
+    struct doc_error first_left_out; /* code "": nothing was */
 };
 json_t *node_entry_to_json(const struct node_entry *n);
+/* Leaves out, and counts, what an agent can't use: entries that are wrong, repeat a node or stand behind the first NODELIST_MAX, and of
+ * the others each address that is none. 0, -EINVAL with *e filled (no list, or a list of which no entry is right), or -ENOMEM. */
 int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e)
     __attribute__((warn_unused_result));
 void nodelist_clear(struct nodelist *l);

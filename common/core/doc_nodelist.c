@@ -1,5 +1,5 @@
 /* The list of nodes to probe. Invariant: a parsed list names each node once, and every address has a port and is
- * one that agents may be told, or a wildcard, which stands for all of a machine's. */
+ * one that agents may be told, or a wildcard, which stands for all of a machine's. What is not so is left out, and counted. */
 #include "core/doc_json.h"
 
 #include <errno.h>
@@ -29,23 +29,32 @@ json_t *node_addresses_to_json(const struct node_addresses *a)
     return o;
 }
 
+static int get_address(const json_t *j, struct addr *out, struct doc_error *e)
+{
+    struct addr a;
+    const char *text = json_string_value(j);
+    if (!text || addr_parse(&a, text) < 0 || a.port == 0)
+        return doc_fail(e, "", "invalid_member", "an address is ip:port or [ipv6]:port");
+    if (!addr_is_wildcard(&a) && !addr_is_unicast_target(&a))
+        return doc_fail(e, "", "invalid_member",
+                        "a multicast, reserved or link-local address is none for agents");
+    *out = a;
+    return 0;
+}
+
+static int fail_addresses(struct doc_error *e)
+{
+    return doc_fail(e, "", "invalid_member", "must be an array of at most %d addresses", NODE_ADDRESSES_MAX);
+}
+
 static int get_address_list(const json_t *list, struct addr at[static NODE_ADDRESSES_MAX], size_t *n,
                             struct doc_error *e)
 {
     if (!json_is_array(list) || json_array_size(list) > NODE_ADDRESSES_MAX)
-        return doc_fail(e, "", "invalid_member", "must be an array of at most %d addresses",
-                        NODE_ADDRESSES_MAX);
+        return fail_addresses(e);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (!text || addr_parse(&at[i], text) < 0 || at[i].port == 0) {
-            doc_fail(e, "", "invalid_member", "an address is ip:port or [ipv6]:port");
+        if (get_address(json_array_get(list, i), &at[i], e) < 0)
             return doc_fail_under(e, "/%zu", i);
-        }
-        if (!addr_is_wildcard(&at[i]) && !addr_is_unicast_target(&at[i])) {
-            doc_fail(e, "", "invalid_member",
-                     "a multicast, reserved or link-local address is none for agents");
-            return doc_fail_under(e, "/%zu", i);
-        }
     }
     *n = json_array_size(list);
     return 0;
@@ -146,54 +155,107 @@ static int get_tls_name(const json_t *j, struct node_entry *n, struct doc_error 
     return 0;
 }
 
-static int node_entry_from_json(const json_t *j, struct node_entry *n, struct doc_error *e)
+/* All but the addresses, which are left to the caller. */
+static int get_entry(const json_t *j, struct node_entry *n, const json_t **addresses, struct doc_error *e)
 {
     const char *class = NULL;
-    const json_t *addresses = NULL;
     if (doc_check_object(j, "a node", e) < 0 ||
         doc_get_id(j, "node", DOC_REQUIRED, n->node, sizeof n->node, e) < 0 ||
         doc_get_id(j, "cluster", DOC_REQUIRED, n->cluster, sizeof n->cluster, e) < 0 ||
         doc_get_id(j, "region", DOC_REQUIRED, n->region, sizeof n->region, e) < 0 ||
         doc_get_string(j, "class", DOC_REQUIRED, &class, e) < 0 || get_tls_name(j, n, e) < 0 ||
-        get_tls_spki(j, n, e) < 0 || doc_get_object(j, "addresses", DOC_REQUIRED, &addresses, e) < 0)
+        get_tls_spki(j, n, e) < 0 || doc_get_object(j, "addresses", DOC_REQUIRED, addresses, e) < 0)
         return -EINVAL;
     if (strcmp(class, "cloud") != 0 && strcmp(class, "mesh") != 0)
         return doc_fail(e, "/class", "invalid_member", "class must be cloud or mesh");
     n->mesh = strcmp(class, "mesh") == 0;
-    if (node_addresses_from_json(addresses, &n->addresses, e) < 0)
-        return doc_fail_under(e, "/addresses");
     return 0;
 }
 
 /* ---- the list ---- */
 
+/* An agent goes on with what it can read: one bad entry of a newer or broken controller must not cost it all nodes. */
+static void leave_out(struct nodelist *l, const struct doc_error *e)
+{
+    if (l->first_left_out.code[0] == '\0')
+        l->first_left_out = *e;
+}
+
+/* Entry `index`'s addresses of one transport; what is no address is left out. */
+static void take_addresses(const json_t *list, enum transport t, struct nodelist *l, size_t index)
+{
+    struct node_addresses *a = &l->nodes[l->n].addresses;
+    struct doc_error e;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int err = a->n[t] < NODE_ADDRESSES_MAX ? get_address(json_array_get(list, i), &a->at[t][a->n[t]], &e)
+                                               : fail_addresses(&e);
+        if (err == 0) {
+            a->n[t]++;
+            continue;
+        }
+        doc_fail_under(&e, "/nodes/%zu/addresses/%s/%zu", index, transport_name(t), i);
+        leave_out(l, &e);
+        l->n_addresses_left_out++;
+    }
+}
+
+static void take_all_addresses(const json_t *j, struct nodelist *l, size_t index)
+{
+    json_t *o = (json_t *)(uintptr_t)j; /* as in node_addresses_from_json */
+    for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it)) {
+        const json_t *list = json_object_iter_value(it);
+        struct doc_error e;
+        enum transport t;
+        if (transport_parse(json_object_iter_key(it), &t) == 0 && t < TRANSPORT_PROXY &&
+            json_is_array(list)) {
+            take_addresses(list, t, l, index);
+            continue;
+        }
+        doc_fail(&e, "", "invalid_member", "addresses are arrays by udp, tcp and tls only");
+        doc_fail_under(&e, "/nodes/%zu/addresses", index);
+        leave_out(l, &e);
+        l->n_addresses_left_out += json_is_array(list) ? json_array_size(list) : 1;
+    }
+}
+
 static int name_order(const void *a, const void *b)
 {
-    const struct node_entry *x = *(const struct node_entry *const *)a;
-    const struct node_entry *y = *(const struct node_entry *const *)b;
+    const struct node_entry *x = *(struct node_entry *const *)a;
+    const struct node_entry *y = *(struct node_entry *const *)b;
     int order = strcmp(x->node, y->node);
     return order != 0 ? order : x < y ? -1 : x > y;
 }
 
-/* A node listed twice would be probed twice and its report refused. */
-static int check_names(const struct nodelist *l, struct doc_error *e)
+/* A node listed twice would be probed twice and its report refused: the first entry stays. */
+static int drop_repeated(struct nodelist *l)
 {
-    const struct node_entry **sorted = calloc(l->n + 1, sizeof *sorted);
+    struct node_entry **sorted = calloc(l->n + 1, sizeof *sorted);
+    size_t kept = 0;
     if (!sorted)
         return -ENOMEM;
     for (size_t i = 0; i < l->n; i++)
         sorted[i] = &l->nodes[i];
     qsort(sorted, l->n, sizeof *sorted, name_order);
-    const struct node_entry *repeated = NULL;
-    for (size_t i = 1; i < l->n && !repeated; i++) {
-        if (strcmp(sorted[i]->node, sorted[i - 1]->node) == 0)
-            repeated = sorted[i];
+    for (size_t i = 0, first = 0; i < l->n; i++) {
+        struct doc_error e;
+        if (i == first || strcmp(sorted[i]->node, sorted[first]->node) != 0) {
+            first = i;
+            continue;
+        }
+        doc_fail(&e, "/nodes", "invalid_member", "node %s occurs twice", sorted[i]->node);
+        leave_out(l, &e);
+        sorted[i]->node[0] = '\0';
     }
     free(sorted);
-    if (!repeated)
-        return 0;
-    doc_fail(e, "", "invalid_member", "node %s occurs twice", repeated->node);
-    return doc_fail_under(e, "/nodes/%zu", (size_t)(repeated - l->nodes));
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->nodes[i].node[0] == '\0')
+            continue;
+        if (kept != i)
+            l->nodes[kept] = l->nodes[i];
+        kept++;
+    }
+    l->n = kept;
+    return 0;
 }
 
 static int get_nodes(const json_t *j, struct nodelist *l, struct doc_error *e)
@@ -201,17 +263,33 @@ static int get_nodes(const json_t *j, struct nodelist *l, struct doc_error *e)
     const json_t *nodes = NULL;
     if (doc_get_array(j, "nodes", DOC_REQUIRED, &nodes, e) < 0)
         return -EINVAL;
-    size_t n = json_array_size(nodes);
-    if (n > NODELIST_MAX)
-        return doc_fail(e, "/nodes", "invalid_member", "at most %d nodes", NODELIST_MAX);
+    l->n_listed = json_array_size(nodes);
+    size_t n = l->n_listed < NODELIST_MAX ? l->n_listed : NODELIST_MAX;
     l->nodes = calloc(n + 1, sizeof *l->nodes);
     if (!l->nodes)
         return -ENOMEM;
-    for (; l->n < n; l->n++) {
-        if (node_entry_from_json(json_array_get(nodes, l->n), &l->nodes[l->n], e) < 0)
-            return doc_fail_under(e, "/nodes/%zu", l->n);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *addresses = NULL;
+        struct doc_error why;
+        if (get_entry(json_array_get(nodes, i), &l->nodes[l->n], &addresses, &why) < 0) {
+            doc_fail_under(&why, "/nodes/%zu", i);
+            leave_out(l, &why);
+            l->nodes[l->n] = (struct node_entry){0};
+            continue;
+        }
+        take_all_addresses(addresses, l, i);
+        l->n++;
     }
-    return check_names(l, e);
+    if (l->n == 0 && n > 0) { /* nothing of it makes sense: it is another document */
+        *e = l->first_left_out;
+        return -EINVAL;
+    }
+    if (n < l->n_listed) {
+        struct doc_error why;
+        doc_fail(&why, "/nodes", "invalid_member", "at most %d nodes", NODELIST_MAX);
+        leave_out(l, &why);
+    }
+    return drop_repeated(l);
 }
 
 int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e)

@@ -12,6 +12,8 @@ static void check_again(const struct nodelist *l)
     json_t *out = json_pack("{s:s, s:o, s:o}", "version", l->version, "policy",
                             probe_policy_to_json(&l->policy), "nodes", nodes);
     FUZZ_CHECK(out && nodelist_from_json(out, &again, &e) == 0);
+    FUZZ_CHECK(again.n_listed == l->n && again.n_addresses_left_out == 0 &&
+               again.first_left_out.code[0] == '\0');
     FUZZ_CHECK(again.n == l->n && memcmp(&again.policy, &l->policy, sizeof l->policy) == 0);
     for (size_t i = 0; i < l->n; i++) {
         json_t *entry = node_entry_to_json(&again.nodes[i]);

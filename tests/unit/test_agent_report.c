@@ -22,6 +22,7 @@ struct heard {
     int done, probing, deliveries;
     struct berth_summary summary;
     struct berth_delivery delivery[4];
+    char left_out[BERTH_ERROR_TEXT]; /* what the log says of the list */
 };
 
 #define LIST                                                                                          \
@@ -104,16 +105,24 @@ static void on_state(void *user, struct berth_agent *agent, int new_state)
     ((struct heard *)user)->probing += new_state == BERTH_STATE_PROBING;
 }
 
+static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
+{
+    struct heard *h = user;
+    if (strcmp(event, "list_left_out") == 0)
+        snprintf(h->left_out, sizeof h->left_out, "%s", text);
+}
+
 static struct berth_agent *agent_of(const struct controller *c, struct heard *h)
 {
-    struct berth_options o = {.size = sizeof o,
-                              .controller = c->url,
-                              .token = "k.s",
-                              .agent_id = "test",
-                              .policy = {.samples = 1, .timeout_ms = 50},
-                              .proxy = "none",
-                              .callbacks = {.done = on_done, .delivery = on_delivery, .state = on_state},
-                              .user = h};
+    struct berth_options o = {
+        .size = sizeof o,
+        .controller = c->url,
+        .token = "k.s",
+        .agent_id = "test",
+        .policy = {.samples = 1, .timeout_ms = 50},
+        .proxy = "none",
+        .callbacks = {.done = on_done, .delivery = on_delivery, .state = on_state, .log = on_log},
+        .user = h};
     struct berth_agent *a;
     assert_int_equal(berth_agent_create(&a, &o), 0);
     return a;
@@ -238,6 +247,55 @@ static void an_answer_nested_too_deep(void **state)
     }
 }
 
+#define ENTRY(name, class, udp) \
+    "{\"node\":\"" name         \
+    "\",\"cluster\":\"c\",\"region\":\"r\",\"class\":\"" class "\",\"addresses\":{\"udp\":[" udp "]}}"
+
+/* What can't be read of the list is left out and told; the rest is probed. */
+static void a_list_with_bad_entries(void **state)
+{
+    struct controller c;
+    struct heard h = {0};
+    struct berth_node_info node;
+    controller_open(&c);
+    c.list = "200 OK\r\n\r\n{\"version\":\"1\",\"nodes\":[7," ENTRY("a", "edge", "") "," ENTRY(
+        "b", "cloud", "\"127.0.0.1:9\",\"nowhere\"") "," ENTRY("b", "mesh",
+                                                               "") "," ENTRY("c", "mesh",
+                                                                             "\"127.0.0.1:9\"") "]}";
+    struct berth_agent *a = agent_of(&c, &h);
+    assert_int_equal(berth_agent_probe(a, 0), 0);
+    run_until(a, &c, &h.done, 1);
+    assert_int_equal(h.summary.error, 0);
+    assert_int_equal(h.summary.nodes, 2);
+    assert_int_equal(h.summary.left_out, 3);
+    assert_int_equal(h.summary.addresses_left_out, 1);
+    assert_string_equal(h.left_out, "3 of 5 entries are left out, and addresses of others: 1; the first: "
+                                    "/nodes/0 a node must be an object");
+    assert_int_equal(berth_agent_node_count(a), 2);
+    assert_int_equal(berth_agent_node(a, 0, &node), 0);
+    assert_string_equal(node.node, "b");
+    assert_int_equal(berth_agent_node(a, 1, &node), 0);
+    assert_string_equal(node.node, "c");
+    berth_agent_destroy(a);
+    controller_close(&c);
+}
+
+/* Nothing of it can be read: an error, not an empty list. */
+static void a_list_of_bad_entries_alone(void **state)
+{
+    struct controller c;
+    struct heard h = {0};
+    controller_open(&c);
+    c.list = "200 OK\r\n\r\n{\"version\":\"1\",\"nodes\":[" ENTRY("a", "edge", "") "]}";
+    struct berth_agent *a = agent_of(&c, &h);
+    assert_int_equal(berth_agent_probe(a, 0), 0);
+    run_until(a, &c, &h.done, 1);
+    assert_int_equal(h.summary.error, BERTH_E_PROTOCOL);
+    assert_string_equal(h.summary.detail, "the list of nodes: /nodes/0/class class must be cloud or mesh");
+    berth_agent_destroy(a);
+    controller_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +303,8 @@ int main(void)
         cmocka_unit_test(a_newer_report_takes_the_place),
         cmocka_unit_test(a_report_without_memory),
         cmocka_unit_test(an_answer_nested_too_deep),
+        cmocka_unit_test(a_list_with_bad_entries),
+        cmocka_unit_test(a_list_of_bad_entries_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

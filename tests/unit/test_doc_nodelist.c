@@ -1,5 +1,5 @@
 /* link: berth_core */
-/* The list of nodes and its policy: round trip, ten thousand nodes, wrong members, repeated nodes. */
+/* The list of nodes and its policy: round trip, ten thousand nodes and more, what is wrong and left out, repeated nodes. */
 #include "check.h"
 
 #include "core/doc.h"
@@ -38,6 +38,8 @@ static void test_whole(void **state)
     assert_int_equal(l.policy.samples, 7);
     assert_int_equal(l.policy.budget_ms, defaults.budget_ms);
     assert_int_equal(l.n, 1);
+    assert_int_equal(l.n_listed, 1);
+    assert_string_equal(l.first_left_out.code, "");
     assert_true(l.nodes[0].mesh);
     assert_string_equal(l.nodes[0].tls_name, "n1.example.org");
     assert_int_equal(l.nodes[0].tls_spki.n, 1);
@@ -78,14 +80,36 @@ static void test_ten_thousand_nodes(void **state)
     assert_string_equal(l.nodes[NODELIST_MAX - 1].node, "node-9999");
     nodelist_clear(&l);
     json_decref(j);
-    j = many(NODELIST_MAX + 1, SIZE_MAX, SIZE_MAX);
-    assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
-    assert_string_equal(e.pointer, "/nodes");
+    j = many(NODELIST_MAX + 3, SIZE_MAX, SIZE_MAX); /* the first of them are taken */
+    assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+    assert_int_equal(l.n, NODELIST_MAX);
+    assert_int_equal(l.n_listed, NODELIST_MAX + 3);
+    assert_string_equal(l.nodes[NODELIST_MAX - 1].node, "node-9999");
+    assert_string_equal(l.first_left_out.detail, "at most 10000 nodes");
+    nodelist_clear(&l);
     json_decref(j);
     j = many(NODELIST_MAX, 3, 9000);
-    assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
-    assert_string_equal(e.pointer, "/nodes/9000");
+    assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+    assert_int_equal(l.n, NODELIST_MAX - 1);
+    assert_string_equal(l.nodes[3].node, "node-3");
+    assert_string_equal(l.nodes[8999].node, "node-8999");
+    assert_string_equal(l.nodes[9000].node, "node-9001");
+    assert_string_equal(l.first_left_out.detail, "node node-3 occurs twice");
+    nodelist_clear(&l);
     json_decref(j);
+}
+
+/* `whole` with that member of its node. */
+static json_t *changed(const char *member, const char *value)
+{
+    char text[512];
+    snprintf(text, sizeof text, "[%s]", value);
+    json_t *j = parse(whole), *wrapped = parse(text);
+    assert_int_equal(
+        json_object_set(json_array_get(json_object_get(j, "nodes"), 0), member, json_array_get(wrapped, 0)),
+        0);
+    json_decref(wrapped);
+    return j;
 }
 
 static void test_wrong_node_members(void **state)
@@ -108,31 +132,88 @@ static void test_wrong_node_members(void **state)
         {"tls_spki", "[\"" SPKI "\",\"" SPKI "\",\"" SPKI "\",\"" SPKI "\",\"" SPKI "\"]",
          "/nodes/0/tls_spki"},
         {"addresses", "[]", "/nodes/0/addresses"},
-        {"addresses", "{\"quic\":[]}", "/nodes/0/addresses"},
-        {"addresses", "{\"proxy\":[]}", "/nodes/0/addresses"},
-        {"addresses", "{\"udp\":\"1.2.3.4:5\"}", "/nodes/0/addresses/udp"},
-        {"addresses", "{\"udp\":[\"1.2.3.4:5\",\"1.2.3.4\"]}", "/nodes/0/addresses/udp/1"},
-        {"addresses", "{\"tls\":[\"1.2.3.4:0\"]}", "/nodes/0/addresses/tls/0"},
-        {"addresses", "{\"tcp\":[null]}", "/nodes/0/addresses/tcp/0"},
-        {"addresses", "{\"udp\":[\"1.2.3.4:5\",\"224.0.0.1:5\"]}", "/nodes/0/addresses/udp/1"},
-        {"addresses", "{\"udp\":[\"[::ffff:0.0.0.0]:5\"]}", "/nodes/0/addresses/udp/0"},
-        {"addresses", "{\"tls\":[\"[fe80::1%2]:5\"]}", "/nodes/0/addresses/tls/0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char value[512];
         struct nodelist l = {.n = 77};
         struct doc_error e = {0};
-        snprintf(value, sizeof value, "[%s]", cases[i].value);
-        json_t *j = parse(whole), *wrapped = parse(value);
-        json_t *node = json_array_get(json_object_get(j, "nodes"), 0);
-        assert_int_equal(json_object_set(node, cases[i].member, json_array_get(wrapped, 0)), 0);
-        if (nodelist_from_json(j, &l, &e) != -EINVAL)
+        json_t *j = changed(cases[i].member, cases[i].value);
+        json_t *nodes = json_object_get(j, "nodes"), *right = json_array_get(nodes, 0);
+        if (nodelist_from_json(j, &l, &e) != -EINVAL) /* there is no other entry */
             fail_msg("accepted: %s %s", cases[i].member, cases[i].value);
         assert_string_equal(e.pointer, cases[i].pointer);
         assert_int_equal(l.n, 77);
+        /* Between right ones it alone is left out. */
+        right = json_deep_copy(right);
+        json_object_update_new(right, json_pack("{s:s, s:s, s:s, s:s, s:s, s:[], s:{}}", "node", "n0",
+                                                "cluster", "c", "class", "cloud", "region", "eu", "tls_name",
+                                                "a.example", "tls_spki", "addresses"));
+        assert_int_equal(json_array_insert(nodes, 0, right), 0);
+        assert_int_equal(json_array_append_new(nodes, json_deep_copy(right)), 0);
+        json_object_set_new(json_array_get(nodes, 2), "node", json_string("n2"));
+        json_object_del(json_array_get(nodes, 2), "tls_name");
+        json_decref(right);
+        assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+        assert_int_equal(l.n, 2);
+        assert_int_equal(l.n_listed, 3);
+        assert_string_equal(l.nodes[1].node, "n2");
+        assert_string_equal(l.nodes[1].tls_name, ""); /* nothing of the wrong one is left */
+        assert_int_equal(l.n_addresses_left_out, 0);
+        assert_memory_equal(l.first_left_out.pointer, "/nodes/1", 8);
+        nodelist_clear(&l);
         json_decref(j);
-        json_decref(wrapped);
     }
+}
+
+static void test_wrong_addresses(void **state)
+{
+    static const struct {
+        const char *value, *pointer;
+        size_t kept, left_out;
+    } cases[] = {
+        {"{\"quic\":[]}", "/nodes/0/addresses", 0, 0},
+        {"{\"proxy\":[\"1.2.3.4:5\"],\"udp\":[\"1.2.3.4:5\"]}", "/nodes/0/addresses", 1, 1},
+        {"{\"udp\":\"1.2.3.4:5\"}", "/nodes/0/addresses", 0, 1},
+        {"{\"udp\":[\"1.2.3.4:5\",\"1.2.3.4\"]}", "/nodes/0/addresses/udp/1", 1, 1},
+        {"{\"tls\":[\"1.2.3.4:0\"]}", "/nodes/0/addresses/tls/0", 0, 1},
+        {"{\"tcp\":[null]}", "/nodes/0/addresses/tcp/0", 0, 1},
+        {"{\"udp\":[\"1.2.3.4:5\",\"224.0.0.1:5\"]}", "/nodes/0/addresses/udp/1", 1, 1},
+        {"{\"udp\":[\"[::ffff:0.0.0.0]:5\"]}", "/nodes/0/addresses/udp/0", 0, 1},
+        {"{\"tls\":[\"[fe80::1%2]:5\"]}", "/nodes/0/addresses/tls/0", 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct nodelist l;
+        struct doc_error e;
+        json_t *j = changed("addresses", cases[i].value);
+        if (nodelist_from_json(j, &l, &e) != 0)
+            fail_msg("refused: %s", cases[i].value);
+        assert_int_equal(l.n, 1);
+        size_t kept = 0;
+        for (size_t t = 0; t < TRANSPORT_PROXY; t++)
+            kept += l.nodes[0].addresses.n[t];
+        assert_int_equal(kept, cases[i].kept);
+        assert_int_equal(l.n_addresses_left_out, cases[i].left_out);
+        assert_string_equal(l.first_left_out.pointer, cases[i].pointer);
+        nodelist_clear(&l);
+        json_decref(j);
+    }
+}
+
+/* Of a list longer than the bound the first are taken. */
+static void test_too_many_addresses_of_an_entry(void **state)
+{
+    struct nodelist l;
+    struct doc_error e;
+    json_t *j = changed("addresses", "{\"udp\":[\"224.0.0.1:5\"]}");
+    json_t *list =
+        json_object_get(json_object_get(json_array_get(json_object_get(j, "nodes"), 0), "addresses"), "udp");
+    for (unsigned i = 1; i <= NODE_ADDRESSES_MAX + 2; i++)
+        assert_int_equal(json_array_append_new(list, json_sprintf("1.2.3.4:%u", i)), 0);
+    assert_int_equal(nodelist_from_json(j, &l, &e), 0);
+    assert_int_equal(l.nodes[0].addresses.n[TRANSPORT_UDP], NODE_ADDRESSES_MAX);
+    assert_int_equal(l.nodes[0].addresses.at[TRANSPORT_UDP][NODE_ADDRESSES_MAX - 1].port, NODE_ADDRESSES_MAX);
+    assert_int_equal(l.n_addresses_left_out, 3);
+    nodelist_clear(&l);
+    json_decref(j);
 }
 
 static void test_too_many_addresses(void **state)
@@ -208,6 +289,8 @@ int main(void)
         cmocka_unit_test(test_whole),
         cmocka_unit_test(test_ten_thousand_nodes),
         cmocka_unit_test(test_wrong_node_members),
+        cmocka_unit_test(test_wrong_addresses),
+        cmocka_unit_test(test_too_many_addresses_of_an_entry),
         cmocka_unit_test(test_too_many_addresses),
         cmocka_unit_test(test_policy_ranges),
         cmocka_unit_test(test_wrong_lists),
