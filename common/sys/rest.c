@@ -183,7 +183,7 @@ static bool has_login(const struct rest_proxy *p)
 static unsigned long proxy_schemes(const struct rest_proxy *p)
 {
     if (!has_login(p))
-        return CURLAUTH_NEGOTIATE;
+        return CURLAUTH_NEGOTIATE | CURLAUTH_ONLY; /* ONLY: not before it asks */
     return CURLAUTH_DIGEST | CURLAUTH_NTLM | (p->guard_password ? 0 : CURLAUTH_BASIC);
 }
 
