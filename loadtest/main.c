@@ -14,11 +14,11 @@ struct command {
 static const struct command commands[] = {
     {"stun",
      "--udp ADDR:PORT --seconds N [--connections N] [--json]\n"
-     "      ask for Bindings as fast as they are answered; count the answers that are right",
+     "      ask for Bindings as fast as they are answered; count the right answers",
      command_stun},
     {"yardstick",
      "--udp ADDR:PORT --seconds N\n"
-     "      answer Bindings with the least work there can be: receive, rewrite, send, no checks",
+     "      answer Bindings with the least work there can be: receive, rewrite, send",
      command_yardstick},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
