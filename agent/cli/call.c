@@ -115,6 +115,19 @@ static int64_t date_of(const struct rest_call *call)
     return (int64_t)curl_getdate(h->value, NULL);
 }
 
+/* Nobody was reached, so that nothing was sent yet: by the proxy that the network names, if it names one. */
+static CURLcode go(struct rest_call *rest, struct rest_request *r, struct way *way, const struct cli *c)
+{
+    curl_off_t connected_us = 0;
+    CURLcode rc = curl_easy_perform(rest->easy);
+    curl_easy_getinfo(rest->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    if (rc == CURLE_OK || r->proxy != NULL || connected_us > 0 ||
+        (r->proxy = way_ask_network(way, c)) == NULL)
+        return rc;
+    rest_call_clear(rest);
+    return rest_call_init(rest, r) == 0 ? curl_easy_perform(rest->easy) : CURLE_OUT_OF_MEMORY;
+}
+
 static enum cli_exit perform(const struct cli *c, enum call_token which, const char *what, const char *method,
                              const char *path, json_t *body, json_t **answer, int64_t *date_s)
 {
@@ -143,7 +156,7 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
     else if (rc != 0)
         code = cli_fail(c, CLI_CONTROLLER, "out of memory");
     else
-        code = finish(c, what, &rest, curl_easy_perform(rest.easy), answer);
+        code = finish(c, what, &rest, go(&rest, &r, &way, c), answer);
     if (code == CLI_OK && date_s != NULL)
         *date_s = date_of(&rest);
     rest_call_clear(&rest);

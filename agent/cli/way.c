@@ -63,7 +63,7 @@ static const struct rest_proxy *choose(struct way *w, const struct proxy_finder 
     return &w->proxy;
 }
 
-const struct rest_proxy *way_find(struct way *w, const struct cli *c)
+static const struct rest_proxy *look(struct way *w, const struct cli *c, bool ask_network)
 {
     const struct proxy_finder_options o = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
                                            c->o.proxy_password};
@@ -75,7 +75,7 @@ const struct rest_proxy *way_find(struct way *w, const struct cli *c)
     bool done = false;
     memset(w, 0, sizeof(*w));
     if (!destination_of(c->o.controller, host, &d.port) || sys_poller_new(&poller) < 0 ||
-        proxy_finder_new(&f, poller, &o) < 0)
+        proxy_finder_new(&f, poller, &o) < 0 || (ask_network && !proxy_finder_try_network(f)))
         goto out;
     int rc = proxy_finder_ask(f, &d, 1, on_found, &done);
     int64_t until = clock_mono_us() + PROXY_FINDER_US, now;
@@ -89,6 +89,16 @@ out:
     proxy_finder_destroy(f);
     sys_poller_destroy(poller);
     return found;
+}
+
+const struct rest_proxy *way_find(struct way *w, const struct cli *c)
+{
+    return look(w, c, false);
+}
+
+const struct rest_proxy *way_ask_network(struct way *w, const struct cli *c)
+{
+    return look(w, c, true);
 }
 
 void way_clear(struct way *w)

@@ -18,6 +18,8 @@ struct way {
 };
 /* Waits where a script has to be asked. The proxy (in *w), or NULL: directly. way_clear in either case. */
 const struct rest_proxy *way_find(struct way *w, const struct cli *c);
+/* Nothing was said of proxies, and the controller can't be reached: asks the network, as an agent does. A proxy (in *w), or NULL. */
+const struct rest_proxy *way_ask_network(struct way *w, const struct cli *c);
 void way_clear(struct way *w);
 
 #endif
