@@ -12,7 +12,8 @@ RUN_PACKAGES=(postgresql postgresql-client openssl curl jq)
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(git clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev
     g++ python3 python3-pytest python3-jwt python3-websockets iproute2 procps groff-base
-    coturn libre-dev nftables squid-openssl tinyproxy-bin krb5-kdc krb5-admin-server krb5-user)
+    coturn libre-dev nftables squid-openssl tinyproxy-bin krb5-kdc krb5-admin-server krb5-user
+    dnsmasq-base isc-dhcp-client)
 
 package_installed() {
     case $1 in

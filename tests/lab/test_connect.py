@@ -1,5 +1,5 @@
-"""Every file in connect/: `berth meeting join --connect` in a network of the lab, and which rung it ends on, how soon, and that it
-stays there."""
+"""Every file in connect/: `berth meeting join --connect` in a network of the lab, and which rung it ends on, how soon, and
+that it stays there."""
 import glob
 import json
 import os
@@ -8,8 +8,8 @@ import pytest
 
 from labnet.kernel import why_not
 from labnet.scenario import Scenario
-from labnet.service import finish
-from test_scenarios import Stage, check_heartbeats, check_nodes
+from labnet.stage import Stage
+from test_scenarios import check_heartbeats, check_nodes, skip_unless_installed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REASON = why_not()
@@ -18,12 +18,8 @@ FILES = sorted(glob.glob(os.path.join(HERE, "connect", "*.toml")))
 
 
 def connect(stage, agent, asked):
-    meeting = stage.service.ask("POST", "/v1/meetings", {"policy": asked.get("policy", {})},
-                                stage.service.org_key)["id"]
-    words = ["meeting", "join", meeting, "--json", "--connect", "--seconds", str(asked["seconds"])]
-    words += ["--probe"] if asked.get("probe") else []
-    proc = stage.service.start_agent(stage.lab.hosts[agent], words)
-    answer = finish(proc, statuses=(asked.get("exit", 0),))
+    words = ["--connect", "--seconds", str(asked["seconds"])] + (["--probe"] if asked.get("probe") else [])
+    answer = stage.join(agent, asked.get("policy", {}), words, statuses=(asked.get("exit", 0),))
     print(f"{agent}: {json.dumps(answer['connection'], indent=1)}")
     return answer
 
@@ -37,19 +33,22 @@ def check(answer, asked):
     if asked.get("exit", 0) != 0:
         assert (found["ok"], found["came_up"]) == (False, 0)
         return
+    won = next(r for r in found["rungs"] if r["won"])
     least, most = asked["decided_ms"]
     assert (found["ok"], found["transport"], found["came_up"]) == (True, asked["transport"], 1)
     assert least * 1000 <= found["decided_us"] <= most * 1000
     assert found["keepalive"]["received"] >= asked.get("least_received", 0)
     assert found["keepalive"]["lost"] == 0
+    assert "framing" not in asked or found["framing"] == asked["framing"]
+    assert "via" not in asked or won["proxy"].startswith(f"http://{asked['via']}.lab:")
     if asked.get("same_mapping"):
-        won = next(r for r in found["rungs"] if r["won"])
         assert won["mapped_address"] == found["mapped_address"], "the pinhole closed, and opened as another"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: os.path.splitext(os.path.basename(p))[0])
 def test_connect(path):
     scenario = Scenario(path)
+    skip_unless_installed(scenario)
     with Stage(scenario) as stage:
         for agent, table in scenario.data["connect"].items():
             for asked in table:

@@ -25,3 +25,16 @@ class Authority:
         self.lab.base.run(["openssl", "x509", "-req", "-in", csr, "-CA", self.ca, "-CAkey", self.key, "-days", "30",
                            "-CAcreateserial", "-extfile", ext, "-out", cert])
         return cert, key
+
+
+def trust(lab, authorities):
+    """Makes these CAs the system's trusted ones, for every program in the lab."""
+    folder = f"{lab.files}/trusted"
+    bundle = ""
+    for n, authority in enumerate(authorities):
+        text = lab.read(authority.ca[len(lab.files) + 1:])
+        lab.write(f"trusted/{n}.pem", text)
+        bundle += text
+    lab.write("trusted/ca-certificates.crt", bundle)
+    lab.base.run(["openssl", "rehash", folder])
+    lab.base.run(["mount", "--bind", folder, "/etc/ssl/certs"])

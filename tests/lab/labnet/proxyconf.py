@@ -1,4 +1,5 @@
-"""What HTTP proxies are told: squid in each of its roles, tinyproxy. Pure text, for the lab's proxies and for those on loopback."""
+"""What HTTP proxies are told: squid in each of its roles, tinyproxy. Text alone, for the lab's proxies and for those on
+loopback."""
 import hashlib
 import subprocess
 

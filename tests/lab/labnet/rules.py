@@ -8,12 +8,15 @@ firewall  udp, tcp:     "allow" (default), "drop" or "reject" what isn't in the 
           udp_ports, tcp_ports: allowed all the same
           allow:        destinations; anything else is treated as `others` says ("drop" or "reject")
           from:         only these inside may send out at all (a proxy, say); the rest as `others`
-intercepts_tls  TCP to port 443 ends at the router itself, on TLS_PORT, where a proxy opens it
+intercepts_tls  TCP to port 443 ends at the router itself, on TLS_PORT, where a proxy opens it; `websocket`: which knows that
+portal          until somebody inside is accepted (`accept`), TCP to 80 and 443 ends at the router itself, on PORTAL_PORTS, and
+                all else is dropped
 """
 import ipaddress
 from dataclasses import dataclass, field
 
 TLS_PORT = 3129
+PORTAL_PORTS = {80: 8080, 443: 8443}
 NATS = ("masquerade", "symmetric", "full-cone", "none")
 VERDICTS = ("allow", "drop", "reject")
 FIREWALL_KEYS = {"udp", "tcp", "udp_ports", "tcp_ports", "allow", "from", "others"}
@@ -31,6 +34,8 @@ class Router:
     inbound: str = "drop"
     sip_alg_ports: list = field(default_factory=list)
     intercepts_tls: bool = False
+    websocket: bool = False
+    portal: bool = False
     udp_timeout_s: int = 0
     udp_stream_timeout_s: int = 0
 
@@ -86,6 +91,8 @@ def _outbound(firewall):
 def _forward(r):
     lines = ["ct state established,related accept", "ct status dnat accept", 'iifname "lan0" oifname "lan0" accept',
              f'iifname "wan0" {"accept" if r.inbound == "allow" else "drop"}']
+    if r.portal:
+        lines += ["ip saddr != @accepted drop", "meta nfproto ipv6 drop"]
     return lines + _outbound(r.firewall)
 
 
@@ -96,6 +103,9 @@ def _dnat(r, outside, first_inside):
         lines.append(f"{where} udp dport 1024-65535 dnat ip to {first_inside}")
     if r.intercepts_tls:
         lines.append(f'iifname "lan0" tcp dport 443 redirect to :{TLS_PORT}')
+    if r.portal:
+        lines += [f'iifname "lan0" ip saddr != @accepted tcp dport {port} redirect to :{to}'
+                  for port, to in PORTAL_PORTS.items()]
     return lines
 
 
@@ -122,11 +132,18 @@ def render(router, outside="", first_inside=""):
         text += '  ct helper alg {\n    type "sip" protocol udp; l3proto ip;\n  }\n'
         text += _chain("assist", "filter hook prerouting priority filter",
                        [f'udp dport {_set(router.sip_alg_ports)} ct helper set "alg"'])
+    if router.portal:
+        text += "  set accepted {\n    type ipv4_addr;\n  }\n"
     text += _chain("passing", "filter hook forward priority filter", _forward(router), "drop")
-    if router.nat != "none" or router.forwards or router.intercepts_tls:
+    if router.nat != "none" or router.forwards or router.intercepts_tls or router.portal:
         text += _chain("inward", "nat hook prerouting priority dstnat", _dnat(router, outside, first_inside))
         text += _chain("outward", "nat hook postrouting priority srcnat", _snat(router))
     return text + "}\n"
+
+
+def accept(ip):
+    """What a portal's router is told of somebody who has logged in."""
+    return f"add element inet lab accepted {{ {ip} }}\n"
 
 
 def sysctls(router):

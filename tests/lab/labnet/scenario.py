@@ -13,20 +13,25 @@ STATUSES = ("reachable", "timeout", "refused", "tls_error", "proxy_error", "unte
 TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
-    "": {"title", "seed", "path", "controller", "assigned", "node", "farm", "router", "proxy", "agent", "paths",
-         "expect", "accuracy", "firewall", "connect"},
+    "": {"title", "seed", "path", "trusted_by_the_system", "controller", "assigned", "node", "farm", "router", "proxy", "kdc",
+         "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "watch"},
     "controller": PLACE,
-    "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate"},
+    "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate", "env"},
     "farm": {"count", "first", "udp", "delays_us"},
     "router": PLACE | {f.name for f in fields(Router)},
-    "proxy": PLACE | {"kind", "auth", "port", "connect_ports", "opens_tls"},
-    "agent": PLACE | {"arguments", "exit", "within_s"},
-    "expect": {*TRANSPORTS, "rtt_us", "within_us", "mapped", "min_received", "max_received"},
+    "proxy": PLACE | {"kind", "auth", "port", "connect_ports", "opens_tls", "websocket"},
+    "kdc": PLACE,
+    "wpad": PLACE | {"by", "proxies"},
+    "agent": PLACE | {"arguments", "exit", "within_s", "env", "ticket", "ca", "asks_dhcp"},
+    "expect": {*TRANSPORTS, "rtt_us", "within_us", "mapped", "min_received", "max_received", "via", "auth", "intercepted",
+               "framing"},
     "firewall": {"arguments", "exit", "rung", "quality", "mapping", "filtering", "translated", "mtu", "open", "dropped",
-                 "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s"},
+                 "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s", "notes", "intercepted", "page"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
     "assigned": {"node", "ladder", "policy"},
-    "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why"},
+    "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
+                "framing", "via", "moves", "came_up"},
+    "watch": {"to", "join_at_once", "network", "reached"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 
@@ -47,23 +52,25 @@ class Scenario:
         with open(path, "rb") as f:
             self.data = tomllib.load(f)
         _refuse_unknown(self.name, self.data, KEYS[""])
-        for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "agent", "accuracy", "firewall"):
+        for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "kdc", "wpad", "agent", "accuracy", "firewall"):
             for name, table in self.data.get(kind, {}).items():
                 _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
-        for agent, tables in self.data.get("connect", {}).items():
-            for table in tables:
-                _refuse_unknown(f"{self.name}: connect.{agent}", table, KEYS["connect"])
-        for agent, per_node in self.expectations().items():
-            if agent not in self.agents():
-                raise LabError(f"{self.name}: expect.{agent}: no such agent")
-            for node, table in per_node.items():
-                self._check_expectation(f"{self.name}: expect.{agent}.{node}", node, table)
+        for kind in ("connect", "watch"):
+            for agent, tables in self.data.get(kind, {}).items():
+                for table in tables:
+                    _refuse_unknown(f"{self.name}: {kind}.{agent}", table, KEYS[kind])
+        for kind, by_agent in (("expect", self.expectations()), ("accepted", self.data.get("accepted", {}))):
+            for agent, per_node in by_agent.items():
+                if agent not in self.agents():
+                    raise LabError(f"{self.name}: {kind}.{agent}: no such agent")
+                for node, table in per_node.items():
+                    self._check_expectation(f"{self.name}: {kind}.{agent}.{node}", node, table)
         if len(self.controllers()) > 1 or (self.assigned() and not self.controllers()):
             raise LabError(f"{self.name}: one controller at most, and nobody is assigned without it")
         for agent, table in self.assigned().items():
             if agent not in self.agents() or table.get("node") not in self.nodes() or not table.get("ladder"):
                 raise LabError(f"{self.name}: assigned.{agent}: an agent's node and ladder are wanted")
-        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect")):
+        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect", "watch")):
             raise LabError(f"{self.name}: it expects nothing")
 
     def _check_expectation(self, where, node, table):
@@ -139,7 +146,8 @@ class Scenario:
         for farm in self.farms():
             for name, ip, _ in self.farm_members(farm):
                 lab.add_host(name, [ip], site=farm)
-        for kind in (self.controllers(), self.nodes(), self.proxies(), self.agents()):
+        for kind in (self.controllers(), self.nodes(), self.proxies(), self.data.get("kdc", {}), self.data.get("wpad", {}),
+                     self.agents()):
             for name, table in kind.items():
                 lab.add_host(name, table.get("ips", ()), table.get("behind"))
         self._add_paths(lab)

@@ -111,7 +111,7 @@ class Service:
 
     # ---- nodes ----
 
-    def start_node(self, host, key=None, ports=None, advertise=(), cluster=None, region="eu"):
+    def start_node(self, host, key=None, ports=None, advertise=(), cluster=None, region="eu", env=None):
         """A node on `host` that registers: a cloud node, or with `key` a mesh node of that key's org. `advertise` is
         what agents are told in place of its own IPv4 addresses."""
         told = {a.rpartition("=")[2].partition(":")[0] for a in advertise}
@@ -123,7 +123,8 @@ class Service:
         return self._start(host, "node", [
             self.programs["berth-node"], "--controller", self.url, "--token-file", token, "--ca", self.authority.ca,
             "--node", host.name, "--cluster", cluster or host.name, "--region", region, *words, "--cert", cert,
-            "--key", cert_key, "--tls-name", f"{host.name}.lab", "--threads", 1, "--drain-timeout", 1])
+            "--key", cert_key, "--tls-name", f"{host.name}.lab", "--threads", 1, "--drain-timeout", 1],
+            env=clean_env(**(env or {})))
 
     def nodes(self, token=None):
         """{node: entry} of the list to probe."""
@@ -152,18 +153,15 @@ class Service:
     # ---- agents ----
 
     def agent_env(self, agent, **more):
-        return clean_env(BERTH_CONTROLLER=self.url, BERTH_TOKEN=self.org_key, BERTH_CA=self.authority.ca,
-                         BERTH_AGENT=agent, **more)
+        """None in `more`: not set."""
+        env = clean_env(BERTH_CONTROLLER=self.url, BERTH_TOKEN=self.org_key, BERTH_AGENT=agent,
+                        **{"BERTH_CA": self.authority.ca, **more})
+        return {name: value for name, value in env.items() if value is not None}
 
     def start_agent(self, host, arguments, **more):
         """Starts the command on `host`, whose name is the agent's: for `finish`."""
         return host.ns.start([self.programs["berth"], *arguments], stdout=-1, stderr=-1, text=True,
                              env=self.agent_env(host.name, **more))
-
-    def join(self, host, policy, arguments=(), **more):
-        """The answer to the agent on `host` that joins a new meeting."""
-        meeting = self.ask("POST", "/v1/meetings", {"policy": policy}, self.org_key)["id"]
-        return finish(self.start_agent(host, ["meeting", "join", meeting, "--json", *arguments], **more))
 
 
 def finish(proc, timeout=60, statuses=(0,)):

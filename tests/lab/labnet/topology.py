@@ -45,9 +45,11 @@ class Host:
         self.lab, self.name, self.ns = lab, name, ns
         self.ips = []       # its addresses
         self.routed = []    # on the internet: what else leads to it, prefixes
-        self.lan = None     # the router it is behind
+        self.lan = None     # the router it is behind; of several the first
+        self.uplinks = {}   # router: its addresses there
         self.router = None  # what it does as one
         self.inside = []    # hosts behind it
+        self.connected = set()  # the uplink that is up
 
     @property
     def ip(self):
@@ -81,6 +83,14 @@ class Host:
     def looking(self, *arguments, env=None):
         """The same, under way: a Look."""
         return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True, env=env))
+
+    def device(self, router):
+        """The name of its interface in the router's LAN."""
+        return "wan0" if self.router else f"eth{list(self.uplinks).index(router)}"
+
+    def move(self, name):
+        """From the network it is in to that of another of its routers, as a telephone leaves Wi-Fi."""
+        self.lab.connect(self, self.lab.hosts[name])
 
     def gateway(self, version):
         """This router's address in its LAN."""
@@ -128,20 +138,22 @@ class Lab:
         return ns
 
     def add_host(self, name, ips=(), behind=None, site=None):
-        """A host on the internet with `ips`, or in the LAN of the router `behind`, where it is given addresses.
-        Hosts of one `site` share a namespace, each with its own paths to others."""
+        """A host on the internet with `ips`, or in the LAN of the router `behind`, where it is given addresses; behind
+        several it is in the first's network until it moves. Hosts of one `site` share a namespace, each with its own
+        paths to others."""
         if name in self.hosts:
             raise LabError(f"two hosts named {name}")
-        if behind and (behind not in self.hosts or not self.hosts[behind].router):
-            raise LabError(f"{name}: {behind} is no router")
+        routers = [behind] if isinstance(behind, str) else list(behind or ())
+        for router in routers:
+            if router not in self.hosts or not self.hosts[router].router:
+                raise LabError(f"{name}: {router} is no router")
         ns = self._sites.get(site) or self._namespace(site or name)
         if site:
             self._sites[site] = ns
         host = self.hosts[name] = Host(self, name, ns)
-        if behind:
-            self._put_inside(host, self.hosts[behind])
-        else:
-            host.ips = list(ips)
+        host.ips = list(ips) if not routers else []
+        for router in routers:
+            self._put_inside(host, self.hosts[router])
         return host
 
     def add_router(self, name, ips=(), behind=None, **description):
@@ -155,8 +167,9 @@ class Lab:
 
     @staticmethod
     def _put_inside(host, router):
-        host.lan = router
-        host.ips = [ip for ip in (router.next_inside(4), router.next_inside(6)) if ip]
+        host.lan = host.lan or router
+        host.uplinks[router] = [ip for ip in (router.next_inside(4), router.next_inside(6)) if ip]
+        host.ips += host.uplinks[router]
         router.inside.append(host)
 
     def default(self, path):
@@ -239,27 +252,32 @@ class Lab:
                 bits = ipaddress.ip_network(lan).prefixlen
                 lines.append(f"address add {gateway}/{bits} dev lan0" + (" nodad" if version == 6 else ""))
         for n, inside in enumerate(host.inside):
-            end_name = "wan0" if inside.router else "eth0"
-            lines += [f"link add lan{n + 1} type veth peer name {end_name} netns {inside.ns.pid}",
+            lines += [f"link add lan{n + 1} type veth peer name {inside.device(host)} netns {inside.ns.pid}",
                       f"link set lan{n + 1} master lan0 up"]
         self._ip(host.ns, lines)
         for inside in host.inside:
-            self._connect_to_lan(inside, host)
+            self._ip(inside.ns, ["link set lo up"])
+            if inside.lan is host:
+                self.connect(inside, host)
         first = next((h.ip4 for h in host.inside), "")
         settings = "".join(f"echo {v} > /proc/sys/{k}\n" for k, v in sysctls(host.router).items())
         host.run(["sh", "-e"], stdin=settings)
         host.run(["nft", "-f", "-"], stdin=render(host.router, host.ip4, first))
 
-    def _connect_to_lan(self, host, router):
-        device = "wan0" if host.router else "eth0"
-        lines = ["link set lo up", f"link set {device} up"]
-        for ip in host.ips:
+    def connect(self, host, router):
+        """Puts the host into the router's LAN, and out of any other."""
+        device = host.device(router)
+        lines = [f"link set {host.device(other)} down" for other in host.uplinks if other is not router and
+                 other in host.connected]
+        lines.append(f"link set {device} up")
+        for ip in host.uplinks[router]:
             version = 6 if ":" in ip else 4
             lan = router.router.lan if version == 4 else router.router.lan6
-            lines.append(f"address add {ip}/{ipaddress.ip_network(lan).prefixlen} dev {device}" +
+            lines.append(f"address replace {ip}/{ipaddress.ip_network(lan).prefixlen} dev {device}" +
                          (" nodad" if version == 6 else ""))
             everything = "::/0" if version == 6 else "default"
             lines.append(f"route replace {everything} via {router.gateway(version)} dev {device}")
+        host.connected = {router}
         self._ip(host.ns, lines)
 
     def logs(self):
