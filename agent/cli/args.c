@@ -1,5 +1,6 @@
 /* The command line: which subcommand, then its options. Invariant: an option may stand before or after the subcommand's words. */
 #include "cli.h"
+#include "sys/tls.h"
 #include "way.h"
 
 #include <errno.h>
@@ -65,6 +66,24 @@ static bool token_is_given(int argc, char **argv)
     return false;
 }
 
+/* A path that is wrong is told by its name, before anything else fails because of it. */
+static enum cli_exit check_ca(const struct cli *c)
+{
+    char err[TLS_ERROR_TEXT];
+    SSL_CTX *ctx = NULL;
+    if (c->o.ca == NULL)
+        return CLI_OK;
+    FILE *f = fopen(c->o.ca, "re");
+    if (f == NULL)
+        return cli_fail(c, CLI_USAGE, "--ca (BERTH_CA): %.300s: %s", c->o.ca, strerror(errno));
+    fclose(f);
+    if (tls_client_ctx_new(&ctx, c->o.ca, err) != 0)
+        return cli_fail(c, CLI_USAGE, "--ca (BERTH_CA): %.300s holds no certificate in PEM that can be read",
+                        c->o.ca);
+    SSL_CTX_free(ctx);
+    return CLI_OK;
+}
+
 static enum cli_exit check(struct cli *c)
 {
     const struct command *cmd = c->command;
@@ -73,12 +92,12 @@ static enum cli_exit check(struct cli *c)
     if (c->words.n < cmd->min_words)
         return cli_fail(c, CLI_USAGE, "%s is missing; see berth help %s", cmd->args, cmd->name);
     if (!(cmd->needs & CLI_NEEDS_CONTROLLER))
-        return CLI_OK;
+        return cmd->needs & CLI_NEEDS_CA ? check_ca(c) : CLI_OK;
     if (c->o.controller == NULL)
         return cli_fail(c, CLI_USAGE, "which controller? Give --controller URL, or set BERTH_CONTROLLER");
     if (c->o.token == NULL && c->o.admin_token == NULL)
         return cli_fail(c, CLI_USAGE, "no token: give --token TOKEN, or set BERTH_TOKEN");
-    return CLI_OK;
+    return check_ca(c);
 }
 
 enum cli_exit cli_load(struct cli *c, struct config **config, int argc, char **argv, char **environ_)

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TIMEOUT_MS = 20000, PAGES_MAX = 10000, CURSOR_MAX = 1024 };
 
@@ -18,8 +19,12 @@ const char *call_token_text(const struct cli *c, enum call_token which)
     return admin ? c->o.admin_token : c->o.token;
 }
 
-static const char *advice_of_transport(CURLcode rc)
+static const char *advice_of_transport(CURLcode rc, const char *controller)
 {
+    bool clear = strncasecmp(controller, "http:", 5) == 0;
+    if (clear && (rc == CURLE_GOT_NOTHING || rc == CURLE_RECV_ERROR || rc == CURLE_WEIRD_SERVER_REPLY ||
+                  rc == CURLE_UNSUPPORTED_PROTOCOL))
+        return "this seems to be an HTTPS port: say https:// in --controller (BERTH_CONTROLLER)";
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST:
         return "check the name in --controller (BERTH_CONTROLLER)";
@@ -27,8 +32,8 @@ static const char *advice_of_transport(CURLcode rc)
         return "check --controller (BERTH_CONTROLLER), and that the controller runs";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "give the CA that signed the controller's certificate: --ca FILE, or BERTH_CA";
-    case CURLE_SSL_CACERT_BADFILE:
-        return "check --ca (BERTH_CA): it must be a PEM file";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "check the port in --controller (BERTH_CONTROLLER): perhaps no HTTPS is served there";
     case CURLE_OPERATION_TIMEDOUT:
         return "check that the network lets HTTPS to the controller through";
     default:
@@ -40,6 +45,8 @@ static const char *advice_of_status(long status, const char *code)
 {
     if (strcmp(code, "token_expired") == 0)
         return "make a new token: berth key token";
+    if (strcmp(code, "no_live_report") == 0)
+        return "the last one has expired; a new one: berth probe --report";
     switch (status) {
     case 401:
         return "check --token (BERTH_TOKEN): it must be this controller's, and not revoked";
@@ -52,6 +59,17 @@ static const char *advice_of_status(long status, const char *code)
     default:
         return NULL;
     }
+}
+
+/* Members that have an option of their own. */
+static const char *advice_of_pointer(const char *pointer)
+{
+    if (strcmp(pointer, "/org") == 0)
+        return "--org ORG says which organisation is meant; \"cloud\" with --kind node, for the cloud's "
+               "nodes";
+    if (strcmp(pointer, "/agent") == 0)
+        return "--agent ID says which agent is meant";
+    return NULL;
 }
 
 static const char *text_member(const json_t *j, const char *name)
@@ -70,7 +88,9 @@ static enum cli_exit fail_status(const struct cli *c, const char *what, const st
     cli_fail(c, CLI_CONTROLLER, "cannot %s: %ld %s%s%s%s%s%s", what, status,
              code[0] != '\0' ? code : "without a code", detail[0] != '\0' ? ": " : "", detail,
              pointer[0] != '\0' ? " (at " : "", pointer, pointer[0] != '\0' ? ")" : "");
-    const char *advice = advice_of_status(status, code);
+    const char *advice = advice_of_pointer(pointer);
+    if (advice == NULL)
+        advice = advice_of_status(status, code);
     if (advice != NULL)
         cli_advise(c, "%s", advice);
     else if (call->retry_after_s >= 0)
@@ -86,7 +106,7 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
     if (rc != CURLE_OK) {
         cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller,
                  call->error[0] != '\0' ? call->error : curl_easy_strerror(rc));
-        const char *advice = advice_of_transport(rc);
+        const char *advice = advice_of_transport(rc, c->o.controller);
         if (advice != NULL)
             cli_advise(c, "%s", advice);
         return CLI_CONTROLLER;

@@ -58,6 +58,7 @@ enum cli_needs {
     CLI_NEEDS_NOTHING = 0,
     CLI_NEEDS_CONTROLLER = 1, /* --controller and a token */
     CLI_NEEDS_SIGNALS = 2,    /* signals by descriptor */
+    CLI_NEEDS_CA = 4, /* --ca, where it is given, must be readable (CLI_NEEDS_CONTROLLER asks for that too) */
 };
 
 struct command {
@@ -104,6 +105,8 @@ void cli_advise(const struct cli *c, const char *fmt, ...) __attribute__((format
 enum cli_exit cli_print_json(const struct cli *c, const json_t *j);
 /* Prints and frees; NULL (no memory for it) is told. */
 enum cli_exit cli_print_table(const struct cli *c, struct table *t);
+/* Text on out, wrapped at words to the terminal, to 80 columns where there is none. */
+void cli_say_wrapped(const struct cli *c, const char *text);
 /* One plain line on out. */
 void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-"; times to the second. */

@@ -60,9 +60,13 @@ static const struct config_key firewall_keys[] = {
      "SECONDS", "The longest silence to try.", true},
 };
 static const struct config_key operator_keys[] = {ADMIN_TOKEN};
-static const struct config_key drain_keys[] = {
+static const struct config_key one_node_keys[] = {
     ADMIN_TOKEN,
     {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "Whose mesh node it is; the cloud's by default.",
+     true},
+};
+static const struct config_key agent_report_keys[] = {
+    {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "Only of this network; else the newest.",
      true},
 };
 static const struct config_key key_keys[] = {
@@ -103,21 +107,21 @@ static const struct config_key meeting_join_keys[] = {
     {"seconds", NULL, CONFIG_INT, AT(seconds), "10", 1, 86400, "N", "How long to stay connected.", true},
 };
 
-enum { CONTROLLER = CLI_NEEDS_CONTROLLER };
+enum { CONTROLLER = CLI_NEEDS_CONTROLLER, CA = CLI_NEEDS_CA };
 
 const struct command cli_commands[] = {
-    {"probe", "", 0, 0, 0, "measure which nodes are reached, and how far away they are",
+    {"probe", "", 0, 0, CA, "measure which nodes are reached, and how far away they are",
      "Probes every node of the controller's list, or the nodes given with --node, over UDP, TCP and TLS. All "
      "times are in milliseconds: the STUN round trip (least, median, 95th percentile), and the TCP and TLS "
      "handshakes. Without any port, a given node is probed on Berth's default ports.\n\n"
      "Exit status 1: no node was reached, or a required transport reached none.",
      probe_keys, N(probe_keys), cmd_probe},
-    {"watch", "", 0, 0, CLI_NEEDS_SIGNALS, "stay, probe when it is time, and report",
+    {"watch", "", 0, 0, CA | CLI_NEEDS_SIGNALS, "stay, probe when it is time, and report",
      "Probes and reports at start, when the network changes, when SIGHUP says so, and before the report "
      "expires; until "
      "SIGINT or SIGTERM. A report that could not be delivered is delivered later while it is valid.",
      watch_keys, N(watch_keys), cmd_watch},
-    {"firewall", "", 0, 0, 0, "show what this network lets through, and what to open",
+    {"firewall", "", 0, 0, CA, "show what this network lets through, and what to open",
      "Tests the ports of the controller's nodes, or of those given with --node, and tells what NAT, firewall "
      "and "
      "proxy do: which ports are open, dropped or rejected, which transport media would take and how good it "
@@ -129,10 +133,22 @@ const struct command cli_commands[] = {
      firewall_keys, N(firewall_keys), cmd_firewall},
     {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also their state and load", NULL,
      operator_keys, N(operator_keys), cmd_node_list},
-    {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, drain_keys, N(drain_keys),
-     cmd_node_drain},
-    {"node undrain", "NODE", 1, 1, CONTROLLER, "give a node meetings again", NULL, drain_keys, N(drain_keys),
-     cmd_node_undrain},
+    {"node show", "NODE", 1, 1, CONTROLLER, "show one node; with the admin key also its state and load", NULL,
+     one_node_keys, N(one_node_keys), cmd_node_show},
+    {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, one_node_keys,
+     N(one_node_keys), cmd_node_drain},
+    {"node undrain", "NODE", 1, 1, CONTROLLER, "give a node meetings again", NULL, one_node_keys,
+     N(one_node_keys), cmd_node_undrain},
+    {"node delete", "NODE", 1, 1, CONTROLLER, "forget a node that has been stopped for good",
+     "A node that still runs registers again with its next heartbeat: stop it first.", one_node_keys,
+     N(one_node_keys), cmd_node_delete},
+    {"agent list", "", 0, 0, CONTROLLER, "list the organisation's agents", NULL, NULL, 0, cmd_agent_list},
+    {"agent show", "AGENT", 1, 1, CONTROLLER, "show an agent and the meetings it is in", NULL, NULL, 0,
+     cmd_agent_show},
+    {"agent report", "AGENT", 1, 1, CONTROLLER, "show what an agent has measured, while it is valid", NULL,
+     agent_report_keys, N(agent_report_keys), cmd_agent_report},
+    {"agent delete", "AGENT", 1, 1, CONTROLLER, "erase all that is stored of an agent", NULL, NULL, 0,
+     cmd_agent_delete},
     {"org create", "NAME", 1, 1, CONTROLLER, "make an organisation", NULL, operator_keys, N(operator_keys),
      cmd_org_create},
     {"org list", "", 0, 0, CONTROLLER, "list the organisations", NULL, operator_keys, N(operator_keys),
@@ -170,6 +186,9 @@ const struct command cli_commands[] = {
      "are what happened to each rung and the keep-alives' round trips.\n\n"
      "Exit status 1, with --connect: no rung works, or the connection did not last.",
      meeting_join_keys, N(meeting_join_keys), cmd_meeting_join},
+    {"meeting leave", "MEETING", 1, 1, CONTROLLER, "take a participant out of a meeting",
+     "The participant is --agent: by default the one that the token names, else the host name.", NULL, 0,
+     cmd_meeting_leave},
     {"help", "[COMMAND]", 0, 2, 0, "explain a command", NULL, NULL, 0, cli_help},
 };
 const size_t cli_n_commands = N(cli_commands);

@@ -8,8 +8,14 @@ enum cli_exit cmd_probe(struct cli *c);
 enum cli_exit cmd_watch(struct cli *c);
 enum cli_exit cmd_firewall(struct cli *c);
 enum cli_exit cmd_node_list(struct cli *c);
+enum cli_exit cmd_node_show(struct cli *c);
 enum cli_exit cmd_node_drain(struct cli *c);
 enum cli_exit cmd_node_undrain(struct cli *c);
+enum cli_exit cmd_node_delete(struct cli *c);
+enum cli_exit cmd_agent_list(struct cli *c);
+enum cli_exit cmd_agent_show(struct cli *c);
+enum cli_exit cmd_agent_report(struct cli *c);
+enum cli_exit cmd_agent_delete(struct cli *c);
 enum cli_exit cmd_org_create(struct cli *c);
 enum cli_exit cmd_org_list(struct cli *c);
 enum cli_exit cmd_org_show(struct cli *c);
@@ -23,5 +29,6 @@ enum cli_exit cmd_meeting_list(struct cli *c);
 enum cli_exit cmd_meeting_show(struct cli *c);
 enum cli_exit cmd_meeting_delete(struct cli *c);
 enum cli_exit cmd_meeting_join(struct cli *c);
+enum cli_exit cmd_meeting_leave(struct cli *c);
 
 #endif

@@ -1,6 +1,7 @@
 /* Options to an agent, and the loop that drives it. Invariant: with nodes given on the command line no controller is asked. */
 #include "driver.h"
 
+#include "core/token.h"
 #include "sys/clock.h"
 
 #include "way.h"
@@ -9,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum cli_exit driver_nodes(struct driver *s)
 {
@@ -60,10 +62,15 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
     if (rc == -EINVAL && c->o.proxy != NULL && !way_valid(c->o.proxy))
         return cli_fail(c, CLI_USAGE,
                         "--proxy is http://[user:password@]host:port, https://..., auto or none");
-    if (rc == -EINVAL)
+    if (rc == -EINVAL && c->o.agent != NULL && !agent_id_valid(c->o.agent))
         return cli_fail(c, CLI_USAGE,
-                        "--controller, --agent or --ca can't be used: the controller is https://host[:port] "
-                        "(http only to this machine), the agent letters, digits, '.', '_' and '-'");
+                        "--agent (BERTH_AGENT) takes 1 to %d letters, digits, '.', '_' and '-', not '%.140s'",
+                        AGENT_ID_MAX, c->o.agent);
+    if (rc == -EINVAL && !given)
+        return cli_fail(c, CLI_USAGE,
+                        "--controller '%.200s' or the token can't be used: it takes https://host[:port], "
+                        "or http:// to this machine",
+                        c->o.controller);
     return rc == 0 ? CLI_OK : cli_fail(c, CLI_USAGE, "%s", berth_strerror(rc));
 }
 
@@ -121,10 +128,12 @@ enum cli_exit driver_exit(int error)
     }
 }
 
-static const char *advice(int error, int http_status)
+static const char *advice(int error, int http_status, const char *controller)
 {
     switch (error) {
     case BERTH_E_UNREACHABLE:
+        if (controller != NULL && strncasecmp(controller, "http:", 5) == 0)
+            return "check --controller (BERTH_CONTROLLER): an HTTPS port wants https://, not http://";
         return "check --controller (BERTH_CONTROLLER), and --ca (BERTH_CA) for the CA that signed its "
                "certificate";
     case BERTH_E_REFUSED:
@@ -149,11 +158,11 @@ enum cli_exit driver_fail(const struct cli *c, const char *what, int error, int 
                           const char *detail)
 {
     char status[24] = "";
-    if (http_status > 0)
+    if (http_status > 0 && strtol(detail, NULL, 10) != http_status) /* the detail says it itself */
         snprintf(status, sizeof(status), " (%d)", http_status);
     cli_fail(c, CLI_CONTROLLER, "%s: %s%s%s%s", what, berth_strerror(error), status,
              detail[0] != '\0' ? ": " : "", detail);
-    const char *text = advice(error, http_status);
+    const char *text = advice(error, http_status, c->o.controller);
     if (text != NULL)
         cli_advise(c, "%s", text);
     return driver_exit(error);

@@ -15,6 +15,10 @@ enum cli_exit cmd_key_create(struct cli *c)
     json_t *answer;
     if (strcmp(c->o.kind, "org") != 0 && strcmp(c->o.kind, "node") != 0)
         return cli_fail(c, CLI_USAGE, "--kind is org or node, not '%.40s'", c->o.kind);
+    if (c->o.org == NULL && token_for(c) == CALL_TOKEN_ADMIN)
+        return cli_fail(c, CLI_USAGE,
+                        "--org ORG is missing: with the admin key say whose key it is to be (\"cloud\" with "
+                        "--kind node, for the cloud's nodes)");
     json_t *body = json_pack("{s:s, s:s*}", "kind", c->o.kind, "org", c->o.org);
     enum cli_exit code = call(c, token_for(c), "make the key", "POST", "/v1/keys", body, &answer);
     if (code != CLI_OK)

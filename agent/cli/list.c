@@ -40,21 +40,26 @@ enum cli_exit list_print_one(const struct cli *c, json_t *object, const struct t
 enum cli_exit list_delete(const struct cli *c, enum call_token which, const char *base, const char *name,
                           const char *done)
 {
-    char path[CALL_PATH_MAX], what[64];
-    const char *id = c->words.v[0];
+    char path[CALL_PATH_MAX];
+    enum cli_exit code = call_path(c, path, base, c->words.v[0], "");
+    return code == CLI_OK ? list_delete_at(c, which, path, name, done) : code;
+}
+
+enum cli_exit list_delete_at(const struct cli *c, enum call_token which, const char *path, const char *name,
+                             const char *done)
+{
+    char what[64];
     json_t *answer;
     snprintf(what, sizeof(what), "delete the %s", name);
-    enum cli_exit code = call_path(c, path, base, id, "");
-    if (code == CLI_OK)
-        code = call(c, which, what, "DELETE", path, NULL, &answer);
+    enum cli_exit code = call(c, which, what, "DELETE", path, NULL, &answer);
     if (code != CLI_OK)
         return code;
     json_decref(answer);
     if (!c->o.json) {
-        cli_say(c, "The %s %s is %s.", name, id, done);
+        cli_say(c, "The %s %s is %s.", name, c->words.v[0], done);
         return CLI_OK;
     }
-    json_t *j = json_pack("{s:s, s:b}", name, id, "deleted", 1);
+    json_t *j = json_pack("{s:s, s:b}", name, c->words.v[0], "deleted", 1);
     code = cli_print_json(c, j);
     json_decref(j);
     return code;

@@ -13,5 +13,8 @@ enum cli_exit list_print_one(const struct cli *c, json_t *object, const struct t
 /* Deletes `base`/`id` and says so ("The key x is revoked."); JSON: {name: id, "deleted": true}. */
 enum cli_exit list_delete(const struct cli *c, enum call_token which, const char *base, const char *name,
                           const char *done);
+/* The same where the path is made already. */
+enum cli_exit list_delete_at(const struct cli *c, enum call_token which, const char *path, const char *name,
+                             const char *done);
 
 #endif

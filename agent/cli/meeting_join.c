@@ -97,7 +97,7 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
 {
     static const struct table_column columns[] = {
         {"CANDIDATE", TABLE_LEFT, true},
-        {"MEAN RTT ms", TABLE_RIGHT, false},
+        {"MEAN MIN RTT ms", TABLE_RIGHT, false},
         {"NOT TAKEN BECAUSE", TABLE_LEFT, false},
     };
     struct table *t = table_new(columns, 3, 2);
@@ -117,11 +117,14 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
 
 static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
 {
-    char participant[64], node[64], cluster[64], transport[64], reason[64];
+    char participant[64], node[64], cluster[64], transport[64], reason[64], text[384];
     const json_t *why = json_object_get(a, "why");
-    cli_say(c, "%s goes to %s (cluster %s), over %s.", cli_cell(a, "participant", participant),
-            cli_cell(a, "node", node), cli_cell(a, "cluster", cluster), cli_cell(a, "transport", transport));
-    cli_say(c, "%s", cli_cell(why, json_object_get(why, "sentence") != NULL ? "sentence" : "reason", reason));
+    snprintf(text, sizeof(text), "%.128s goes to %.64s (cluster %.64s), over %.16s.",
+             cli_cell(a, "participant", participant), cli_cell(a, "node", node),
+             cli_cell(a, "cluster", cluster), cli_cell(a, "transport", transport));
+    cli_say_wrapped(c, text);
+    cli_say_wrapped(c,
+                    cli_cell(why, json_object_get(why, "sentence") != NULL ? "sentence" : "reason", reason));
     fputc('\n', c->out);
     enum cli_exit code = print_ladder(c, json_object_get(a, "ladder"));
     if (code == CLI_OK && json_array_size(json_object_get(why, "candidates")) > 0) {

@@ -1,8 +1,11 @@
-/* berth node list|drain|undrain. */
+/* berth node list|show|drain|undrain|delete. */
 #include "call.h"
 #include "commands.h"
+#include "list.h"
 
 #include <string.h>
+
+enum { ORG_TEXT_MAX = 40 };
 
 static const char *text(const json_t *node, const char *member)
 {
@@ -15,14 +18,14 @@ static enum cli_exit print_states(const struct cli *c, const json_t *nodes)
     static const struct table_column columns[] = {
         {"NODE", TABLE_LEFT, true},   {"CLUSTER", TABLE_LEFT, true}, {"REGION", TABLE_LEFT, true},
         {"ORG", TABLE_LEFT, true},    {"STATE", TABLE_LEFT, false},  {"CPU", TABLE_RIGHT, false},
-        {"SESS", TABLE_RIGHT, false}, {"PKT/S", TABLE_RIGHT, false},
+        {"SESS", TABLE_RIGHT, false}, {"PKT/S", TABLE_RIGHT, false}, {"PEOPLE", TABLE_RIGHT, false},
     };
     struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
     json_t *node;
     size_t i;
     json_array_foreach(nodes, i, node)
     {
-        char state[64], cpu[64] = "-", sessions[64], rate[64];
+        char state[64], cpu[64] = "-", sessions[64], rate[64], people[64];
         const json_t *load = json_object_get(node, "load"), *share = json_object_get(load, "cpu");
         if (json_is_number(share))
             snprintf(cpu, sizeof(cpu), "%.0f%%", 100 * json_number_value(share));
@@ -34,7 +37,8 @@ static enum cli_exit print_states(const struct cli *c, const json_t *nodes)
                                is,
                                cpu,
                                cli_cell(load, "sessions", sessions),
-                               cli_cell(load, "packets_per_s", rate)};
+                               cli_cell(load, "packets_per_s", rate),
+                               cli_cell(node, "participants", people)};
         if (t == NULL)
             break;
         table_row(t, cells);
@@ -83,17 +87,23 @@ static enum cli_exit print_places(const struct cli *c, const json_t *nodes)
     return cli_print_table(c, t);
 }
 
+/* {"nodes": [...]}. */
+static enum cli_exit get_list(const struct cli *c, const char *what, json_t **list)
+{
+    enum cli_exit code = call(c, CALL_TOKEN_ADMIN, what, "GET", "/v1/nodes", NULL, list);
+    if (code != CLI_OK || json_is_array(json_object_get(*list, "nodes")))
+        return code;
+    json_decref(*list);
+    return cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no list of nodes", what);
+}
+
 enum cli_exit cmd_node_list(struct cli *c)
 {
     json_t *list;
-    enum cli_exit code = call(c, CALL_TOKEN_ADMIN, "list the nodes", "GET", "/v1/nodes", NULL, &list);
+    enum cli_exit code = get_list(c, "list the nodes", &list);
     if (code != CLI_OK)
         return code;
     const json_t *nodes = json_object_get(list, "nodes");
-    if (!json_is_array(nodes)) {
-        json_decref(list);
-        return cli_fail(c, CLI_CONTROLLER, "cannot list the nodes: the answer is no list of nodes");
-    }
     bool operator= json_object_get(json_array_get(nodes, 0), "state") != NULL;
     if (c->o.json)
         code = cli_print_json(c, list);
@@ -103,14 +113,113 @@ enum cli_exit cmd_node_list(struct cli *c)
     return code;
 }
 
+/* ---- one node ---- */
+
+/* The one that the calls on one node mean: --org's, else the cloud's, else the only one. Borrowed; NULL: none. */
+static json_t *find(const struct cli *c, const json_t *nodes)
+{
+    json_t *node, *found = NULL;
+    size_t i;
+    json_array_foreach(nodes, i, node)
+    {
+        const char *id = text(node, "node"), *org = text(node, "org");
+        if (id == NULL || strcmp(id, c->words.v[0]) != 0)
+            continue;
+        bool meant = org != NULL && strcmp(org, c->o.org != NULL ? c->o.org : "cloud") == 0;
+        if (meant || (c->o.org == NULL && found == NULL))
+            found = node;
+    }
+    return found;
+}
+
+static void add_line(struct table *t, const char *title, const char *value)
+{
+    const char *cells[] = {title, value};
+    if (t != NULL && value != NULL && strcmp(value, "-") != 0)
+        table_row(t, cells);
+}
+
+/* "rack a, zone b" */
+static void list_labels(const json_t *node, char *out, size_t cap)
+{
+    json_t *labels = json_object_get(node, "labels"), *value;
+    const char *key;
+    out[0] = '\0';
+    json_object_foreach(labels, key, value)
+    {
+        size_t len = strlen(out);
+        const char *s = json_string_value(value);
+        snprintf(out + len, cap - len, "%s%s %s", len > 0 ? ", " : "", key, s != NULL ? s : "?");
+    }
+}
+
+/* A line for each member that the node has. */
+static enum cli_exit print_node(const struct cli *c, const json_t *node)
+{
+    static const struct {
+        const char *member, *title;
+    } lines[] = {
+        {"node", "node"},
+        {"org", "organisation"},
+        {"class", "class"},
+        {"cluster", "cluster"},
+        {"region", "region"},
+        {"tls_name", "TLS name"},
+        {"state", "state"},
+        {"heartbeat_age_s", "heard, s ago"},
+        {"participants", "participants"},
+        {"capacity", "capacity"},
+    };
+    static const char *const load_members[] = {"cpu", "sessions", "packets_per_s", "bandwidth_bps"};
+    static const struct table_column columns[] = {{"MEMBER", TABLE_LEFT, false},
+                                                  {"VALUE", TABLE_LEFT, false}};
+    struct table *t = table_new(columns, 2, 0);
+    const json_t *load = json_object_get(node, "load");
+    char buf[64], list[2048];
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        add_line(t, lines[i].title, cli_cell(node, lines[i].member, buf));
+    for (size_t i = 0; i < sizeof(load_members) / sizeof(load_members[0]); i++)
+        add_line(t, load_members[i], cli_cell(load, load_members[i], buf));
+    list_labels(node, list, sizeof(list));
+    add_line(t, "labels", list[0] != '\0' ? list : NULL);
+    list_addresses(node, list, sizeof(list));
+    add_line(t, "addresses", list);
+    return cli_print_table(c, t);
+}
+
+enum cli_exit cmd_node_show(struct cli *c)
+{
+    json_t *list;
+    enum cli_exit code = get_list(c, "show the node", &list);
+    if (code != CLI_OK)
+        return code;
+    json_t *node = find(c, json_object_get(list, "nodes"));
+    if (node == NULL)
+        code = cli_fail(c, CLI_CONTROLLER, "no node '%.80s' is listed%s%.40s; see berth node list",
+                        c->words.v[0], c->o.org != NULL ? " for the organisation " : "",
+                        c->o.org != NULL ? c->o.org : "");
+    else
+        code = c->o.json ? cli_print_json(c, node) : print_node(c, node);
+    json_decref(list);
+    return code;
+}
+
+/* "/v1/nodes/NODE", what follows, and which organisation's. */
+static enum cli_exit node_path(const struct cli *c, char path[static CALL_PATH_MAX], const char *rest)
+{
+    char tail[64];
+    bool org = c->o.org != NULL;
+    if (org && strlen(c->o.org) > ORG_TEXT_MAX)
+        return cli_fail(c, CLI_USAGE, "--org: '%.80s' is no organisation's id", c->o.org);
+    snprintf(tail, sizeof(tail), "%s%s%s", rest, org ? "?org=" : "", org ? c->o.org : "");
+    return call_path(c, path, "/v1/nodes/", c->words.v[0], tail);
+}
+
 static enum cli_exit set_drain(struct cli *c, bool drain)
 {
-    char path[CALL_PATH_MAX], rest[64];
+    char path[CALL_PATH_MAX];
     json_t *answer;
-    bool org = c->o.org != NULL && strlen(c->o.org) <= 40;
-    snprintf(rest, sizeof(rest), "/%s%s%s", drain ? "drain" : "undrain", org ? "?org=" : "",
-             org ? c->o.org : "");
-    enum cli_exit code = call_path(c, path, "/v1/nodes/", c->words.v[0], rest);
+    enum cli_exit code = node_path(c, path, drain ? "/drain" : "/undrain");
     if (code == CLI_OK)
         code = call(c, CALL_TOKEN_ADMIN, drain ? "drain the node" : "undrain the node", "POST", path, NULL,
                     &answer);
@@ -133,4 +242,11 @@ enum cli_exit cmd_node_drain(struct cli *c)
 enum cli_exit cmd_node_undrain(struct cli *c)
 {
     return set_drain(c, false);
+}
+
+enum cli_exit cmd_node_delete(struct cli *c)
+{
+    char path[CALL_PATH_MAX];
+    enum cli_exit code = node_path(c, path, "");
+    return code == CLI_OK ? list_delete_at(c, CALL_TOKEN_ADMIN, path, "node", "deleted") : code;
 }

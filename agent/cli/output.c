@@ -7,7 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE_MAX = 1024 };
+enum { MESSAGE_MAX = 1024, WIDTH_DEFAULT = 80 };
+
+/* Of the text's first `len` bytes, each UTF-8 character counted as one. */
+static size_t text_columns(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return n;
+}
 
 static void print_message(FILE *f, const char *before, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
@@ -49,6 +58,23 @@ void cli_say(const struct cli *c, const char *fmt, ...)
     va_start(ap, fmt);
     print_message(c->out, "", fmt, ap);
     va_end(ap);
+}
+
+void cli_say_wrapped(const struct cli *c, const char *text)
+{
+    size_t width = c->width > 0 ? c->width : WIDTH_DEFAULT;
+    while (*(text += strspn(text, " ")) != '\0') {
+        size_t line = 0, columns = 0, end;
+        do { /* one word more, while it fits */
+            end = line + strspn(text + line, " ");
+            end += strcspn(text + end, " ");
+            columns = text_columns(text, end);
+            if (line == 0 || columns <= width)
+                line = end;
+        } while (columns <= width && text[line] != '\0');
+        cli_say(c, "%.*s", (int)line, text);
+        text += line;
+    }
 }
 
 /* What was written is on its way, or the disk is full, or the reader is gone. */

@@ -3,6 +3,7 @@
 #include "core/doc.h"
 #include "driver.h"
 #include "result_table.h"
+#include "who.h"
 
 #include <string.h>
 
@@ -48,13 +49,28 @@ static int run(struct probe *p, struct driver *s)
     return rc;
 }
 
-static enum cli_exit print_json(const struct cli *c, struct berth_agent *agent)
+/* Who reported what, and what came of it. */
+static json_t *report_json(const struct probe *p)
+{
+    char named[AGENT_ID_MAX + 1];
+    const struct berth_delivery *d = &p->delivery;
+    json_t *j = json_pack("{s:s, s:s, s:b}", "report_id", d->report_id, "agent", who_is(p->cli, named),
+                          "stored", d->error == 0);
+    if (d->error != 0)
+        json_object_set_new(j, "error",
+                            json_string(d->detail[0] != '\0' ? d->detail : berth_strerror(d->error)));
+    return j;
+}
+
+static enum cli_exit print_json(const struct cli *c, const struct probe *p, struct berth_agent *agent)
 {
     char *text = NULL;
     if (berth_agent_results_json(agent, &text) != 0)
         return cli_fail(c, CLI_BUT, "out of memory");
     json_t *j = json_loads(text, 0, NULL);
     berth_free(text);
+    if (p->delivered)
+        json_object_set_new(j, "report", report_json(p));
     enum cli_exit code = cli_print_json(c, j);
     json_decref(j);
     return code;
@@ -63,7 +79,7 @@ static enum cli_exit print_json(const struct cli *c, struct berth_agent *agent)
 static enum cli_exit print(const struct cli *c, const struct probe *p, struct berth_agent *agent)
 {
     if (c->o.json)
-        return print_json(c, agent);
+        return print_json(c, p, agent);
     enum cli_exit code = result_table_print(c, agent);
     cli_say(c, "Reached %zu of %zu nodes in %.1f s. Times are in milliseconds.", p->summary.reachable,
             p->summary.nodes, (double)p->summary.duration_us / 1e6);
@@ -73,6 +89,7 @@ static enum cli_exit print(const struct cli *c, const struct probe *p, struct be
 /* What was asked for and is not so. */
 static enum cli_exit judge(const struct cli *c, const struct probe *p, struct berth_agent *agent)
 {
+    char named[AGENT_ID_MAX + 1];
     enum cli_exit code = CLI_OK;
     if (p->summary.reachable == 0)
         code = cli_fail(c, CLI_BUT, "no node was reached");
@@ -85,7 +102,7 @@ static enum cli_exit judge(const struct cli *c, const struct probe *p, struct be
         code = driver_fail(c, "the report was not stored", p->delivery.error, p->delivery.http_status,
                            p->delivery.detail);
     else if (p->delivered && !c->o.json)
-        cli_say(c, "Reported as %s.", p->delivery.report_id);
+        cli_say(c, "Reported as agent %s, report %s.", who_is(c, named), p->delivery.report_id);
     return code;
 }
 
@@ -99,7 +116,7 @@ static enum cli_exit check_options(const struct cli *c)
     }
     if (c->o.report && c->o.node.n > 0)
         return cli_fail(c, CLI_USAGE, "--report is of the controller's nodes: it can't go with --node");
-    return CLI_OK;
+    return c->o.report ? who_check(c) : CLI_OK;
 }
 
 enum cli_exit cmd_probe(struct cli *c)

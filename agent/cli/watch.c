@@ -4,6 +4,7 @@
 #include "driver.h"
 #include "sys/clock.h"
 #include "sys/service.h"
+#include "who.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -153,8 +154,10 @@ enum cli_exit cmd_watch(struct cli *c)
 {
     static const struct berth_callbacks callbacks = {.done = on_done, .delivery = on_delivery, .log = on_log};
     struct watch w = {.cli = c};
-    struct driver s;
-    enum cli_exit code = driver_open(&s, c, &callbacks, &w);
+    struct driver s = {0};
+    enum cli_exit code = c->o.node.n == 0 ? who_check(c) : CLI_OK;
+    if (code == CLI_OK)
+        code = driver_open(&s, c, &callbacks, &w);
     if (code == CLI_OK) {
         int rc = run(c, &s);
         if (rc < 0)

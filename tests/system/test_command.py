@@ -1,12 +1,13 @@
 """The command `berth` against a real controller and real nodes: its calls, its tables, its exit statuses."""
 
 import json
+import re
 import signal
 import subprocess
 
 import pytest
 
-from support.process import AGENT, clean_env, free_port, wait_for
+from support.process import AGENT, BUILD, CONTROLLER, NODE, SOURCE, clean_env, free_port, run, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,33 @@ def test_usage_errors_are_2_and_on_stderr(world, args, says):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("args", [["--help"], ["help"], ["help", "probe"], ["probe", "--help"], ["help", "node"], ["node", "-h"]])
-def test_help_is_0_and_fits(world, args):
-    done = world.agent(*args)
-    assert done.returncode == 0
-    assert "Usage: berth" in done.stdout
-    assert widest(done.stdout) <= 80
+def names_of_commands():
+    overview = run([AGENT, "--help"]).stdout
+    return re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", overview, re.M)
+
+
+def test_every_help_is_0_and_fits(world):
+    names = names_of_commands()
+    assert {"probe", "agent report", "node delete", "meeting leave"} <= set(names)
+    groups = {n.split()[0] for n in names if " " in n}
+    for args in [["--help"], ["help"], ["probe", "--help"], ["node", "-h"], *(["help", *n.split()] for n in [*names, *groups])]:
+        done = world.agent(*args)
+        assert done.returncode == 0, args
+        assert "Usage: berth" in done.stdout
+        assert widest(done.stdout) <= 80, args
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[NODE, "--help"], [CONTROLLER, "--help"], [CONTROLLER, "migrate", "--help"], [BUILD / "loadtest" / "berth-load", "--help"],
+     [SOURCE / "quickstart", "--help"]],
+    ids=lambda argv: f"{argv[0].name} {argv[1]}",
+)
+def test_other_helps_fit_too(argv):
+    done = run(argv)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) > 200
+    assert widest(done.stdout) <= 80, [line for line in done.stdout.splitlines() if len(line) > 80]
 
 
 def test_version(world):
@@ -86,6 +108,40 @@ def test_an_unknown_certificate_is_3_and_says_what_to_do(world, controller, org)
     done = world.agent("meeting", "list", env=env)
     assert done.returncode == 3
     assert "--ca FILE" in done.stderr
+
+
+def test_a_wrong_ca_is_2_and_names_the_file(world, controller, org, tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing\n")
+    for ca, says in [("/no/such.pem", "No such file"), (empty, "no certificate")]:
+        for args in (["meeting", "list"], ["probe"], ["firewall"], ["probe", "--node", "127.0.0.1"]):
+            done = world.agent(*args, "--ca", ca, env={"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key})
+            assert done.returncode == 2
+            assert str(ca) in done.stderr and says in done.stderr
+    # What asks nobody needs none.
+    done = world.agent("key", "token", "--agent", "x", env={"BERTH_TOKEN": org.key, "BERTH_CA": "/no/such.pem"})
+    assert done.returncode == 0
+
+
+def test_http_to_an_https_port_is_told(berth, controller):
+    url = controller.url.replace("https://", "http://")
+    for args in (["meeting", "list"], ["probe"]):
+        done = berth(*args, "--controller", url)
+        assert done.returncode == 3
+        assert "HTTPS port" in done.stderr and "https://" in done.stderr
+
+
+def test_https_to_a_port_without_it_is_told(berth, controller):
+    done = berth("meeting", "list", "--controller", controller.metrics_url.replace("http://", "https://"))
+    assert done.returncode == 3
+    assert "no HTTPS" in done.stderr
+
+
+def test_a_refusal_is_said_once(berth):
+    for args in (["meeting", "list"], ["probe"]):
+        done = berth(*args, token="wrong.token")
+        assert done.returncode == 3
+        assert done.stderr.count("401") == 1, done.stderr
 
 
 def test_problems_are_told_with_code_and_advice(berth, org):
@@ -128,6 +184,16 @@ def test_a_key_is_made_used_listed_and_revoked(operator, berth, org):
     assert cloud["key_id"].startswith("cloud_n")
 
 
+def test_whose_key_it_is_to_be_must_be_said_with_the_admin_key(world, controller):
+    env = {"BERTH_CONTROLLER": controller.url, "BERTH_CA": world.authority.file}
+    done = world.agent("key", "create", env={**env, "BERTH_ADMIN_TOKEN": world.admin_key})
+    assert done.returncode == 2
+    assert "--org ORG is missing" in done.stderr
+    done = world.agent("key", "create", env={**env, "BERTH_TOKEN": world.admin_key})  # only the controller knows that it is one
+    assert done.returncode == 3
+    assert "422" in done.stderr and "--org ORG" in done.stderr
+
+
 def test_a_token_is_minted_offline_and_accepted(world, berth, org, nodes):
     done = world.agent("key", "token", "--agent", "laptop", env={"BERTH_TOKEN": org.key})
     assert done.returncode == 0
@@ -152,6 +218,69 @@ def test_a_node_is_drained_and_undrained(operator, nodes):
     assert operator("node", "undrain", "cmd-2").returncode == 0
     wait_for(lambda: state("cmd-2") == "up", what="the undrain to be seen")
     assert operator("node", "drain", "nobody").returncode == 3
+
+
+def test_a_node_is_shown(operator, berth, nodes):
+    shown = berth("node", "show", "cmd-1")
+    assert shown.returncode == 0 and "east" in shown.stdout and nodes[0].address("udp") in shown.stdout
+    assert "state" not in shown.stdout
+    shown = operator("node", "show", "cmd-1")
+    assert re.search(r"^state +up$", shown.stdout, re.M) and re.search(r"^participants +\d+$", shown.stdout, re.M)
+    assert operator("node", "show", "cmd-1", "--org", "cloud", "--json").json()["org"] == "cloud"
+    for args in (["cmd-3"], ["cmd-1", "--org", "o1234567890"]):
+        done = operator("node", "show", *args)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert f"no node '{args[0]}'" in done.stderr
+    assert "PEOPLE" in operator("node", "list").stdout
+    assert operator("node", "drain", "cmd-1", "--org", "o" * 41).returncode == 2
+
+
+def test_a_node_is_deleted(operator, org, controller):
+    operator_key = {"node": "gone", "cluster": "c", "region": "r", "addresses": {"udp": ["192.0.2.1:5004"]}}
+    org.admin.post("/v1/nodes", operator_key).expect(201)
+    wait_for(lambda: operator("node", "show", "gone").returncode == 0, what="the node to be listed")
+    done = operator("node", "delete", "gone")
+    assert (done.returncode, done.stdout) == (0, "The node gone is deleted.\n")
+    wait_for(lambda: operator("node", "show", "gone").returncode == 3, what="the node to leave the list")
+    assert operator("node", "delete", "gone").returncode == 3
+
+
+def test_agents_are_listed_shown_and_erased(berth, org, nodes):
+    assert berth("probe", "--report", "--agent", "kept").returncode == 0
+    assert berth("meeting", "create", "with-kept").returncode == 0
+    assert berth("meeting", "join", "with-kept", "--agent", "kept").returncode == 0
+    listed = berth("agent", "list", env={"COLUMNS": "80"}).stdout
+    assert "kept" in listed and widest(listed) <= 80
+    shown = berth("agent", "show", "kept").stdout
+    assert "kept" in shown and "with-kept" in shown
+    assert berth("agent", "show", "kept", "--json").json()["meetings"] == ["with-kept"]
+    stored = berth("agent", "report", "kept", "--json").json()
+    assert stored == org.api.get("/v1/agents/kept/report").json
+    table = berth("agent", "report", "kept", env={"COLUMNS": "80"}).stdout
+    assert stored["report_id"] in table and table.count("reachable") == 6 and widest(table) <= 80
+    assert berth("agent", "report", "kept", "--network", stored["network"]["id"]).returncode == 0
+    elsewhere = berth("agent", "report", "kept", "--network", "elsewhere")
+    assert elsewhere.returncode == 3
+    assert "no_live_report" in elsewhere.stderr and "berth probe --report" in elsewhere.stderr
+    done = berth("agent", "delete", "kept")
+    assert (done.returncode, done.stdout) == (0, "The agent kept is erased.\n")
+    assert berth("agent", "show", "kept").returncode == 3
+    assert berth("meeting", "delete", "with-kept").returncode == 0
+
+
+def test_a_participant_leaves(berth, org, nodes):
+    assert berth("meeting", "create", "brief").returncode == 0
+    for agent in ("ann", "bob"):
+        assert berth("meeting", "join", "brief", "--agent", agent).returncode == 0
+    done = berth("meeting", "leave", "brief", "--agent", "ann")
+    assert (done.returncode, done.stdout) == (0, "ann has left brief.\n")
+    done = berth("meeting", "leave", "brief", "--json", token=org.jwt("bob"))  # the token says who
+    assert done.json() == {"meeting": "brief", "participant": "bob", "deleted": True}
+    assert berth("meeting", "show", "brief", "--json").json()["participants"] == []
+    assert berth("meeting", "leave", "brief", "--agent", "ann").returncode == 3
+    assert berth("meeting", "leave", "brief", "--agent", "a" * 200).returncode == 3  # no such id
+    assert berth("meeting", "leave", "brief", "--agent", "a" * 500).returncode == 2  # nor a path
+    assert berth("meeting", "delete", "brief").returncode == 0
 
 
 def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
@@ -227,9 +356,25 @@ def test_probe_prints_a_row_for_every_transport(berth, nodes):
 def test_probe_reports_what_the_controller_then_has(berth, org, nodes):
     done = berth("probe", "--report", "--agent", "reporter")
     assert done.returncode == 0, done.stderr
-    report_id = done.stdout.split("Reported as ")[1].split(".")[0]
+    report_id = re.search(r"^Reported as agent reporter, report ([0-9a-f-]{36})\.$", done.stdout, re.M)[1]
+    assert org.api.get("/v1/agents/reporter/report").expect(200).json["report_id"] == report_id
+    answer = berth("probe", "--report", "--agent", "reporter", "--json").json()
     stored = org.api.get("/v1/agents/reporter/report").expect(200).json
-    assert stored["report_id"] == report_id
+    assert answer["report"] == {"report_id": stored["report_id"], "agent": "reporter", "stored": True}
+    assert "report" not in berth("probe", "--json").json()
+
+
+def test_a_jwt_says_who_reports(berth, org, nodes):
+    token = org.jwt("somebody")
+    assert berth("probe", "--report", "--json", token=token).json()["report"]["agent"] == "somebody"
+    assert berth("probe", "--report", "--agent", "somebody", token=token).returncode == 0
+    for command in (["probe", "--report"], ["watch"]):
+        done = berth(*command, "--agent", "else", token=token)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "somebody" in done.stderr and "else" in done.stderr
+    # Where nothing is reported the name doesn't matter; nor does it in what only looks like a JWT.
+    assert berth("probe", "--agent", "else", token=token).returncode == 0
+    assert berth("probe", "--report", "--agent", "else", token="a.b.c").returncode == 3
 
 
 def test_given_nodes_need_no_controller(world, node):

@@ -4,6 +4,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/node_spec.h"
 #include "agent/cli/result_table.h"
+#include "agent/cli/who.h"
 #include "core/token.h"
 
 #include <setjmp.h>
@@ -91,24 +92,112 @@ static void commands_are_found_among_options(void **state)
 
 static void options_come_from_flags_and_environment(void **state)
 {
-    char *env[] = {(char[]){"BERTH_CONTROLLER=https://env"},
-                   (char[]){"BERTH_TOKEN=env"},
-                   (char[]){"BERTH_AGENT=me"},
-                   (char[]){"BERTH_CA=/ca"},
-                   (char[]){"BERTH_ADMIN_TOKEN=admin"},
-                   (char[]){"BERTH_NODE=never"},
-                   NULL};
+    char *env[] = {
+        (char[]){"BERTH_CONTROLLER=https://env"}, (char[]){"BERTH_TOKEN=env"},  (char[]){"BERTH_AGENT=me"},
+        (char[]){"BERTH_ADMIN_TOKEN=admin"},      (char[]){"BERTH_NODE=never"}, NULL};
     struct line *l = line_new("--token=flag probe --require udp --require tcp --json", env);
     assert_int_equal(l->code, CLI_OK);
     assert_string_equal(l->c.o.controller, "https://env");
     assert_string_equal(l->c.o.token, "flag");
     assert_string_equal(l->c.o.agent, "me");
-    assert_string_equal(l->c.o.ca, "/ca");
     assert_true(l->c.o.json);
     assert_true(l->c.token_given);
     assert_int_equal(l->c.o.require.n, 2);
     assert_int_equal(l->c.o.node.n, 0);
     line_free(l);
+}
+
+/* Before anything is asked of anybody, but not where nobody is asked. */
+static void a_wrong_ca_is_told_by_its_name(void **state)
+{
+    char *env[] = {(char[]){"BERTH_CA=/no/such.pem"}, (char[]){"BERTH_TOKEN=t"}, NULL};
+    static const char *const refused[] = {"probe --node h", "firewall --node h",
+                                          "node list --controller https://h"};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        struct line *l = line_new(refused[i], env);
+        assert_int_equal(l->code, CLI_USAGE);
+        assert_non_null(strstr(l->err, "/no/such.pem: No such file"));
+        line_free(l);
+    }
+    struct line *l = line_new("key token --agent a", env);
+    assert_int_equal(l->code, CLI_OK);
+    assert_string_equal(l->c.o.ca, "/no/such.pem");
+    line_free(l);
+}
+
+/* "{"sub":"bob"}" and the like in base64url. */
+static void a_jwt_names_its_agent(void **state)
+{
+    static const struct {
+        const char *token, *agent; /* NULL: it names none */
+    } cases[] = {
+        {"x.eyJzdWIiOiJib2IifQ.y", "bob"},
+        {"x.eyJzdWIiOiJib2IifQ", NULL},
+        {"x.eyJzdWIiOiJib2IifQ.y.z", NULL},
+        {"x.eyJzdWIiOjF9.y", NULL},
+        {"x.eyJzdWIiOiJhIGIifQ.y", NULL},
+        {"a.b.c", NULL},
+        {"..", NULL},
+        {"", NULL},
+        {NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char agent[AGENT_ID_MAX + 1] = "";
+        assert_int_equal(who_of_token(cases[i].token, agent), cases[i].agent != NULL);
+        assert_string_equal(agent, cases[i].agent != NULL ? cases[i].agent : "");
+    }
+    char big[2 * JWT_MAX];
+    char agent[AGENT_ID_MAX + 1];
+    memset(big, 'A', sizeof(big));
+    big[1] = big[sizeof(big) - 3] = '.';
+    big[sizeof(big) - 1] = '\0';
+    assert_false(who_of_token(big, agent));
+}
+
+static void an_agent_is_the_option_the_token_or_the_host(void **state)
+{
+    char named[AGENT_ID_MAX + 1];
+    struct cli c = {.o = {.token = "x.eyJzdWIiOiJib2IifQ.y"}, .host = "here"};
+    assert_string_equal(who_is(&c, named), "bob");
+    assert_int_equal(who_check(&c), CLI_OK);
+    c.o.agent = "bob";
+    assert_int_equal(who_check(&c), CLI_OK);
+    c.o.agent = "ann";
+    assert_string_equal(who_is(&c, named), "ann");
+    char *text = NULL;
+    size_t len;
+    c.err = open_memstream(&text, &len);
+    assert_int_equal(who_check(&c), CLI_USAGE);
+    fclose(c.err);
+    assert_non_null(strstr(text, "bob"));
+    assert_non_null(strstr(text, "ann"));
+    free(text);
+    c.o = (struct cli_options){.token = "key.secret"};
+    assert_string_equal(who_is(&c, named), "here");
+}
+
+static void sentences_are_wrapped_at_words(void **state)
+{
+    static const struct {
+        const char *text, *printed;
+        size_t width;
+    } cases[] = {
+        {"one two three", "one two\nthree\n", 7},
+        {"one two three", "one two\nthree\n", 8},
+        {"one two three", "one\ntwo\nthree\n", 6},
+        {"  a  longerword b", "a\nlongerword\nb\n", 4},
+        {"Gr\u00fc\u00dfe dir", "Gr\u00fc\u00dfe dir\n", 9},
+        {"", "", 10},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = NULL;
+        size_t len;
+        struct cli c = {.out = open_memstream(&text, &len), .width = cases[i].width};
+        cli_say_wrapped(&c, cases[i].text);
+        fclose(c.out);
+        assert_string_equal(text, cases[i].printed);
+        free(text);
+    }
 }
 
 /* The admin key goes with calls that are the operator's, but what is said on the command line is meant. */
@@ -348,6 +437,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_found_among_options),
         cmocka_unit_test(options_come_from_flags_and_environment),
+        cmocka_unit_test(a_wrong_ca_is_told_by_its_name),
+        cmocka_unit_test(a_jwt_names_its_agent),
+        cmocka_unit_test(an_agent_is_the_option_the_token_or_the_host),
+        cmocka_unit_test(sentences_are_wrapped_at_words),
         cmocka_unit_test(tokens_are_chosen_by_call),
         cmocka_unit_test(mistakes_are_usage_errors),
         cmocka_unit_test(commands_refuse_before_they_call),
