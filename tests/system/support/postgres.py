@@ -6,7 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .process import SOURCE, Process, clean_env, free_port, wait_for
+from .process import SOURCE, Process, alive, clean_env, free_port, wait_for
 
 # Small buffers make a start quick; durability is untouched.
 SETTINGS = ["fsync=on", "max_connections=200", "shared_buffers=64MB"]
@@ -44,7 +44,7 @@ class Postgres:
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in children), 20, "PostgreSQL's children to end")
+        wait_for(lambda: not any(alive(p) for p in children), 20, "PostgreSQL's children to end")
 
     def remove(self):
         self.stop()

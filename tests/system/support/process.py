@@ -31,6 +31,14 @@ def wait_for(condition, seconds=15.0, what="the condition"):
         time.sleep(0.02)
 
 
+def alive(pid):
+    """Whether a process runs; one that has ended and that nobody has waited for yet (in a container, perhaps nobody will) doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
     """A port that was free a moment ago."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -41,6 +41,8 @@ class Proxy:
 
     def close(self):
         self.process.kill()  # no patience for its connections; its helpers end with their standard input
+        for left in Path("/dev/shm").glob(f"berth{self.port}-*"):  # what a squid that was killed leaves
+            left.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -67,7 +69,8 @@ def squid(auth=None, connect_ports="1-65535", interceptor=None, trusted=None, we
         listen.append(f"https_port 127.0.0.1:{https_port} tls-cert={folder}/own.pem tls-key={folder}/own.key")
     conf = folder / "squid.conf"
     conf.write_text(proxyconf.squid("proxy.test", folder, listen, connect_ports, auth_lines, extra))
-    made = Proxy([SQUID, "-N", "-f", conf], "proxy", folder, port)
+    # Its shared memory is named after the service: two of them, or another user's, must not meet there.
+    made = Proxy([SQUID, "-N", "-n", f"berth{port}", "-f", conf], "proxy", folder, port)
     if certificate:
         made.https_url = f"https://localhost:{https_port}"
     return made
