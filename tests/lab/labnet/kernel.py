@@ -74,6 +74,7 @@ class Namespace:
         _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
         _mount("none", "/", None, MS_REC | MS_PRIVATE)
         _mount("lab", self._files, "tmpfs", 0, "mode=755,size=256m")
+        _mount("shm", "/dev/shm", "tmpfs", 0, "mode=1777,size=256m")  # a squid that is killed leaves its memory there
         for name in ("hosts", "resolv.conf"):
             copy = os.path.join(self._files, name)
             with open(copy, "w", encoding="ascii") as f:

@@ -90,7 +90,8 @@ def squid(host, auth="none", port=3128, connect_ports=(443,), authority=None, tr
         f"{host.name}.lab", folder, listen, " ".join(map(str, connect_ports)), auth_lines, extra))
     host.run(["chown", "-R", "proxy", folder])
     # no patience for its connections at the end, and its helpers end with their standard input
-    proc = host.start([SQUID, "-N", "-f", conf], user="proxy", cwd=folder, stop_signal=signal.SIGKILL)
+    service = "".join(filter(str.isalnum, host.name))  # names its shared memory: a lab may have several
+    proc = host.start([SQUID, "-N", "-n", service, "-f", conf], user="proxy", cwd=folder, stop_signal=signal.SIGKILL)
     _ready(host, proc, port, lambda: host.lab.read(f"{host.name}-proxy/cache.log"))
     return Proxy(host, port, auth, authority.ca if authority else None)
 
