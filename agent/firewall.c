@@ -28,6 +28,12 @@ const char *port_status_name(enum port_status s)
     return names[s];
 }
 
+const char *enough_name(enum enough e)
+{
+    static const char *const names[] = {"unknown", "nothing", "audio", "video"};
+    return names[e];
+}
+
 static bool answered(const struct firewall_row *row)
 {
     return row->r.status == PROBE_REACHABLE;
@@ -307,6 +313,18 @@ static void judge_rung(struct firewall_verdict *v)
     v->quality = class_of(v);
 }
 
+/* The narrower direction decides; where one was not measured nothing can be said. */
+static void judge_throughput(struct firewall_verdict *v)
+{
+    const struct firewall_throughput *t = &v->seen->throughput;
+    int64_t least = t->up_bps < t->down_bps ? t->up_bps : t->down_bps;
+    if (least < 0)
+        return;
+    v->enough = least >= CALL_VIDEO_BPS   ? ENOUGH_VIDEO
+                : least >= CALL_AUDIO_BPS ? ENOUGH_AUDIO
+                                          : ENOUGH_NOTHING;
+}
+
 void firewall_judge(struct firewall_verdict *v, const struct firewall_seen *seen)
 {
     *v = (struct firewall_verdict){.seen = seen};
@@ -315,5 +333,6 @@ void firewall_judge(struct firewall_verdict *v, const struct firewall_seen *seen
     judge_ranges(v);
     judge_clock(v);
     judge_rung(v);
+    judge_throughput(v);
     firewall_advise(v);
 }

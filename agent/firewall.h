@@ -34,6 +34,12 @@ const char *quality_name(enum quality q); /* "none", "poor", "fair", "good" */
 enum { CLOCK_WRONG_S = 300 };
 #define CLOCK_UNKNOWN INT64_MIN
 
+/* What a call with picture, and one with sound alone, needs in each direction: a sender's streams and one receiver's; more of each with
+ * every further picture. */
+enum { CALL_VIDEO_BPS = 1500 * 1000, CALL_AUDIO_BPS = 100 * 1000 };
+enum enough { ENOUGH_UNKNOWN, ENOUGH_NOTHING, ENOUGH_AUDIO, ENOUGH_VIDEO };
+const char *enough_name(enum enough e); /* "unknown", "nothing", "audio", "video" */
+
 /* A media packet, with its headers, fits into this; a path that takes less loses the large ones. */
 enum { MEDIA_PACKET_MAX = 1280 };
 
@@ -57,6 +63,13 @@ struct firewall_proxy {
     char error[PROBER_ERROR_TEXT];
 };
 
+/* What got through at least, in its best moment. */
+struct firewall_throughput {
+    int64_t up_bps, down_bps; /* or NOT_MEASURED */
+    int64_t bytes, took_us;   /* what it cost, both ways together */
+    enum transport transport; /* that it was measured over */
+};
+
 struct firewall_seen {
     struct firewall_row *rows;
     size_t n_rows;
@@ -66,6 +79,7 @@ struct firewall_seen {
     struct addr rfc5780_server;  /* that offers them; none */
     int64_t mtu;                 /* or NOT_MEASURED */
     struct firewall_proxy proxy;
+    struct firewall_throughput throughput;
     bool pinhole_asked;
     struct pinhole_found pinhole;
     enum pinhole_method pinhole_by;
@@ -109,6 +123,7 @@ struct firewall_verdict {
     int64_t rung_rtt_us; /* least median over that rung */
     int64_t rung_sent, rung_received;
     enum quality quality;
+    enum enough enough; /* what the throughput is enough for */
     size_t n_advice;
     struct firewall_advice advice[FIREWALL_ADVICE_MAX];
 };

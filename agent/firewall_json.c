@@ -138,13 +138,25 @@ static json_t *pinhole_to_json(const struct pinhole_found *f)
                      number_or_unknown(f->less_than_s));
 }
 
+static json_t *throughput_to_json(const struct firewall_verdict *v)
+{
+    const struct firewall_throughput *t = &v->seen->throughput;
+    if (t->up_bps < 0 && t->down_bps < 0)
+        return json_string("unknown");
+    return json_pack("{s:o, s:o, s:I, s:f, s:s, s:s}", "up_bps", number_or_unknown(t->up_bps), "down_bps",
+                     number_or_unknown(t->down_bps), "bytes", (json_int_t)t->bytes, "seconds",
+                     (double)t->took_us / 1000000, "transport", transport_name(t->transport), "enough_for",
+                     enough_name(v->enough));
+}
+
 json_t *firewall_to_json(const struct firewall_verdict *v)
 {
     const struct firewall_seen *seen = v->seen;
     json_t *o = json_object();
     bool ok = o && set(o, "mapped", mapped_to_json(v)) && set(o, "local", local_to_json(seen)) &&
               set(o, "nat", nat_to_json(v)) && set(o, "mtu", number_or_unknown(seen->mtu)) &&
-              set(o, "ports", ports_to_json(v)) && set(o, "proxy", proxy_to_json(&seen->proxy)) &&
+              set(o, "throughput", throughput_to_json(v)) && set(o, "ports", ports_to_json(v)) &&
+              set(o, "proxy", proxy_to_json(&seen->proxy)) &&
               set(o, "rung", json_string(v->rung == TRANSPORT_COUNT ? "none" : transport_name(v->rung))) &&
               set(o, "advice", advice_to_json(v)) &&
               set(o, "quality", json_string(quality_name(v->quality))) &&

@@ -4,6 +4,7 @@
 
 #include "firewall_run.h"
 #include "probe_io.h"
+#include "stream_io.h"
 #include "sys.h"
 
 struct firewall_probe_way {
@@ -32,6 +33,12 @@ int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poll
                        const struct firewall_probe_way *way,
                        void (*result)(void *user, struct prober *p, size_t target), void *user)
     __attribute__((warn_unused_result));
+
+/* firewall_measure.c: after the probe, by the nearest node that TCP or TLS reached; and along any other way. What can't be measured stays
+ * unknown. */
+void firewall_measure_directly(struct firewall_seen *seen, const struct firewall_plan *plan);
+void firewall_measure(struct firewall_seen *seen, struct sys_poller *poller, SSL_CTX *tls_ctx,
+                      const struct stream_io_target *target, int64_t rtt_us);
 
 /* After the probe: of nodes that it reached over UDP. What can't be told stays unknown. */
 void firewall_ask_nat(struct firewall_seen *seen, const struct firewall_plan *plan);

@@ -22,6 +22,11 @@ struct search {
     size_t *row_of; /* target -> row of results */
     bool found;
     size_t n_done, n_targets;
+    bool reached; /* the nearest node that was, through a proxy: */
+    size_t nearest;
+    int64_t nearest_us;
+    struct addr nearest_to;
+    enum framing nearest_framing;
 };
 
 static int take_nodes(struct search *s)
@@ -102,10 +107,44 @@ static void on_result(void *user, struct prober *p, size_t target)
         .node = s->results.rows[s->row_of[target]].node, .served = true, .to = s->targets[target].addrs[0]};
     prober_result(p, target, &row.r, row.error);
     row.r.transport = TRANSPORT_PROXY;
+    if (row.r.status == PROBE_REACHABLE && (!s->reached || row.r.rtt_median_us < s->nearest_us)) {
+        s->reached = true;
+        s->nearest = target;
+        s->nearest_us = row.r.rtt_median_us;
+        s->nearest_to = row.r.address;
+        s->nearest_framing = row.r.framing;
+    }
     note_proxy(s, &s->targets[target], &row.r, row.error);
     if (s->seen->n_rows < PROBER_TARGETS_MAX)
         s->seen->rows[s->seen->n_rows++] = row;
     firewall_tell(s->plan, "the proxy", ++s->n_done, s->n_targets);
+}
+
+/* Where nothing could be measured without it: through the proxy, along the routes that lead to where the answer came from. */
+static void measure_through(struct search *s, const struct probe_io_proxy *through)
+{
+    const struct firewall_throughput *found = &s->seen->throughput;
+    const struct prober_target_spec *t = &s->targets[s->nearest];
+    for (size_t i = 0; s->reached && i < t->n_addrs && found->up_bps < 0 && found->down_bps < 0; i++) {
+        char url[PROXY_URL_MAX + 1];
+        if (!addr_eq(&t->addrs[i], &s->nearest_to))
+            continue;
+        const struct rest_proxy proxy = {.url = proxy_format(t->routes[i].proxy, url),
+                                         .user = through->login->user,
+                                         .password = through->login->password,
+                                         .guard_password = through->guard_password,
+                                         .ca_file = through->ca_file};
+        const struct stream_io_target target = {.transport = TRANSPORT_PROXY,
+                                                .to = t->addrs[i],
+                                                .tls_name = t->tls_name,
+                                                .framing = s->nearest_framing,
+                                                .proxy = &proxy,
+                                                .connect_host = t->routes[i].by_name ? t->tls_name : NULL,
+                                                .curl = s->curl,
+                                                .timeout_ms = s->plan->list->policy.timeout_ms};
+        firewall_tell(s->plan, "throughput", i + 1, 0);
+        firewall_measure(s->seen, s->poller, s->plan->tls_ctx, &target, s->nearest_us);
+    }
 }
 
 static int probe_through(struct search *s)
@@ -129,6 +168,8 @@ static int probe_through(struct search *s)
         s->targets[s->n_targets++] = s->targets[i];
     }
     err = firewall_run_probe(s->plan, s->poller, s->targets, s->n_targets, &way, on_result, s);
+    if (err == 0)
+        measure_through(s, &way.proxy);
 out:
     free(s->targets);
     free(s->row_of);

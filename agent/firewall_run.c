@@ -17,12 +17,15 @@ int firewall_look(struct firewall_seen *seen, const struct firewall_plan *plan)
     *seen = (struct firewall_seen){.mtu = NOT_MEASURED,
                                    .pinhole_asked = plan->pinhole_limit_s > 0,
                                    .pinhole = {-1, -1},
+                                   .throughput = {.up_bps = NOT_MEASURED, .down_bps = NOT_MEASURED},
                                    .clock_ahead_us = plan->clock_ahead_us};
     if (sodium_init() < 0)
         return -ENOSYS; /* no randomness */
     int err = firewall_lay_out(seen, plan);
     if (err == 0)
         err = firewall_probe(seen, plan);
+    if (err == 0)
+        firewall_measure_directly(seen, plan);
     if (err == 0 && plan->proxy)
         err = firewall_probe_proxies(seen, plan);
     if (err < 0) {

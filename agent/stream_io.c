@@ -22,6 +22,8 @@ struct stream_io {
     struct tunnel *tunnel;  /* NULL: watch.fd is our own */
     const struct node_spki *keys;
     struct websocket *ws; /* NULL: what goes through TLS is the messages themselves */
+    uint8_t *left;        /* plain TCP: what the kernel had no room for, n_left bytes */
+    size_t n_left;
     bool connected, secured, broken;
 };
 
@@ -68,6 +70,39 @@ static int flush_tls(struct stream_io *s)
         tls_stream_sent(s->tls, (size_t)n);
     }
     return sys_watch_set(s->poller, &s->watch, len > 0 ? SYS_READ | SYS_WRITE : SYS_READ);
+}
+
+/* Plain TCP: sends what was left, and watches for room if there was not enough. */
+static int flush_plain(struct stream_io *s)
+{
+    ssize_t n = s->n_left > 0 ? sys_tcp_write(s->watch.fd, s->left, s->n_left) : 0;
+    if (n < 0 && n != -EAGAIN)
+        return (int)n;
+    if (n > 0) {
+        s->n_left -= (size_t)n;
+        memmove(s->left, s->left + n, s->n_left);
+    }
+    return sys_watch_set(s->poller, &s->watch, s->n_left > 0 ? SYS_READ | SYS_WRITE : SYS_READ);
+}
+
+static int keep_left(struct stream_io *s, const uint8_t *bytes, size_t len)
+{
+    if (len > STREAM_IO_LEFT_MAX - s->n_left)
+        return -ENOBUFS;
+    if (!s->left && !(s->left = malloc(STREAM_IO_LEFT_MAX)))
+        return -ENOMEM;
+    memcpy(s->left + s->n_left, bytes, len);
+    s->n_left += len;
+    return sys_watch_set(s->poller, &s->watch, SYS_READ | SYS_WRITE);
+}
+
+static int write_plain(struct stream_io *s, const uint8_t *bytes, size_t len)
+{
+    ssize_t n = s->n_left > 0 ? -EAGAIN : sys_tcp_write(s->watch.fd, bytes, len);
+    size_t went = n > 0 ? (size_t)n : 0;
+    if (n < 0 && n != -EAGAIN)
+        return (int)n;
+    return went < len ? keep_left(s, bytes + went, len - went) : 0;
 }
 
 /* What WebSocket has to send goes into TLS, and out. */
@@ -188,8 +223,8 @@ static void ready(void *user, unsigned events)
             on_connected(s);
         return;
     }
-    if (s->tls && (events & SYS_WRITE) != 0) {
-        int err = flush_tls(s);
+    if ((events & SYS_WRITE) != 0) {
+        int err = s->tls ? flush_tls(s) : flush_plain(s);
         if (err < 0)
             fail(s, err);
     }
@@ -206,6 +241,7 @@ static void destroy(struct stream_io *s)
         sys_close(s->watch.fd);
     tls_stream_destroy(s->tls);
     websocket_destroy(s->ws);
+    free(s->left);
     free(s);
 }
 
@@ -302,12 +338,17 @@ int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64
         if (err == 0)
             err = flush_tls(s);
     } else if (err == 0) {
-        ssize_t n = sys_tcp_write(s->watch.fd, bytes, len);
-        err = n < 0 ? (int)n : (size_t)n == len ? 0 : -EPIPE;
+        err = write_plain(s, bytes, len);
     }
     if (err < 0 && !s->broken)
         stop(s);
     return err;
+}
+
+size_t stream_io_backlog(const struct stream_io *s)
+{
+    const uint8_t *bytes;
+    return s->tls ? tls_stream_output(s->tls, &bytes) : s->n_left;
 }
 
 void stream_io_close(struct stream_io *s)

@@ -40,6 +40,9 @@ struct stream_io_target {
     int64_t timeout_ms;
 };
 
+/* Unsent bytes that a plain TCP stream keeps; TLS keeps what it is given. */
+enum { STREAM_IO_LEFT_MAX = 16 * 1024 };
+
 struct stream_io;
 /* Begins to connect; *started_us says when. Borrows poller, `events` and `user`. 0, -EINVAL (no name that can be verified), or -errno. */
 int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx,
@@ -50,5 +53,7 @@ void stream_io_close(struct stream_io *s);
 /* When connected, over TLS secured, by WebSocket upgraded. *sent_us: when it left. 0, or -errno: the stream is over, without an event. */
 int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));
+/* What was written and the kernel has not yet taken. Who writes much waits until it is 0. */
+size_t stream_io_backlog(const struct stream_io *s);
 
 #endif

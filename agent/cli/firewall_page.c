@@ -96,6 +96,33 @@ static void print_mtu(const struct cli *c, const struct firewall_seen *seen)
         print_fact(c, "Path MTU", "%s%" PRId64 " bytes", seen->mtu == MTU_MOST ? "at least " : "", seen->mtu);
 }
 
+static const char *mbits(int64_t bps, char buf[static RESULT_MS_TEXT])
+{
+    if (bps < 0)
+        return "unknown";
+    snprintf(buf, RESULT_MS_TEXT, "%.*f", bps < 995000 ? 2 : bps < 99500000 ? 1 : 0, (double)bps / 1000000);
+    return buf;
+}
+
+static void print_throughput(const struct cli *c, const struct firewall_verdict *v)
+{
+    static const char *const words[] = {
+        [ENOUGH_UNKNOWN] = "",
+        [ENOUGH_NOTHING] = "TOO LITTLE for a call",
+        [ENOUGH_AUDIO] = "enough for sound, too little for a picture",
+        [ENOUGH_VIDEO] = "enough for sound and picture",
+    };
+    const struct firewall_throughput *t = &v->seen->throughput;
+    char up[RESULT_MS_TEXT], down[RESULT_MS_TEXT];
+    if (t->up_bps < 0 && t->down_bps < 0) {
+        print_fact(c, "Throughput", "unknown");
+        return;
+    }
+    print_fact(c, "Throughput", "at least %s Mbit/s up, %s down (over %s)%s%s", mbits(t->up_bps, up),
+               mbits(t->down_bps, down), firewall_rung_words(t->transport),
+               v->enough != ENOUGH_UNKNOWN ? ": " : "", words[v->enough]);
+}
+
 static void print_pinhole(const struct cli *c, const struct firewall_seen *seen)
 {
     const struct pinhole_found *f = &seen->pinhole;
@@ -230,6 +257,7 @@ enum cli_exit firewall_page_print(const struct cli *c, const struct firewall_ver
     print_addresses(c, v);
     print_nat(c, v);
     print_mtu(c, v->seen);
+    print_throughput(c, v);
     print_pinhole(c, v->seen);
     print_proxy(c, v);
     print_clock(c, v);

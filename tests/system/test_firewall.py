@@ -11,7 +11,7 @@ import pytest
 from support.process import AGENT, NODE, Process, clean_env, free_port, run, wait_for
 
 UDP = socket.SOCK_DGRAM
-MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock", "proxy"}
+MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock", "proxy", "throughput"}
 
 
 def firewall(*args, env=None):
@@ -89,6 +89,20 @@ def test_an_open_network(node, authority):
     assert found["nat"]["translated"] is False
     assert found["mtu"] == 1500
     assert 0 < found["rtt_us"] < 150000
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_throughput(node, authority, transport):
+    _, found, _ = firewall("--ca", authority.file, "--node", spec("127.0.0.1", {t: node[t] for t in ("udp", transport)}))
+    measured = found["throughput"]
+    assert measured["transport"] == transport and measured["enough_for"] == "video"
+    assert measured["up_bps"] > 1500000 and measured["down_bps"] > 1500000
+    assert 1024 * 1024 < measured["bytes"] < 2 * 1024 * 1024 and 0 < measured["seconds"] <= 6
+
+
+def test_throughput_is_unknown_without_a_stream(node):
+    _, found, _ = firewall("--node", f"127.0.0.1,udp={node['udp'][0]}")
+    assert found["throughput"] == "unknown"
 
 
 def test_what_no_node_serves_is_untested_and_what_no_node_offers_unknown(node):
@@ -285,7 +299,7 @@ def test_the_page_fits_and_is_plain(node):
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
     assert done.stderr == ""  # no terminal: no progress
-    for word in ("Seen as", "NAT", "Path MTU", f"UDP {node['udp'][0]}", "Media would go by UDP"):
+    for word in ("Seen as", "NAT", "Path MTU", "Throughput", f"UDP {node['udp'][0]}", "Media would go by UDP"):
         assert word in done.stdout
 
 

@@ -29,8 +29,11 @@ struct world {
 
 static void look(struct world *w, const struct given *g)
 {
-    *w = (struct world){
-        .seen = {.rows = w->rows, .mtu = NOT_MEASURED, .pinhole = {-1, -1}, .clock_ahead_us = CLOCK_UNKNOWN}};
+    *w = (struct world){.seen = {.rows = w->rows,
+                                 .mtu = NOT_MEASURED,
+                                 .pinhole = {-1, -1},
+                                 .throughput = {.up_bps = NOT_MEASURED, .down_bps = NOT_MEASURED},
+                                 .clock_ahead_us = CLOCK_UNKNOWN}};
     assert_int_equal(addr_parse_ip(&w->seen.local[0], "10.0.0.5"), 0);
     w->seen.n_local = 1;
     for (; g->to; g++) {
@@ -327,6 +330,7 @@ static void json_has_the_contracts_members(void **state)
     assert_string_equal(text_at(j, "rung", NULL), "tls");
     assert_string_equal(text_at(j, "quality", NULL), "fair");
     assert_null(json_object_get(j, "pinhole_s"));
+    assert_string_equal(text_at(j, "throughput", NULL), "unknown");
     const json_t *first = json_array_get(json_object_get(j, "ports"), 0);
     assert_string_equal(text_at(first, "transport", NULL), "udp");
     assert_int_equal(json_integer_value(json_object_get(first, "port")), 5004);
@@ -343,6 +347,37 @@ static void json_has_the_contracts_members(void **state)
     assert_int_equal(json_integer_value(json_object_get(j, "mtu")), 1420);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(j, "pinhole_s"), "less_than")), 36);
     json_decref(j);
+}
+
+static void throughput_is_held_against_what_a_call_needs(void **state)
+{
+    static const struct {
+        int64_t up, down;
+        enum enough enough;
+    } cases[] = {
+        {CALL_VIDEO_BPS, CALL_VIDEO_BPS, ENOUGH_VIDEO}, {CALL_VIDEO_BPS - 1, 9000000, ENOUGH_AUDIO},
+        {9000000, CALL_VIDEO_BPS - 1, ENOUGH_AUDIO},    {CALL_AUDIO_BPS, 9000000, ENOUGH_AUDIO},
+        {9000000, CALL_AUDIO_BPS - 1, ENOUGH_NOTHING},  {9000000, NOT_MEASURED, ENOUGH_UNKNOWN},
+        {NOT_MEASURED, NOT_MEASURED, ENOUGH_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct world w;
+        look(&w, (struct given[]){{AT(1, S, "203.0.113.1:443", OK), .rtt_us = 48000}, {0}});
+        w.seen.throughput = (struct firewall_throughput){cases[i].up, cases[i].down, 700000, 1600000, S};
+        firewall_judge(&w.v, &w.seen);
+        assert_int_equal(w.v.enough, cases[i].enough);
+        json_t *j = firewall_to_json(&w.v);
+        const json_t *t = json_object_get(j, "throughput");
+        if (cases[i].up < 0) {
+            assert_string_equal(json_string_value(t), "unknown");
+        } else {
+            assert_int_equal(json_integer_value(json_object_get(t, "up_bps")), cases[i].up);
+            assert_int_equal(json_is_string(json_object_get(t, "down_bps")), cases[i].down < 0);
+            assert_int_equal(json_integer_value(json_object_get(t, "bytes")), 700000);
+            assert_string_equal(text_at(t, "enough_for", NULL), enough_name(cases[i].enough));
+        }
+        json_decref(j);
+    }
 }
 
 static void mapping_is_told_by_nodes_only_where_no_better_is_known(void **state)
@@ -378,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_small_path_is_worth_a_word),
         cmocka_unit_test(ports_are_bounded),
         cmocka_unit_test(json_has_the_contracts_members),
+        cmocka_unit_test(throughput_is_held_against_what_a_call_needs),
         cmocka_unit_test(mapping_is_told_by_nodes_only_where_no_better_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
