@@ -17,6 +17,7 @@
 
 /* The only shared state, because pacparser has but one. */
 static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int64_t engine_since_us; /* when the script that has it began; 0: none has */
 
 /* ---- loading ---- */
 
@@ -116,8 +117,15 @@ static int be_quiet(const char *fmt, va_list ap)
     return 0;
 }
 
+bool pac_overdue(int64_t began_us)
+{
+    return began_us != 0 && clock_mono_us() - began_us >= PAC_RUN_MS * 1000;
+}
+
 static int lock_engine(void)
 {
+    if (pac_overdue(atomic_load(&engine_since_us)))
+        return -EBUSY; /* it may never end */
     int64_t until = clock_wall_us() + PAC_LOCK_MS * 1000;
     const struct timespec ts = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
     return -pthread_mutex_timedlock(&engine, &ts) == 0 ? 0 : -EBUSY;
@@ -146,11 +154,13 @@ static void ask(const struct pac_question *q, size_t index)
     q->answer(q->user, index, found && strlen(found) <= PAC_ANSWER_MAX ? found : "");
 }
 
-int pac_run(const char *script, const struct pac_question *questions, size_t n)
+int pac_run(const char *script, const struct pac_question *questions, size_t n, _Atomic int64_t *began_us)
 {
     int err = lock_engine();
     if (err < 0)
         return err;
+    atomic_store(&engine_since_us, clock_mono_us());
+    atomic_store(began_us, atomic_load(&engine_since_us));
     pacparser_set_error_printer(be_quiet);
     if (!pacparser_init()) {
         err = -ENOMEM;
@@ -160,6 +170,7 @@ int pac_run(const char *script, const struct pac_question *questions, size_t n)
             ask(&questions[i], i);
         pacparser_cleanup();
     }
+    atomic_store(&engine_since_us, 0);
     pthread_mutex_unlock(&engine);
     return err;
 }

@@ -15,9 +15,11 @@
 /* What the thread works on. */
 struct job {
     atomic_int owners;
-    _Atomic bool finished; /* what the thread found may be taken */
-    char *pac;             /* its path or URL; NULL: ask the network */
-    char *script;          /* loaded before, or by this job; NULL: not yet, or there is none */
+    _Atomic bool finished;    /* what the thread found may be taken */
+    _Atomic int64_t began_us; /* the script; 0: not yet */
+    int error;                /* of the script's loading or running */
+    char *pac;                /* its path or URL; NULL: ask the network */
+    char *script;             /* loaded before, or by this job; NULL: not yet, or there is none */
     size_t n;
     struct pac_question *questions;
     char **hosts;
@@ -35,6 +37,8 @@ struct proxy_finder {
     struct proxy_login login;
     char *pac, *no_proxy;
     char *script; /* of an earlier job */
+    bool overdue; /* the script was abandoned: no further one before the network is another */
+    const char *problem;
     struct proxy_table table;
     struct proxy_list *lists;
     size_t n;
@@ -93,12 +97,15 @@ static void job_run(void *arg)
 {
     struct job *j = arg;
     if (!j->script && j->pac) {
-        if (pac_load(&j->script, j->pac) < 0)
+        j->error = pac_load(&j->script, j->pac);
+        if (j->error < 0)
             j->script = NULL;
     } else if (!j->script) {
         load_from_network(j);
     }
-    if (j->script && atomic_load(&j->owners) > 1 && pac_run(j->script, j->questions, j->n) < 0) {
+    if (j->script && atomic_load(&j->owners) > 1)
+        j->error = pac_run(j->script, j->questions, j->n, &j->began_us);
+    if (j->error < 0) {
         free(j->script);
         j->script = NULL;
     }
@@ -144,6 +151,7 @@ int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
     if (!f)
         return -ENOMEM;
     f->poller = poller;
+    f->problem = "";
     int err = take_options(f, o);
     if (err < 0) {
         proxy_finder_destroy(f);
@@ -153,8 +161,29 @@ int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
     return 0;
 }
 
+static const char *problem_of(int error)
+{
+    switch (error) {
+    case 0:
+        return "";
+    case -EBUSY:
+        return "a PAC script that this process runs has not ended, and another can't be run beside it";
+    case -EINVAL:
+        return "it is no PAC script that runs";
+    case -EFBIG:
+        return "the PAC script is too big";
+    default:
+        return "the PAC script can't be loaded";
+    }
+}
+
+/* Nobody waits for it any more; where its script is under way, and for too long, it is the last. */
 static void drop_job(struct proxy_finder *f)
 {
+    if (f->job && !atomic_load(&f->job->finished) && pac_overdue(atomic_load(&f->job->began_us))) {
+        f->overdue = true;
+        f->problem = "the PAC script does not end: it is not run again before the network changes";
+    }
     sys_watch_remove(f->poller, &f->watch);
     job_release(f->job);
     f->job = NULL;
@@ -225,6 +254,7 @@ static void on_wake(void *user, unsigned events)
     sys_wakeup_clear(j->wake_fd);
     if (!atomic_load(&j->finished))
         return;
+    f->problem = problem_of(j->error);
     memcpy(f->lists, j->lists, j->n * sizeof *f->lists);
     f->table = j->table;
     free(f->script);
@@ -260,6 +290,9 @@ int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, 
     int err = start_lists(f, n);
     if (err < 0)
         return err;
+    if (f->overdue)
+        return 1; /* with the problem that is known */
+    f->problem = "";
     if (f->source == PROXY_FROM_PAC || f->source == PROXY_FROM_WPAD) {
         f->done = done;
         f->user = user;
@@ -278,7 +311,13 @@ int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, 
 
 void proxy_finder_give_up(struct proxy_finder *f)
 {
+    f->problem = "it gave no answer in time";
     drop_job(f);
+}
+
+const char *proxy_finder_problem(const struct proxy_finder *f)
+{
+    return f->problem;
 }
 
 const struct proxy_list *proxy_finder_lists(const struct proxy_finder *f)
@@ -305,6 +344,12 @@ void proxy_finder_forget(struct proxy_finder *f)
     f->script = NULL;
     if (f->may_try_network)
         f->source = PROXY_FROM_NOTHING;
+}
+
+void proxy_finder_network_changed(struct proxy_finder *f)
+{
+    proxy_finder_forget(f);
+    f->overdue = false;
 }
 
 const struct proxy_login *proxy_finder_login(const struct proxy_finder *f)

@@ -30,16 +30,22 @@ void proxy_finder_destroy(struct proxy_finder *f);
 /* 1: the answer is there already; 0: `done` will be called from the poller's dispatch; -errno. What was asked before is forgotten. */
 int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
                      void (*done)(void *user), void *user) __attribute__((warn_unused_result));
-/* Waits no longer for what was asked: all of it is reached directly. */
+/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then is taken for one that
+ * never ends: its thread is abandoned, since the engine can't be stopped, and every further question is answered at once, with no proxy,
+ * until proxy_finder_network_changed. */
 void proxy_finder_give_up(struct proxy_finder *f);
+/* Why the newest question found no proxies though there may be some; static text, "" where there is nothing to say. */
+const char *proxy_finder_problem(const struct proxy_finder *f);
 /* Of the newest question: one list for each destination. */
 const struct proxy_list *proxy_finder_lists(const struct proxy_finder *f);
 const struct proxy_table *proxy_finder_table(const struct proxy_finder *f);
 
 /* Nothing was said of proxies, and there is no way: asks the network from now on. False: it does so already, or must not. */
 bool proxy_finder_try_network(struct proxy_finder *f);
-/* The network is another one: what it said counts no more. */
+/* What was found counts no more: the script is loaded again, the network asked again. */
 void proxy_finder_forget(struct proxy_finder *f);
+/* The network is another one: forgets, and tries again what was abandoned. */
+void proxy_finder_network_changed(struct proxy_finder *f);
 const struct proxy_login *proxy_finder_login(const struct proxy_finder *f);
 /* The network alone named the proxy: a password is not for it. */
 bool proxy_finder_guards(const struct proxy_finder *f);

@@ -227,7 +227,7 @@ static void look_at_network(struct session *s, int64_t now_us)
         return; /* a lease was renewed, a router spoke up */
     session_log(s, BERTH_LOG_INFO, "network_changed", "probing again");
     rest_client_forget(s->rest);
-    session_forget_route(s);
+    session_find_again(s);
     schedule_probe_now(&s->schedule, now_us);
 }
 

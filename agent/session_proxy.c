@@ -13,6 +13,13 @@ static void on_found(void *user)
     s->found = true;
 }
 
+static void tell_problem(struct session *s)
+{
+    const char *problem = proxy_finder_problem(s->finder);
+    if (problem[0] != '\0')
+        session_log(s, BERTH_LOG_WARN, "proxy_unknown", "%s: %s", proxy_finder_source(s->finder), problem);
+}
+
 static void find(struct session *s, const struct proxy_destination *d, size_t n,
                  void (*next)(struct session *s, int64_t now_us), int64_t now_us)
 {
@@ -24,6 +31,7 @@ static void find(struct session *s, const struct proxy_destination *d, size_t n,
         return;
     }
     s->phase = PHASE_REST;
+    tell_problem(s);
     next(s, now_us);
 }
 
@@ -31,11 +39,9 @@ bool session_step_find(struct session *s, int64_t now_us)
 {
     if (!s->found && now_us < s->find_deadline_us)
         return false;
-    if (!s->found) {
-        session_log(s, BERTH_LOG_WARN, "proxy_unknown", "%s gave no answer in time",
-                    proxy_finder_source(s->finder));
+    if (!s->found)
         proxy_finder_give_up(s->finder);
-    }
+    tell_problem(s);
     s->phase = PHASE_REST;
     s->after_find(s, now_us);
     return true;
@@ -82,6 +88,12 @@ bool session_find_route(struct session *s, void (*next)(struct session *s, int64
     s->after_route = next;
     find(s, &d, 1, take_route, now_us);
     return true;
+}
+
+void session_find_again(struct session *s)
+{
+    proxy_finder_network_changed(s->finder);
+    s->route_known = false;
 }
 
 void session_forget_route(struct session *s)

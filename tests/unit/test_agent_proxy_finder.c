@@ -144,6 +144,9 @@ static void a_script_decides_for_each_destination(void **state)
     proxy_finder_give_up(f);
     assert_int_equal(sys_poller_dispatch(p), 0);
     assert_false(done);
+    assert_string_equal(proxy_finder_problem(f), "it gave no answer in time");
+    ask(f, p, d, 1); /* a thread of its own again: nothing says that the script does not end */
+    assert_string_equal(proxy_finder_problem(f), "the PAC script can't be loaded");
     proxy_finder_destroy(f);
     sys_poller_destroy(p);
     free(path);
@@ -188,12 +191,14 @@ static void count(void *user, size_t index, const char *text)
 static void scripts_that_do_not_run(void **state)
 {
     int answers = 0;
+    _Atomic int64_t began = 0;
     struct pac_question q = {"a.example", 443, count, &answers};
-    assert_int_equal(pac_run("function FindProxyForURL(", &q, 1), -EINVAL);
+    assert_int_equal(pac_run("function FindProxyForURL(", &q, 1, &began), -EINVAL);
     assert_int_equal(answers, 0);
     /* Without end it goes, but not for ever. */
     assert_int_equal(
-        pac_run("function f() { return f(); } function FindProxyForURL(u, h) { return f(); }", &q, 1), 0);
+        pac_run("function f() { return f(); } function FindProxyForURL(u, h) { return f(); }", &q, 1, &began),
+        0);
     assert_int_equal(answers, 1);
 }
 
