@@ -106,14 +106,9 @@ static enum cli_exit print_report(const struct cli *c, const json_t *report)
 /* "/v1/agents/AGENT/report?network=ID" */
 static enum cli_exit report_path(const struct cli *c, char path[static CALL_PATH_MAX])
 {
-    char query[CALL_PATH_MAX];
     enum cli_exit code = call_path(c, path, "/v1/agents/", c->words.v[0], "/report");
-    if (code != CLI_OK || c->o.network == NULL)
-        return code;
-    code = call_path(c, query, "?network=", c->o.network, "");
-    if (code == CLI_OK && strlen(path) + strlen(query) >= CALL_PATH_MAX)
-        return cli_fail(c, CLI_USAGE, "'%.80s' is no id", c->o.network);
-    strncat(path, query, CALL_PATH_MAX - strlen(path) - 1);
+    if (code == CLI_OK && c->o.network != NULL)
+        code = call_path_add(c, path, "?network=", c->o.network);
     return code;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TIMEOUT_MS = 20000, PAGES_MAX = 10000, CURSOR_MAX = 1024 };
+enum { TIMEOUT_MS = 20000, PAGES_MAX = 10000, CURSOR_MAX = 1024, REST_MAX = 64 };
 
 const char *call_token_text(const struct cli *c, enum call_token which)
 {
@@ -212,15 +212,27 @@ static bool append_encoded(char *out, size_t cap, const char *s)
     return true;
 }
 
+enum cli_exit call_path_add(const struct cli *c, char path[static CALL_PATH_MAX], const char *text,
+                            const char *id)
+{
+    size_t len = strlen(path), more = strlen(text);
+    bool dots = strcmp(id, ".") == 0 || strcmp(id, "..") == 0; /* would be taken for a folder */
+    bool fits = id[0] != '\0' && !dots && len + more < CALL_PATH_MAX;
+    if (fits) {
+        memcpy(path + len, text, more + 1);
+        fits = append_encoded(path, CALL_PATH_MAX - REST_MAX, id);
+    }
+    return fits ? CLI_OK : cli_fail(c, CLI_USAGE, "'%.80s' is no id", id);
+}
+
 enum cli_exit call_path(const struct cli *c, char out[static CALL_PATH_MAX], const char *base, const char *id,
                         const char *rest)
 {
-    snprintf(out, CALL_PATH_MAX, "%s", base);
-    bool dots = strcmp(id, ".") == 0 || strcmp(id, "..") == 0; /* would be taken for a folder */
-    if (id[0] == '\0' || dots || !append_encoded(out, CALL_PATH_MAX - 64, id))
-        return cli_fail(c, CLI_USAGE, "'%.80s' is no id", id);
-    strncat(out, rest, 63);
-    return CLI_OK;
+    out[0] = '\0';
+    enum cli_exit code = call_path_add(c, out, base, id);
+    if (code == CLI_OK)
+        snprintf(out + strlen(out), REST_MAX, "%s", rest);
+    return code;
 }
 
 /* "path?limit=100&cursor=..." */

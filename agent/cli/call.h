@@ -25,6 +25,9 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
 /* "/v1/meetings/" and an id, percent-encoded, and `rest`. CLI_OK, or CLI_USAGE: too long. */
 enum cli_exit call_path(const struct cli *c, char out[static CALL_PATH_MAX], const char *base, const char *id,
                         const char *rest) __attribute__((warn_unused_result));
+/* Puts `text` ("/participants/") and an id behind a path. The same. */
+enum cli_exit call_path_add(const struct cli *c, char path[static CALL_PATH_MAX], const char *text,
+                            const char *id) __attribute__((warn_unused_result));
 const char *call_token_text(const struct cli *c, enum call_token which);
 
 #endif

@@ -4,8 +4,6 @@
 #include "list.h"
 #include "who.h"
 
-#include <string.h>
-
 static const struct table_column columns[] = {
     {"MEETING", TABLE_LEFT, true},
     {"CREATED", TABLE_LEFT, false},
@@ -115,26 +113,14 @@ enum cli_exit cmd_meeting_delete(struct cli *c)
     return list_delete(c, CALL_TOKEN_OWN, "/v1/meetings/", "meeting", "deleted");
 }
 
-/* "/v1/meetings/MEETING/participants/AGENT" */
-static enum cli_exit participant_path(const struct cli *c, char path[static CALL_PATH_MAX], const char *agent)
-{
-    char tail[CALL_PATH_MAX];
-    enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "");
-    if (code == CLI_OK)
-        code = call_path(c, tail, "/participants/", agent, "");
-    if (code == CLI_OK && strlen(path) + strlen(tail) >= CALL_PATH_MAX)
-        return cli_fail(c, CLI_USAGE, "'%.80s' is no id", c->words.v[0]);
-    if (code == CLI_OK)
-        strncat(path, tail, CALL_PATH_MAX - strlen(path) - 1);
-    return code;
-}
-
 enum cli_exit cmd_meeting_leave(struct cli *c)
 {
     char path[CALL_PATH_MAX], named[AGENT_ID_MAX + 1];
     const char *agent = who_is(c, named);
     json_t *answer;
-    enum cli_exit code = participant_path(c, path, agent);
+    enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "");
+    if (code == CLI_OK)
+        code = call_path_add(c, path, "/participants/", agent);
     if (code == CLI_OK)
         code = call(c, CALL_TOKEN_OWN, "leave the meeting", "DELETE", path, NULL, &answer);
     if (code != CLI_OK)
