@@ -89,7 +89,7 @@ static void correct(struct place_node *to, const struct catalogue_node *n, const
         if (c->full)
             to->capacity = to->assigned = 1;
         else
-            to->drained = true;
+            to->state = PLACE_DRAINING;
     }
 }
 
@@ -127,8 +127,9 @@ static void read_nodes(struct join_scene *s, const struct join_ask *ask, const s
             .org = n->mesh ? n->org : NULL,
             .cluster = n->cluster,
             .region = n->region,
-            .healthy = node_healthy(l),
-            .drained = n->drain || l->draining,
+            .state = n->drain || l->draining ? PLACE_DRAINING
+                     : node_healthy(l)       ? PLACE_IN_SERVICE
+                                             : PLACE_QUARANTINED,
             .capacity = n->capacity,
             .assigned = l->assigned,
             .load = l->cpu,
@@ -298,10 +299,10 @@ static void fill_rows(struct join_scene *s, struct place_participant *who, const
         if (at_position(a->names, a->n_names, a->node[k]) == NULL || index[a->node[k] - 1] == PLACE_NONE ||
             a->status[k] == PROBE_UNTESTED || a->transport[k] < 0 || a->transport[k] >= TRANSPORT_COUNT)
             continue;
-        rows[n] = (struct place_row){.node = index[a->node[k] - 1],
-                                     .transport = (enum transport)a->transport[k],
+        rows[n] = (struct place_row){.node = (uint32_t)index[a->node[k] - 1],
+                                     .transport = (uint8_t)a->transport[k],
                                      .reachable = a->status[k] == PROBE_REACHABLE,
-                                     .rtt_us = a->rtt[k]};
+                                     .rtt_us = (int32_t)a->rtt[k]};
         if (me && a->address != NULL) {
             s->measured.address[n] = at_position(a->addrs, a->n_addrs, a->address[k]);
             s->measured.proxy[n] = proxies != NULL ? proxy_url(s, proxies, k + 1) : NULL;
@@ -380,7 +381,8 @@ int join_scene_build(struct join_scene *s, const struct join_ask *ask, const str
     s->plan.candidates = scene_alloc(s, s->problem.n_nodes, sizeof(s->plan.candidates[0]));
     s->plan.reach = scene_alloc(s, s->problem.n_nodes, sizeof(s->plan.reach[0]));
     s->plan.seats = scene_alloc(s, s->problem.n_participants, sizeof(s->plan.seats[0]));
-    s->plan.order = scene_alloc(s, s->problem.n_participants, sizeof(s->plan.order[0]));
+    s->plan.work =
+        scene_alloc(s, place_work_size(s->problem.n_nodes, s->problem.n_participants), sizeof(char));
     place_decide(&s->problem, &s->plan);
     return 0;
 }

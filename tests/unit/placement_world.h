@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT };
+enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT, WORK = 1 << 16 };
 enum { U = 1 << TRANSPORT_UDP, T = 1 << TRANSPORT_TCP, S = 1 << TRANSPORT_TLS, P = 1 << TRANSPORT_PROXY };
 
 /* A meeting under construction, and the answer. */
@@ -19,7 +19,7 @@ struct world {
     struct place_candidate candidates[NODES];
     struct place_seat seats[PEOPLE];
     struct place_reach reach[NODES];
-    size_t order[PEOPLE];
+    _Alignas(16) unsigned char work[WORK];
     struct place_plan plan;
 };
 
@@ -36,15 +36,14 @@ static inline void world_init(struct world *w)
     w->plan.candidates = w->candidates;
     w->plan.seats = w->seats;
     w->plan.reach = w->reach;
-    w->plan.order = w->order;
+    w->plan.work = w->work;
 }
 
 static inline struct place_node *add_node(struct world *w, const char *id)
 {
     struct place_node *n = &w->nodes[w->p.n_nodes++];
 
-    *n = (struct place_node){
-        .id = id, .cluster = "c", .region = "eu", .healthy = true, .transports = TRANSPORTS_ALL};
+    *n = (struct place_node){.id = id, .cluster = id, .region = "eu", .transports = TRANSPORTS_ALL};
     return n;
 }
 
@@ -62,8 +61,8 @@ static inline void measure(struct world *w, size_t person, size_t node, enum tra
     struct place_participant *who = &w->people[person];
 
     who->measured = true;
-    w->rows[person][who->n_rows++] =
-        (struct place_row){.node = node, .transport = t, .reachable = rtt_us >= 0, .rtt_us = rtt_us};
+    w->rows[person][who->n_rows++] = (struct place_row){
+        .node = (uint32_t)node, .transport = (uint8_t)t, .reachable = rtt_us >= 0, .rtt_us = (int32_t)rtt_us};
 }
 
 static inline void decide(struct world *w)

@@ -125,11 +125,11 @@ static void test_state_of_nodes(void **state)
     struct world w;
 
     world_init(&w);
-    add_node(&w, "down")->healthy = false;
-    add_node(&w, "drained")->drained = true;
+    add_node(&w, "down")->state = PLACE_QUARANTINED;
+    add_node(&w, "drained")->state = PLACE_DRAINING;
     add_node(&w, "theirs")->org = "globex";
-    *add_node(&w, "udponly") = (struct place_node){
-        .id = "udponly", .cluster = "c", .region = "eu", .healthy = true, .transports = U};
+    *add_node(&w, "udponly") =
+        (struct place_node){.id = "udponly", .cluster = "c", .region = "eu", .transports = U};
     add_node(&w, "far");
     add_person(&w, "x");
     for (size_t n = 0; n < 5; n++)
@@ -169,7 +169,7 @@ static void test_policy_regions_and_private(void **state)
     assert_int_equal(w.plan.outcome, PLACE_NO_REGION);
     assert_int_equal(w.seats[0].node, PLACE_NONE);
     w.p.policy.n_deny = 0;
-    w.nodes[1].healthy = false;
+    w.nodes[1].state = PLACE_QUARANTINED;
     decide(&w);
     assert_int_equal(w.plan.outcome, PLACE_NO_NODE);
 }
@@ -196,7 +196,7 @@ static void test_capacity_counts_those_who_would_move(void **state)
     for (size_t i = 0; i < 2; i++) {
         add_person(&w, i ? "y" : "x");
         measure(&w, i, 0, TRANSPORT_UDP, 1000);
-        measure(&w, i, 1, TRANSPORT_UDP, 9000);
+        measure(&w, i, 1, TRANSPORT_UDP, 90000);
     }
     decide(&w);
     assert_int_equal(w.plan.node, 1);
@@ -315,7 +315,7 @@ static void test_no_common_node(void **state)
     w.nodes[2].capacity = w.nodes[2].assigned = 1;
     decide(&w);
     assert_int_equal(w.seats[1].node, 1);
-    w.nodes[1].drained = true;
+    w.nodes[1].state = PLACE_DRAINING;
     decide(&w);
     assert_int_equal(w.seats[0].node, 0);
     assert_int_equal(w.seats[1].node, PLACE_NONE);
@@ -327,7 +327,7 @@ static void test_only_nodes_that_nobody_measured(void **state)
     struct world w;
 
     world_init(&w);
-    add_node(&w, "old")->healthy = false;
+    add_node(&w, "old")->state = PLACE_QUARANTINED;
     add_node(&w, "new-a")->load = 0.5;
     add_node(&w, "new-b");
     add_person(&w, "x");
@@ -378,7 +378,7 @@ static void test_names_a_few_of_many(void **state)
     static struct place_participant people[MANY];
     static struct place_row row = {.node = 0, .transport = TRANSPORT_UDP};
     static struct place_seat seats[MANY];
-    static size_t order[MANY];
+    _Alignas(16) static unsigned char work[4 * WORK];
     struct world w;
 
     world_init(&w);
@@ -395,7 +395,8 @@ static void test_names_a_few_of_many(void **state)
     w.p.participants = people;
     w.p.n_participants = MANY;
     w.plan.seats = seats;
-    w.plan.order = order;
+    w.plan.work = work;
+    assert_true(place_work_size(1, MANY) <= sizeof work);
     decide(&w);
     assert_int_equal(w.candidates[0].n_unreachable, MANY);
     for (size_t k = 0; k < PLACE_NAMED; k++) {

@@ -1,0 +1,179 @@
+/* From a state of the search to the caller's plan: seats, reasons, figures; and the terms of any seat. Invariant: figures in the answer are
+ * measured or estimated round trips; penalties and prices stand in the costs alone. */
+#include "placement/place_internal.h"
+
+#include <string.h>
+
+static const char *const reason_names[PLACE_REASONS] = {
+    "nothing", "least_latency", "company", "not_measured", "stays", "stays_lately_moved", "moved", "forced"};
+
+const char *place_reason_name(enum place_reason r)
+{
+    return (unsigned)r < PLACE_REASONS ? reason_names[r] : "unknown";
+}
+
+/* ---- figures ---- */
+
+/* Round trips summed over those who have one. */
+struct known {
+    int64_t n, sum;
+    int64_t m[PLACE_COLS];
+};
+
+static int64_t figure(const struct place_work *w, const struct place_draft *s, size_t i)
+{
+    size_t k = s->at[i];
+
+    return k + 1 == w->k ? -1 : w->rtt[i * w->nodes + w->col[k].node];
+}
+
+static void know(const struct place_work *w, const struct place_draft *s, struct known *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < w->n; i++) {
+        int64_t rtt = figure(w, s, i);
+
+        if (rtt < 0)
+            continue;
+        out->n++;
+        out->sum += rtt;
+        out->m[s->at[i]]++;
+    }
+}
+
+/* The mean one-way latency of one participant to all others whose round trips are known. */
+static int64_t own_latency(const struct place_work *w, const struct place_draft *s, const struct known *all,
+                           size_t i)
+{
+    int64_t rtt = figure(w, s, i), sum;
+
+    if (rtt < 0 || all->n < 2)
+        return rtt < 0 ? -1 : rtt / 2;
+    sum = (all->n - 1) * rtt + all->sum - rtt;
+    for (size_t k = 0; k < w->k; k++)
+        sum += all->m[k] * w->d[s->at[i] * PLACE_COLS + k];
+    return sum / (2 * (all->n - 1));
+}
+
+/* ---- seats ---- */
+
+static enum place_reason reason_of(const struct place_problem *p, const struct place_work *w, size_t i,
+                                   const struct place_col *c)
+{
+    if (w->present[i] != PLACE_RANK_NONE && w->before[i] >= 0)
+        return c->node == w->present[i] ? PLACE_WHY_STAYS : PLACE_WHY_MOVED;
+    if (w->present[i] != PLACE_RANK_NONE && c->node != w->present[i])
+        return PLACE_WHY_FORCED;
+    if (!(w->flags[i] & PLACE_F_MEASURED))
+        return PLACE_WHY_COMPANY;
+    if (w->rtt[i * w->nodes + c->node] < 0)
+        return PLACE_WHY_BLIND;
+    return PLACE_WHY_LEAST;
+}
+
+static void seat(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+                 size_t i, struct place_seat *out)
+{
+    const struct place_col *c = &w->col[s->at[i]];
+    unsigned usable;
+
+    *out = (struct place_seat){.node = PLACE_NONE, .rtt_us = -1, .latency_us = -1};
+    if (c->node == PLACE_RANK_NONE)
+        return;
+    out->node = w->node_at[c->node];
+    out->rtt_us = w->rtt[i * w->nodes + c->node];
+    out->reason = reason_of(p, w, i, c);
+    if (out->reason == PLACE_WHY_MOVED)
+        out->gain_us = (w->before[i] - place_own_cost(w, s, i)) / (2 * w->mult);
+    out->overflow = place_overflow_of(p, w, i, c->node);
+    usable = w->usable[i * w->nodes + c->node];
+    for (int t = 0; t < TRANSPORT_COUNT; t++) {
+        if (usable & (1u << t))
+            out->ladder[out->n_ladder++] = (enum transport)t;
+    }
+}
+
+static size_t main_column(const struct place_work *w, const struct place_draft *s)
+{
+    size_t best = 0;
+
+    for (size_t k = 1; k + 1 < w->k; k++) {
+        if (s->m[k] > s->m[best])
+            best = k;
+    }
+    return best;
+}
+
+static size_t best_common(const struct place_problem *p, const struct place_plan *plan)
+{
+    size_t best = PLACE_NONE;
+
+    for (size_t n = 0; n < p->n_nodes; n++) {
+        if (plan->candidates[n].rejected == 0 && (best == PLACE_NONE || place_compare(p, plan, n, best) < 0))
+            best = n;
+    }
+    return best;
+}
+
+static void outcome(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+                    struct place_plan *plan)
+{
+    size_t common = best_common(p, plan);
+
+    plan->node = common;
+    plan->outcome = common != PLACE_NONE ? PLACE_COMMON : place_why_nothing(p);
+    if (w->n == 0 || s->m[w->k - 1] == (int32_t)w->n)
+        return;
+    plan->node = w->node_at[w->col[main_column(w, s)].node];
+    if (plan->n_joined == 1 && s->m[w->k - 1] == 0 && plan->candidates[plan->node].rejected == 0)
+        plan->outcome = PLACE_COMMON;
+    else
+        plan->outcome = common != PLACE_NONE && s->m[w->k - 1] == 0 ? PLACE_JOINED : PLACE_NO_COMMON;
+}
+
+static void figures(const struct place_work *w, const struct place_draft *s, struct place_plan *plan)
+{
+    struct known all;
+    int64_t sum = 0;
+
+    know(w, s, &all);
+    plan->worst_us = plan->latency_us = -1;
+    for (size_t i = 0; i < w->n; i++) {
+        int64_t own = own_latency(w, s, &all, i);
+
+        plan->seats[w->who[i]].latency_us = own;
+        sum += own > 0 ? own : 0;
+        if (own > plan->worst_us)
+            plan->worst_us = own;
+    }
+    if (all.n > 0)
+        plan->latency_us = sum / all.n;
+}
+
+void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+                  struct place_plan *plan)
+{
+    plan->n_joined = plan->n_moved = 0;
+    plan->overloaded = false;
+    plan->cap_stage = 0;
+    plan->cost_us = s->cost / w->div;
+    plan->present_cost_us = w->now >= 0 ? w->now / w->div : -1;
+    for (size_t n = 0; n < p->n_nodes; n++)
+        plan->candidates[n].seated = 0;
+    for (size_t k = 0; k + 1 < w->k; k++) {
+        const struct place_node *n = &p->nodes[w->node_at[w->col[k].node]];
+
+        plan->candidates[w->node_at[w->col[k].node]].seated = s->m[k];
+        plan->n_joined += s->m[k] > 0;
+        plan->overloaded = plan->overloaded || (s->in[k] > 0 && place_node_overloaded(n));
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        struct place_seat *out = &plan->seats[w->who[i]];
+
+        seat(p, w, s, i, out);
+        plan->n_moved += out->node != PLACE_NONE && w->present[i] != PLACE_RANK_NONE &&
+                         w->rank_of[out->node] != w->present[i];
+    }
+    figures(w, s, plan);
+    outcome(p, w, s, plan);
+}

@@ -1,0 +1,141 @@
+/* What a seat's cost is made of, the measure of any assignment, and what no plan can beat. Invariant: the terms add up to the cost that was
+ * compared. */
+#include "placement/place_internal.h"
+
+static const struct place_work *work_of(const struct place_plan *plan)
+{
+    return plan->work;
+}
+
+/* Column-free round trip between two of the caller's nodes. */
+static int64_t between(const struct place_problem *p, const struct place_work *w, size_t a, size_t b)
+{
+    return a == b ? 0 : place_node_rtt(p, w, w->rank_of[a], w->rank_of[b]);
+}
+
+static int64_t seat_cost(const struct place_work *w, size_t i, size_t node, bool bare)
+{
+    size_t at = i * w->nodes + w->rank_of[node];
+
+    if (bare)
+        return w->rtt[at];
+    return w->cost[at] == PLACE_FAR ? -1 : w->cost[at];
+}
+
+int64_t place_cost_of(const struct place_problem *p, const struct place_plan *plan, const size_t *nodes,
+                      bool bare)
+{
+    const struct place_work *w = work_of(plan);
+    int64_t own = 0, pairs = 0, n = 0;
+
+    for (size_t i = 0; i < w->n; i++) {
+        size_t node = nodes[w->who[i]];
+        int64_t cost;
+
+        if (node == PLACE_NONE)
+            continue;
+        cost = seat_cost(w, i, node, bare);
+        if (cost < 0)
+            return -1;
+        own += cost;
+        n++;
+        for (size_t j = 0; j < i; j++) {
+            if (nodes[w->who[j]] != PLACE_NONE)
+                pairs += between(p, w, node, nodes[w->who[j]]);
+        }
+    }
+    if (n < 2)
+        return own / 2;
+    return ((n - 1) * own + pairs) / (n * (n - 1));
+}
+
+/* One participant against all after it: the least over both nodes. reach[v] is the least way from i to node v by any node of its own. */
+static int64_t bound_from(const struct place_problem *p, const struct place_work *w, size_t i, int64_t *reach)
+{
+    int64_t sum = 0;
+
+    for (size_t v = 0; v < w->nodes; v++) {
+        reach[v] = INT64_MAX;
+        for (size_t u = 0; u < w->nodes; u++) {
+            int64_t way;
+
+            if (w->cost[i * w->nodes + u] == PLACE_FAR || w->rejects[v] != 0)
+                continue;
+            way = w->cost[i * w->nodes + u] + between(p, w, w->node_at[u], w->node_at[v]);
+            if (way < reach[v])
+                reach[v] = way;
+        }
+    }
+    for (size_t j = i + 1; j < w->n; j++) {
+        int64_t least = INT64_MAX;
+
+        for (size_t v = 0; v < w->nodes; v++) {
+            if (reach[v] != INT64_MAX && w->cost[j * w->nodes + v] != PLACE_FAR &&
+                reach[v] + w->cost[j * w->nodes + v] < least)
+                least = reach[v] + w->cost[j * w->nodes + v];
+        }
+        sum += least == INT64_MAX ? 0 : least;
+    }
+    return sum;
+}
+
+int64_t place_lower_bound(const struct place_problem *p, const struct place_plan *plan)
+{
+    const struct place_work *w = work_of(plan);
+    int64_t sum = 0;
+
+    if (w->n == 1)
+        return plan->cost_us;
+    for (size_t i = 0; i < w->n; i++)
+        sum += bound_from(p, w, i, w->gain);
+    return w->n < 2 ? 0 : sum / (int64_t)(w->n * (w->n - 1));
+}
+
+/* ---- terms ---- */
+
+static size_t index_of(const struct place_work *w, size_t who)
+{
+    size_t i = 0;
+
+    while (i < w->n && w->who[i] != who)
+        i++;
+    return i;
+}
+
+/* What the others cost, and the way to their nodes, on average. */
+static void company(const struct place_problem *p, const struct place_work *w, const struct place_plan *plan,
+                    size_t i, size_t node, struct place_terms *out)
+{
+    int64_t n = 0, own = 0, ways = 0;
+
+    for (size_t j = 0; j < w->n; j++) {
+        size_t at = plan->seats[w->who[j]].node;
+
+        if (j == i || at == PLACE_NONE)
+            continue;
+        own += seat_cost(w, j, at, false);
+        ways += between(p, w, node, at);
+        n++;
+    }
+    out->others_us = n > 0 ? own / (2 * n) : 0;
+    out->nodes_us = n > 0 ? ways / (2 * n) : 0;
+}
+
+void place_terms(const struct place_problem *p, const struct place_plan *plan, size_t i, size_t node,
+                 struct place_terms *out)
+{
+    const struct place_work *w = work_of(plan);
+    size_t at = index_of(w, i);
+    int64_t cost;
+
+    *out = (struct place_terms){.possible = false};
+    if (at == w->n || node >= w->nodes)
+        return;
+    cost = seat_cost(w, at, node, false);
+    if (cost < 0)
+        return;
+    place_rank_terms(p, w, at, w->rank_of[node], out);
+    company(p, w, plan, at, node, out);
+    out->possible = true;
+    out->cost_us = cost / 2 + out->others_us + out->nodes_us;
+}

@@ -1,0 +1,126 @@
+/* What the files of the placement engine share: the workspace, laid over the caller's buffer, and the constants of the model.
+ *
+ * Inside, participants stand in the order of their names and nodes in the order of their ids, so that nothing depends on the order of the
+ * input. Costs are round trips in microseconds; a plan's cost is J = (n - 1) * sum of the seats' costs + sum over pairs of the round trip
+ * between their nodes, and J / (n * (n - 1)) is the mean one-way latency. */
+#ifndef BERTH_PLACEMENT_PLACE_INTERNAL_H
+#define BERTH_PLACEMENT_PLACE_INTERNAL_H
+
+#include "placement/place.h"
+
+enum {
+    PLACE_FAR = INT32_MAX, /* in the matrix: can't, or may not */
+    PLACE_RTT_MAX_US = 60000000,
+    PLACE_SHORT = 32,              /* nodes that the search over several looks at */
+    PLACE_COLS = PLACE_SHORT + 1,  /* and one more: nowhere */
+    PLACE_BLIND_US = 8000000,      /* a node that a report doesn't speak of: after all that it does */
+    PLACE_NOWHERE_US = 64000000,   /* the cost of no seat: worse than any */
+    PLACE_MESH_WITHIN_US = 250000, /* the threshold within which mesh is preferred, by default */
+    PLACE_NODE_UNKNOWN_US = 200000 /* between two nodes of which nothing is known */
+};
+
+enum place_flag {
+    PLACE_F_MEASURED = 1 << 0, /* rows speak for it: live or predicted */
+    PLACE_F_MESH =
+        1 << 1, /* has an own mesh node within the policy's reach, with room: cloud nodes are dearer */
+};
+
+/* One column of the search: a node of the short list. The last is nowhere. */
+struct place_col {
+    uint32_t node;
+    int64_t assigned; /* on it now; whoever leaves it frees nothing in the same plan */
+    int64_t capacity; /* 0: no limit */
+    int32_t limit;    /* newcomers that it can take */
+};
+
+/* A plan in the making. `at` and `m` say all; `s` and `cost` follow from them. */
+struct place_draft {
+    uint8_t *at; /* column by participant */
+    int32_t m[PLACE_COLS];
+    int32_t in[PLACE_COLS]; /* of m, those who aren't on it now */
+    int64_t s[PLACE_COLS];  /* sum over the seated of the round trip from this column's node to theirs */
+    int64_t cost;           /* J */
+};
+
+struct place_work {
+    size_t n, nodes;
+    size_t *who;       /* participants by name */
+    size_t *node_at;   /* nodes by id: index of the caller */
+    uint32_t *rank_of; /* and back */
+    /* of nodes */
+    unsigned *rejects; /* whoever takes part */
+    uint8_t *offered;  /* transports, within the policy */
+    int32_t *inverse;  /* 1000 / weight */
+    int32_t *price;    /* of load and state, for newcomers */
+    int64_t *room;     /* seats left for newcomers; INT64_MAX: no limit */
+    int64_t *sum;      /* of the matrix's column */
+    uint32_t *n_can;   /* participants that may be seated on it */
+    uint64_t *key;     /* scratch of one participant's rows */
+    uint32_t *row;
+    uint8_t *tested;
+    int64_t *gain; /* scratch of the short list */
+    /* participants x nodes */
+    int32_t *cost;
+    int32_t *rtt; /* -1: no figure */
+    uint8_t *usable;
+    /* of participants */
+    uint8_t *flags;
+    uint32_t *present; /* node by rank; UINT32_MAX: none */
+    uint8_t *home;     /* column where it is and can stay, else nowhere */
+    uint8_t *lock;     /* the search may not move it */
+    int64_t *before;   /* its own cost where it would stay; -1: it can't */
+    /* the search */
+    size_t k; /* columns, nowhere included */
+    int64_t mult, div;
+    int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
+    struct place_col col[PLACE_COLS];
+    int64_t d[PLACE_COLS * PLACE_COLS];
+    int64_t *w; /* participants x columns: mult * cost */
+    uint8_t *states[4];
+};
+
+#define PLACE_RANK_NONE UINT32_MAX
+
+/* place_work.c */
+struct place_work *place_work_lay(const struct place_problem *p, const struct place_plan *plan);
+/* place_order.c */
+void place_order_all(const struct place_problem *p, struct place_work *w);
+/* place_policy.c */
+unsigned place_node_rejects(const struct place_problem *p, const struct place_node *n);
+int64_t place_node_room(const struct place_problem *p, const struct place_node *n);
+void place_policy_nodes(const struct place_problem *p, struct place_work *w);
+bool place_node_overloaded(const struct place_node *n);
+int32_t place_blind_price(const struct place_problem *p, const struct place_node *n);
+enum place_outcome place_why_nothing(const struct place_problem *p);
+enum place_overflow place_overflow_of(const struct place_problem *p, const struct place_work *w, size_t i,
+                                      uint32_t node);
+/* place_rank.c */
+void place_rank_all(const struct place_problem *p, struct place_work *w);
+void place_rank_terms(const struct place_problem *p, const struct place_work *w, size_t i, size_t v,
+                      struct place_terms *out);
+/* place_judge.c */
+void place_judge(const struct place_problem *p, struct place_work *w, struct place_plan *plan);
+/* place_nodes.c */
+int64_t place_node_rtt(const struct place_problem *p, const struct place_work *w, uint32_t a, uint32_t b);
+/* place_short.c */
+void place_short_list(const struct place_problem *p, struct place_work *w);
+/* place_cost.c */
+int64_t place_fill_price(const struct place_col *c, int64_t in); /* of the in-th newcomer's seat */
+int64_t place_fill_sum(const struct place_col *c, int64_t from,
+                       int64_t to); /* of those after `from`, to `to` */
+void place_draft_count(const struct place_work *w, struct place_draft *s);
+int64_t place_draft_delta(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
+void place_draft_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
+int64_t place_fill_saved(const struct place_work *w, const struct place_draft *s, size_t i);
+int64_t place_fill_added(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
+int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i);
+/* place_search.c */
+void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch);
+void place_search_best(const struct place_work *w, struct place_draft *best, bool longer);
+/* place_online.c */
+void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);
+/* place_answer.c */
+void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+                  struct place_plan *plan);
+
+#endif
