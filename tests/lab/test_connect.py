@@ -9,7 +9,7 @@ import pytest
 from labnet.kernel import why_not
 from labnet.scenario import Scenario
 from labnet.stage import Stage
-from test_scenarios import check_heartbeats, check_nodes, skip_unless_installed
+from test_scenarios import check_nodes, check_service, skip_unless_installed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REASON = why_not()
@@ -39,6 +39,7 @@ def check(answer, asked):
     assert least * 1000 <= found["decided_us"] <= most * 1000
     assert found["keepalive"]["received"] >= asked.get("least_received", 0)
     assert found["keepalive"]["lost"] == 0
+    assert found["address"].startswith(asked.get("address", ""))
     assert "framing" not in asked or found["framing"] == asked["framing"]
     assert "via" not in asked or won["proxy"].startswith(f"http://{asked['via']}.lab:")
     if asked.get("same_mapping"):
@@ -53,5 +54,5 @@ def test_connect(path):
         for agent, table in scenario.data["connect"].items():
             for asked in table:
                 check(connect(stage, agent, asked), asked)
-        check_heartbeats(stage)
+        check_service(stage)
         check_nodes(stage)

@@ -18,20 +18,31 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 FILES = sorted(glob.glob(os.path.join(HERE, "firewall", "*.toml")))
 
 
+def run(stage, agent, arguments):
+    words = [w for n in stage.scenario.nodes() for w in ("--node", stage.target(n))]
+    done = stage.run_agent(agent, ["firewall", *words, *stage.scenario.agents()[agent].get("arguments", ()), *arguments])
+    assert done.returncode in (0, 1), f"exit {done.returncode}: {done.stderr[-2000:]}"
+    print(agent, done.stdout)
+    return done
+
+
 def examine(stage, agent, arguments=()):
     """What the agent says of its network, and its exit status."""
-    words = [w for n in stage.scenario.nodes() for w in ("--node", stage.target(n))]
-    done = stage.run_agent(agent, ["firewall", "--json", *words, *stage.scenario.agents()[agent].get("arguments", ()),
-                                   *arguments])
-    assert done.returncode in (0, 1), f"exit {done.returncode}: {done.stderr[-2000:]}"
-    print(agent, json.dumps(json.loads(done.stdout), indent=1))
+    done = run(stage, agent, ["--json", *arguments])
     return json.loads(done.stdout), done.returncode
+
+
+def check_page(stage, agent, expected):
+    """The page for people says it too; its lines may be broken anywhere."""
+    page = " ".join(run(stage, agent, expected.get("arguments", ())).stdout.split())
+    for text in expected["page"]:
+        assert text in page
 
 
 def differences(found, expected):
     """Names of what differs."""
     ports = {f"{p['transport']} {p['port']}": p["status"] for p in found["ports"]}
-    values = {**{k: found[k] for k in ("rung", "quality", "mtu")}, **found["nat"],
+    values = {**{k: found[k] for k in ("rung", "quality", "mtu", "tls_intercepted")}, **found["nat"],
               "silent_ranges": found["allow_list"]["silent"], "advice": [a["open"] for a in found["advice"]]}
     wrong = [f"{k}: {values[k]}" for k in expected if k in values and values[k] != expected[k]]
     for status in ("open", "dropped", "rejected", "untested"):
@@ -70,6 +81,8 @@ def test_firewall(path):
             wrong = differences(found, expected)
             assert not wrong, "\n".join(wrong)
             assert status == expected.get("exit", 0)
+            if "page" in expected:
+                check_page(stage, agent, expected)
             for node in [n for n in scenario.nodes().values() if "alternate" in n and "mapping" in expected]:
                 opinion = coturns_opinion(stage.lab.hosts[agent], node["ips"][0])
                 assert opinion == [found["nat"]["mapping"], found["nat"]["filtering"]]

@@ -26,11 +26,12 @@ KEYS = {
     "expect": {*TRANSPORTS, "rtt_us", "within_us", "mapped", "min_received", "max_received", "via", "auth", "intercepted",
                "framing"},
     "firewall": {"arguments", "exit", "rung", "quality", "mapping", "filtering", "translated", "mtu", "open", "dropped",
-                 "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s", "notes", "intercepted", "page"},
+                 "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s", "notes",
+                 "tls_intercepted", "page"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
     "assigned": {"node", "ladder", "policy"},
     "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
-                "framing", "via", "moves", "came_up"},
+                "framing", "via", "address", "moves", "came_up"},
     "watch": {"to", "join_at_once", "network", "reached"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
