@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -106,11 +107,33 @@ static inline void agent_node_start(struct agent_node *n, const char *host)
 static inline void agent_node_stop(struct agent_node *n)
 {
     int status = -1;
+    if (n->pid <= 0) /* it was not started; 0 would be our own process group */
+        return;
     kill(n->pid, SIGTERM);
     assert_int_equal(waitpid(n->pid, &status, 0), n->pid);
+    n->pid = 0;
     assert_int_equal(status, 0);
     test_ca_free(n->ca);
     test_dir_remove(n->dir);
+}
+
+/* A group's state is a node on loopback. */
+static inline int agent_node_setup(void **state)
+{
+    struct agent_node *n = calloc(1, sizeof *n);
+    assert_non_null(n);
+    *state = n;
+    agent_node_start(n, "127.0.0.1");
+    return 0;
+}
+
+static inline int agent_node_teardown(void **state)
+{
+    struct agent_node *n = *state;
+    if (n)
+        agent_node_stop(n);
+    free(n);
+    return 0;
 }
 
 #endif

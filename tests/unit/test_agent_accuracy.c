@@ -15,15 +15,8 @@ static int setup(void **state)
 {
     struct agent_node *n = calloc(1, sizeof *n);
     assert_non_null(n);
-    agent_node_start(n, "0.0.0.0");
     *state = n;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    agent_node_stop(*state);
-    free(*state);
+    agent_node_start(n, "0.0.0.0");
     return 0;
 }
 
@@ -122,5 +115,5 @@ static void one_node_and_two_hundred(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_node_and_two_hundred)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, agent_node_teardown);
 }

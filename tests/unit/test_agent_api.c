@@ -9,22 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-    struct agent_node *n = calloc(1, sizeof *n);
-    assert_non_null(n);
-    agent_node_start(n, "127.0.0.1");
-    *state = n;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    agent_node_stop(*state);
-    free(*state);
-    return 0;
-}
-
 /* What an agent has told; callbacks may come from its thread. */
 struct heard {
     atomic_int done, results, states;
@@ -489,5 +473,5 @@ int main(void)
         cmocka_unit_test(callbacks_may_call_back), cmocka_unit_test(mistakes_are_answered),
         cmocka_unit_test(a_thread_that_fails),     cmocka_unit_test(an_unreachable_controller),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, agent_node_setup, agent_node_teardown);
 }

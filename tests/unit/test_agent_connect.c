@@ -7,22 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int setup(void **state)
-{
-    struct agent_node *n = calloc(1, sizeof *n);
-    assert_non_null(n);
-    agent_node_start(n, "127.0.0.1");
-    *state = n;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    agent_node_stop(*state);
-    free(*state);
-    return 0;
-}
-
 /* An agent whose only business is to connect. */
 static struct berth_agent *agent_new(const struct agent_node *n)
 {
@@ -253,5 +237,5 @@ int main(void)
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(a_lost_connection_is_told_and_raced_again),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, agent_node_setup, agent_node_teardown);
 }

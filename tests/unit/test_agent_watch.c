@@ -22,15 +22,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    struct agent_node *n = *state;
-    if (n->pid > 0)
-        agent_node_stop(n);
-    free(n);
-    return 0;
-}
-
 struct heard {
     int done, changes;
     char network_id[BERTH_NETWORK_ID_TEXT];
@@ -113,5 +104,5 @@ static void probes_when_the_network_has_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(probes_when_the_network_has_changed)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, agent_node_teardown);
 }
