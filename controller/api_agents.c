@@ -11,7 +11,7 @@
 enum {
     AGENT_MEETINGS_MAX = 100,
     ERASE_MEETINGS_MAX = 200, /* in one transaction, and so */
-    ERASE_REPORTS_MAX = 5000,
+    ERASE_REPORTS_MAX = 1000,
 };
 
 static void unknown_agent(struct api_request *r)

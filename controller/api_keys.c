@@ -1,6 +1,7 @@
 /* /v1/keys: making, listing and revoking API keys. Invariant: the database learns a key's id and never its secret, which is in one answer
  * and nowhere else. */
 #include "api_body.h"
+#include "api_quota.h"
 #include "auth.h"
 #include "core/timefmt.h"
 #include "modules.h"
@@ -31,7 +32,10 @@ static void no_such_key(struct api_request *r)
 
 static const struct db_stmt create_stmt = {
     "key_create", "insert into api_key (org, key_id, kind) select id, $2, $3 from org where id = $1"
-                  " and deleted_at is null returning " KEY_COLUMNS};
+                  " and deleted_at is null and (id = 'cloud' or"
+                  " (select count(*) from api_key k where k.org = $1 and k.revoked_at is null) < $4::bigint)"
+                  " returning " KEY_COLUMNS};
+static const struct db_stmt org_lives_stmt = {"key_org_lives", "select org_lives($1)"};
 
 static void created(struct api_request *r, const struct db_result *result)
 {
@@ -45,7 +49,10 @@ static void created(struct api_request *r, const struct db_result *result)
         return;
     }
     if (PQntuples(result->res[0]) == 0) {
-        api_problem_at(r, 404, "not_found", "/org", "there is no such org");
+        if (db_get_bool(result->res[1], 0, 0))
+            quota_refuse(r, QUOTA_KEYS);
+        else
+            api_problem_at(r, 404, "not_found", "/org", "there is no such org");
         return;
     }
     api_key_make(id, keys->master.key[0], key);
@@ -89,15 +96,23 @@ static void keys_post(struct api_request *r)
     struct key_id *id = api_alloc(r, sizeof(*id));
     const char *org = NULL, *kind = NULL;
     uint8_t random[12];
+    char most[24];
     struct db_batch *b;
 
     r->state = id;
+    if (!atomic_load(&r->ctl->keys_fit)) {
+        api_problem(r, 503, "database_unavailable",
+                    "whether the master keys are this database's isn't known yet; try again soon");
+        return;
+    }
     if (!read_org(r, &org) || !read_kind(r, org, &kind) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
         return;
     randombytes_buf(random, sizeof(random));
     key_id_make(id, org, strcmp(kind, "org") == 0 ? KEY_ORG : KEY_NODE, random);
-    const struct db_param p[] = {db_text(org), db_text(id->text), db_text(kind)};
-    db_add(b, &create_stmt, p, 3);
+    const struct db_param p[] = {db_text(org), db_text(id->text), db_text(kind),
+                                 quota_param(r, QUOTA_KEYS, most)};
+    db_add(b, &create_stmt, p, 4);
+    db_add(b, &org_lives_stmt, p, 1);
     api_db_send(r, b, created);
 }
 

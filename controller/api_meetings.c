@@ -1,6 +1,7 @@
 /* /v1/meetings: made, looked at, ended. Invariant: a meeting's policy never changes, so making it again must mean the same. */
 #include "api_meetings.h"
 #include "api_body.h"
+#include "api_quota.h"
 #include "core/timefmt.h"
 #include "meeting_policy.h"
 #include "modules.h"
@@ -43,11 +44,14 @@ static json_t *meeting_json(const PGresult *res, int row)
 /* ---- POST ---- */
 
 static const struct db_stmt create_stmt = {
-    "meeting_create", "insert into meeting (org, id, policy) select $1, $2, coalesce($3::jsonb, '{}')"
-                      " where org_lives($1) on conflict do nothing returning id"};
+    "meeting_create",
+    "insert into meeting (org, id, policy) select $1, $2, coalesce($3::jsonb, '{}')"
+    " where org_lives($1) and org_meetings($1) < $4::bigint on conflict do nothing returning id"};
 static const struct db_stmt created_stmt = {
     "meeting_created", "select " MEETING_COLUMNS ", $3::jsonb is null or m.policy = $3::jsonb"
                        " from meeting m where m.org = $1 and m.id = $2"};
+
+static const struct db_stmt org_lives_stmt = {"meeting_org_lives", "select org_lives($1)"};
 
 static void created(struct api_request *r, const struct db_result *result)
 {
@@ -55,6 +59,8 @@ static void created(struct api_request *r, const struct db_result *result)
 
     if (result->error != 0)
         api_db_failed(r, result);
+    else if (PQntuples(res) == 0 && db_get_bool(result->res[2], 0, 0))
+        quota_refuse(r, QUOTA_MEETINGS);
     else if (PQntuples(res) == 0)
         api_problem(r, 401, "token_invalid", "the key's org is no more");
     else if (PQntuples(made) == 0 && !db_get_bool(res, 0, 5))
@@ -84,7 +90,7 @@ static bool read_policy(struct api_request *r, const char **text)
 
     if (j == NULL || json_is_null(j))
         return true;
-    if (meeting_policy_from_json(j, &policy, &e) != 0) {
+    if (meeting_policy_check_members(j, &e) != 0 || meeting_policy_from_json(j, &policy, &e) != 0) {
         snprintf(pointer, sizeof(pointer), "/policy%s", e.pointer);
         api_problem_at(r, 422, e.code, pointer, e.detail);
         return false;
@@ -99,7 +105,7 @@ static bool read_policy(struct api_request *r, const char **text)
 
 static void meetings_post(struct api_request *r)
 {
-    char made_up[MEETING_RANDOM_LEN + 2];
+    char made_up[MEETING_RANDOM_LEN + 2], most[24];
     const char *id = NULL, *policy = NULL;
     struct db_batch *b;
 
@@ -111,9 +117,11 @@ static void meetings_post(struct api_request *r)
     }
     if ((b = api_db_begin(r, DB_TENANT)) == NULL)
         return;
-    const struct db_param p[] = {db_text(r->caller.org), db_text(id), db_text(policy)};
-    db_add(b, &create_stmt, p, 3);
+    const struct db_param p[] = {db_text(r->caller.org), db_text(id), db_text(policy),
+                                 quota_param(r, QUOTA_MEETINGS, most)};
+    db_add(b, &create_stmt, p, 4);
     db_add(b, &created_stmt, p, 3);
+    db_add(b, &org_lives_stmt, p, 1);
     api_db_send(r, b, created);
 }
 

@@ -2,6 +2,7 @@
  * speaks for the cloud unless it names an org. */
 #include "api_body.h"
 #include "api_nodes.h"
+#include "api_quota.h"
 #include "catalogue.h"
 
 #include <stdio.h>
@@ -175,7 +176,8 @@ static bool read_registration(struct api_request *r, struct registration *g)
            read_all_addresses(r, g) && read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }
 
-/* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. */
+/* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. What stood there before, and whether
+ * somebody kept it alive, is told too: two programs with one id show by that. */
 static const struct db_stmt register_stmt = {
     "node_register",
     "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
@@ -184,6 +186,9 @@ static const struct db_stmt register_stmt = {
     "$12::jsonb"
     " where org_lives($1) and ($1 = 'cloud'"
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
+    " and ($1 = 'cloud' or exists (select from node m where m.org = $1 and m.id = $2 and m.deleted_at is "
+    "null)"
+    "  or (select count(*) from node m where m.org = $1 and m.deleted_at is null) < $13::bigint)"
     " on conflict (org, id) do update set cluster = excluded.cluster, region = excluded.region,"
     "  addresses = excluded.addresses, advertised = excluded.advertised, tls_name = excluded.tls_name,"
     "  capacity = excluded.capacity, labels = excluded.labels, location = excluded.location,"
@@ -195,15 +200,53 @@ static const struct db_stmt register_stmt = {
     "  is distinct from (excluded.cluster, excluded.region, excluded.addresses, excluded.advertised,"
     "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services,"
     "  excluded.tls_spki)"
-    " returning xmax = 0"};
+    " returning xmax = 0, (select coalesce(w.advertised, w.addresses)::text from node w, node_load l where "
+    "w.org = $1"
+    "  and w.id = $2 and l.org = $1 and l.node = $2 and w.deleted_at is null and not l.stopping"
+    "  and l.heartbeat_at > now() - $14::bigint * interval '1 second'"
+    "  and (w.addresses, w.advertised) is distinct from ($5::jsonb, $6::jsonb)),"
+    " coalesce(n.advertised, n.addresses)::text"};
 
 static const struct db_stmt register_load_stmt = {
     "node_register_load",
     "insert into node_load (org, node) select n.org, n.id from node n where n.org = $1 and n.id = $2"
     " and n.deleted_at is null and (n.org = 'cloud'"
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
-    " on conflict (org, node) do update set heartbeat_at = now(), draining = false, stopping = false"
+    " on conflict (org, node) do update set heartbeat_at = now(), draining = false, stopping = false,"
+    "  cpu = null, packets_per_s = null, sessions = null, bandwidth_bps = null"
     " returning (select drain from node n where n.org = $1 and n.id = $2)"};
+
+/* Why there is no such node after all. */
+static const struct db_stmt register_refusal_stmt = {
+    "node_register_refusal",
+    "select org_lives($1), $1 <> 'cloud' and exists (select from node c where c.org = 'cloud' and c.id = $2"
+    " and c.deleted_at is null)"};
+
+static void refuse_registration(struct api_request *r, const PGresult *why)
+{
+    bool lives = db_get_bool(why, 0, 0), taken = db_get_bool(why, 0, 1);
+
+    if (lives && !taken)
+        quota_refuse(r, QUOTA_NODES);
+    else if (r->caller.kind == CALLER_ADMIN)
+        api_problem_at(r, 422, "invalid_member", lives ? "/node" : "/org",
+                       lives ? "a cloud node has this id" : "there is no such org");
+    else if (lives)
+        api_problem(r, 403, "node_not_yours", "a cloud node has this id: give yours another");
+    else
+        api_problem(r, 401, "token_invalid", "the key's org is no more");
+}
+
+/* Whoever had this id was alive at other addresses: it has moved without saying that it stops, or there are two of them, and each takes
+ * the other's place. */
+static void warn_of_two(const struct api_request *r, const struct registration *g, const PGresult *res)
+{
+    if (PQntuples(res) == 1 && !db_null(res, 0, 1))
+        log_event(r->ctl->log, LOG_WARN, "nodes", "registered_while_alive_elsewhere", LOG_S("org", g->org),
+                  LOG_S("node", g->node), LOG_S("was", db_get(res, 0, 1)), LOG_S("now", db_get(res, 0, 2)),
+                  LOG_S("key", r->caller.key_id),
+                  LOG_S("hint", "if both run, give one of them another --node"));
+}
 
 static void registered(struct api_request *r, const struct db_result *result)
 {
@@ -215,13 +258,10 @@ static void registered(struct api_request *r, const struct db_result *result)
         return;
     }
     if (PQntuples(result->res[1]) == 0) {
-        if (r->caller.kind == CALLER_ADMIN)
-            api_problem_at(r, 422, "invalid_member", "/org",
-                           "there is no such org, or a cloud node has this id");
-        else
-            api_problem(r, 403, "node_not_yours", "A cloud node has this id: give yours another.");
+        refuse_registration(r, result->res[2]);
         return;
     }
+    warn_of_two(r, g, result->res[0]);
     api_json(r, created ? 201 : 200,
              json_pack("{s:s, s:s, s:i, s:b}", "node", g->node, "class",
                        strcmp(g->org, CLOUD_ORG) == 0 ? "cloud" : "mesh", "heartbeat_s", HEARTBEAT_S, "drain",
@@ -232,18 +272,30 @@ void api_node_register(struct api_request *r)
 {
     struct registration *g = api_alloc(r, sizeof(*g));
     struct db_batch *b;
-    char capacity[24];
+    char capacity[24], most[24], alive_s[24];
 
     r->state = g;
     if (!read_registration(r, g) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
         return;
     const struct db_param p[] = {
-        db_text(g->org),       db_text(g->node),      db_text(g->cluster),  db_text(g->region),
-        db_text(g->addresses), db_text(g->advertise), db_text(g->tls_name), db_i64(capacity, g->capacity),
-        db_text(g->labels),    db_text(g->location),  db_text(g->services), db_text(g->tls_spki),
+        db_text(g->org),
+        db_text(g->node),
+        db_text(g->cluster),
+        db_text(g->region),
+        db_text(g->addresses),
+        db_text(g->advertise),
+        db_text(g->tls_name),
+        db_i64(capacity, g->capacity),
+        db_text(g->labels),
+        db_text(g->location),
+        db_text(g->services),
+        db_text(g->tls_spki),
+        quota_param(r, QUOTA_NODES, most),
+        db_i64(alive_s, CATALOGUE_HEALTHY_US / 1000000),
     };
     db_add(b, &register_stmt, p, sizeof(p) / sizeof(p[0]));
     db_add(b, &register_load_stmt, p, 2);
+    db_add(b, &register_refusal_stmt, p, 2);
     api_db_send(r, b, registered);
 }
 

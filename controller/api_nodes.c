@@ -24,6 +24,8 @@ static const struct catalogue *catalogue_of(struct api_request *r)
 
 static json_t *load_json(const struct catalogue_load *l)
 {
+    if (!l->told)
+        return json_null();
     return json_pack("{s:f, s:I, s:I, s:I}", "cpu", l->cpu, "packets_per_s", (json_int_t)l->packets_per_s,
                      "sessions", (json_int_t)l->sessions, "bandwidth_bps", (json_int_t)l->bandwidth_bps);
 }
@@ -109,6 +111,7 @@ struct cluster_sum {
     bool mesh, mixed_regions;
     int64_t states[3], participants, capacity;
     bool unlimited;
+    int64_t told; /* nodes that `cpu` sums up */
     double cpu;
 };
 
@@ -128,6 +131,7 @@ static void sum_add(struct cluster_sum *to, const struct cluster_sum *one)
     to->participants += one->participants;
     to->capacity += one->capacity;
     to->unlimited = to->unlimited || one->unlimited;
+    to->told += one->told;
     to->cpu += one->cpu;
 }
 
@@ -150,7 +154,7 @@ static json_t *cluster_json(const struct cluster_sum *s, bool operator)
     if (j != NULL && operator) {
         json_object_set_new(j, "participants", json_integer(s->participants));
         json_object_set_new(j, "capacity", json_integer(s->unlimited ? 0 : s->capacity));
-        json_object_set_new(j, "cpu", json_real(s->cpu / (double)nodes));
+        json_object_set_new(j, "cpu", s->told > 0 ? json_real(s->cpu / (double)s->told) : json_null());
     }
     return j;
 }
@@ -178,7 +182,8 @@ static size_t cluster_entries(struct api_request *r, const struct catalogue *c, 
                                   .participants = l->assigned,
                                   .capacity = n->capacity,
                                   .unlimited = n->capacity == 0,
-                                  .cpu = l->cpu};
+                                  .told = l->told,
+                                  .cpu = l->told ? l->cpu : 0};
         s->states[node_state_of(n, l)] = 1;
     }
     *out = all;

@@ -2,6 +2,8 @@
  * use in memory: files' texts are wiped, admin keys are kept as hashes. */
 #include "auth.h"
 
+#include "master_check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -93,6 +95,23 @@ fail:
     return NULL;
 }
 
+/* A list that has nothing of the one in force is a mistake: with it, no key that there is would count. */
+static int check_related(struct snapshot_slot *slot, const struct auth_keys *k, char err[static 256])
+{
+    struct snapshot *s = snapshot_acquire(slot);
+    const struct auth_keys *in_force = s != NULL ? s->data : NULL;
+    bool related = in_force == NULL || master_keys_related(&in_force->master, &k->master);
+
+    snapshot_release(s);
+    if (related)
+        return 0;
+    snprintf(
+        err, 256,
+        "master keys: none of those in force is left: put a new one above the old ones, reload, and take "
+        "the old ones out at the next reload");
+    return -EINVAL;
+}
+
 static void keys_destroy(void *data)
 {
     sodium_memzero(data, sizeof(struct auth_keys));
@@ -111,6 +130,8 @@ int auth_keys_load(struct snapshot_slot *slot, const char *master_file, const ch
     if (admin == NULL || k == NULL)
         goto out;
     r = auth_keys_parse(k, master, master_len, admin, admin_len, err);
+    if (r == 0)
+        r = check_related(slot, k, err);
     if (r != 0)
         goto out;
     r = snapshot_publish(slot, k, keys_destroy);
@@ -176,50 +197,58 @@ bool auth_is_revoked(const struct auth_revoked *r, const char *key_id, const cha
            bsearch(&org, r->orgs, r->n_orgs, sizeof(*r->orgs), name_cmp) != NULL;
 }
 
-/* Rows only ever become revoked or deleted, so an unchanged count is an unchanged set. */
-static int revoked_build(struct controller *ctl, struct db_sync *db, const void *old, void **data)
+/* The names in one text, each with its NUL, keys first as the rows come. NULL: out of memory. */
+static struct auth_revoked *revoked_from_rows(const PGresult *rows)
 {
-    const struct auth_revoked *before = old;
+    size_t len = 1, n = (size_t)PQntuples(rows), n_keys = 0;
+    char *text, *p;
+
+    for (int i = 0; i < (int)n; i++)
+        len += (size_t)PQgetlength(rows, i, 0) + 1;
+    p = text = malloc(len);
+    if (text == NULL)
+        return NULL;
+    for (int i = 0; i < (int)n; i++) {
+        p = stpcpy(p, db_get(rows, i, 0)) + 1;
+        n_keys += db_get_i64(rows, i, 1) == 0;
+    }
+    return auth_revoked_new(text, n_keys, n - n_keys);
+}
+
+/* 1: as many as before, 0: not; -EIO. Rows only ever become revoked or deleted, so an unchanged count is an unchanged set. */
+static int revoked_unchanged(struct db_sync *db, const struct auth_revoked *before)
+{
     PGresult *count = db_sync_exec(db,
                                    "select (select count(*) from api_key where revoked_at is not null), "
                                    "(select count(*) from org where deleted_at is not null)",
                                    NULL, 0);
-    PGresult *names = NULL;
-    char *text = NULL, *p;
-    size_t len = 1;
-    int r = -EIO, n_keys = 0;
+    int same;
 
-    (void)ctl;
     if (count == NULL)
         return -EIO;
-    if (before != NULL && (int64_t)before->n_keys == db_get_i64(count, 0, 0) &&
-        (int64_t)before->n_orgs == db_get_i64(count, 0, 1)) {
-        r = SNAPSHOT_UNCHANGED;
-        goto out;
-    }
-    names = db_sync_exec(db,
-                         "select key_id, 0 as what from api_key where revoked_at is not null "
-                         "union all select id, 1 from org where deleted_at is not null order by what",
-                         NULL, 0);
-    if (names == NULL)
-        goto out;
-    for (int i = 0; i < PQntuples(names); i++)
-        len += (size_t)PQgetlength(names, i, 0) + 1;
-    p = text = malloc(len);
-    if (text == NULL) {
-        r = -ENOMEM;
-        goto out;
-    }
-    for (int i = 0; i < PQntuples(names); i++) {
-        p = stpcpy(p, db_get(names, i, 0)) + 1;
-        n_keys += db_get_i64(names, i, 1) == 0;
-    }
-    *data = auth_revoked_new(text, (size_t)n_keys, (size_t)(PQntuples(names) - n_keys));
-    r = *data != NULL ? 0 : -ENOMEM;
-out:
+    same = before != NULL && (int64_t)before->n_keys == db_get_i64(count, 0, 0) &&
+           (int64_t)before->n_orgs == db_get_i64(count, 0, 1);
     PQclear(count);
-    PQclear(names);
-    return r;
+    return same;
+}
+
+static int revoked_build(struct controller *ctl, struct db_sync *db, const void *old, void **data)
+{
+    int same = revoked_unchanged(db, old);
+    PGresult *rows;
+
+    (void)ctl;
+    if (same != 0)
+        return same < 0 ? same : SNAPSHOT_UNCHANGED;
+    rows = db_sync_exec(db,
+                        "select key_id, 0 as what from api_key where revoked_at is not null "
+                        "union all select id, 1 from org where deleted_at is not null order by what",
+                        NULL, 0);
+    if (rows == NULL)
+        return -EIO;
+    *data = revoked_from_rows(rows);
+    PQclear(rows);
+    return *data != NULL ? 0 : -ENOMEM;
 }
 
 const struct snapshot_builder auth_snapshot_builder = {
@@ -273,7 +302,9 @@ static enum auth_result check_key(const struct auth_keys *keys, const char *toke
     int r = api_key_verify(token, len, &keys->master, &id);
 
     if (r != 0) {
-        *detail = "this is no key of this service";
+        *detail = r == -EBADMSG
+                      ? "the token is neither a key, <key_id>.<secret>, nor a JWT"
+                      : "the key's secret is wrong, or was derived from a master key that no longer counts";
         return r == -EBADMSG ? AUTH_MALFORMED : AUTH_INVALID;
     }
     out->kind = id.kind == KEY_ORG ? CALLER_ORG : CALLER_NODE;

@@ -37,7 +37,8 @@ struct catalogue_node {
 /* How a node does, as of the snapshot. */
 struct catalogue_load {
     int64_t heartbeat_age_us; /* negative: never heard of */
-    double cpu;               /* 0 to 1 */
+    bool told;                /* the figures that follow; before the first heartbeat they aren't known */
+    double cpu;               /* 0 to 1; 1 where it isn't known: such a node counts as busy, not as idle */
     int64_t packets_per_s, sessions, bandwidth_bps;
     bool draining, stopping; /* as the node says */
     int64_t assigned;        /* participants */

@@ -19,9 +19,11 @@ static const char nodes_sql[] =
 static const char loads_sql[] =
     "select l.org, l.node, berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), l.cpu, l.packets_per_s,"
     " l.sessions, l.bandwidth_bps, l.draining, l.stopping,"
-    " coalesce(p.n, 0)"
-    " from node_load l left join (select node_org, node, count(*) as n from participant group by 1, 2) p"
-    " on p.node_org = l.org and p.node = l.node"
+    " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint"
+    " from node_load l"
+    " left join tally t on t.org = l.org and t.what = 'participants' and t.name = l.node"
+    " left join (select org, name, sum(n) as n from tally_change where what = 'participants' group by 1, 2) c"
+    " on c.org = l.org and c.name = l.node"
     " order by 1, 2";
 
 static const char *text_or_null(const PGresult *res, int row, int col)
@@ -102,7 +104,8 @@ static void load_read(struct catalogue_load *l, const PGresult *res, int i)
 {
     *l = (struct catalogue_load){
         .heartbeat_age_us = number(res, i, 2),
-        .cpu = strtod(PQgetvalue(res, i, 3), NULL),
+        .told = !PQgetisnull(res, i, 3),
+        .cpu = PQgetisnull(res, i, 3) ? 1 : strtod(PQgetvalue(res, i, 3), NULL),
         .packets_per_s = number(res, i, 4),
         .sessions = number(res, i, 5),
         .bandwidth_bps = number(res, i, 6),
@@ -128,7 +131,7 @@ static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, struct 
     if (loads == NULL)
         goto out;
     for (size_t i = 0; i < n; i++)
-        loads[i].heartbeat_age_us = -1;
+        loads[i] = (struct catalogue_load){.heartbeat_age_us = -1, .cpu = 1};
     for (int k = 0; k < PQntuples(res); k++) {
         size_t i = catalogue_nodes_index(nodes, PQgetvalue(res, k, 0), PQgetvalue(res, k, 1));
 

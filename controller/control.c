@@ -2,6 +2,8 @@
  * before the query that confirmed its content, so "younger than 4 s" can be trusted whatever the query took. */
 #include "control.h"
 
+#include "auth.h"
+#include "master_check.h"
 #include "migrate.h"
 #include "sys/clock.h"
 
@@ -17,6 +19,7 @@ enum {
     CONTROL_TIMEOUT_US = 2 * 1000 * 1000, /* for connecting, and for one statement */
     CONTROL_RETRY_MS = 250,
     CONTROL_EAGER_US = 50 * 1000, /* while no partition is there yet */
+    CONTROL_FOLD_MAX = 10000, /* changes of counts added up at once, in a fraction of a statement's time */
     BUILDERS_MAX = 8,
 };
 
@@ -27,7 +30,8 @@ struct control {
     struct db_sync db;
     int64_t due_us[BUILDERS_MAX];
     int64_t checks_due_us;
-    bool told; /* that the database is away, or has another schema: once, until it is well again */
+    struct snapshot *fit; /* the keys that fitted last; NULL: none yet */
+    bool told;            /* that the database is away, or has another schema: once, until it is well again */
 };
 
 static struct snapshot_slot *slot_of(const struct control *c, size_t i)
@@ -94,6 +98,46 @@ static bool check_schema(struct control *c)
     return false;
 }
 
+/* True when no other installation's keys are in this database. Looked at for every list of keys that comes into force. */
+static bool check_master_keys(struct control *c)
+{
+    struct snapshot *s = snapshot_acquire(&c->ctl->slots[SNAPSHOT_KEYS]);
+    const struct auth_keys *keys = s->data, *before = c->fit != NULL ? c->fit->data : NULL;
+    int fit = 0;
+
+    if (!atomic_load(&c->ctl->keys_foreign))
+        fit =
+            s == c->fit ? 1 : master_keys_fit(&c->db, &keys->master, before != NULL ? &before->master : NULL);
+    if (fit == 1) {
+        snapshot_release(c->fit);
+        c->fit = s;
+        atomic_store(&c->ctl->keys_fit, true);
+        return true;
+    }
+    snapshot_release(s);
+    if (fit == 0 && !atomic_exchange(&c->ctl->keys_foreign, true))
+        log_event(c->ctl->log, LOG_ERROR, "control", "foreign_master_key",
+                  LOG_S("error", "the keys in this database were made with other master keys"),
+                  LOG_S("hint", "use the other controllers' master key file; if that is lost for good, "
+                                "\"delete from master_key\" in the database voids all keys and lets this "
+                                "one in"));
+    return false;
+}
+
+/* One controller at a time adds up what has changed; the others find the lock taken. */
+static void fold_counts(struct control *c)
+{
+    char at_most[24];
+    const char *params[1] = {at_most};
+    PGresult *res;
+
+    (void)db_i64(at_most, CONTROL_FOLD_MAX);
+    res = db_sync_exec(&c->db, "select tally_fold($1::bigint)", params, 1);
+    if (res == NULL && !c->db.stopped)
+        log_event(c->ctl->log, LOG_WARN, "control", "counts_not_added_up", LOG_S("error", c->db.error));
+    PQclear(res);
+}
+
 static bool connect_up(struct control *c)
 {
     char sql[128];
@@ -132,23 +176,28 @@ static void pause_or_stop(struct control *c)
         c->db.stopped = true;
 }
 
-/* Builds what is due; then waits for a notification or the next time. */
-static void turn(struct control *c)
+/* What has to hold before anything is built; false: not now. */
+static bool checks(struct control *c, int64_t now)
 {
-    int64_t now = clock_mono_us(), next;
-    char channel[64];
-
-    if (now >= c->checks_due_us) {
-        if (!check_schema(c)) {
-            if (c->db.conn != NULL)
-                pause_or_stop(c);
-            return;
-        }
-        watch_partitions(c);
-        c->checks_due_us =
-            now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
+    if (now < c->checks_due_us)
+        return true;
+    if (!check_schema(c) || !check_master_keys(c)) {
+        if (c->db.conn != NULL)
+            pause_or_stop(c);
+        return false;
     }
-    next = c->checks_due_us;
+    watch_partitions(c);
+    if (c->db.conn != NULL)
+        fold_counts(c);
+    c->checks_due_us = now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
+    return true;
+}
+
+/* Builds what is due; returns when the next is. */
+static int64_t build_due(struct control *c)
+{
+    int64_t next = c->checks_due_us;
+
     for (size_t i = 0; i < controller_builders_n && c->db.conn != NULL; i++) {
         if (clock_mono_us() >= c->due_us[i])
             build_one(c, i);
@@ -159,8 +208,15 @@ static void turn(struct control *c)
                   LOG_I("schema", schema_version_needed()));
         c->told = false;
     }
-    now = clock_mono_us();
-    /* Everything that has come already is looked at before anything is built. */
+    return next;
+}
+
+/* Until then, or until a notification; everything that has come already is looked at before anything is built. */
+static void wait_for_news(struct control *c, int64_t next)
+{
+    int64_t now = clock_mono_us();
+    char channel[64];
+
     while (db_sync_notify(&c->db, next > now ? next - now : 0, channel) == 1) {
         for (size_t i = 0; i < controller_builders_n; i++)
             if (controller_builders[i]->channel != NULL &&
@@ -168,6 +224,12 @@ static void turn(struct control *c)
                 c->due_us[i] = 0;
         next = 0;
     }
+}
+
+static void turn(struct control *c)
+{
+    if (checks(c, clock_mono_us()))
+        wait_for_news(c, build_due(c));
 }
 
 static void *control_main(void *arg)
@@ -221,6 +283,7 @@ void control_stop(struct control *c)
         /* An eventfd that is full is readable already. */
     }
     pthread_join(c->thread, NULL);
+    snapshot_release(c->fit);
     close(c->stop_fd);
     free(c);
 }

@@ -32,6 +32,8 @@ struct controller {
     struct snapshot_slot *slots; /* CONTROLLER_SNAPSHOTS_MAX of them */
     _Atomic int64_t db_up;       /* connections of workers that are up */
     _Atomic int schema_version;  /* as the control thread last saw it; 0: unknown */
+    _Atomic bool keys_fit;       /* the master keys are the database's: until that is known, no key is made */
+    _Atomic bool keys_foreign;   /* they are another installation's: the program is to end */
     _Atomic bool partition_now;  /* a report measured now has a partition to go to */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
     size_t n_workers;

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NEWER_SCHEMA = 3 };
-enum { LIMITER_CELLS = 1 << 16 };
+enum { LIMITER_CELLS = 1 << 16, WATCH_MS = 1000 };
 
 /* What a serving controller is made of; each part NULL until it is made. */
 struct program {
@@ -95,16 +95,21 @@ static void reload(struct program *p)
     service_ready();
 }
 
-static void wait_for_stop(struct program *p)
+/* What to end with: done when told to, failed where this controller has no business with the database. */
+static int wait_for_stop(struct program *p)
 {
     int watchdog_ms = service_watchdog_ms();
+    int wait_ms = watchdog_ms > 0 && watchdog_ms < WATCH_MS ? watchdog_ms : WATCH_MS;
 
     for (;;) {
-        enum service_event e = service_wait(p->signal_fd, watchdog_ms);
+        enum service_event e = service_wait(p->signal_fd, wait_ms);
         if (e == SERVICE_STOP)
-            return;
+            return EXIT_DONE;
+        if (atomic_load(&p->ctl.keys_foreign))
+            return EXIT_FAILED;
         if (e == SERVICE_RELOAD)
             reload(p);
+        log_flush(p->ctl.log);
         if (server_is_alive(p->server))
             service_watchdog();
         else
@@ -159,7 +164,7 @@ static int serve(struct program *p)
     r = start(p);
     if (r == 0) {
         service_ready();
-        wait_for_stop(p);
+        r = wait_for_stop(p);
         service_stopping();
         log_event(p->ctl.log, LOG_INFO, "main", "stopping", LOG_I("workers", p->ctl.n_workers));
     }

@@ -67,6 +67,51 @@ static int transports_read(const json_t *j, struct meeting_policy *p, struct doc
     return 0;
 }
 
+enum { MEMBER_NAMED_MAX = 64 };
+
+/* Names of members as long as these need no escaping in a pointer and fit into it; of others only the parent is named. */
+static bool nameable(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len <= MEMBER_NAMED_MAX && strcspn(name, "~/") == len;
+}
+
+static int check_known(const json_t *o, const char *at, const char *const *known, size_t n,
+                       struct doc_error *e)
+{
+    char pointer[MEMBER_NAMED_MAX + 16];
+    const char *name;
+    const json_t *v;
+
+    json_object_foreach((json_t *)(uintptr_t)o, name, v)
+    {
+        size_t i = 0;
+
+        while (i < n && strcmp(name, known[i]) != 0)
+            i++;
+        if (i < n)
+            continue;
+        snprintf(pointer, sizeof(pointer), "%s%s%s", at, nameable(name) ? "/" : "",
+                 nameable(name) ? name : "");
+        return doc_fail(e, pointer, "invalid_member",
+                        "a policy has no such member; it would be passed over, so it is refused");
+    }
+    return 0;
+}
+
+int meeting_policy_check_members(const json_t *j, struct doc_error *e)
+{
+    static const char *const members[] = {"regions", "private", "expected_size", "bitrate_kbps",
+                                          "transports"};
+    static const char *const lists[] = {"allow", "deny"};
+    int r = check_known(j, "", members, sizeof(members) / sizeof(members[0]), e);
+
+    if (r != 0)
+        return r;
+    return check_known(json_object_get(j, "regions"), "/regions", lists, sizeof(lists) / sizeof(lists[0]), e);
+}
+
 int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct doc_error *e)
 {
     const json_t *regions = json_object_get(j, "regions"), *mesh = json_object_get(j, "private");

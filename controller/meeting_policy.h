@@ -18,6 +18,9 @@ struct meeting_policy {
 };
 
 /* NULL or null is the empty policy. 0, or -EINVAL with *e (pointers start at the policy). `p` borrows from `j`. */
+/* Where a member is none of a policy's: -EINVAL with its pointer. For policies that come from outside: a misspelt "deny" that is passed
+ * over would allow. */
+int meeting_policy_check_members(const json_t *j, struct doc_error *e) __attribute__((warn_unused_result));
 int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct doc_error *e)
     __attribute__((warn_unused_result));
 /* In one form for policies that mean the same: regions sorted and once each. New reference, or NULL: out of memory. */

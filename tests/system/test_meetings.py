@@ -35,8 +35,8 @@ def test_made_with_an_id_of_theirs_and_again(org):
     assert made["policy"]["regions"] == {"allow": ["be", "eu"], "deny": ["us"]}
     assert org.api.post("/v1/meetings", {"id": "weekly-1"}).expect(200).json == made
     assert org.api.post("/v1/meetings", {"id": "weekly-1", "policy": policy}).expect(200).json == made
-    same = dict(policy, transports=["tcp", "tls"], unknown="member")
-    assert org.api.post("/v1/meetings", {"id": "weekly-1", "policy": same}).expect(200).json == made
+    same = dict(policy, transports=["tcp", "tls"])
+    assert org.api.post("/v1/meetings", {"id": "weekly-1", "policy": same, "unknown": "member"}).expect(200).json == made
     org.api.post("/v1/meetings", {"id": "weekly-1", "policy": {}}).problem(409, "conflict")
     org.api.post("/v1/meetings", {"id": "weekly-1", "policy": dict(policy, private=True)}).problem(409, "conflict")
 
@@ -55,6 +55,10 @@ def test_made_with_an_id_of_theirs_and_again(org):
         ({"policy": {"private": "yes"}}, "/policy/private"),
         ({"policy": {"expected_size": 0}}, "/policy/expected_size"),
         ({"policy": {"bitrate_kbps": -1}}, "/policy/bitrate_kbps"),
+        ({"policy": {"region": {"deny": ["us"]}}}, "/policy/region"),
+        ({"policy": {"regions": {"denies": ["us"]}}}, "/policy/regions/denies"),
+        ({"policy": {"deny": None}}, "/policy/deny"),
+        ({"policy": {"ä" * 40: 1}}, "/policy"),
         ({"policy": {"transports": []}}, "/policy/transports"),
         ({"policy": {"transports": ["udp", "sctp"]}}, "/policy/transports"),
     ],

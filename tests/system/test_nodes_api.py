@@ -86,20 +86,39 @@ def test_etag_names_the_list_and_not_its_load(cloud, org, make_org):
 
 
 def state_cpu(org, name):
-    return state(org.admin, name)["load"]["cpu"]
+    return (state(org.admin, name)["load"] or {}).get("cpu")
 
 
 def test_heartbeat_carries_load_to_the_operator_only(cloud, admin, org):
     register(cloud, "load-1", seen_by=[org.api], capacity=250, labels={"rack": "r7"}, location={"lat": 50.1, "lon": 8.7})
     load = {"cpu": 0.25, "packets_per_s": 1234, "sessions": 17, "bandwidth_bps": 5000000}
+    assert state(admin, "load-1")["load"] is None, "nobody has told it yet"
+    assert [c["cpu"] for c in admin.get("/v1/clusters?limit=500").expect(200).json["items"] if c["cluster"] == "load-1-cluster"] == [None]
     assert cloud.post("/v1/nodes/load-1/heartbeat", {"load": load}).expect(200).json == {"heartbeat_s": 5, "drain": False}
-    wait_for(lambda: state(admin, "load-1")["load"]["sessions"] == 17, what="the load to be known")
+    wait_for(lambda: (state(admin, "load-1")["load"] or {}).get("sessions") == 17, what="the load to be known")
     seen = state(admin, "load-1")
     assert seen["load"]["packets_per_s"] == 1234 and seen["load"]["bandwidth_bps"] == 5000000
     assert seen["org"] == "cloud" and seen["state"] == "up" and seen["capacity"] == 250
     assert seen["labels"] == {"rack": "r7"} and seen["location"] == {"lat": 50.1, "lon": 8.7}
     assert 0 <= seen["heartbeat_age_s"] < 5
     assert set(listed(org.api)["load-1"]) == {"node", "cluster", "class", "region", "addresses", "tls_name"}
+
+
+def test_a_second_node_of_the_same_name_is_told_of(cloud, controller):
+    """Two programs that enrol with one id take each other's place: the log names both addresses."""
+    event = "event=registered_while_alive_elsewhere"
+    told = controller.process.log.count(event)
+    register(cloud, "twin", 201)
+    register(cloud, "twin", 201)  # the same again
+    assert controller.process.log.count(event) == told
+    register(cloud, "twin", 202)
+    wait_for(lambda: controller.process.log.count(event) == told + 1, what="the warning")
+    line = next(text for text in reversed(controller.process.log.splitlines()) if event in text)
+    assert "level=warn" in line and "twin" in line and "192.0.2.201:5004" in line and "192.0.2.202:5004" in line
+    cloud.post("/v1/nodes/twin/heartbeat", {"stopping": True}).expect(200)
+    register(cloud, "twin", 203)  # one that has said that it ends may come back elsewhere
+    register(cloud, "twin", 203)
+    assert controller.process.log.count(event) == told + 1
 
 
 def test_heartbeats_stay_on_their_page(cloud, database):

@@ -50,6 +50,45 @@ static void assert_refused(const char *text, const char *at)
     assert_string_equal(pointer, at);
 }
 
+static void assert_member(const char *text, const char *at)
+{
+    json_t *j = json_loads(text, JSON_DECODE_ANY, NULL);
+    struct doc_error e;
+
+    assert_non_null(j);
+    if (at == NULL) {
+        assert_int_equal(meeting_policy_check_members(j, &e), 0);
+    } else {
+        assert_int_not_equal(meeting_policy_check_members(j, &e), 0);
+        assert_string_equal(e.code, "invalid_member");
+        assert_string_equal(e.pointer, at);
+    }
+    json_decref(j);
+}
+
+#define LETTERS_32 "abcdefghijklmnopqrstuvwxyzabcdef"
+
+static void test_unknown_members(void **state)
+{
+    (void)state;
+    assert_member("{}", NULL);
+    assert_member("null", NULL);
+    assert_member("[]", NULL);
+    assert_member("{\"regions\":{\"allow\":[],\"deny\":[]},\"private\":true,\"expected_size\":2,"
+                  "\"bitrate_kbps\":3,\"transports\":[\"tls\"]}",
+                  NULL);
+    assert_member("{\"regions\":[\"deny\"]}", NULL); /* of the wrong type: meeting_policy_from_json says so */
+    assert_member("{\"region\":{\"deny\":[\"us\"]}}", "/region");
+    assert_member("{\"Private\":true}", "/Private");
+    assert_member("{\"private\":true,\"denied\":null}", "/denied");
+    assert_member("{\"regions\":{\"allow\":[\"eu\"],\"denies\":[\"us\"]}}", "/regions/denies");
+    assert_member("{\"\":1}", "/");
+    assert_member("{\"a/b\":1}", "");
+    assert_member("{\"" LETTERS_32 LETTERS_32 "\":1}", "/" LETTERS_32 LETTERS_32);
+    assert_member("{\"" LETTERS_32 LETTERS_32 "g\":1}", "");
+    assert_member("{\"regions\":{\"" LETTERS_32 LETTERS_32 "\":1}}", "/regions/" LETTERS_32 LETTERS_32);
+}
+
 static void test_accepted(void **state)
 {
     assert_normal("{}", "{}");
@@ -108,6 +147,7 @@ static void test_transports_default_to_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown_members),
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_regions_are_bounded),

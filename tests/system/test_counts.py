@@ -1,0 +1,100 @@
+# timeout: 180
+"""How many participants a node has and how many meetings an org has: told by triggers, added up now and then, right at any moment."""
+
+import pytest
+from support.api import Heartbeats, register, report, wait_state
+from support.process import wait_for
+
+PARTICIPANTS = "select coalesce(sum(n), 0) from (select * from tally union all select * from tally_change) t where what = 'participants'"
+REAL = {
+    "participants": "select node_org || '/' || node as k, count(*) from participant group by 1",
+    "meetings": "select org || '/' as k, count(*) from meeting group by 1",
+}
+
+
+@pytest.fixture(scope="module")
+def stage(admin, node_key, org):
+    cloud = admin.with_token(node_key)
+    register(cloud, "c-1", 1, seen_by=[org.api])
+    register(cloud, "c-2", 2, seen_by=[org.api])
+    hearts = Heartbeats(cloud, "c-1", "c-2")
+    yield cloud
+    hearts.stop()
+
+
+def differences(database):
+    """What the counts and the rows disagree about."""
+    return "\n".join(
+        database.sql(
+            f"with told as (select org || '/' || name as k, sum(n) as n from (select * from tally union all select * from tally_change) t "
+            f"where what = '{what}' group by 1 having sum(n) <> 0), really as ({real}) "
+            f"select * from told full join really on told.k = really.k where told.n is distinct from really.count"
+        )
+        for what, real in REAL.items()
+    ).strip()
+
+
+def test_they_follow_joins_moves_leaves_and_erasures(stage, admin, org, make_org, database):
+    api = org.api
+    for m in ("one", "two"):
+        api.post("/v1/meetings", {"id": m}).expect(201)
+        for agent in ("a", "b", "c"):
+            report(api, {"c-1": {"udp": 5}, "c-2": {"udp": 50}}, agent=agent)
+            api.post(f"/v1/meetings/{m}/participants", {"agent": agent}).expect(201)
+    assert differences(database) == ""
+    wait_state(admin, "c-1", participants=6)
+    for agent in ("a", "b", "c"):  # they all move
+        report(api, {"c-1": {"udp": 50}, "c-2": {"udp": 5}}, agent=agent)
+    api.post("/v1/meetings/one/participants", {"agent": "a"}).expect(200)
+    assert differences(database) == ""
+    counted = database.sql("select coalesce(sum((node = 'c-2')::int), 0) from participant")
+    wait_state(admin, "c-2", participants=int(counted))
+    api.delete("/v1/meetings/one/participants/b").expect(204)
+    assert differences(database) == ""
+    api.delete("/v1/agents/c").expect(204)
+    assert differences(database) == ""
+    api.delete("/v1/meetings/two").expect(204)
+    assert differences(database) == ""
+    api.delete("/v1/meetings/one").expect(204)
+    assert differences(database) == ""
+    wait_state(admin, "c-1", participants=0)
+    wait_state(admin, "c-2", participants=0)
+    doomed = make_org()
+    for n in range(5):
+        doomed.api.post("/v1/meetings", {"id": f"d{n}"}).expect(201)
+    admin.delete(f"/v1/orgs/{doomed.id}").expect(204)
+    assert differences(database) == ""
+
+
+def test_what_has_changed_is_added_up_and_forgotten(stage, org, database):
+    for n in range(20):
+        org.api.post("/v1/meetings", {"id": f"f{n}"}).expect(201)
+        org.api.delete(f"/v1/meetings/f{n}").expect(204)
+    wait_for(lambda: database.sql("select count(*) from tally_change") == "0", 30, "the changes to be added up")
+    assert database.sql("select count(*) from tally where n = 0") == "0"
+    assert differences(database) == ""
+
+
+def test_more_changes_than_are_added_up_at_once(stage, org, database):
+    database.sql("insert into tally_change select 'participants', 'cloud', 'c-1', 1 from generate_series(1, 35000)")
+    wait_for(lambda: database.sql("select count(*) from tally_change") == "0", 60, "the changes to be added up")
+    assert database.sql(PARTICIPANTS) == "35000"
+    database.sql("insert into tally_change values ('participants', 'cloud', 'c-1', -35000)")
+    wait_for(lambda: database.sql("select count(*) from tally_change") == "0", 60, "the changes to be added up")
+    assert differences(database) == ""
+
+
+def test_a_count_costs_the_same_however_many_participants_there_are(stage, database):
+    """The statement that every controller repeats reads no participant."""
+    source = database.sql(
+        "explain select l.org, coalesce(t.n, 0) from node_load l left join tally t on t.org = l.org and t.what = 'participants' "
+        "and t.name = l.node"
+    )
+    assert "participant " not in source
+    before = int(database.sql("select coalesce(sum(idx_scan + seq_scan), 0) from pg_stat_user_tables where relname = 'participant'"))
+    rounds = database.sql("select n_tup_upd from pg_stat_user_tables where relname = 'node_load'")
+    wait_for(
+        lambda: database.sql("select n_tup_upd from pg_stat_user_tables where relname = 'node_load'") != rounds, 30, "heartbeats"
+    )
+    after = int(database.sql("select coalesce(sum(idx_scan + seq_scan), 0) from pg_stat_user_tables where relname = 'participant'"))
+    assert after == before
