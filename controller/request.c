@@ -141,12 +141,40 @@ static bool revocation_is_fresh(const struct api_request *r, int64_t checked_us)
     return checked_us != 0 && r->started_us - checked_us < SNAPSHOT_FRESH_US;
 }
 
+static const struct {
+    enum caller_kind kind;
+    const char *name;
+} caller_names[] = {
+    {CALLER_ADMIN, "the admin key"},
+    {CALLER_ORG, "an org key"},
+    {CALLER_NODE, "a node key"},
+    {CALLER_AGENT, "an agent's JWT"},
+};
+
+/* "this call takes an org key, not a node key" */
+static void refuse_kind(struct api_request *r)
+{
+    const char *own = "this token";
+    char detail[128];
+    size_t n = (size_t)snprintf(detail, sizeof(detail), "this call takes");
+
+    for (size_t i = 0, named = 0; i < sizeof(caller_names) / sizeof(caller_names[0]); i++) {
+        if (caller_names[i].kind == r->caller.kind)
+            own = caller_names[i].name;
+        if ((r->route->may & caller_names[i].kind) != 0)
+            n += (size_t)snprintf(detail + n, sizeof(detail) - n, "%s %s", named++ > 0 ? " or" : "",
+                                  caller_names[i].name);
+    }
+    snprintf(detail + n, sizeof(detail) - n, ", not %s", own);
+    api_problem(r, 403, "forbidden", detail);
+}
+
 static bool may_call(struct api_request *r)
 {
     const struct api_route *route = r->route;
 
     if ((route->may & r->caller.kind) == 0) {
-        api_problem(r, 403, "forbidden", "this kind of token may not make this call");
+        refuse_kind(r);
         return false;
     }
     if (r->caller.kind == CALLER_AGENT && route->grant != 0 && (r->caller.grants & route->grant) == 0) {

@@ -109,6 +109,33 @@ def test_the_wrong_kind_is_403(org, admin):
         client.post("/v1/reports", report_body([])).problem(403, "forbidden")
 
 
+@pytest.mark.parametrize(
+    "who,method,path,detail",
+    [
+        ("node", "GET", "/v1/agents", "this call takes an org key, not a node key"),
+        ("admin", "GET", "/v1/meetings", "this call takes an org key, not the admin key"),
+        ("agent", "GET", "/v1/orgs", "this call takes the admin key, not an agent's JWT"),
+        ("org", "GET", "/v1/orgs", "this call takes the admin key, not an org key"),
+        ("node", "GET", "/v1/nodes", "this call takes the admin key or an org key or an agent's JWT, not a node key"),
+    ],
+)
+def test_a_403_says_which_key_is_needed(org, admin, who, method, path, detail):
+    client = {"node": org.api.with_token(org.new_key("node")), "agent": org.agent("a1"), "admin": admin, "org": org.api}[who]
+    assert client.call(method, path).problem(403, "forbidden").json["detail"] == detail
+
+
+def test_a_401_says_what_is_wrong(org, admin):
+    key_id = org.key.split(".")[0]
+    for token, code, words in (
+        (None, "unauthorized", "Authorization header"),
+        ("neither", "unauthorized", "neither a key"),
+        (f"{key_id}.{'A' * 43}", "token_invalid", "secret is wrong"),
+        ("a.b.c", "token_invalid", "not a JWT"),
+    ):
+        detail = admin.with_token(token).get("/v1/nodes").problem(401, code).json["detail"]
+        assert words in detail, detail
+
+
 def test_unknown_paths_and_methods(org):
     org.api.get("/v1/nothing").problem(404, "not_found")
     org.api.get("/").problem(404, "not_found")

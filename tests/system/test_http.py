@@ -36,6 +36,33 @@ def read_all(s):
     return data
 
 
+def post_head(org, framing):
+    return f"POST /v1/meetings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {org.key}\r\n{framing}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
+def test_a_body_that_is_refused_unread_gets_a_problem_too(controller, world, org, framing):
+    with raw(controller, world, post_head(org, framing)) as s:
+        try:
+            for _ in range(70 if "chunked" in framing else 0):
+                s.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        except OSError:  # it need not read on
+            pass
+        head, _, body = read_all(s).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ") and b"content-type: application/problem+json" in head.lower(), head
+    assert json.loads(body)["code"] == "body_too_large"
+
+
+def test_ids_of_dots_are_ids_where_the_path_arrives_as_it_was(org):
+    """A client that resolves "." and ".." asks for something else; this one doesn't."""
+    for name in (".", "..", "..."):
+        org.api.post("/v1/meetings", {"id": name}).expect(201)
+        for path in (f"/v1/meetings/{name}", "/v1/meetings/" + name.replace(".", "%2E")):
+            assert org.api.get(path).expect(200).json["id"] == name
+        org.api.get(f"/v1/agents/{name}/report").problem(404, "no_live_report")
+        org.api.delete(f"/v1/meetings/{name}").expect(204)
+
+
 @pytest.fixture(autouse=True)
 def others_unharmed(controller, org):
     """While and after each test somebody else's requests work."""
