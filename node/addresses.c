@@ -129,3 +129,30 @@ int addresses_advertise(struct node_addresses *out, const struct node_addresses 
     }
     return 0;
 }
+
+bool addresses_have_wildcard(const struct node_addresses *a)
+{
+    for (int t = 0; t < TRANSPORT_PROXY; t++)
+        for (size_t i = 0; i < a->n[t]; i++)
+            if (addr_is_wildcard(&a->at[t][i]))
+                return true;
+    return false;
+}
+
+const char *addresses_text(const struct node_addresses *a, char out[static ADDRESSES_TEXT])
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (int t = 0; t < TRANSPORT_PROXY; t++)
+        for (size_t i = 0; i < a->n[t]; i++) {
+            char one[ADDR_TEXT_LEN];
+            int n = snprintf(out + len, ADDRESSES_TEXT - len, "%s%s %s", len > 0 ? " " : "",
+                             transport_name((enum transport)t), addr_format(&a->at[t][i], one));
+            if (n < 0 || (size_t)n >= ADDRESSES_TEXT - len) {
+                memcpy(out + (len < ADDRESSES_TEXT - 5 ? len : ADDRESSES_TEXT - 5), " ...", 5);
+                return out;
+            }
+            len += (size_t)n;
+        }
+    return out;
+}

@@ -18,6 +18,12 @@ int addresses_advertise(struct node_addresses *out, const struct node_addresses 
                         const struct node_addresses *expanded, const struct config_list *specs,
                         char err[static ADDRESSES_ERROR]) __attribute__((warn_unused_result));
 
+/* Is any of them a wildcard, so that addresses_expand had to choose? */
+bool addresses_have_wildcard(const struct node_addresses *a);
+/* "udp 192.0.2.1:5004 tcp 192.0.2.1:5004", ending in "..." where there is no room. Returns `out`. */
+enum { ADDRESSES_TEXT = 512 };
+const char *addresses_text(const struct node_addresses *a, char out[static ADDRESSES_TEXT]);
+
 /* The machine's addresses that others may reach, without loopback and link-local; loopback where there are no others. How many. */
 size_t addresses_of_machine(struct addr *out, size_t cap);
 

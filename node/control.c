@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CALL_TIMEOUT_MS = 5000, STOP_TIMEOUT_MS = 2000, HEARTBEAT_DEFAULT_S = 5 };
 enum { BACKOFF_FIRST_US = 1000000, BACKOFF_MOST_US = 30000000 };
@@ -54,7 +55,8 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t d, curl
     return atomic_load(&c->abort) ? 1 : 0;
 }
 
-static void log_result(struct control *c, const char *what, long status, const char *error, const char *code)
+static void log_result(struct control *c, const char *what, long status, const char *error, const char *code,
+                       const char *hint)
 {
     bool failed = status < 200 || status > 299;
     if (failed && atomic_load(&c->abort))
@@ -62,7 +64,7 @@ static void log_result(struct control *c, const char *what, long status, const c
     if (failed && !c->down)
         log_event(c->opts.log, LOG_WARN, "control", "call_failed", LOG_S("call", what),
                   LOG_I("status", status), LOG_S("code", code), LOG_S("error", error),
-                  LOG_S("controller", c->opts.url));
+                  LOG_S("controller", c->opts.url), LOG_S("hint", hint));
     else if (failed)
         log_event(c->opts.log, LOG_DEBUG, "control", "call_failed", LOG_S("call", what),
                   LOG_I("status", status), LOG_S("code", code), LOG_S("error", error));
@@ -80,9 +82,34 @@ static const char *advice(long status, const char *code)
         return "another organisation registered this node id: choose another --node";
     if (status == 403)
         return "this key may not register nodes: use a node key";
+    if (status == 404)
+        return "the controller doesn't know this node (it was deleted, or silent for long): it registers "
+               "again";
     if (status == 422)
         return "the controller refuses what this node says of itself";
     return "";
+}
+
+/* The same for calls without an answer. */
+static const char *advice_of_transport(CURLcode code, const char *url)
+{
+    bool clear = strncasecmp(url, "http:", 5) == 0;
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "give --ca the CA that signed the controller's certificate, and --controller a name that it "
+               "carries";
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return "check the name in --controller";
+    case CURLE_COULDNT_CONNECT:
+        return "check --controller, and that the controller runs";
+    case CURLE_SSL_CONNECT_ERROR:
+        return "check the port in --controller: perhaps no HTTPS is served there";
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+        return clear ? "this seems to be an HTTPS port: say https:// in --controller" : "";
+    default:
+        return "";
+    }
 }
 
 /* Posts; the HTTP status, 0 without an answer. Parses what a success says. */
@@ -103,7 +130,7 @@ static long post(struct control *c, const char *what, const char *path, const ch
     if (rc != 0) {
         log_result(c, what, 0,
                    rc == -EINVAL ? "the controller's URL must be https (or http to loopback)" : strerror(-rc),
-                   "");
+                   "", "");
         return 0;
     }
     curl_easy_setopt(call.easy, CURLOPT_NOPROGRESS, 0L);
@@ -116,10 +143,9 @@ static long post(struct control *c, const char *what, const char *path, const ch
     else if (control_answer_parse(&c->answer, call.body, call.body_len) != 0)
         status = 0;
     c->retry_after_s = call.retry_after_s;
-    const char *error = done == CURLE_OK ? advice(status, code)
-                        : call.error[0]  ? call.error
-                                         : curl_easy_strerror(done);
-    log_result(c, what, status, error, code);
+    const char *error = done == CURLE_OK ? "" : call.error[0] ? call.error : curl_easy_strerror(done);
+    log_result(c, what, status, error, code,
+               done == CURLE_OK ? advice(status, code) : advice_of_transport(done, c->opts.url));
     rest_call_clear(&call);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "node.h"
 
 #include "addresses.h"
+#include "certificate.h"
 #include "control.h"
 #include "registration.h"
 #include "serve/http.h"
@@ -204,16 +205,57 @@ static char *make_registration(const struct node *n, const struct node_plan *pla
     return body;
 }
 
+/* What people should know of what the controller is told. */
+static void tell_announcement(const struct node *n, const struct node_plan *plan,
+                              const struct announcement *a)
+{
+    const char *name = plan->identity.tls_name;
+    char names[CERTIFICATE_NAMES_TEXT], addresses[ADDRESSES_TEXT];
+    if (n->tls && name && !certificate_carries(n->tls, name, names))
+        log_event(
+            n->setup.log, LOG_WARN, "node", "certificate_lacks_name", LOG_S("tls_name", name),
+            LOG_S("certificate", names),
+            LOG_S("hint",
+                  "agents will refuse TLS: give --tls-name a name of the certificate, or another --cert"));
+    if (!a->advertises && addresses_have_wildcard(&n->setup.sockets->bound))
+        log_event(
+            n->setup.log, LOG_INFO, "node", "addresses_chosen",
+            LOG_S("addresses", addresses_text(&a->expanded, addresses)),
+            LOG_S("hint", "agents are told this machine's own; where they reach others, set --advertise"));
+}
+
+/* A CA file that can't be read would only show as calls that fail. */
+static int check_ca(const struct node_options *o, struct options_error *e)
+{
+    char err[TLS_ERROR_TEXT];
+    SSL_CTX *ctx = NULL;
+    if (!o->ca)
+        return 0;
+    FILE *f = fopen(o->ca, "re");
+    int rc = f ? tls_client_ctx_new(&ctx, o->ca, err) : -errno;
+    if (!f)
+        snprintf(e->text, sizeof(e->text), "--ca %.150s: %s", o->ca, strerror(-rc));
+    else if (rc != 0)
+        snprintf(e->text, sizeof(e->text), "--ca %.150s holds no certificate in PEM that can be read", o->ca);
+    if (f)
+        fclose(f);
+    SSL_CTX_free(ctx);
+    return rc;
+}
+
 static int start_control(struct node *n, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
     struct announcement a;
-    int rc = prepare_announcement(n, o, &a, e);
+    int rc = check_ca(o, e);
+    if (rc == 0)
+        rc = prepare_announcement(n, o, &a, e);
     if (rc != 0)
         return rc;
     char *body = make_registration(n, n->setup.plan, &a, e);
     if (!body)
         return -ENOMEM;
+    tell_announcement(n, n->setup.plan, &a);
     const struct control_opts opts = {.url = o->controller,
                                       .ca = o->ca,
                                       .node = n->id,
@@ -346,6 +388,8 @@ static int announce(struct node *n, const struct node_plan *plan, const struct a
     int rc = body ? control_set(n->control, body, a->token) : -ENOMEM;
     if (rc != 0)
         snprintf(e->text, sizeof(e->text), "out of memory");
+    else
+        tell_announcement(n, plan, a);
     free(body);
     return rc;
 }

@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+import re
 import shutil
 import signal
 import socket
@@ -228,3 +229,48 @@ def test_a_controller_of_another_ca_is_not_trusted(world, controller, node_key):
     n.start()
     wait_for(lambda: metric(n, "control_failures_total") >= 1, HEARTBEATS, "a failed call")
     assert not registered(n) and "certificate" in n.process.log
+    assert "give --ca the CA that signed" in n.process.log
+
+
+def test_a_ca_file_that_cannot_be_read_is_told_at_start(world, controller, node_key, tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing\n")
+    for ca, says in [("/no/such.pem", "No such file"), (empty, "no certificate")]:
+        n = Node(world, "ca-2", {}, controller, node_key)
+        n.options["ca"] = ca
+        n.start(ready=False)
+        assert n.process.wait() == 1
+        assert f"--ca {ca}" in n.process.log and says in n.process.log
+
+
+def test_http_to_an_https_port_is_told(node, controller):
+    class InClear:
+        url = controller.url.replace("https://", "http://")
+
+    n = node("clear-1", controller=InClear())
+    wait_for(lambda: "seems to be an HTTPS port" in n.process.log, HEARTBEATS, "the hint in the log")
+    assert not registered(n)
+
+
+def test_a_certificate_for_another_name_is_told(node, world):
+    n = node("name-1", tls_name="node.example")
+    wait_for(lambda: registered(n), HEARTBEATS, "registration")
+    line = next(text for text in n.process.log.splitlines() if "certificate_lacks_name" in text)
+    assert "level=warn" in line and "tls_name=node.example" in line and "certificate=localhost" in line
+    assert "certificate_lacks_name" not in node("name-2", tls_name="localhost").process.log
+    # As clients judge: a wildcard stands for one label, and alternative names go before the common name.
+    cert, key = world.authority.issue("cn.example", names=["*.wild.example"], ips=["127.0.0.1"])
+    assert "certificate_lacks_name" not in node("name-3", tls_name="a.wild.example", cert=cert, key=key).process.log
+    for name in ("a.b.wild.example", "cn.example"):
+        other = node("name-4", tls_name=name, cert=cert, key=key)
+        wait_for(lambda: "certificate=*.wild.example" in other.process.log, HEARTBEATS, "the warning")
+        other.stop()
+
+
+def test_chosen_addresses_are_told(node):
+    n = node("any-1", udp="0.0.0.0:0", tcp=[], tls=[])
+    line = wait_for(lambda: next((t for t in n.process.log.splitlines() if "addresses_chosen" in t), None), HEARTBEATS, "the line")
+    assert re.search(r'addresses="udp [0-9.]+:\d+', line) and "--advertise" in line
+    told = node("any-2", udp="0.0.0.0:0", tcp=[], tls=[], advertise="203.0.113.9")
+    wait_for(lambda: registered(told), HEARTBEATS, "registration")
+    assert "addresses_chosen" not in told.process.log

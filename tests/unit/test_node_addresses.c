@@ -129,6 +129,27 @@ static void the_machine_has_an_address(void **state)
         assert_true(addr_is_set(&ips[i]) && !addr_is_wildcard(&ips[i]));
 }
 
+static void addresses_are_shown_and_cut_where_there_is_no_room(void **state)
+{
+    struct node_addresses a = {0};
+    char text[ADDRESSES_TEXT];
+    assert_string_equal(addresses_text(&a, text), "");
+    assert_false(addresses_have_wildcard(&a));
+    put(&a, TRANSPORT_UDP, "192.0.2.1:5004");
+    put(&a, TRANSPORT_TLS, "[2001:db8::1]:443");
+    assert_string_equal(addresses_text(&a, text), "udp 192.0.2.1:5004 tls [2001:db8::1]:443");
+    assert_false(addresses_have_wildcard(&a));
+    for (int t = 0; t < TRANSPORT_PROXY; t++)
+        while (a.n[t] < NODE_ADDRESSES_MAX)
+            put(&a, (enum transport)t, "[2001:db8:1111:2222:3333:4444:5555:6666]:50000");
+    addresses_text(&a, text);
+    assert_int_equal(strlen(text) < ADDRESSES_TEXT, true);
+    assert_string_equal(text + strlen(text) - 4, " ...");
+    a = (struct node_addresses){0};
+    put(&a, TRANSPORT_TCP, "[::]:1");
+    assert_true(addresses_have_wildcard(&a));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +157,7 @@ int main(void)
         cmocka_unit_test(expansion_is_bounded),
         cmocka_unit_test(advertised_instead_of_bound),
         cmocka_unit_test(the_machine_has_an_address),
+        cmocka_unit_test(addresses_are_shown_and_cut_where_there_is_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
