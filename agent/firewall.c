@@ -97,7 +97,8 @@ static struct firewall_port *port_entry(struct firewall_verdict *v, enum transpo
     if (v->n_ports == FIREWALL_PORTS_MAX)
         return NULL;
     struct firewall_port *p = &v->ports[v->n_ports++];
-    *p = (struct firewall_port){.transport = transport, .port = port, .rtt_us = NOT_MEASURED, .note = ""};
+    *p = (struct firewall_port){
+        .transport = transport, .port = port, .rtt_us = NOT_MEASURED, .issuer = "", .note = ""};
     return p;
 }
 
@@ -107,6 +108,8 @@ static void judge_row(struct firewall_port *p, const struct firewall_seen *seen,
     enum port_status status = counts(seen, row) ? status_of(row) : PORT_UNTESTED;
     p->served = p->served || row->served;
     p->tls = p->tls || row->r.transport == TRANSPORT_TLS;
+    if (p->issuer[0] == '\0')
+        p->issuer = row->issuer;
     if (answered(row)) {
         if (p->rtt_us < 0 || row->r.rtt_median_us < p->rtt_us)
             p->rtt_us = row->r.rtt_median_us;
@@ -153,6 +156,18 @@ static bool is_local(const struct firewall_seen *seen, const struct addr *a)
             return true;
     }
     return false;
+}
+
+/* Of those who open TLS and are trusted, before those who are not. */
+static void judge_issuer(struct firewall_verdict *v)
+{
+    const struct firewall_seen *seen = v->seen;
+    for (size_t i = 0; i < seen->n_rows; i++) {
+        const struct firewall_row *row = &seen->rows[i];
+        bool direct = row->r.transport != TRANSPORT_PROXY && row->issuer[0] != '\0';
+        if (direct && (v->issuer[0] == '\0' || (row->r.tls_intercepted && answered(row))))
+            v->issuer = row->issuer;
+    }
 }
 
 static void judge_mapping(struct firewall_verdict *v)
@@ -327,9 +342,10 @@ static void judge_throughput(struct firewall_verdict *v)
 
 void firewall_judge(struct firewall_verdict *v, const struct firewall_seen *seen)
 {
-    *v = (struct firewall_verdict){.seen = seen};
+    *v = (struct firewall_verdict){.seen = seen, .issuer = ""};
     judge_ports(v);
     judge_mapping(v);
+    judge_issuer(v);
     judge_ranges(v);
     judge_clock(v);
     judge_rung(v);

@@ -50,6 +50,8 @@ struct firewall_row {
     struct addr to;        /* always set */
     struct probe_result r; /* r.node is left empty */
     char error[PROBER_ERROR_TEXT];
+    char
+        issuer[PROBER_ISSUER_TEXT]; /* of a certificate that was not to be trusted, or an interceptor's; "" */
 };
 
 /* How proxies were looked for, and the one that was tried (the first that led to a node, else any that was named). */
@@ -61,6 +63,7 @@ struct firewall_proxy {
     enum probe_status status;
     bool intercepted; /* it opens TLS */
     char error[PROBER_ERROR_TEXT];
+    char issuer[PROBER_ISSUER_TEXT]; /* as in a row */
 };
 
 /* What got through at least, in its best moment. */
@@ -94,10 +97,11 @@ struct firewall_port {
     enum transport transport;
     uint16_t port;
     enum port_status status;
-    bool served;      /* a node is known to serve it */
-    bool tls;         /* TLS is spoken there */
-    int64_t rtt_us;   /* least median of the nodes that answered; NOT_MEASURED */
-    const char *note; /* the first node's reason where nothing answered; "" */
+    bool served;        /* a node is known to serve it */
+    bool tls;           /* TLS is spoken there */
+    int64_t rtt_us;     /* least median of the nodes that answered; NOT_MEASURED */
+    const char *issuer; /* as in a row */
+    const char *note;   /* the first node's reason where nothing answered; "" */
 };
 
 enum clock_state { CLOCK_NOT_KNOWN, CLOCK_RIGHT, CLOCK_WRONG, CLOCK_SUSPECTED };
@@ -118,7 +122,8 @@ struct firewall_verdict {
     size_t n_answered, n_silent;
     struct addr answered[FIREWALL_RANGES_MAX], silent[FIREWALL_RANGES_MAX];
     enum clock_state clock;
-    bool intercepted;    /* TLS without a proxy is opened by somebody whom this machine trusts */
+    bool intercepted;   /* TLS without a proxy is opened by somebody whom this machine trusts */
+    const char *issuer; /* who is, or may be, in between: of the first such certificate without a proxy; "" */
     enum transport rung; /* TRANSPORT_COUNT: none */
     int64_t rung_rtt_us; /* least median over that rung */
     int64_t rung_sent, rung_received;

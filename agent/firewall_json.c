@@ -52,6 +52,8 @@ static json_t *port_to_json(const struct firewall_port *p)
     bool ok = o != NULL;
     if (ok && p->rtt_us >= 0)
         ok = set(o, "rtt_us", json_integer(p->rtt_us));
+    if (ok && p->issuer[0] != '\0')
+        ok = set(o, "tls_issuer", json_string(p->issuer));
     if (ok && p->note[0] != '\0')
         ok = set(o, "note", json_string(p->note));
     if (ok)
@@ -125,6 +127,7 @@ static json_t *proxy_to_json(const struct firewall_proxy *p)
              set(o, "status", json_string(probe_status_name(p->status))) &&
              set(o, "tls_intercepted",
                  p->status == PROBE_REACHABLE ? json_boolean(p->intercepted) : json_string("unknown")) &&
+             (p->issuer[0] == '\0' || set(o, "tls_issuer", json_string(p->issuer))) &&
              (p->error[0] == '\0' || set(o, "note", json_string(p->error)));
     if (ok)
         return o;
@@ -166,6 +169,7 @@ json_t *firewall_to_json(const struct firewall_verdict *v)
                             ranges_to_json(v->answered, v->n_answered), "silent",
                             ranges_to_json(v->silent, v->n_silent))) &&
               set(o, "clock", clock_to_json(v)) && set(o, "tls_intercepted", json_boolean(v->intercepted)) &&
+              (v->issuer[0] == '\0' || set(o, "tls_issuer", json_string(v->issuer))) &&
               (!seen->pinhole_asked || set(o, "pinhole_s", pinhole_to_json(&seen->pinhole)));
     if (ok)
         return o;

@@ -131,6 +131,7 @@ static void on_result(void *user, struct prober *p, size_t target)
     struct examination *e = user;
     struct firewall_row *row = &e->seen->rows[e->row_of[target]];
     prober_result(p, target, &row->r, row->error);
+    snprintf(row->issuer, sizeof row->issuer, "%s", prober_issuer(p, target));
     firewall_tell(e->plan, "ports", ++e->n_done, e->n_targets);
 }
 
@@ -202,6 +203,7 @@ static void make_targets(struct examination *e)
                                         .addrs = &row->to,
                                         .n_addrs = 1,
                                         .tls_name = e->plan->list->nodes[row->node].tls_name,
+                                        .keys = &e->plan->list->nodes[row->node].tls_spki,
                                         .websocket = row->r.transport == TRANSPORT_TLS};
     }
 }

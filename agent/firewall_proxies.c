@@ -80,7 +80,7 @@ static int ask_finder(struct search *s)
 /* ---- the probe through them ---- */
 
 static void note_proxy(struct search *s, const struct prober_target_spec *t, const struct probe_result *r,
-                       const char *error)
+                       const char *error, const char *issuer)
 {
     struct firewall_proxy *p = &s->seen->proxy;
     if (p->found && (p->status == PROBE_REACHABLE || r->status != PROBE_REACHABLE))
@@ -98,6 +98,7 @@ static void note_proxy(struct search *s, const struct prober_target_spec *t, con
         memcpy(p->auth, r->proxy_auth, sizeof p->auth);
     }
     snprintf(p->error, sizeof p->error, "%s", error);
+    snprintf(p->issuer, sizeof p->issuer, "%s", issuer);
 }
 
 static void on_result(void *user, struct prober *p, size_t target)
@@ -114,7 +115,8 @@ static void on_result(void *user, struct prober *p, size_t target)
         s->nearest_to = row.r.address;
         s->nearest_framing = row.r.framing;
     }
-    note_proxy(s, &s->targets[target], &row.r, row.error);
+    snprintf(row.issuer, sizeof row.issuer, "%s", prober_issuer(p, target));
+    note_proxy(s, &s->targets[target], &row.r, row.error, row.issuer);
     if (s->seen->n_rows < PROBER_TARGETS_MAX)
         s->seen->rows[s->seen->n_rows++] = row;
     firewall_tell(s->plan, "the proxy", ++s->n_done, s->n_targets);

@@ -14,6 +14,7 @@ enum {
     PROBER_SAMPLES_MAX = 50,
     PROBER_STREAMS_MAX = 256, /* TCP and TLS connections at once */
     PROBER_ERROR_TEXT = 192,
+    PROBER_ISSUER_TEXT = 80,
     PROBER_SEED_LEN = 16,
     PROBER_MESSAGE_LEN = 20, /* of every request: a Binding without attributes */
 };
@@ -117,6 +118,8 @@ void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, 
  * certificate was shown whom the system trusts. */
 void prober_note_auth(struct prober *p, size_t stream, const char *auth);
 void prober_note_intercepted(struct prober *p, size_t stream);
+/* Who signed the certificate that was shown, where that is not whom we expect. */
+void prober_note_issuer(struct prober *p, size_t stream, const char *issuer);
 
 /* Ends everything: what has not been measured is untested. */
 void prober_cancel(struct prober *p, int64_t now_us);
@@ -127,5 +130,7 @@ bool prober_done(const struct prober *p); /* every target finished and every str
 /* What is known of a target; `r->node` is left to the caller. Of an unfinished one: untested. */
 void prober_result(const struct prober *p, size_t target, struct probe_result *r,
                    char error[static PROBER_ERROR_TEXT]);
+/* The last issuer that was noted of a target; "": none. */
+const char *prober_issuer(const struct prober *p, size_t target);
 
 #endif

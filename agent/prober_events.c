@@ -99,6 +99,20 @@ void prober_note_intercepted(struct prober *p, size_t stream)
         a->tls_intercepted = true;
 }
 
+void prober_note_issuer(struct prober *p, size_t stream, const char *issuer)
+{
+    const struct stream *s = stream_find(p, stream);
+    if (!s)
+        return;
+    struct target *t = &p->targets[s->target];
+    snprintf(t->issuer, sizeof t->issuer, "%s", issuer);
+}
+
+const char *prober_issuer(const struct prober *p, size_t target)
+{
+    return p->targets[target].issuer;
+}
+
 /* Takes whole messages off the front of the stream's buffer. False: these bytes are no STUN. */
 static bool read_messages(struct prober *p, struct stream *s, int64_t now_us)
 {

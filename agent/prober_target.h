@@ -57,6 +57,7 @@ struct target {
     int64_t deadline_us;  /* target_tick changes it then */
     int error_rank;
     char error[PROBER_ERROR_TEXT]; /* of the attempt that the result will name */
+    char issuer[PROBER_ISSUER_TEXT];
 };
 
 /* What a target wants done: open attempt `attempt`, or send `sample` of it. */

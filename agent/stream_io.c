@@ -118,6 +118,9 @@ static int flush_websocket(struct stream_io *s)
 static void handshake(struct stream_io *s)
 {
     int done = tls_stream_handshake(s->tls);
+    const char *issuer = done != 0 ? tls_stream_issuer(s->tls, s->keys) : "";
+    if (issuer[0] != '\0' && s->events->issuer)
+        s->events->issuer(s->user, issuer);
     int err = flush_tls(s); /* also the alert that says why we refuse */
     if (done < 0) {
         fail_tls(s, tls_stream_error(s->tls));

@@ -25,6 +25,9 @@ struct stream_io_events {
     void (*proxy_failed)(void *user, bool refused, const char *text, int64_t now_us);
     void (*intercepted)(
         void *user); /* just before `secured`: another than the node's own CA vouches for the peer */
+    /* Just before `secured` or `tls_failed`: who signed the certificate of one who is not trusted, or of an interceptor. NULL: not
+     * wanted. */
+    void (*issuer)(void *user, const char *name);
 };
 
 struct stream_io_target {

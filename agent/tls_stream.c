@@ -95,6 +95,14 @@ bool tls_stream_intercepted(const struct tls_stream *t, const struct node_spki *
     return t->verdict.intercepted || (keys && keys->n > 0 && !key_is_known(t, keys));
 }
 
+const char *tls_stream_issuer(struct tls_stream *t, const struct node_spki *keys)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+    if (t->verdict.issuer[0] == '\0' && certificate && tls_stream_intercepted(t, keys))
+        tls_issuer(certificate, t->verdict.issuer);
+    return t->verdict.issuer;
+}
+
 static bool wants_more(const struct tls_stream *t, int rc)
 {
     int e = SSL_get_error(t->ssl, rc);

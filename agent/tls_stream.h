@@ -22,6 +22,9 @@ int tls_stream_offer_http(struct tls_stream *t) __attribute__((warn_unused_resul
  * empty: any is the node's). */
 bool tls_stream_intercepted(const struct tls_stream *t, const struct node_spki *keys);
 
+/* After the handshake, or its failure: who signed a certificate that was refused, or an interceptor's; "" where there is nothing to tell. */
+const char *tls_stream_issuer(struct tls_stream *t, const struct node_spki *keys);
+
 /* Takes bytes from the wire; at most TLS_STREAM_FEED_MAX, all of which is read before the next feed. 0, or -ENOMEM. */
 int tls_stream_feed(struct tls_stream *t, const uint8_t *bytes, size_t len)
     __attribute__((warn_unused_result));

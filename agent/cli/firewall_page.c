@@ -144,17 +144,25 @@ static void print_pinhole(const struct cli *c, const struct firewall_seen *seen)
 static void print_proxy(const struct cli *c, const struct firewall_verdict *v)
 {
     const struct firewall_proxy *p = &v->seen->proxy;
-    char auth[48] = "";
+    char auth[48] = "", opens[PROBER_ISSUER_TEXT + 32] = "";
     if (p->auth[0] != '\0')
         snprintf(auth, sizeof auth, ", authentication %s", p->auth);
+    if (p->intercepted)
+        snprintf(opens, sizeof opens, ", and opens TLS%s%s", p->issuer[0] != '\0' ? " as " : "", p->issuer);
     if (p->found)
         print_fact(c, "Proxy", "%s, named by %s%s: %s%s", p->url, p->source, auth,
-                   p->status == PROBE_REACHABLE ? "leads to a node" : p->error,
-                   p->intercepted ? ", and opens TLS" : "");
+                   p->status == PROBE_REACHABLE ? "leads to a node" : p->error, opens);
     else
         print_fact(c, "Proxy", "%s", p->looked ? "none found" : "unknown");
     if (v->intercepted)
-        print_fact(c, "TLS", "is opened on its way by somebody whom this machine trusts");
+        print_fact(c, "TLS", "is opened on its way by %s, whom this machine trusts",
+                   v->issuer[0] != '\0' ? v->issuer : "somebody");
+    else if (v->issuer[0] != '\0')
+        print_fact(
+            c, "TLS",
+            "a certificate was shown that %s signed, whom nobody vouches for: an interceptor, a captive "
+            "portal, or a CA that --ca should name",
+            v->issuer);
 }
 
 static void print_clock(const struct cli *c, const struct firewall_verdict *v)

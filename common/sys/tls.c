@@ -196,6 +196,8 @@ void tls_server_destroy(struct tls_server *t)
     free(t);
 }
 
+static int verify_twice(X509_STORE_CTX *asked, void *arg);
+
 int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_ERROR_TEXT])
 {
     ERR_clear_error();
@@ -203,6 +205,7 @@ int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_E
     if (ctx == NULL)
         return fail_openssl(err, "TLS set-up", "");
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, verify_twice, NULL); /* notes who signed what is refused */
     int ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file) : SSL_CTX_set_default_verify_paths(ctx);
     if (ok != 1) {
         int rc = fail_openssl(err, "CA file", ca_file != NULL ? ca_file : "of the system");
@@ -290,18 +293,19 @@ static bool system_trusts(struct tls_fallback *f, X509_STORE_CTX *asked, SSL *ss
     return trusts;
 }
 
-static void note_issuer(X509_STORE_CTX *asked, struct tls_verdict *v)
+void tls_issuer(const X509 *certificate, char out[static TLS_ISSUER_TEXT])
 {
-    X509_NAME *issuer = X509_get_issuer_name(X509_STORE_CTX_get0_cert(asked));
-    if (X509_NAME_get_text_by_NID(issuer, NID_commonName, v->issuer, sizeof(v->issuer)) <= 0 &&
-        X509_NAME_get_text_by_NID(issuer, NID_organizationName, v->issuer, sizeof(v->issuer)) <= 0)
-        v->issuer[0] = '\0';
-    for (char *c = v->issuer; *c != '\0'; c++) { /* it is for people, and anybody could have written it */
+    X509_NAME *issuer = X509_get_issuer_name(certificate);
+    if (X509_NAME_get_text_by_NID(issuer, NID_commonName, out, TLS_ISSUER_TEXT) <= 0 &&
+        X509_NAME_get_text_by_NID(issuer, NID_organizationName, out, TLS_ISSUER_TEXT) <= 0)
+        out[0] = '\0';
+    for (char *c = out; *c != '\0'; c++) { /* it is for people, and anybody could have written it */
         if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
             *c = '?';
     }
 }
 
+/* `arg`: the fallback, or NULL. */
 static int verify_twice(X509_STORE_CTX *asked, void *arg)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(asked, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -311,8 +315,8 @@ static int verify_twice(X509_STORE_CTX *asked, void *arg)
     int first = X509_STORE_CTX_get_error(asked);
     if (v == NULL || X509_STORE_CTX_get0_cert(asked) == NULL)
         return 0;
-    note_issuer(asked, v);
-    v->intercepted = system_trusts(arg, asked, ssl);
+    tls_issuer(X509_STORE_CTX_get0_cert(asked), v->issuer);
+    v->intercepted = arg != NULL && system_trusts(arg, asked, ssl);
     X509_STORE_CTX_set_error(asked, v->intercepted ? X509_V_OK : first);
     return v->intercepted;
 }

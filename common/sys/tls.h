@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { TLS_ERROR_TEXT = 256 };
+enum { TLS_ERROR_TEXT = 256, TLS_ISSUER_TEXT = 80 };
 
 /* ALPN that a server selects from what a client offers; none in common (or none offered) goes on without ALPN.
  * Never "h2". `protocols` in order of preference. */
@@ -39,7 +39,7 @@ int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_E
 struct tls_verdict {
     bool
         intercepted; /* the system's store vouches for it: somebody whom this machine's administrator trusts is in between */
-    char issuer[80]; /* who signed it; "" where the context's own CA did */
+    char issuer[TLS_ISSUER_TEXT]; /* who signed it; "" where the context's own CA did */
 };
 /* The system's store, read when it is first needed. It outlives the contexts that fall back to it. */
 struct tls_fallback;
@@ -53,6 +53,8 @@ void tls_client_verdict(SSL *ssl, struct tls_verdict *v);
 
 /* Sets SNI (for names, not IP literals) and the name that the certificate must carry. 0, or -EINVAL. */
 int tls_client_expect(SSL *ssl, const char *host) __attribute__((warn_unused_result));
+/* Who says that it signed this certificate: the common name, else the organisation, of printable ASCII alone; "" where it names neither. */
+void tls_issuer(const X509 *certificate, char out[static TLS_ISSUER_TEXT]);
 /* SHA-256 of the certificate's SubjectPublicKeyInfo, in base64. 0, or -ENOMEM. */
 int tls_spki(const X509 *certificate, char out[static SPKI_TEXT_LEN + 1]) __attribute__((warn_unused_result));
 /* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for verification failures). */

@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
+from support.certs import Authority, openssl
 from support.process import AGENT, NODE, Process, clean_env, free_port, run, wait_for
+from support.proxies import squid
 
 UDP = socket.SOCK_DGRAM
 MEMBERS = {"mapped", "local", "nat", "mtu", "ports", "rung", "advice", "quality", "allow_list", "clock", "proxy", "throughput"}
@@ -49,7 +51,7 @@ def listener(session_folder, certificate):
 
     def start(host, *more, **listeners):
         words = [w for t, numbers in listeners.items() for n in numbers for w in (f"--{t}", f"{host}:{n}")]
-        if "tls" in listeners:
+        if "tls" in listeners and "--cert" not in more:
             words += ["--cert", certificate[0], "--key", certificate[1]]
         node = Process([NODE, "--standalone", "--threads", "1", *words, *more], session_folder / "firewall-node.log")
         started.append(node)
@@ -197,7 +199,41 @@ def test_a_certificate_that_is_not_trusted_is_no_firewalls_fault(node):
     assert status == 1 and found["rung"] == "none"
     (row,) = [p for p in found["ports"] if p["port"] == node["tls"][0]]
     assert row["status"] == "open" and "certificate" in row["note"]
+    assert row["tls_issuer"] == found["tls_issuer"] == "Berth test CA" and not found["tls_intercepted"]
     assert "--ca" in found["advice"][0]["brings"]
+
+
+def test_who_shows_a_strange_certificate_is_named(listener, node, authority, session_folder):
+    """A captive portal: what answers on the port has a certificate of its own."""
+    files = session_folder / "portal.pem", session_folder / "portal.key"
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+            "-subj", "/O=Hotel Portal\u2028Ltd", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", files[1], "-out", files[0])
+    at = {"udp": [free_port(UDP)], "tls": [free_port()]}
+    listener("127.0.0.1", "--cert", files[0], "--key", files[1], **at)
+    for words in ((), ("--ca", authority.file)):
+        status, found, _ = firewall(*words, "--node", spec("127.0.0.1", at))
+        assert status == 0 and found["rung"] == "udp"
+        assert found["tls_issuer"].startswith("Hotel Portal?") and found["tls_intercepted"] is False
+    page = run([AGENT, "firewall", "--ca", authority.file, "--node", spec("127.0.0.1", at)])
+    assert "Hotel Portal" in page.stdout and "captive" in page.stdout
+    _, found, _ = firewall("--ca", authority.file, "--node", spec("127.0.0.1", node))
+    assert "tls_issuer" not in found
+
+
+def test_who_opens_tls_is_named(node, authority, session_folder):
+    boss = Authority(session_folder / "firewall-boss", "Inspecting Boss CA")
+    made = squid(interceptor=boss, trusted=authority.file, websocket=True)
+    words = ["--ca", authority.file, "--node", f"localhost,tls={node['tls'][0]}", "--proxy", made.url]
+    try:
+        _, found, _ = firewall(*words, env={"SSL_CERT_FILE": boss.file})
+        assert found["proxy"]["tls_intercepted"] is True and found["proxy"]["tls_issuer"] == "Inspecting Boss CA"
+        assert "tls_issuer" not in found  # directly the node itself answers
+        page = run([AGENT, "firewall", *words], env=clean_env({"SSL_CERT_FILE": str(boss.file)})).stdout
+        assert "opens TLS as Inspecting Boss CA" in " ".join(page.split())
+        _, found, _ = firewall(*words)  # whom nobody trusts
+        assert found["proxy"]["status"] == "tls_error" and found["proxy"]["tls_issuer"] == "Inspecting Boss CA"
+    finally:
+        made.close()
 
 
 # ---- behaviour discovery ----
