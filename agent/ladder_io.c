@@ -4,7 +4,7 @@
 
 #include "core/frame.h"
 #include "prober_message.h"
-#include "stream_io.h"
+#include "stream_shell.h"
 #include "sys/clock.h"
 #include "udp_io.h"
 
@@ -14,9 +14,7 @@
 #include <string.h>
 
 struct io_stream {
-    struct ladder_io *io;
-    size_t place;
-    struct stream_io *stream; /* NULL: none, or it could not be opened */
+    struct stream_shell shell;
     const char *auth;
     bool intercepted;
 };
@@ -62,7 +60,7 @@ static int say(struct ladder_io *io, const uint8_t *bytes, size_t len, int64_t *
         return udp_io_send(&io->udp, &io->winner.to, bytes, len, sent_us);
     size_t head = frame_header(FRAME_RFC4571, len, frame);
     memcpy(frame + head, bytes, len);
-    return stream_io_write(io->streams[io->winner_at].stream, frame, head + len, sent_us);
+    return stream_io_write(io->streams[io->winner_at].shell.stream, frame, head + len, sent_us);
 }
 
 static void stream_heard(struct ladder_io *io, const uint8_t *bytes, size_t len, int64_t now_us)
@@ -122,87 +120,57 @@ static void on_datagram(void *user, const struct sys_datagram *d)
 
 /* ---- streams: to the ladder while it races, then the winner's ---- */
 
-static void on_connected(void *user, int64_t now_us)
+static void lose_winner(struct ladder_io *io, size_t place, const char *why)
 {
-    const struct io_stream *s = user;
-    ladder_on_connected(s->io->ladder, s->place, now_us);
+    if (place == io->winner_at)
+        lose(io, why);
 }
 
-static void on_secured(void *user, int64_t now_us)
+static void on_stream(void *user, size_t place, const struct shell_event *e)
 {
-    const struct io_stream *s = user;
-    ladder_on_secured(s->io->ladder, s->place, now_us);
+    struct ladder_io *io = user;
+    struct ladder *l = io->ladder;
+    switch (e->kind) {
+    case SHELL_CONNECTED:
+        ladder_on_connected(l, place, e->now_us);
+        break;
+    case SHELL_SECURED:
+        ladder_on_secured(l, place, e->now_us);
+        break;
+    case SHELL_UPGRADED:
+        ladder_on_upgraded(l, place, e->now_us);
+        break;
+    case SHELL_BYTES:
+        if (io->state == LADDER_IO_RACING)
+            ladder_on_stream(l, place, e->bytes, e->len, e->now_us);
+        else
+            stream_heard(io, e->bytes, e->len, e->now_us);
+        break;
+    case SHELL_ENDED:
+        ladder_on_stream_error(l, place, e->error, e->now_us);
+        lose_winner(io, place, prober_error_text(e->error, true));
+        break;
+    case SHELL_TLS_FAILED:
+        ladder_on_tls_error(l, place, e->text, e->now_us);
+        lose_winner(io, place, "TLS broke");
+        break;
+    case SHELL_UPGRADE_FAILED:
+        ladder_on_upgrade_error(l, place, e->text, e->now_us);
+        lose_winner(io, place, "the WebSocket ended");
+        break;
+    case SHELL_PROXY_PASSED:
+        io->streams[place].auth = e->text;
+        break;
+    case SHELL_PROXY_FAILED:
+        ladder_on_proxy_error(l, place, e->refused, e->text, e->now_us);
+        break;
+    case SHELL_INTERCEPTED:
+        io->streams[place].intercepted = true;
+        break;
+    case SHELL_ISSUER:
+        break;
+    }
 }
-
-static void on_upgraded(void *user, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    ladder_on_upgraded(s->io->ladder, s->place, now_us);
-}
-
-static void on_bytes(void *user, const uint8_t *bytes, size_t len, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    if (s->io->state == LADDER_IO_RACING)
-        ladder_on_stream(s->io->ladder, s->place, bytes, len, now_us);
-    else
-        stream_heard(s->io, bytes, len, now_us);
-}
-
-static void on_ended(void *user, int error, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    ladder_on_stream_error(s->io->ladder, s->place, error, now_us);
-    if (s->place == s->io->winner_at)
-        lose(s->io, prober_error_text(error, true));
-}
-
-static void on_tls_failed(void *user, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    ladder_on_tls_error(s->io->ladder, s->place, text, now_us);
-    if (s->place == s->io->winner_at)
-        lose(s->io, "TLS broke");
-}
-
-static void on_upgrade_failed(void *user, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    ladder_on_upgrade_error(s->io->ladder, s->place, text, now_us);
-    if (s->place == s->io->winner_at)
-        lose(s->io, "the WebSocket ended");
-}
-
-static void on_proxy_passed(void *user, const char *auth)
-{
-    struct io_stream *s = user;
-    s->auth = auth;
-}
-
-static void on_proxy_failed(void *user, bool refused, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    ladder_on_proxy_error(s->io->ladder, s->place, refused, text, now_us);
-}
-
-static void on_intercepted(void *user)
-{
-    struct io_stream *s = user;
-    s->intercepted = true;
-}
-
-static const struct stream_io_events stream_events = {
-    .connected = on_connected,
-    .secured = on_secured,
-    .bytes = on_bytes,
-    .ended = on_ended,
-    .tls_failed = on_tls_failed,
-    .upgraded = on_upgraded,
-    .upgrade_failed = on_upgrade_failed,
-    .proxy_passed = on_proxy_passed,
-    .proxy_failed = on_proxy_failed,
-    .intercepted = on_intercepted,
-};
 
 /* ---- the race ---- */
 
@@ -220,12 +188,11 @@ static void open_stream(struct ladder_io *io, const struct ladder_action *a)
         target.timeout_ms = 2 * io->plan.policy.rung_timeout_ms; /* the ladder gives up before */
     }
     int64_t started = clock_mono_us();
-    struct io_stream *s = &io->streams[a->place];
     if (a->is->transport == TRANSPORT_PROXY && a->is->proxy[0] == '\0') {
         ladder_on_proxy_error(io->ladder, a->place, false, "no proxy is known", started);
         return;
     }
-    int err = stream_io_open(&s->stream, io->poller, io->tls_ctx, &target, &stream_events, s, &started);
+    int err = stream_shell_open(&io->streams[a->place].shell, io->poller, io->tls_ctx, &target, &started);
     ladder_sent(io->ladder, a, started);
     if (err == -EINVAL && a->is->transport != TRANSPORT_TCP)
         ladder_on_tls_error(io->ladder, a->place, "no valid name to verify", started);
@@ -238,7 +205,7 @@ static void send_request(struct ladder_io *io, const struct ladder_action *a)
     int64_t sent;
     int err = a->kind == LADDER_SEND_UDP
                   ? udp_io_send(&io->udp, &a->is->to, a->bytes, a->len, &sent)
-                  : stream_io_write(io->streams[a->place].stream, a->bytes, a->len, &sent);
+                  : stream_io_write(io->streams[a->place].shell.stream, a->bytes, a->len, &sent);
     ladder_sent(io->ladder, a, sent);
     if (err < 0)
         ladder_send_failed(io->ladder, a, -err, sent);
@@ -255,8 +222,7 @@ static void do_action(struct ladder_io *io, const struct ladder_action *a)
         open_stream(io, a);
         break;
     case LADDER_CLOSE:
-        stream_io_close(io->streams[a->place].stream);
-        io->streams[a->place].stream = NULL;
+        stream_shell_close(&io->streams[a->place].shell);
         break;
     }
 }
@@ -292,8 +258,10 @@ int ladder_io_new(struct ladder_io **out, struct sys_poller *poller, SSL_CTX *tl
     io->plan = *plan;
     io->winner_at = LADDER_NONE;
     io->why = "";
-    for (size_t i = 0; i < LADDER_PLACES_MAX; i++)
-        io->streams[i] = (struct io_stream){.io = io, .place = i, .auth = ""};
+    for (size_t i = 0; i < LADDER_PLACES_MAX; i++) {
+        stream_shell_init(&io->streams[i].shell, i, on_stream, io);
+        io->streams[i].auth = "";
+    }
     randombytes_buf(seed, sizeof seed);
     int err = ladder_new(&io->ladder, plan->places, plan->n_places, &plan->policy, seed, clock_mono_us());
     sodium_memzero(seed, sizeof seed);
@@ -314,7 +282,7 @@ void ladder_io_destroy(struct ladder_io *io)
     if (!io)
         return;
     for (size_t i = 0; i < LADDER_PLACES_MAX; i++)
-        stream_io_close(io->streams[i].stream);
+        stream_shell_close(&io->streams[i].shell);
     udp_io_close(&io->udp);
     ladder_destroy(io->ladder);
     SSL_CTX_free(io->tls_ctx);

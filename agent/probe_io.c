@@ -3,18 +3,12 @@
  * Invariant: a stream exists from its PROBER_OPEN to its PROBER_CLOSE, and no longer. */
 #include "probe_io.h"
 
-#include "stream_io.h"
+#include "stream_shell.h"
 #include "sys/clock.h"
 #include "udp_io.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-struct io_stream {
-    struct probe_io *io;
-    size_t id;
-    struct stream_io *stream; /* NULL: none, or it could not be opened */
-};
 
 struct probe_io {
     struct sys_poller *poller;
@@ -23,7 +17,7 @@ struct probe_io {
     int64_t timeout_ms;
     struct prober *prober;
     struct udp_io udp;
-    struct io_stream streams[PROBER_STREAMS_MAX];
+    struct stream_shell streams[PROBER_STREAMS_MAX];
 };
 
 /* ---- UDP ---- */
@@ -48,87 +42,48 @@ static void send_udp(struct probe_io *io, const struct prober_action *a)
 
 /* ---- streams ---- */
 
-static void on_connected(void *user, int64_t now_us)
+static void on_stream(void *user, size_t id, const struct shell_event *e)
 {
-    const struct io_stream *s = user;
-    prober_on_connected(s->io->prober, s->id, now_us);
-}
-
-static void on_secured(void *user, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_secured(s->io->prober, s->id, now_us);
-}
-
-static void on_bytes(void *user, const uint8_t *bytes, size_t len, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_stream(s->io->prober, s->id, bytes, len, now_us);
-}
-
-static void on_ended(void *user, int error, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_stream_error(s->io->prober, s->id, error, now_us);
-}
-
-static void on_tls_failed(void *user, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_tls_error(s->io->prober, s->id, text, now_us);
-}
-
-static void on_upgraded(void *user, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_upgraded(s->io->prober, s->id, now_us);
-}
-
-static void on_upgrade_failed(void *user, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_upgrade_error(s->io->prober, s->id, text, now_us);
-}
-
-static void on_proxy_passed(void *user, const char *auth)
-{
-    const struct io_stream *s = user;
-    prober_note_auth(s->io->prober, s->id, auth);
-}
-
-static void on_proxy_failed(void *user, bool refused, const char *text, int64_t now_us)
-{
-    const struct io_stream *s = user;
-    prober_on_proxy_error(s->io->prober, s->id, refused, text, now_us);
-}
-
-static void on_intercepted(void *user)
-{
-    const struct io_stream *s = user;
-    prober_note_intercepted(s->io->prober, s->id);
-}
-
-static void on_issuer(void *user, const char *name)
-{
-    const struct io_stream *s = user;
-    prober_note_issuer(s->io->prober, s->id, name);
+    struct prober *p = ((struct probe_io *)user)->prober;
+    switch (e->kind) {
+    case SHELL_CONNECTED:
+        prober_on_connected(p, id, e->now_us);
+        break;
+    case SHELL_SECURED:
+        prober_on_secured(p, id, e->now_us);
+        break;
+    case SHELL_UPGRADED:
+        prober_on_upgraded(p, id, e->now_us);
+        break;
+    case SHELL_BYTES:
+        prober_on_stream(p, id, e->bytes, e->len, e->now_us);
+        break;
+    case SHELL_ENDED:
+        prober_on_stream_error(p, id, e->error, e->now_us);
+        break;
+    case SHELL_TLS_FAILED:
+        prober_on_tls_error(p, id, e->text, e->now_us);
+        break;
+    case SHELL_UPGRADE_FAILED:
+        prober_on_upgrade_error(p, id, e->text, e->now_us);
+        break;
+    case SHELL_PROXY_PASSED:
+        prober_note_auth(p, id, e->text);
+        break;
+    case SHELL_PROXY_FAILED:
+        prober_on_proxy_error(p, id, e->refused, e->text, e->now_us);
+        break;
+    case SHELL_INTERCEPTED:
+        prober_note_intercepted(p, id);
+        break;
+    case SHELL_ISSUER:
+        prober_note_issuer(p, id, e->text);
+        break;
+    }
 }
 
 static int open_target(struct probe_io *io, const struct prober_action *a, int64_t *started_us)
 {
-    static const struct stream_io_events events = {
-        .connected = on_connected,
-        .secured = on_secured,
-        .bytes = on_bytes,
-        .ended = on_ended,
-        .tls_failed = on_tls_failed,
-        .upgraded = on_upgraded,
-        .upgrade_failed = on_upgrade_failed,
-        .proxy_passed = on_proxy_passed,
-        .proxy_failed = on_proxy_failed,
-        .intercepted = on_intercepted,
-        .issuer = on_issuer,
-    };
     char url[PROXY_URL_MAX + 1];
     struct rest_proxy proxy;
     struct stream_io_target target = {.transport = a->transport,
@@ -147,8 +102,7 @@ static int open_target(struct probe_io *io, const struct prober_action *a, int64
         target.curl = io->proxy.curl;
         target.timeout_ms = 2 * io->timeout_ms; /* the prober gives up before */
     }
-    struct io_stream *s = &io->streams[a->stream];
-    return stream_io_open(&s->stream, io->poller, io->tls_ctx, &target, &events, s, started_us);
+    return stream_shell_open(&io->streams[a->stream], io->poller, io->tls_ctx, &target, started_us);
 }
 
 static void open_stream(struct probe_io *io, const struct prober_action *a)
@@ -171,12 +125,6 @@ static void send_stream(struct probe_io *io, const struct prober_action *a)
         prober_send_failed(io->prober, a, -err, sent);
 }
 
-static void close_stream(struct probe_io *io, size_t id)
-{
-    stream_io_close(io->streams[id].stream);
-    io->streams[id].stream = NULL;
-}
-
 /* ---- the whole ---- */
 
 int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx,
@@ -189,7 +137,7 @@ int probe_io_new(struct probe_io **out, struct sys_poller *poller, SSL_CTX *tls_
     io->timeout_ms = plan->policy.timeout_ms;
     udp_io_init(&io->udp, poller, on_datagram, io);
     for (size_t i = 0; i < PROBER_STREAMS_MAX; i++)
-        io->streams[i] = (struct io_stream){.io = io, .id = i};
+        stream_shell_init(&io->streams[i], i, on_stream, io);
     int err = prober_new(&io->prober, plan, clock_mono_us());
     if (err < 0) {
         free(io);
@@ -211,7 +159,7 @@ void probe_io_destroy(struct probe_io *io)
     if (!io)
         return;
     for (size_t i = 0; i < PROBER_STREAMS_MAX; i++)
-        stream_io_close(io->streams[i].stream);
+        stream_shell_close(&io->streams[i]);
     udp_io_close(&io->udp);
     prober_destroy(io->prober);
     SSL_CTX_free(io->tls_ctx);
@@ -234,7 +182,7 @@ void probe_io_step(struct probe_io *io)
             send_stream(io, &a);
             break;
         case PROBER_CLOSE:
-            close_stream(io, a.stream);
+            stream_shell_close(&io->streams[a.stream]);
             break;
         }
     }
