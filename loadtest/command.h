@@ -10,6 +10,8 @@ enum { SECONDS_MAX = 3600, CONNECTIONS_MAX = 1024 };
 
 int command_stun(int argc, char **argv);
 int command_yardstick(int argc, char **argv);
+int command_place(int argc, char **argv);
+int command_place_gen(int argc, char **argv);
 
 /* A whole number from min to max. 0, or -EINVAL. */
 int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)

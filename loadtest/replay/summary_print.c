@@ -1,0 +1,107 @@
+/* The summary as tables for people, 80 columns wide at most, and as JSON. Invariant: both say the same figures. */
+#include "summary.h"
+
+static void print_plan(const struct figures *f, enum plan_kind k, FILE *to)
+{
+    const struct tally *t = &f->of[k], *best = &f->of[PLAN_BEST];
+    char moves[16] = "-";
+    if (k == PLAN_ONLINE || k == PLAN_FULL)
+        snprintf(moves, sizeof moves, "%.3f",
+                 f->participants > 0 ? (double)t->moves / (double)f->participants : 0);
+    fprintf(to, "%-19s%7.2f%+7.1f%7.1f%6.2f%8.2f%+7.1f%7.1f%6.2f%6s\n", plan_label(k), t->full_mean,
+            summary_over(t->full_mean, best->full_mean), t->full_worst, t->full_nodes, t->mean,
+            summary_over(t->mean, best->mean), t->worst, t->nodes, moves);
+}
+
+static void print_figures(const struct figures *f, FILE *to)
+{
+    fprintf(to, "\n%s: %zu meetings, %zu participants; best plan proven in %.1f %%\n",
+            f->mix ? f->mix : "all", f->meetings, f->participants,
+            f->meetings > 0 ? 100.0 * (double)f->proven / (double)f->meetings : 0);
+    fprintf(to, "%-19s%27s%28s\n", "", "with the most present", "over time");
+    fprintf(to, "%-19s%7s%7s%7s%6s%8s%7s%7s%6s%6s\n", "", "ms", "+ %", "worst", "nodes", "ms", "+ %", "worst",
+            "nodes", "moves");
+    for (size_t k = 0; k < PLANS; k++)
+        print_plan(f, k, to);
+    fprintf(to, "%-19s%7.2f%+7.1f%13s%8.2f%+7.1f\n", "lower bound", f->full_bound,
+            summary_over(f->full_bound, f->of[PLAN_BEST].full_mean), "", f->bound,
+            summary_over(f->bound, f->of[PLAN_BEST].mean));
+    for (size_t k = 0; k < PLANS; k++) {
+        if (f->of[k].unconnected > 0)
+            fprintf(to, "%s: %zu participants or pairs not connected\n", plan_label(k), f->of[k].unconnected);
+    }
+}
+
+static void print_crowding(const struct crowding *c, FILE *to)
+{
+    fprintf(to, "\ncapacity: %zu participants at the peak, %zu seats; exceeded after %zu events\n", c->people,
+            c->seats, c->exceeded);
+    fprintf(to, "%-32s%10s%8s\n", "mean round trip to the node", "ms", "+ %");
+    fprintf(to, "%-32s%10.2f%+8.2f\n", "Berth", c->online, summary_over(c->online, c->optimum));
+    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "Berth, rebalanced", c->rebalanced,
+            summary_over(c->rebalanced, c->optimum), c->rebalance_moves);
+    if (c->optimum > 0)
+        fprintf(to, "%-32s%10.2f\n", "minimum-cost flow", c->optimum);
+    else
+        fprintf(to, "minimum-cost flow: there is not room for all\n");
+}
+
+void summary_print(const struct summary *s, FILE *to)
+{
+    fprintf(to, "Pairs' mean one-way latency, and the worst-off participant's; + %%: above the best plan.\n");
+    print_figures(&s->all, to);
+    for (size_t k = 0; k < s->n_mixes; k++)
+        print_figures(&s->mix[k], to);
+    if (s->crowding.limited)
+        print_crowding(&s->crowding, to);
+    fprintf(to,
+            "\n%zu decisions: CPU %.1f us at the median, %.1f us at the 99th percentile, %.1f us at most\n",
+            s->decisions, s->us_median, s->us_p99, s->us_max);
+}
+
+static json_t *tally_json(const struct figures *f, enum plan_kind k)
+{
+    const struct tally *t = &f->of[k], *best = &f->of[PLAN_BEST];
+    json_t *j = json_pack("{s:{s:f,s:f,s:f,s:f},s:{s:f,s:f,s:f,s:f},s:I}", "full", "mean_ms", t->full_mean,
+                          "above_best_pct", summary_over(t->full_mean, best->full_mean), "worst_ms",
+                          t->full_worst, "nodes", t->full_nodes, "over_time", "mean_ms", t->mean,
+                          "above_best_pct", summary_over(t->mean, best->mean), "worst_ms", t->worst, "nodes",
+                          t->nodes, "unconnected", (json_int_t)t->unconnected);
+    if (j && (k == PLAN_ONLINE || k == PLAN_FULL))
+        json_object_set_new(j, "moves_per_participant",
+                            json_real(f->participants > 0 ? (double)t->moves / (double)f->participants : 0));
+    return j;
+}
+
+static json_t *figures_json(const struct figures *f)
+{
+    json_t *plans = json_object();
+    for (size_t k = 0; k < PLANS; k++)
+        json_object_set_new(plans, plan_key(k), tally_json(f, k));
+    return json_pack("{s:s,s:I,s:I,s:I,s:{s:f,s:f},s:o}", "mix", f->mix ? f->mix : "all", "meetings",
+                     (json_int_t)f->meetings, "participants", (json_int_t)f->participants, "proven",
+                     (json_int_t)f->proven, "lower_bound", "full_ms", f->full_bound, "over_time_ms", f->bound,
+                     "plans", plans);
+}
+
+static json_t *crowding_json(const struct crowding *c)
+{
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:o,s:I}", "participants", (json_int_t)c->people, "seats",
+                     (json_int_t)c->seats, "events_over_capacity", (json_int_t)c->exceeded, "online_ms",
+                     c->online, "rebalanced_ms", c->rebalanced, "optimum_ms",
+                     c->optimum > 0 ? json_real(c->optimum) : json_null(), "rebalance_moves",
+                     (json_int_t)c->rebalance_moves);
+}
+
+json_t *summary_json(const struct summary *s)
+{
+    json_t *mixes = json_array();
+    for (size_t k = 0; k < s->n_mixes; k++)
+        json_array_append_new(mixes, figures_json(&s->mix[k]));
+    json_t *j = json_pack("{s:o,s:o,s:{s:I,s:f,s:f,s:f}}", "all", figures_json(&s->all), "mixes", mixes,
+                          "cpu", "decisions", (json_int_t)s->decisions, "median_us", s->us_median, "p99_us",
+                          s->us_p99, "max_us", s->us_max);
+    if (j && s->crowding.limited)
+        json_object_set_new(j, "capacity", crowding_json(&s->crowding));
+    return j;
+}
