@@ -10,7 +10,9 @@
 #include <string.h>
 
 struct join {
-    struct join_turn turn; /* first: the turn's start leads back here */
+    struct join_turn turn; /* of the meeting; first: its start leads back here */
+    struct join_turn
+        weighs; /* of the org: one at a time of its joins that weigh many reports; taken once a look has shown it */
     struct api_request *r;
     struct join_ask ask;
     json_t *answer; /* what is said once the plan is kept */
@@ -25,16 +27,18 @@ static struct join *join_of(struct api_request *r)
     return r->state;
 }
 
-/* The meeting is the next one's; must come before the answer, which may end the request. */
-static void end_turn(struct join *j)
+/* What waits for this join is the next one's; must come before the answer, which may end the request. */
+static void end_turns(struct join *j)
 {
+    join_turn_done(&j->r->worker->joins, &j->weighs);
     join_turn_done(&j->r->worker->joins, &j->turn);
 }
 
+/* Every join that is refused after its turn was taken ends here. */
 static void refuse(struct join *j, int status, const char *code, const char *detail)
 {
     counter_add(&j->r->worker->counters, joins_refused, 1);
-    end_turn(j);
+    end_turns(j);
     api_problem(j->r, status, code, detail);
 }
 
@@ -44,7 +48,7 @@ static void join_accept(struct join *j)
 
     j->answer = NULL;
     counter_add(&j->r->worker->counters, joins, 1);
-    end_turn(j);
+    end_turns(j);
     api_json(j->r, j->status, answer);
 }
 
@@ -100,58 +104,7 @@ static void kept(struct api_request *r, const struct db_result *result)
     look(j);
 }
 
-/* One column of what is written. */
-struct columns {
-    size_t n;
-    const char **agent, **node_org, **node, **transport, **ladder, **network, **capabilities;
-};
-
-static const char *small_number(struct join_scene *s, int v)
-{
-    char text[16];
-
-    if (v < 0)
-        return NULL;
-    snprintf(text, sizeof(text), "%d", v);
-    return h2o_strdup(&s->pool, text, SIZE_MAX).base;
-}
-
-static void columns_init(struct columns *c, struct join_scene *s)
-{
-    const char ***const all[] = {&c->agent,  &c->node_org, &c->node,        &c->transport,
-                                 &c->ladder, &c->network,  &c->capabilities};
-
-    c->n = 0;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        *all[i] = h2o_mem_alloc_pool(&s->pool, (s->problem.n_participants + 1) * sizeof(**all[i]));
-}
-
-static void columns_add(struct columns *c, struct join_scene *s, const struct join_ask *ask, size_t i)
-{
-    const struct place_seat *seat = &s->plan.seats[i];
-    bool me = i == s->me;
-    size_t k = c->n++;
-
-    c->agent[k] = s->people[i].agent;
-    c->node_org[k] = s->nodes[seat->node]->org;
-    c->node[k] = s->nodes[seat->node]->id;
-    c->transport[k] = small_number(s, (int)seat->ladder[0]);
-    c->ladder[k] = join_ladder_text(s, seat);
-    c->network[k] = me ? ask->network : s->people[i].network;
-    c->capabilities[k] = small_number(s, me ? ask->capabilities : s->people[i].capabilities);
-}
-
-/* How many come to the node that weren't on it. */
-static int64_t count_coming(const struct join_scene *s, size_t node)
-{
-    int64_t n = 0;
-
-    for (size_t i = 0; i < s->problem.n_participants; i++)
-        n += s->plan.seats[i].node == node && s->problem.participants[i].present != node;
-    return n;
-}
-
-static void keep(struct join *j, struct join_scene *s, const struct columns *c)
+static void keep(struct join *j, struct join_scene *s, const struct join_columns *c)
 {
     struct api_request *r = j->r;
     size_t node = s->plan.seats[s->me].node;
@@ -169,7 +122,7 @@ static void keep(struct join *j, struct join_scene *s, const struct columns *c)
         db_i64(epoch, s->epoch),
         db_text(j->node_org),
         db_text(j->node),
-        db_i64(coming, count_coming(s, node)),
+        db_i64(coming, join_count_coming(s, node)),
         db_text(common ? j->node_org : s->node_org),
         db_text(common ? j->node : s->node),
         db_text_array(&s->pool, c->agent, c->n),
@@ -206,7 +159,7 @@ static void refuse_plan(struct join *j, const struct join_scene *s)
 
 static void carry_out(struct join *j, struct join_scene *s)
 {
-    struct columns c;
+    struct join_columns c;
 
     if (s->plan.seats[s->me].node == PLACE_NONE) {
         refuse_plan(j, s);
@@ -215,17 +168,40 @@ static void carry_out(struct join *j, struct join_scene *s)
     json_decref(j->answer);
     j->answer = join_answer(s, &j->ask);
     j->status = s->people[s->me].stored ? 200 : 201;
-    columns_init(&c, s);
-    for (size_t i = 0; i < s->problem.n_participants; i++) {
-        /* With no node for all, the others stay where they are until they ask: room was looked for on the newcomer's node only. */
-        bool follows = i == s->me || s->plan.outcome == PLACE_COMMON;
-        if (follows && !join_person_unchanged(s, &j->ask, i))
-            columns_add(&c, s, &j->ask, i);
-    }
+    join_diff(s, &j->ask, &c);
     if (c.n == 0)
         join_accept(j);
     else
         keep(j, s, &c);
+}
+
+static void start_weighing(struct join_turn *t)
+{
+    look(H2O_STRUCT_FROM_MEMBER(struct join, weighs, t));
+}
+
+static void late_weighing(struct join_turn *t)
+{
+    refuse(H2O_STRUCT_FROM_MEMBER(struct join, weighs, t), 503, "overloaded",
+           "too many large meetings are joined at once; try again soon");
+}
+
+/* More rows than others' requests should wait for: when it is this one's turn, over the connection that nobody hurries on. */
+static void weigh(struct join *j)
+{
+    if (j->ask.rows_max == JOIN_ROWS_MAX) {
+        refuse(j, 409, "meeting_full",
+               "the live reports of those in the meeting are too many to be weighed together");
+        return;
+    }
+    j->ask.rows_max = JOIN_ROWS_MAX;
+    j->weighs = (struct join_turn){.org = j->ask.org,
+                                   .meeting = "",
+                                   .deadline_us = j->r->deadline_us,
+                                   .start = start_weighing,
+                                   .late = late_weighing};
+    if (!join_turn_take(&j->r->worker->joins, &j->weighs))
+        late_weighing(&j->weighs);
 }
 
 static void looked(struct api_request *r, const struct db_result *result)
@@ -233,28 +209,34 @@ static void looked(struct api_request *r, const struct db_result *result)
     const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
     struct join *j = join_of(r);
     struct join_scene s;
-    int e;
 
     if (result->error != 0) {
+        end_turns(j);
         api_db_failed(r, result);
         return;
     }
-    e = join_scene_build(&s, &j->ask, c, result);
-    if (e == 0) {
+    switch (join_scene_build(&s, &j->ask, c, result)) {
+    case 0:
         carry_out(j, &s);
-    } else if (e == -ENOENT) {
-        end_turn(j);
-        api_unknown_meeting(r);
-    } else {
-        end_turn(j);
-        api_problem(r, 500, "internal", "what is stored of the meeting can't be read");
+        break;
+    case -EFBIG:
+        weigh(j);
+        break;
+    case -ENOENT:
+        refuse(j, 404, "unknown_meeting", "there is no such meeting");
+        break;
+    case -ENOSPC:
+        refuse(j, 409, "meeting_full", "the meeting has as many participants as one can have");
+        break;
+    default:
+        refuse(j, 500, "internal", "what is stored of the meeting can't be read");
     }
     join_scene_clear(&s);
 }
 
 static void look(struct join *j)
 {
-    struct db_batch *b = api_db_begin(j->r, DB_TENANT);
+    struct db_batch *b = api_db_begin(j->r, j->ask.rows_max == JOIN_ROWS_MAX ? DB_TENANT_SLOW : DB_TENANT);
 
     if (b == NULL)
         return;
@@ -287,7 +269,7 @@ static void join_dispose(void *p)
 
     json_decref(j->answer);
     if (j->r != NULL)
-        end_turn(j);
+        end_turns(j);
 }
 
 /* A name, or an object with its id, as in a report. */
@@ -327,6 +309,7 @@ void api_participant_join(struct api_request *r)
     memset(j, 0, sizeof(*j));
     r->state = j;
     j->ask.capabilities = -1;
+    j->ask.rows_max = JOIN_ROWS_LITTLE;
     if (!api_meeting_param(r) || !read_network(r, &j->ask.network) ||
         !read_capabilities(r, &j->ask.capabilities) || (j->ask.agent = api_body_agent(r)) == NULL)
         return;

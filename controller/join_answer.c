@@ -7,16 +7,18 @@
 
 /* ---- the ladder ---- */
 
-/* The position among the newcomer's rows of what it measured; PLACE_NONE where it didn't. */
-static size_t measured_row(const struct join_scene *s, size_t node, enum transport t)
+/* What the newcomer measured there; NULL where it didn't, or got no answer. */
+static const struct probe_result *measured(const struct join_scene *s, size_t node, enum transport t)
 {
-    const struct place_participant *me = &s->problem.participants[s->me];
+    const struct report *mine = &s->mine.report;
 
-    for (size_t k = 0; k < me->n_rows; k++) {
-        if (me->rows[k].node == node && me->rows[k].transport == t && me->rows[k].reachable)
-            return k;
+    for (size_t k = 0; k < mine->n_results; k++) {
+        const struct probe_result *m = &mine->results[k];
+
+        if (m->transport == t && m->status == PROBE_REACHABLE && strcmp(m->node, s->nodes[node]->id) == 0)
+            return m;
     }
-    return PLACE_NONE;
+    return NULL;
 }
 
 static bool offered(const struct node_addresses *a, enum transport t, const struct addr *wanted)
@@ -58,18 +60,15 @@ static void add_rungs(json_t *ladder, const struct join_scene *s, size_t node, e
 {
     const struct catalogue_node *n = s->nodes[node];
     const char *tls_name = t == TRANSPORT_TLS ? n->tls_name : NULL;
-    size_t row = measured_row(s, node, t);
-    const char *text = row != PLACE_NONE ? s->measured.address[row] : NULL;
-    struct addr answered;
-    bool known = text != NULL && addr_parse(&answered, text) == 0;
+    const struct probe_result *m = measured(s, node, t);
+    const struct addr *answered = m != NULL && addr_is_set(&m->address) ? &m->address : NULL;
 
     if (t == TRANSPORT_PROXY) {
-        add_proxy_rung(ladder, n, known ? &answered : NULL,
-                       row != PLACE_NONE ? s->measured.proxy[row] : NULL);
+        add_proxy_rung(ladder, n, answered, m != NULL && m->proxy_url[0] != '\0' ? m->proxy_url : NULL);
         return;
     }
-    if (known && offered(&n->addresses, t, &answered)) {
-        add_rung(ladder, t, &answered, tls_name, NULL);
+    if (answered != NULL && offered(&n->addresses, t, answered)) {
+        add_rung(ladder, t, answered, tls_name, NULL);
         return;
     }
     for (size_t i = 0; i < n->addresses.n[t]; i++)

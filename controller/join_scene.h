@@ -1,6 +1,7 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
- * catalogue's snapshot. */
+ * catalogue's snapshot. In four files: join_rows.c reads, join_scene.c makes the problem, join_diff.c tells what changed against what is
+ * stored, join_answer.c says it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
 
@@ -8,10 +9,19 @@
 #include "db.h"
 #include "meeting_policy.h"
 #include "placement/place.h"
+#include "report_store.h"
 
 #include <h2o.h>
+#include <sodium.h>
 
-enum { JOIN_CORRECTIONS_MAX = 16, WHY_CANDIDATES_MAX = 50 };
+enum {
+    JOIN_CORRECTIONS_MAX = 16,
+    WHY_CANDIDATES_MAX = 50,
+    JOIN_PEOPLE_MAX = 500, /* of a meeting; one more is refused */
+    JOIN_ROWS_MAX =
+        500000, /* of live reports that one decision weighs; a join that would need more is refused */
+    JOIN_ROWS_LITTLE = 16000, /* up to so many a look holds nobody up; see api_join.c */
+};
 
 /* What the database knew better than the catalogue in memory when a plan was to be kept. */
 struct join_correction {
@@ -24,6 +34,7 @@ struct join_ask {
     const char *org, *meeting, *agent;
     const char *network; /* NULL: not said */
     int capabilities;    /* bits; -1: not said */
+    int64_t rows_max;    /* reports with more rows than that together are not read */
     size_t n_corrections;
     struct join_correction corrections[JOIN_CORRECTIONS_MAX];
 };
@@ -37,12 +48,6 @@ struct join_person {
     const char *ladder; /* as the database writes it: {0,1} */
 };
 
-/* The newcomer's report, as far as its ladder needs it; parallel to its rows. */
-struct join_measured {
-    const char **address; /* "ip:port" that answered, or NULL */
-    const char **proxy;   /* URL, or NULL */
-};
-
 struct join_scene {
     h2o_mem_pool_t pool;
     bool ready;
@@ -51,24 +56,35 @@ struct join_scene {
     struct meeting_policy policy;
     const char *node_org, *node;         /* the meeting's; NULL: none yet */
     const struct catalogue_node **nodes; /* by id; parallel to problem.nodes */
-    struct join_person *people;          /* parallel to problem.participants */
+    uint32_t *node_table;                /* by hash of the id: index + 1; 0: free */
+    size_t node_mask;
+    uint8_t node_key[crypto_shorthash_KEYBYTES];
+    size_t
+        n_stored; /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
+    struct join_person *people; /* parallel to problem.participants */
     struct place_problem problem;
     struct place_plan plan;
-    struct join_measured measured;
+    struct stored_report mine; /* the newcomer's live report; empty where it has none */
     size_t me;
 };
 
 /* The statements of one look, in the order in which join_scene_build expects their results. */
 void join_scene_read(struct db_batch *b, const struct join_ask *ask);
-/* Reads and decides. 0; -ENOENT: no such meeting; -EBADMSG: rows that are not as they should be. Clear it in every case. */
+/* Reads and decides. 0; -ENOENT: no such meeting; -EBADMSG: rows that are not as they should be; -EFBIG: the others' live reports have
+ * more than ask->rows_max rows; -ENOSPC: the meeting is full; -ENOMEM. Clear it in every case. */
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result) __attribute__((warn_unused_result));
 void join_scene_clear(struct join_scene *s);
 
-/* "{0,2}": a seat's ladder as the database keeps it, from the scene's pool. */
-const char *join_ladder_text(struct join_scene *s, const struct place_seat *seat);
-/* Is participant i where it was, in every respect that is stored? */
-bool join_person_unchanged(struct join_scene *s, const struct join_ask *ask, size_t i);
+/* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the scene's pool. */
+struct join_columns {
+    size_t n;
+    const char **agent, **node_org, **node, **transport, **ladder, **network, **capabilities;
+};
+void join_diff(struct join_scene *s, const struct join_ask *ask, struct join_columns *c);
+/* How many come to the node that weren't on it. */
+int64_t join_count_coming(const struct join_scene *s, size_t node);
+
 /* The answer to the one who joins. NULL: out of memory. */
 json_t *join_answer(const struct join_scene *s, const struct join_ask *ask);
 json_t *join_why(const struct join_scene *s, const struct join_ask *ask);

@@ -80,12 +80,16 @@ void join_turn_done(struct join_turns *turns, struct join_turn *t)
 void join_turns_expire(struct join_turns *turns, int64_t now_us)
 {
     for (size_t i = 0; i < JOIN_TURN_LISTS && turns->n > 0; i++) {
-        for (struct join_turn *t = turns->lists[i].first, *next; t != NULL; t = next) {
-            next = t->next;
-            if (t->running || t->deadline_us > now_us)
+        struct join_turn *t = turns->lists[i].first;
+
+        while (t != NULL) {
+            if (t->running || t->deadline_us > now_us) {
+                t = t->next;
                 continue;
+            }
             take_out(turns, t);
             t->late(t);
+            t = turns->lists[i].first; /* it may have ended others */
         }
     }
 }

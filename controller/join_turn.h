@@ -11,8 +11,9 @@ enum { JOIN_TURNS_MAX = 4096, JOIN_TURN_LISTS = 256 };
 
 /* The owner's memory, until join_turn_done. */
 struct join_turn {
-    const char *org, *meeting; /* what must not run twice at once */
-    int64_t deadline_us;       /* who still waits then is sent away */
+    const char *org,
+        *meeting; /* what must not run twice at once; no meeting's id is "": one org's joins that weigh much */
+    int64_t deadline_us; /* who still waits then is sent away */
     void (*start)(struct join_turn *t);
     void (*late)(struct join_turn *t); /* the turn has ended already */
     struct join_turn *prev, *next;
@@ -32,7 +33,7 @@ struct join_turns {
 bool join_turn_take(struct join_turns *turns, struct join_turn *t) __attribute__((warn_unused_result));
 /* Ends a turn, running or waiting, and starts the next; nothing where it has ended already. */
 void join_turn_done(struct join_turns *turns, struct join_turn *t);
-/* Sends away who has waited until the deadline. Who runs is left to the deadlines of what it does. */
+/* Sends away who has waited until the deadline. Who runs is left to the deadlines of what it does. `late` may end other turns. */
 void join_turns_expire(struct join_turns *turns, int64_t now_us);
 /* Ends all turns, and starts and takes none any more: the worker ends. */
 void join_turns_close(struct join_turns *turns);

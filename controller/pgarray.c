@@ -3,7 +3,6 @@
 #include "pgarray.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct pgarray pgarray_open(const char *text)
@@ -66,32 +65,48 @@ int pgarray_next(struct pgarray *a, char *out, size_t cap, bool *null)
     return 1;
 }
 
-int pgarray_ints(const char *text, int64_t *out, size_t n)
+/* Up to 18 digits, so that nothing overflows; NULL: no number here. */
+static const char *read_int(const char *p, int64_t *out)
 {
-    struct pgarray a = pgarray_open(text);
-    char element[24], *end;
-    bool null;
+    bool negative = *p == '-';
+    const char *first;
+    int64_t v = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        if (pgarray_next(&a, element, sizeof(element), &null) != 1 || null)
-            return -EBADMSG;
-        out[i] = strtoll(element, &end, 10);
-        if (*end != '\0')
-            return -EBADMSG;
-    }
-    return pgarray_next(&a, element, sizeof(element), &null) == 0 ? 0 : -EBADMSG;
+    p += negative;
+    for (first = p; *p >= '0' && *p <= '9' && p - first < PGARRAY_DIGITS_MAX; p++)
+        v = v * 10 + (*p - '0');
+    *out = negative ? -v : v;
+    return p > first ? p : NULL;
 }
 
-int pgarray_count(const char *text)
+int pgarray_int_list(const char *text, int64_t *out, size_t cap)
 {
-    struct pgarray a = pgarray_open(text);
-    char element[512];
-    bool null;
-    int n = 0, r;
+    const char *p = text;
+    size_t n = 0;
 
-    while ((r = pgarray_next(&a, element, sizeof(element), &null)) == 1)
-        n++;
-    return r == 0 ? n : -EBADMSG;
+    if (strcmp(text, "{}") == 0)
+        return 0;
+    if (*p != '{')
+        return -EBADMSG;
+    do {
+        if (n == cap || (p = read_int(p + 1, &out[n++])) == NULL)
+            return -EBADMSG;
+    } while (*p == ',');
+    return p[0] == '}' && p[1] == '\0' ? (int)n : -EBADMSG;
+}
+
+int pgarray_ints(const char *text, int64_t *out, size_t n)
+{
+    return pgarray_int_list(text, out, n) == (int)n ? 0 : -EBADMSG;
+}
+
+size_t pgarray_most(const char *text)
+{
+    size_t n = 1;
+
+    for (const char *p = text; *p != '\0'; p++)
+        n += *p == ',';
+    return n;
 }
 
 size_t pgarray_int_size(size_t n, size_t width)

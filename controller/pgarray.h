@@ -15,10 +15,13 @@ struct pgarray {
 struct pgarray pgarray_open(const char *text);
 /* 1: an element (a null one gives "" and *null true); 0: the end; -EBADMSG: broken, or an element longer than the buffer. */
 int pgarray_next(struct pgarray *a, char *out, size_t cap, bool *null);
+enum { PGARRAY_DIGITS_MAX = 18 }; /* of an integer that is read */
+/* How many integers, none null; -EBADMSG: broken, or more than `cap`. */
+int pgarray_int_list(const char *text, int64_t *out, size_t cap) __attribute__((warn_unused_result));
 /* Exactly n integers, none null. 0 or -EBADMSG. */
 int pgarray_ints(const char *text, int64_t *out, size_t n) __attribute__((warn_unused_result));
-/* How many elements, or -EBADMSG. */
-int pgarray_count(const char *text);
+/* At least as many as there are elements, at the price of one look at every byte. */
+size_t pgarray_most(const char *text);
 
 /* Binary format; sizes first, so that one allocation holds many. */
 enum { PGARRAY_HEADER = 20, PGARRAY_INT2_OID = 21, PGARRAY_INT4_OID = 23, PGARRAY_TEXT_OID = 25 };

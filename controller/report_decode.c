@@ -50,7 +50,7 @@ static int copy_text(char *out, size_t cap, const char *s)
     return 0;
 }
 
-/* What one row's columns are read with: `dict` holds the strings of names or addrs, `ints` one array at a time. */
+/* What one row's columns are read with; `ints` holds one array at a time. */
 struct decoder {
     const PGresult *res;
     int row, col;
@@ -59,51 +59,81 @@ struct decoder {
     int64_t *ints;
 };
 
-static int decode_names(struct decoder *d)
+static const char *column(const struct decoder *d, int which)
 {
-    const char *text = db_get(d->res, d->row, d->col + COL_NAMES);
-    int n = pgarray_count(text), rc;
-    char(*names)[NODE_ID_MAX + 1] = n >= 0 ? calloc((size_t)n + 1, sizeof(*names)) : NULL;
-    struct pgarray a = pgarray_open(text);
+    return db_get(d->res, d->row, d->col + which);
+}
+
+/* An array of one figure a result, all of them within the range. */
+static int read_ints(struct decoder *d, int which, int64_t least, int64_t most)
+{
+    if (pgarray_ints(column(d, which), d->ints, d->n) != 0)
+        return -EBADMSG;
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->ints[i] < least || d->ints[i] > most)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+/* The nodes that the report speaks of, to be freed. */
+static int read_names(const struct decoder *d, int which, struct report_name **out, size_t *n)
+{
+    struct pgarray a = pgarray_open(column(d, which));
+    size_t cap = pgarray_most(column(d, which));
+    struct report_name *names = malloc(cap * sizeof(*names));
+    int more = 1;
     bool null;
 
     if (names == NULL)
-        return n < 0 ? -EBADMSG : -ENOMEM;
-    rc = pgarray_ints(db_get(d->res, d->row, d->col + COL_NODE), d->ints, d->n);
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = pgarray_next(&a, names[i], sizeof(names[i]), &null) == 1 ? 0 : -EBADMSG;
-    for (size_t i = 0; i < d->n && rc == 0; i++) {
-        if (d->ints[i] < 1 || d->ints[i] > n)
-            rc = -EBADMSG;
-        else
-            memcpy(d->r->results[i].node, names[d->ints[i] - 1], sizeof(*names));
+        return -ENOMEM;
+    for (*n = 0; *n < cap && more == 1; *n += more == 1)
+        more = pgarray_next(&a, names[*n].id, sizeof(names[*n].id), &null);
+    if (more < 0) {
+        free(names);
+        return -EBADMSG;
     }
+    *out = names;
+    return 0;
+}
+
+static int decode_names(struct decoder *d)
+{
+    struct report_name *names;
+    size_t n;
+    int rc = read_names(d, COL_NAMES, &names, &n);
+
+    if (rc != 0)
+        return rc;
+    rc = read_ints(d, COL_NODE, 1, (int64_t)n);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        memcpy(d->r->results[i].node, names[d->ints[i] - 1].id, sizeof(names->id));
     free(names);
     return rc;
 }
 
 static int decode_addrs(struct decoder *d)
 {
-    const char *text = db_get(d->res, d->row, d->col + COL_ADDRS);
-    int n = pgarray_count(text), rc = 0;
-    struct addr *addrs = n >= 0 ? calloc((size_t)n + 1, sizeof(*addrs)) : NULL;
-    struct pgarray a = pgarray_open(text);
+    struct pgarray a = pgarray_open(column(d, COL_ADDRS));
+    size_t cap = pgarray_most(column(d, COL_ADDRS)), n = 0;
+    struct addr *addrs = calloc(cap + 1, sizeof(*addrs));
     char element[ADDR_TEXT_LEN];
     bool null;
+    int rc;
 
     if (addrs == NULL)
-        return n < 0 ? -EBADMSG : -ENOMEM;
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = pgarray_next(&a, element, sizeof(element), &null) == 1 ? addr_read(element, &addrs[i + 1])
-                                                                    : -EBADMSG;
+        return -ENOMEM;
+    while ((rc = pgarray_next(&a, element, sizeof(element), &null)) == 1 && n < cap) {
+        if (addr_read(element, &addrs[++n]) != 0)
+            break;
+    }
+    if (rc != 0)
+        rc = -EBADMSG;
     for (int which = COL_ADDRESS; which <= COL_MAPPED_ADDRESS && rc == 0; which++) {
-        rc = pgarray_ints(db_get(d->res, d->row, d->col + which), d->ints, d->n);
+        rc = read_ints(d, which, 0, (int64_t)n);
         for (size_t i = 0; i < d->n && rc == 0; i++) {
             struct probe_result *p = &d->r->results[i];
-            if (d->ints[i] < 0 || d->ints[i] > n)
-                rc = -EBADMSG;
-            else
-                *(which == COL_ADDRESS ? &p->address : &p->mapped_address) = addrs[d->ints[i]];
+            *(which == COL_ADDRESS ? &p->address : &p->mapped_address) = addrs[d->ints[i]];
         }
     }
     free(addrs);
@@ -112,15 +142,13 @@ static int decode_addrs(struct decoder *d)
 
 static int decode_kinds(struct decoder *d)
 {
-    static const int64_t limits[] = {TRANSPORT_COUNT, PROBE_STATUS_COUNT, FRAMING_WEBSOCKET + 1};
+    static const int64_t most[] = {TRANSPORT_COUNT - 1, PROBE_STATUS_COUNT - 1, FRAMING_WEBSOCKET};
 
     for (int which = COL_TRANSPORT; which <= COL_FRAMING; which++) {
-        if (pgarray_ints(db_get(d->res, d->row, d->col + which), d->ints, d->n) != 0)
+        if (read_ints(d, which, 0, most[which - COL_TRANSPORT]) != 0)
             return -EBADMSG;
         for (size_t i = 0; i < d->n; i++) {
             struct probe_result *p = &d->r->results[i];
-            if (d->ints[i] < 0 || d->ints[i] >= limits[which - COL_TRANSPORT])
-                return -EBADMSG;
             if (which == COL_TRANSPORT)
                 p->transport = (enum transport)d->ints[i];
             else if (which == COL_STATUS)
@@ -141,7 +169,7 @@ static int decode_figures(struct decoder *d)
         offsetof(struct probe_result, tls_us)};
 
     for (int which = COL_RTT_MIN; which <= COL_TLS; which++) {
-        if (pgarray_ints(db_get(d->res, d->row, d->col + which), d->ints, d->n) != 0)
+        if (pgarray_ints(column(d, which), d->ints, d->n) != 0)
             return -EBADMSG;
         for (size_t i = 0; i < d->n; i++)
             memcpy((char *)&d->r->results[i] + offsets[which - COL_RTT_MIN], &d->ints[i], sizeof(d->ints[i]));
@@ -157,7 +185,7 @@ static int decode_proxies(struct decoder *d)
 
     if (db_null(d->res, d->row, d->col + COL_PROXIES))
         return 0;
-    all = json_loads(db_get(d->res, d->row, d->col + COL_PROXIES), 0, NULL);
+    all = json_loads(column(d, COL_PROXIES), 0, NULL);
     json_object_foreach(all, key, one)
     {
         long at = strtol(key, NULL, 10);
@@ -184,7 +212,7 @@ static int decode_proxies(struct decoder *d)
 static int decode_head(struct stored_report *out, struct decoder *d)
 {
     struct report *r = d->r;
-    struct pgarray a = pgarray_open(db_get(d->res, d->row, d->col + COL_MAPPED));
+    struct pgarray a = pgarray_open(column(d, COL_MAPPED));
     char element[ADDR_TEXT_LEN];
     bool null;
     int more;
@@ -199,26 +227,41 @@ static int decode_head(struct stored_report *out, struct decoder *d)
             return -EBADMSG;
         r->n_mapped++;
     }
-    if (more != 0 || copy_text(r->agent, sizeof(r->agent), db_get(d->res, d->row, d->col + COL_AGENT)) != 0 ||
-        copy_text(r->report_id, sizeof(r->report_id), db_get(d->res, d->row, d->col + COL_REPORT_ID)) != 0)
+    if (more != 0 || copy_text(r->agent, sizeof(r->agent), column(d, COL_AGENT)) != 0 ||
+        copy_text(r->report_id, sizeof(r->report_id), column(d, COL_REPORT_ID)) != 0)
         return -EBADMSG;
-    return copy_text(r->network_id, sizeof(r->network_id), db_get(d->res, d->row, d->col + COL_NETWORK));
+    return copy_text(r->network_id, sizeof(r->network_id), column(d, COL_NETWORK));
+}
+
+/* Room for the results: as many as there are nodes' positions. */
+static int count_results(struct decoder *d, int which)
+{
+    size_t cap = pgarray_most(column(d, which));
+    int n;
+
+    if (cap > REPORT_RESULTS_MAX)
+        return -EBADMSG;
+    d->ints = malloc(cap * sizeof(*d->ints));
+    if (d->ints == NULL)
+        return -ENOMEM;
+    n = pgarray_int_list(column(d, which), d->ints, cap);
+    d->n = n > 0 ? (size_t)n : 0;
+    return n < 0 ? n : 0;
 }
 
 int report_row_decode(struct stored_report *out, const PGresult *res, int row, int col)
 {
     struct decoder d = {.res = res, .row = row, .col = col, .r = &out->report};
-    int n = pgarray_count(db_get(res, row, col + COL_NODE)), rc;
+    int rc;
 
     memset(out, 0, sizeof(*out));
-    if (n < 0 || n > REPORT_RESULTS_MAX)
-        return -EBADMSG;
-    d.n = (size_t)n;
-    d.ints = calloc(d.n + 1, sizeof(*d.ints));
+    rc = count_results(&d, COL_NODE);
+    if (rc != 0)
+        goto out;
     out->report.results = calloc(d.n + 1, sizeof(*out->report.results));
-    out->report.n_results = d.n;
-    rc = d.ints != NULL && out->report.results != NULL ? 0 : -ENOMEM;
-    for (size_t i = 0; i < d.n && rc == 0; i++)
+    out->report.n_results = out->report.results != NULL ? d.n : 0;
+    rc = out->report.results != NULL ? 0 : -ENOMEM;
+    for (size_t i = 0; i < out->report.n_results; i++)
         probe_result_init(&out->report.results[i]);
     if (rc == 0)
         rc = decode_head(out, &d);
@@ -232,8 +275,77 @@ int report_row_decode(struct stored_report *out, const PGresult *res, int row, i
         rc = decode_figures(&d);
     if (rc == 0)
         rc = decode_proxies(&d);
+out:
     free(d.ints);
     if (rc != 0)
         report_clear(&out->report);
     return rc;
+}
+
+/* ---- the brief ---- */
+
+enum {
+    BRIEF_AGENT,
+    BRIEF_CAPABILITIES,
+    BRIEF_NAMES,
+    BRIEF_NODE,
+    BRIEF_TRANSPORT,
+    BRIEF_STATUS,
+    BRIEF_RTT_MIN
+};
+_Static_assert(BRIEF_RTT_MIN + 1 == REPORT_BRIEF_COLUMNS_N,
+               "REPORT_BRIEF_COLUMNS and its reader belong together");
+
+/* Column after column, each read into the one list of integers. */
+static int brief_results(struct decoder *d, struct report_brief *out)
+{
+    int rc = read_ints(d, BRIEF_NODE, 1, (int64_t)out->n_names);
+
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].name = (uint16_t)(d->ints[i] - 1);
+    if (rc == 0)
+        rc = read_ints(d, BRIEF_TRANSPORT, 0, TRANSPORT_COUNT - 1);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].transport = (uint8_t)d->ints[i];
+    if (rc == 0)
+        rc = read_ints(d, BRIEF_STATUS, 0, PROBE_STATUS_COUNT - 1);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].status = (uint8_t)d->ints[i];
+    if (rc == 0)
+        rc = read_ints(d, BRIEF_RTT_MIN, NOT_MEASURED, INT32_MAX);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].rtt_min_us = (int32_t)d->ints[i];
+    return rc;
+}
+
+int report_brief_decode(struct report_brief *out, const PGresult *res, int row, int col)
+{
+    struct decoder d = {.res = res, .row = row, .col = col};
+    int rc;
+
+    *out = (struct report_brief){
+        .agent = column(&d, BRIEF_AGENT),
+        .has_capabilities = !db_null(res, row, col + BRIEF_CAPABILITIES),
+        .capabilities = (unsigned)db_get_i64(res, row, col + BRIEF_CAPABILITIES),
+    };
+    rc = count_results(&d, BRIEF_NODE);
+    if (rc == 0)
+        rc = read_names(&d, BRIEF_NAMES, &out->names, &out->n_names);
+    if (rc != 0)
+        goto out;
+    out->n_results = d.n;
+    out->results = malloc((d.n + 1) * sizeof(*out->results));
+    rc = out->results != NULL ? brief_results(&d, out) : -ENOMEM;
+out:
+    free(d.ints);
+    if (rc != 0)
+        report_brief_clear(out);
+    return rc;
+}
+
+void report_brief_clear(struct report_brief *b)
+{
+    free(b->names);
+    free(b->results);
+    memset(b, 0, sizeof(*b));
 }

@@ -23,6 +23,30 @@ struct pg_result; /* libpq's PGresult */
 int report_row_decode(struct stored_report *out, const struct pg_result *res, int row, int col)
     __attribute__((warn_unused_result));
 
+/* What a decision over many reports takes of each. */
+#define REPORT_BRIEF_COLUMNS "r.agent, r.capabilities, r.names, r.node, r.transport, r.status, r.rtt_min_us"
+enum { REPORT_BRIEF_COLUMNS_N = 7 };
+struct report_name {
+    char id[NODE_ID_MAX + 1];
+};
+struct report_brief {
+    const char *agent; /* the PGresult's */
+    bool has_capabilities;
+    unsigned capabilities;
+    size_t n_names, n_results;
+    struct report_name *names;
+    struct report_brief_result {
+        uint16_t name;     /* index into names */
+        uint8_t transport; /* enum transport */
+        uint8_t status;    /* enum probe_status */
+        int32_t rtt_min_us;
+    } * results;
+};
+/* As above, of columns col .. col + REPORT_BRIEF_COLUMNS_N - 1; report_brief_clear frees it. */
+int report_brief_decode(struct report_brief *out, const struct pg_result *res, int row, int col)
+    __attribute__((warn_unused_result));
+void report_brief_clear(struct report_brief *b);
+
 /* One report ready to be inserted: parameters and the memory that they point into. */
 struct report_row {
     struct db_param params[DB_PARAMS_MAX];

@@ -89,6 +89,8 @@ static void test_random_arrays(void **state)
 
 static void test_ints(void **state)
 {
+    static const char *const broken[] = {"",    "{",     "{1",   "{1,", "{,1}", "{1,}",
+                                         "{-}", "{--1}", "{1}}", "1}",  "{+1}", "{ 1}"};
     int64_t v[3];
 
     (void)state;
@@ -99,6 +101,15 @@ static void test_ints(void **state)
     assert_int_equal(pgarray_ints("{1,NULL,3}", v, 3), -EBADMSG);
     assert_int_equal(pgarray_ints("{1,x,3}", v, 3), -EBADMSG);
     assert_int_equal(pgarray_ints("{}", v, 0), 0);
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+        assert_int_equal(pgarray_int_list(broken[i], v, 3), -EBADMSG);
+    assert_int_equal(pgarray_int_list("{}", v, 0), 0);
+    assert_int_equal(pgarray_int_list("{7,8}", v, 3), 2);
+    assert_int_equal(pgarray_int_list("{1,2,3,4}", v, 3), -EBADMSG);
+    assert_int_equal(pgarray_int_list("{-999999999999999999}", v, 3), 1);
+    assert_true(v[0] == -999999999999999999);
+    assert_int_equal(pgarray_int_list("{1000000000000000000}", v, 3), -EBADMSG); /* PGARRAY_DIGITS_MAX */
+    assert_true(pgarray_most("{1,2,3}") == 3 && pgarray_most("{}") == 1);
 }
 
 static void test_binary(void **state)
@@ -276,6 +287,114 @@ static void test_broken_rows(void **state)
     report_clear(&r);
 }
 
+/* The columns of REPORT_BRIEF_COLUMNS among REPORT_COLUMNS. */
+static const int brief_of[REPORT_BRIEF_COLUMNS_N] = {0, 7, 8, 10, 11, 12, 16};
+
+static PGresult *as_brief(const struct report_row *row)
+{
+    PGresult *all = as_result(row), *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc columns[REPORT_BRIEF_COLUMNS_N];
+    char name[] = "";
+
+    memset(columns, 0, sizeof(columns));
+    for (int i = 0; i < REPORT_BRIEF_COLUMNS_N; i++)
+        columns[i].name = name;
+    assert_int_equal(PQsetResultAttrs(res, REPORT_BRIEF_COLUMNS_N, columns), 1);
+    for (int i = 0; i < REPORT_BRIEF_COLUMNS_N; i++) {
+        int from = brief_of[i], len = PQgetisnull(all, 0, from) ? -1 : PQgetlength(all, 0, from);
+        assert_int_equal(PQsetvalue(res, 0, i, len < 0 ? NULL : PQgetvalue(all, 0, from), len), 1);
+    }
+    PQclear(all);
+    return res;
+}
+
+/* The brief says what the whole says. */
+static void test_brief(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++) {
+        struct report r = parse(documents[i]);
+        struct report_row row;
+        struct report_brief b;
+        assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+        PGresult *res = as_brief(&row);
+        assert_int_equal(report_brief_decode(&b, res, 0, 0), 0);
+        assert_string_equal(b.agent, "a1");
+        assert_true(b.has_capabilities == r.has_capabilities && b.capabilities == r.capabilities);
+        assert_int_equal(b.n_results, r.n_results);
+        for (size_t k = 0; k < r.n_results; k++) {
+            assert_string_equal(b.names[b.results[k].name].id, r.results[k].node);
+            assert_int_equal(b.results[k].transport, r.results[k].transport);
+            assert_int_equal(b.results[k].status, r.results[k].status);
+            assert_int_equal(b.results[k].rtt_min_us, r.results[k].rtt_min_us);
+        }
+        report_brief_clear(&b);
+        PQclear(res);
+        report_row_clear(&row);
+        report_clear(&r);
+    }
+}
+
+static void test_broken_briefs(void **state)
+{
+    static const char *const values[] = {"{99}",    "{-2}", "{}",     "{1,1,1,1,1}",
+                                         "garbage", "",     "{NULL}", "{0,0,0,99999999999}"};
+    struct report r = parse(documents[2]);
+    struct report_row row;
+    int broken = 0;
+
+    (void)state;
+    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+    for (int col = 2; col < REPORT_BRIEF_COLUMNS_N; col++) {
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+            PGresult *res = as_brief(&row);
+            struct report_brief b;
+            char value[32];
+            snprintf(value, sizeof(value), "%s", values[i]);
+            assert_int_equal(PQsetvalue(res, 0, col, value, (int)strlen(value)), 1);
+            int e = report_brief_decode(&b, res, 0, 0);
+            assert_true(e == 0 || e == -EBADMSG);
+            broken += e != 0;
+            if (e == 0)
+                report_brief_clear(&b);
+            PQclear(res);
+        }
+    }
+    assert_true(broken > 30);
+    report_row_clear(&row);
+    report_clear(&r);
+}
+
+/* More positions than a report has rows. */
+static void test_too_many_rows(void **state)
+{
+    struct report r = parse(documents[2]);
+    struct report_row row;
+    struct report_brief b;
+    struct stored_report back;
+    size_t len = 2 * (REPORT_RESULTS_MAX + 1) + 1;
+    char *text = malloc(len + 1);
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < len; i++)
+        text[i] = i % 2 == 0 ? ',' : '1';
+    text[0] = '{';
+    text[len - 1] = '}';
+    text[len] = '\0';
+    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+    PGresult *brief = as_brief(&row), *whole = as_result(&row);
+    assert_int_equal(PQsetvalue(brief, 0, 3, text, (int)len), 1);
+    assert_int_equal(PQsetvalue(whole, 0, 10, text, (int)len), 1);
+    assert_int_equal(report_brief_decode(&b, brief, 0, 0), -EBADMSG);
+    assert_int_equal(report_row_decode(&back, whole, 0, 0), -EBADMSG);
+    PQclear(brief);
+    PQclear(whole);
+    free(text);
+    report_row_clear(&row);
+    report_clear(&r);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -288,7 +407,8 @@ int main(void)
         cmocka_unit_test(test_array_text),    cmocka_unit_test(test_broken_arrays),
         cmocka_unit_test(test_random_arrays), cmocka_unit_test(test_ints),
         cmocka_unit_test(test_binary),        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_brief),         cmocka_unit_test(test_broken_briefs),
+        cmocka_unit_test(test_too_many_rows), cmocka_unit_test(test_broken_rows),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

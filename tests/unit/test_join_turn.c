@@ -127,6 +127,29 @@ static void test_who_waits_too_long_is_sent_away(void **state)
     assert_string_equal(trace, "0 4 -1 -2 3 ");
 }
 
+/* One that is sent away ends its other turn, whose successor starts. */
+static void ends_the_next(struct join_turn *t)
+{
+    sent_away(t);
+    join_turn_done(&list, t + 1);
+}
+
+static void test_who_is_sent_away_may_end_another_turn(void **state)
+{
+    take(0, "a", "");
+    take(1, "a", "");
+    turns[1].late = ends_the_next;
+    take(2, "a", "m");
+    take(3, "a", "m");
+    turns[3].deadline_us = turns[2].deadline_us = INT64_MAX;
+    take(4, "a", "");
+    turns[4].late = ends_the_next;
+    take(5, "a", ""); /* the same list, and the next in it */
+    join_turns_expire(&list, DEADLINE_US + 10);
+    assert_string_equal(trace, "0 2 -1 3 -4 ");
+    assert_int_equal(list.n, 2);
+}
+
 static void test_turns_are_bounded(void **state)
 {
     struct join_turn more = {.org = "a", .meeting = "n", .start = started};
@@ -193,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup(test_who_waits_may_leave, reset),
         cmocka_unit_test_setup(test_start_may_end_its_own_turn, reset),
         cmocka_unit_test_setup(test_who_waits_too_long_is_sent_away, reset),
+        cmocka_unit_test_setup(test_who_is_sent_away_may_end_another_turn, reset),
         cmocka_unit_test_setup(test_turns_are_bounded, reset),
         cmocka_unit_test_setup(test_the_worker_ends, reset),
         cmocka_unit_test_setup(test_invariant_holds, reset),

@@ -1,0 +1,22 @@
+/* What a look reads of the database: into the scene's people, and rows of their reports. Private to the scene. */
+#ifndef BERTH_CONTROLLER_JOIN_ROWS_H
+#define BERTH_CONTROLLER_JOIN_ROWS_H
+
+#include "join_scene.h"
+
+/* Zeroed, from the scene's pool; there is room for one more than n. */
+void *join_scene_alloc(struct join_scene *s, size_t n, size_t size);
+/* The index among the problem's nodes, or PLACE_NONE. `guess` is where it may well be: reports mostly have the order of the list. */
+size_t join_scene_node(const struct join_scene *s, const char *id, size_t guess);
+
+/* Epoch, policy and node. 0, -ENOENT, -EBADMSG. */
+int join_rows_meeting(struct join_scene *s, const struct db_result *result)
+    __attribute__((warn_unused_result));
+/* Who is in the meeting, and the newcomer. 0 or -ENOSPC. */
+int join_rows_people(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
+    __attribute__((warn_unused_result));
+/* Everybody's measurements into `to`, which is parallel to the people. 0, -EFBIG, -EBADMSG, -ENOMEM. */
+int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const struct db_result *result,
+                      struct place_participant *to) __attribute__((warn_unused_result));
+
+#endif
