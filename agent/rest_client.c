@@ -1,6 +1,9 @@
 /* One REST call at a time on the agent's curl loop. Invariant: `job` is in the loop exactly while `call` is filled. */
 #include "rest_client.h"
 
+#include "schedule.h"
+#include "sys/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +12,8 @@ struct rest_client {
     struct curl_job job; /* first: its address is ours */
     struct curl_loop *loop;
     struct rest_call call;
-    bool forget;
+    bool forget;          /* the next call makes a connection of its own */
+    int64_t forgotten_us; /* when older connections ceased to count; 0: never */
     rest_client_cb cb;
     void *user;
 };
@@ -51,6 +55,7 @@ void rest_client_cancel(struct rest_client *c)
 void rest_client_forget(struct rest_client *c)
 {
     c->forget = true;
+    c->forgotten_us = clock_mono_us();
 }
 
 void rest_client_destroy(struct rest_client *c)
@@ -73,6 +78,19 @@ static void on_done(struct curl_job *job, CURLcode code)
     clear_call(&ended);
 }
 
+/* curl keeps what it has connected, and counts its age in whole seconds. What was made in the network of before is older than the quiet
+ * that came before the forgetting, so that a second more or less makes no difference. */
+static void set_connection(struct rest_client *c)
+{
+    _Static_assert(SCHEDULE_SETTLE_US >= 2000000, "two whole seconds");
+    curl_easy_setopt(c->call.easy, CURLOPT_FRESH_CONNECT, c->forget ? 1L : 0L);
+    c->forget = false;
+    if (c->forgotten_us == 0)
+        return;
+    int64_t age_s = (clock_mono_us() - c->forgotten_us) / 1000000;
+    curl_easy_setopt(c->call.easy, CURLOPT_MAXLIFETIME_CONN, age_s > 1 ? (long)age_s : 1L);
+}
+
 int rest_client_start(struct rest_client *c, const struct rest_request *r, rest_client_cb cb, void *user)
 {
     if (c->job.added)
@@ -80,8 +98,7 @@ int rest_client_start(struct rest_client *c, const struct rest_request *r, rest_
     int err = rest_call_init(&c->call, r);
     if (err < 0)
         return err;
-    curl_easy_setopt(c->call.easy, CURLOPT_FRESH_CONNECT, c->forget ? 1L : 0L);
-    c->forget = false;
+    set_connection(c);
     c->job = (struct curl_job){.easy = c->call.easy, .done = on_done};
     c->cb = cb;
     c->user = user;

@@ -11,6 +11,10 @@ set_target_properties(test_internet PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${LAB_OU
 add_test(NAME lab.test_internet COMMAND test_internet)
 set_tests_properties(lab.test_internet PROPERTIES TIMEOUT 60 LABELS lab)
 
+add_executable(lab-roamer ${LAB}/roamer.c)
+target_link_libraries(lab-roamer PRIVATE berth_shared)
+set_target_properties(lab-roamer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${LAB_OUTPUT})
+
 function(lab_pytest name)
     add_test(NAME lab.${name} COMMAND /usr/bin/python3 -B -m pytest -q -s -rs -p no:cacheprovider ${ARGN})
     set_tests_properties(lab.${name} PROPERTIES TIMEOUT 180 LABELS lab SKIP_RETURN_CODE 77
@@ -33,6 +37,11 @@ file(GLOB LAB_CONNECTS CONFIGURE_DEPENDS ${LAB}/connect/*.toml)
 foreach(network ${LAB_CONNECTS})
     get_filename_component(name ${network} NAME_WE)
     lab_pytest(connect-${name} ${LAB}/test_connect.py -k "test_connect[${name}]")
+endforeach()
+file(GLOB LAB_MOVES CONFIGURE_DEPENDS ${LAB}/moves/*.toml)
+foreach(network ${LAB_MOVES})
+    get_filename_component(name ${network} NAME_WE)
+    lab_pytest(moves-${name} ${LAB}/test_moves.py -k "test_moves[${name}]")
 endforeach()
 lab_pytest(firewall-mtu ${LAB}/test_firewall.py -k test_path_mtu)
 set_tests_properties(lab.itself lab.rtt-accuracy PROPERTIES RUN_SERIAL ON) # they measure time

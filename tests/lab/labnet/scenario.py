@@ -14,7 +14,7 @@ TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
     "": {"title", "seed", "path", "trusted_by_the_system", "controller", "assigned", "node", "farm", "router", "proxy", "kdc",
-         "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "watch"},
+         "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "moves"},
     "controller": PLACE,
     "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate", "env"},
     "farm": {"count", "first", "udp", "delays_us"},
@@ -31,8 +31,8 @@ KEYS = {
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
     "assigned": {"node", "ladder", "policy"},
     "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
-                "framing", "via", "address", "moves", "came_up"},
-    "watch": {"to", "join_at_once", "network", "reached"},
+                "framing", "via", "address"},
+    "moves": {"to", "by_way_of", "known", "transport"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 
@@ -56,7 +56,7 @@ class Scenario:
         for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "kdc", "wpad", "agent", "accuracy", "firewall"):
             for name, table in self.data.get(kind, {}).items():
                 _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
-        for kind in ("connect", "watch"):
+        for kind in ("connect", "moves"):
             for agent, tables in self.data.get(kind, {}).items():
                 for table in tables:
                     _refuse_unknown(f"{self.name}: {kind}.{agent}", table, KEYS[kind])
@@ -71,7 +71,7 @@ class Scenario:
         for agent, table in self.assigned().items():
             if agent not in self.agents() or table.get("node") not in self.nodes() or not table.get("ladder"):
                 raise LabError(f"{self.name}: assigned.{agent}: an agent's node and ladder are wanted")
-        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect", "watch")):
+        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect", "moves")):
             raise LabError(f"{self.name}: it expects nothing")
 
     def _check_expectation(self, where, node, table):

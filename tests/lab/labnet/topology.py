@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 
 def find_program(name, build=None):
     """A built program: below `build`, $BERTH_BUILD or any build folder of the tree, the newest; None without one."""
-    folder = {"lab-internet": "tests/lab", "berth-node": "node", "berth": "agent",
+    folder = {"lab-internet": "tests/lab", "lab-roamer": "tests/lab", "berth-node": "node", "berth": "agent",
               "berth-controller": "controller"}[name]
     build = build or os.environ.get("BERTH_BUILD")
     builds = [build] if build else [os.path.join(ROOT, d) for d in os.listdir(ROOT) if d.startswith("build")]
