@@ -165,7 +165,7 @@ int options_check_serve(const struct options *o, struct config_error *e)
 void options_print_help(void)
 {
     printf("Usage: berth-controller [options]          serve\n"
-           "       berth-controller migrate [options]  bring the database's schema up to date\n\n"
+           "       berth-controller migrate [options]  update the database's schema\n\n"
            "Any option may also stand in the file (--config) or the environment (BERTH_...).\n\n");
     config_print_help(stdout, keys, N_KEYS);
     printf("\nExit status: 0 done; 1 failed; 2 bad usage or configuration;\n"
