@@ -415,6 +415,52 @@ def test_watch_reports_again_when_told_and_ends_by_a_signal(world, controller, o
         watch.communicate()
 
 
+# ---- docs/embedding.md: programs against the library, as its reader would build them ----
+
+
+def compiled(source, program):
+    cache = (BUILD / "CMakeCache.txt").read_text()
+    sanitize = re.search(r"^BERTH_SANITIZE:\w+=(\S+)$", cache, re.M)
+    library = BUILD / "agent"
+    done = run(["cc", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *([f"-fsanitize={sanitize[1]}"] if sanitize else []),
+                f"-I{SOURCE / 'agent'}", source, "-o", program, f"-L{library}", "-lberth", f"-Wl,-rpath,{library}"])
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def test_the_example_with_a_controller(world, controller, org, nodes, tmp_path):
+    source = SOURCE / "docs" / "examples" / "controller.c"
+    assert f"```c\n{source.read_text()}```" in (SOURCE / "docs" / "embedding.md").read_text()
+    program = compiled(source, tmp_path / "controller")
+    env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.jwt("embedder"), "BERTH_CA": world.authority.file}
+    example = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=clean_env(env))
+    try:
+        assert re.fullmatch(r"2 of \d nodes reachable\n", example.stdout.readline())
+        report_id = re.fullmatch(r"report (\S+): stored\n", example.stdout.readline())[1]
+        assert org.api.get("/v1/agents/embedder/report").expect(200).json["report_id"] == report_id
+        example.stdin.close()
+        assert example.wait(20) == 0, example.stderr.read()
+    finally:
+        example.kill()
+        example.wait()
+    refused = run([program], env={**env, "BERTH_CA": "/no/such.pem"})
+    assert refused.returncode == 1 and refused.stderr != ""
+
+
+def test_the_snippet_that_connects_compiles(tmp_path):
+    page = (SOURCE / "docs" / "embedding.md").read_text()
+    snippet = next(b for b in re.findall(r"```c\n(.*?)```", page, re.S) if "berth_agent_connect" in b)
+    above, _, inside = snippet.partition("struct berth_connect_options")
+    source = tmp_path / "connect.c"
+    source.write_text(
+        f"#include <berth.h>\n#include <stdio.h>\n{above}\n"
+        "static int join(struct berth_agent *agent, const char *answer)\n"
+        f"{{\nstruct berth_connect_options{inside}\nreturn err;\n}}\nint main(void) {{ return join(NULL, NULL) == 0; }}\n"
+    )
+    compiled(source, tmp_path / "connect")
+
+
 def next_event(process, name):
     """The next line of `berth watch --json` of this event; the test's own time limit ends a wait in vain."""
     for line in process.stdout:
