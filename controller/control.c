@@ -79,7 +79,8 @@ static void watch_partitions(struct control *c)
     PQclear(res);
 }
 
-/* True when the schema is the one that this program was built for. */
+/* True when the schema has what this program needs. Migrations only add, so one that is newer has it too: controllers go on while they are
+ * replaced one by one. */
 static bool check_schema(struct control *c)
 {
     int version = schema_version_read(&c->db);
@@ -87,13 +88,11 @@ static bool check_schema(struct control *c)
     if (version < 0)
         return false;
     atomic_store(&c->ctl->schema_version, version);
-    if (version == schema_version_needed())
+    if (version >= schema_version_needed())
         return true;
     if (!c->told)
         log_event(c->ctl->log, LOG_ERROR, "control", "wrong_schema", LOG_I("database", version),
-                  LOG_I("program", schema_version_needed()),
-                  LOG_S("hint", version < schema_version_needed() ? "run berth-controller migrate"
-                                                                  : "this berth-controller is too old"));
+                  LOG_I("program", schema_version_needed()), LOG_S("hint", "run berth-controller migrate"));
     c->told = true;
     return false;
 }
@@ -293,10 +292,10 @@ bool control_ready(struct controller *ctl, char *reason, size_t cap)
     int version = atomic_load(&ctl->schema_version);
     int64_t now = clock_mono_us();
 
-    if (version != 0 && version != schema_version_needed()) {
-        snprintf(reason, cap, "the database's schema is version %d, this program needs %d%s", version,
-                 schema_version_needed(),
-                 version < schema_version_needed() ? ": run berth-controller migrate" : "");
+    if (version != 0 && version < schema_version_needed()) {
+        snprintf(reason, cap,
+                 "the database's schema is version %d, this program needs %d: run berth-controller migrate",
+                 version, schema_version_needed());
         return false;
     }
     for (size_t i = 0; i < controller_builders_n; i++) {

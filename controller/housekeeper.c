@@ -212,7 +212,7 @@ static bool try_lock(struct housekeeper *h)
 
 static void turn(struct housekeeper *h)
 {
-    if (atomic_load(&h->ctl->schema_version) != schema_version_needed())
+    if (atomic_load(&h->ctl->schema_version) < schema_version_needed())
         return;
     if (h->db.conn == NULL && !connect_up(h))
         return;
@@ -229,7 +229,7 @@ static int turn_ms(const struct housekeeper *h)
 {
     int64_t ms;
 
-    if (atomic_load(&h->ctl->schema_version) != schema_version_needed())
+    if (atomic_load(&h->ctl->schema_version) < schema_version_needed())
         return TURN_MIN_MS / 5;
     if (h->db.conn == NULL || !h->holds_lock)
         return TURN_MIN_MS * 2;

@@ -93,10 +93,10 @@ def test_a_controller_waits_for_the_schema_that_it_needs(world, fresh, controlle
     assert migrate(fresh.url).returncode == 0
     controller.wait_ready()  # by itself
     controller.client(world.admin_key).get("/v1/orgs").expect(200)
-    version = expected_version(fresh)
     fresh.sql("insert into berth_schema (version, name) values (9999, 'from_the_future')")
-    wait_for(lambda: ready(controller).status == 503, what="the newer schema to be seen")
-    assert f"9999, this program needs {version}" in ready(controller).json["detail"]
+    controller.restart()  # migrations only add: older controllers go on until they are replaced
+    controller.wait_ready()
+    controller.client(world.admin_key).get("/v1/orgs").expect(200)
     fresh.sql("delete from berth_schema where version = 9999")
     controller.wait_ready()
     controller.stop()
