@@ -26,11 +26,9 @@ static bool policy_field_valid(int64_t v, int64_t low, int64_t high)
 
 static bool policy_valid(const struct berth_policy *p)
 {
-    return policy_field_valid(p->samples, 1, 50) && policy_field_valid(p->spacing_ms, 1, 10000) &&
-           policy_field_valid(p->timeout_ms, 50, 60000) &&
-           policy_field_valid(p->node_budget_ms, 50, 600000) &&
-           policy_field_valid(p->budget_ms, 50, 3600000) &&
-           policy_field_valid(p->reprobe_after_s, 1, 604800) && policy_field_valid(p->pace_per_s, 1, 10000);
+#define X(member, least, most, def) &&policy_field_valid(p->member, least, most)
+    return true PROBE_POLICY_MEMBERS(X);
+#undef X
 }
 
 static void give_default_ports(struct given_node *g)

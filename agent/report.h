@@ -4,7 +4,7 @@
 
 #include "results.h"
 
-enum { REPORT_LIFETIME_S = 2 * 3600 };
+enum { REPORT_LIFETIME_S = REPORT_LIFETIME_DEFAULT_S };
 
 struct kept_report {
     char *body; /* JSON, or NULL: none is kept */

@@ -9,7 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AT(member) offsetof(struct options, member)
+#define AT(member)  offsetof(struct options, member)
+#define TEXT_OF(v)  #v
+#define TEXT(macro) TEXT_OF(macro)
+
+/* Defaults as text: samples_text and so on. */
+#define X(member, least, most, def) static const char member##_text[] __attribute__((unused)) = #def;
+PROBE_POLICY_MEMBERS(X)
+#undef X
 
 static const struct config_key keys[] = {
     {"database", "controller", CONFIG_STRING, AT(database), NULL, 0, 0, "URL",
@@ -32,8 +39,8 @@ static const struct config_key keys[] = {
      "The operator's keys, one a line.", false},
     {"threads", "controller", CONFIG_INT, AT(threads), "0", 0, 256, "N",
      "Threads, each with four database connections; 0: one a core.", false},
-    {"report-lifetime", "controller", CONFIG_INT, AT(report_lifetime_s), "7200", 2, 7 * 86400, "s",
-     "A report lives so long from when it was measured.", false},
+    {"report-lifetime", "controller", CONFIG_INT, AT(report_lifetime_s), TEXT(REPORT_LIFETIME_DEFAULT_S), 2,
+     7 * 86400, "s", "A report lives so long from when it was measured.", false},
     {"housekeeping", "controller", CONFIG_BOOL, AT(housekeeping), "true", 0, 0, NULL,
      "Make and drop the reports' partitions, when it is this controller's turn.", false},
     {"request-deadline", "limits", CONFIG_INT, AT(request_deadline_ms), "5000", 100, 60000, "ms",
@@ -52,19 +59,19 @@ static const struct config_key keys[] = {
      "Meetings of one org at once; 0: no limit.", false},
     {"max-org-keys", "limits", CONFIG_INT, AT(max_org_keys), "1000", 0, 1000000, "N",
      "Keys of one org that aren't revoked; 0: no limit.", false},
-    {"probe-samples", "probe", CONFIG_INT, AT(probe.samples), "5", 1, 50, "N",
-     "Samples that agents take of each node and transport.", false},
-    {"probe-spacing", "probe", CONFIG_INT, AT(probe.spacing_ms), "50", 1, 10000, "ms",
-     "Between samples of one target.", false},
-    {"probe-timeout", "probe", CONFIG_INT, AT(probe.timeout_ms), "1500", 50, 60000, "ms",
-     "For one answer, connect or handshake.", false},
-    {"probe-node-budget", "probe", CONFIG_INT, AT(probe.node_budget_ms), "6000", 100, 600000, "ms",
-     "For one node, all transports.", false},
-    {"probe-budget", "probe", CONFIG_INT, AT(probe.budget_ms), "20000", 100, 3600000, "ms",
-     "For all nodes together.", false},
-    {"probe-pace", "probe", CONFIG_INT, AT(probe.pace_per_s), "500", 1, 10000, "N",
-     "Packets and connects that an agent starts a second.", false},
-    {"reprobe-after", "probe", CONFIG_INT, AT(probe.reprobe_after_s), "0", 0, 7 * 86400, "s",
+    {"probe-samples", "probe", CONFIG_INT, AT(probe.samples), samples_text, PROBE_LEAST_samples,
+     PROBE_MOST_samples, "N", "Samples that agents take of each node and transport.", false},
+    {"probe-spacing", "probe", CONFIG_INT, AT(probe.spacing_ms), spacing_ms_text, PROBE_LEAST_spacing_ms,
+     PROBE_MOST_spacing_ms, "ms", "Between samples of one target.", false},
+    {"probe-timeout", "probe", CONFIG_INT, AT(probe.timeout_ms), timeout_ms_text, PROBE_LEAST_timeout_ms,
+     PROBE_MOST_timeout_ms, "ms", "For one answer, connect or handshake.", false},
+    {"probe-node-budget", "probe", CONFIG_INT, AT(probe.node_budget_ms), node_budget_ms_text,
+     PROBE_LEAST_node_budget_ms, PROBE_MOST_node_budget_ms, "ms", "For one node, all transports.", false},
+    {"probe-budget", "probe", CONFIG_INT, AT(probe.budget_ms), budget_ms_text, PROBE_LEAST_budget_ms,
+     PROBE_MOST_budget_ms, "ms", "For all nodes together.", false},
+    {"probe-pace", "probe", CONFIG_INT, AT(probe.pace_per_s), pace_per_s_text, PROBE_LEAST_pace_per_s,
+     PROBE_MOST_pace_per_s, "N", "Packets and connects that an agent starts a second.", false},
+    {"reprobe-after", "probe", CONFIG_INT, AT(probe.reprobe_after_s), "0", 0, PROBE_MOST_reprobe_after_s, "s",
      "Agents probe again at a random moment before that; 0: 11/12 of the lifetime.", false},
     {"log-level", "log", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "debug, info, warn or error.",
      false},
@@ -97,7 +104,7 @@ int options_load(struct options *o, struct config **config, struct config_list *
     if (r != 0)
         return r;
     if (o->probe.reprobe_after_s == 0)
-        o->probe.reprobe_after_s = o->report_lifetime_s * 11 / 12;
+        o->probe.reprobe_after_s = o->report_lifetime_s * REPROBE_PARTS / REPROBE_OF;
     return 0;
 }
 

@@ -86,15 +86,36 @@ int capabilities_from_json(const json_t *j, unsigned *bits, struct doc_error *e)
 json_t *capabilities_to_json(unsigned bits);
 bool uuid_valid(const char *s);
 
-/* How agents are to probe. Durations in milliseconds and seconds on the wire, as named. */
+/* How long a report lives unless the controller is told otherwise. No enum, since tables of options want it as text too. */
+#define REPORT_LIFETIME_DEFAULT_S 7200
+enum {
+    REPROBE_PARTS = 11,
+    REPROBE_OF = 12
+}; /* of a report's life: an agent probes again before they are over */
+
+/* How agents are to probe: member, least, most, default. The one place of these figures. */
+#define PROBE_POLICY_MEMBERS(X)                                                             \
+    X(samples, 1, 50, 5)                                                                    \
+    X(spacing_ms, 1, 10000, 50)                                                             \
+    X(timeout_ms, 50, 60000, 1500)                                                          \
+    X(node_budget_ms, 50, 600000, 6000)                                                     \
+    X(budget_ms, 50, 3600000, 20000)                                                        \
+    X(reprobe_after_s, 1, 604800, (REPORT_LIFETIME_DEFAULT_S * REPROBE_PARTS / REPROBE_OF)) \
+    X(pace_per_s, 1, 10000, 500)
+
+#define X(member, least, most, def) PROBE_LEAST_##member = (least), PROBE_MOST_##member = (most),
+enum { PROBE_POLICY_MEMBERS(X) };
+#undef X
+
+/* Durations in milliseconds and seconds on the wire, as named. */
 struct probe_policy {
-    int64_t samples;         /* per node and transport: 1 to 50, default 5 */
-    int64_t spacing_ms;      /* between samples of one target: 1 to 10000, default 50 */
-    int64_t timeout_ms;      /* for one answer, connect or handshake: 50 to 60000, default 1500 */
-    int64_t node_budget_ms;  /* for one node, all transports: default 6000 */
-    int64_t budget_ms;       /* for the whole probe: default 20000 */
-    int64_t reprobe_after_s; /* default 6600: the agent picks a random moment before it */
-    int64_t pace_per_s; /* packets and connects started a second over all targets: 1 to 10000, default 500 */
+    int64_t samples;         /* per node and transport */
+    int64_t spacing_ms;      /* between samples of one target */
+    int64_t timeout_ms;      /* for one answer, connect or handshake */
+    int64_t node_budget_ms;  /* for one node, all transports */
+    int64_t budget_ms;       /* for the whole probe */
+    int64_t reprobe_after_s; /* the agent picks a random moment before it */
+    int64_t pace_per_s;      /* packets and connects started a second over all targets */
 };
 void probe_policy_init(struct probe_policy *p);
 json_t *probe_policy_to_json(const struct probe_policy *p);

@@ -10,15 +10,9 @@ struct member {
     int64_t min, max, def;
 };
 
-static const struct member members[] = {
-    {"samples", offsetof(struct probe_policy, samples), 1, 50, 5},
-    {"spacing_ms", offsetof(struct probe_policy, spacing_ms), 1, 10000, 50},
-    {"timeout_ms", offsetof(struct probe_policy, timeout_ms), 50, 60000, 1500},
-    {"node_budget_ms", offsetof(struct probe_policy, node_budget_ms), 50, 600000, 6000},
-    {"budget_ms", offsetof(struct probe_policy, budget_ms), 50, 3600000, 20000},
-    {"reprobe_after_s", offsetof(struct probe_policy, reprobe_after_s), 1, 604800, 6600},
-    {"pace_per_s", offsetof(struct probe_policy, pace_per_s), 1, 10000, 500},
-};
+#define X(member, least, most, def) {#member, offsetof(struct probe_policy, member), least, most, def},
+static const struct member members[] = {PROBE_POLICY_MEMBERS(X)};
+#undef X
 enum { N_MEMBERS = sizeof members / sizeof members[0] };
 
 static int64_t *value_of(struct probe_policy *p, const struct member *m)
