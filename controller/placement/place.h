@@ -227,8 +227,8 @@ size_t place_work_size(size_t n_nodes, size_t n_participants);
 
 /* Decides on what happened: seats those who have none or can't stay, and moves others by the rules only. */
 void place_decide(const struct place_problem *p, struct place_plan *plan);
-/* The best plan for this membership, whoever is where (what is present decides ties alone): for meetings known beforehand, what-if, and
- * as the measure of place_decide. Searches longer. */
+/* The best plan for this membership, whoever is where, without the rules: as the measure of place_decide, and to know what rebalancing
+ * could gain. Searches longer. A meeting that nobody has joined yet is decided by place_decide, with the rule of joined nodes. */
 void place_decide_best(const struct place_problem *p, struct place_plan *plan);
 
 /* What participant `i` can use of every node, for the figures beside a decision. `reach` has n_nodes entries. */

@@ -42,15 +42,24 @@ void place_draft_count(const struct place_work *w, struct place_draft *s)
         s->in[s->at[i]] += w->home[i] != s->at[i];
         s->cost += w->w[i * PLACE_COLS + s->at[i]];
     }
-    for (size_t k = 0; k < w->k; k++) {
-        s->s[k] = 0;
-        for (size_t l = 0; l < w->k; l++)
-            s->s[k] += s->m[l] * w->d[k * PLACE_COLS + l];
-        s->cost += w->mult * place_fill_sum(&w->col[k], 0, s->in[k]);
+    memset(s->s, 0, sizeof(s->s));
+    for (size_t l = 0; l < w->k; l++) {
+        for (size_t k = 0; s->m[l] > 0 && k < w->k; k++)
+            s->s[k] += s->m[l] * w->d[l * PLACE_COLS + k];
+        s->cost += w->mult * place_fill_sum(&w->col[l], 0, s->in[l]);
     }
     for (size_t k = 0; k < w->k; k++)
         twice += s->m[k] * s->s[k];
     s->cost += twice / 2;
+}
+
+void place_draft_copy(const struct place_work *w, struct place_draft *to, const struct place_draft *from)
+{
+    memcpy(to->at, from->at, w->n);
+    memcpy(to->m, from->m, sizeof(to->m));
+    memcpy(to->in, from->in, sizeof(to->in));
+    memcpy(to->s, from->s, sizeof(to->s));
+    to->cost = from->cost;
 }
 
 /* What participant i's leaving its column saves of the price of room. */
@@ -91,7 +100,7 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
     s->in[from] -= w->home[i] != from;
     s->in[to] += w->home[i] != to;
     for (size_t k = 0; k < w->k; k++)
-        s->s[k] += w->d[k * PLACE_COLS + to] - w->d[k * PLACE_COLS + from];
+        s->s[k] += w->d[to * PLACE_COLS + k] - w->d[from * PLACE_COLS + k];
 }
 
 /* Twice participant i's mean one-way latency to the others, times `mult`: the part of the cost that its own pairs make. */

@@ -11,7 +11,8 @@
 enum {
     PLACE_FAR = INT32_MAX, /* in the matrix: can't, or may not */
     PLACE_RTT_MAX_US = 60000000,
-    PLACE_SHORT = 32,              /* nodes that the search over several looks at */
+    PLACE_SHORT_DECIDE = 24,       /* nodes that the search over several looks at, on a request's way ... */
+    PLACE_SHORT = 64,              /* ... and where there is more time */
     PLACE_COLS = PLACE_SHORT + 1,  /* and one more: nowhere */
     PLACE_BLIND_US = 8000000,      /* a node that a report doesn't speak of: after all that it does */
     PLACE_NOWHERE_US = 64000000,   /* the cost of no seat: worse than any */
@@ -70,7 +71,9 @@ struct place_work {
     uint8_t *lock;     /* the search may not move it */
     int64_t *before;   /* its own cost where it would stay; -1: it can't */
     /* the search */
-    size_t k; /* columns, nowhere included */
+    size_t k_max; /* nodes on the short list at most */
+    size_t k;     /* columns, nowhere included */
+    bool tight;   /* some column has a limit or a price */
     int64_t mult, div;
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
@@ -80,6 +83,11 @@ struct place_work {
 };
 
 #define PLACE_RANK_NONE UINT32_MAX
+
+/* The rules with their defaults filled in. */
+struct place_rule {
+    int64_t gain_us, gain_pct, interval_us, join_us, join_pct;
+};
 
 /* place_work.c */
 struct place_work *place_work_lay(const struct place_problem *p, const struct place_plan *plan);
@@ -103,21 +111,26 @@ void place_judge(const struct place_problem *p, struct place_work *w, struct pla
 /* place_nodes.c */
 int64_t place_node_rtt(const struct place_problem *p, const struct place_work *w, uint32_t a, uint32_t b);
 /* place_short.c */
-void place_short_list(const struct place_problem *p, struct place_work *w);
+void place_short_list(const struct place_problem *p, struct place_work *w, size_t most);
 /* place_cost.c */
 int64_t place_fill_price(const struct place_col *c, int64_t in); /* of the in-th newcomer's seat */
 int64_t place_fill_sum(const struct place_col *c, int64_t from,
                        int64_t to); /* of those after `from`, to `to` */
 void place_draft_count(const struct place_work *w, struct place_draft *s);
 int64_t place_draft_delta(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
+void place_draft_copy(const struct place_work *w, struct place_draft *to, const struct place_draft *from);
 void place_draft_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
 int64_t place_fill_saved(const struct place_work *w, const struct place_draft *s, size_t i);
 int64_t place_fill_added(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i);
 /* place_search.c */
 void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch);
-void place_search_best(const struct place_work *w, struct place_draft *best, bool longer);
+void place_search_best(const struct place_work *w, const struct place_rule *r, struct place_draft *best,
+                       bool longer);
+void place_search_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
+                        uint8_t *scratch);
 /* place_online.c */
+struct place_rule place_rule_of(const struct place_problem *p);
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);
 /* place_answer.c */
 void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,

@@ -4,28 +4,24 @@
 
 #include <string.h>
 
-enum { GAIN_US = 10000, GAIN_PCT = 33, INTERVAL_US = 60000000, JOIN_US = 5000, JOIN_PCT = 10 };
+enum { GAIN_US = 10000, GAIN_PCT = 33, INTERVAL_US = 60000000, JOIN_US = 5000, JOIN_PCT = 10, ROUNDS = 2 };
 
 static int64_t rule(int64_t given, int64_t normal)
 {
     return given == 0 ? normal : given < 0 ? 0 : given;
 }
 
-struct rules {
-    int64_t gain_us, gain_pct, interval_us, join_us, join_pct;
-};
-
-static struct rules rules_of(const struct place_problem *p)
+struct place_rule place_rule_of(const struct place_problem *p)
 {
     const struct place_rules *r = &p->rules;
 
-    return (struct rules){rule(r->gain_us, GAIN_US), rule(r->gain_pct, GAIN_PCT),
-                          rule(r->interval_us, INTERVAL_US), rule(r->join_us, JOIN_US),
-                          rule(r->join_pct, JOIN_PCT)};
+    return (struct place_rule){rule(r->gain_us, GAIN_US), rule(r->gain_pct, GAIN_PCT),
+                               rule(r->interval_us, INTERVAL_US), rule(r->join_us, JOIN_US),
+                               rule(r->join_pct, JOIN_PCT)};
 }
 
-static bool moved_lately(const struct place_problem *p, const struct place_work *w, const struct rules *r,
-                         size_t i)
+static bool moved_lately(const struct place_problem *p, const struct place_work *w,
+                         const struct place_rule *r, size_t i)
 {
     int64_t ago = p->participants[w->who[i]].moved_ago_us;
 
@@ -33,7 +29,7 @@ static bool moved_lately(const struct place_problem *p, const struct place_work 
 }
 
 /* An own cost is twice a one-way latency, n - 1 times. */
-static bool worth_it(const struct place_work *w, const struct rules *r, int64_t before, int64_t after)
+static bool worth_it(const struct place_work *w, const struct place_rule *r, int64_t before, int64_t after)
 {
     return before - after >= 2 * w->mult * r->gain_us && (before - after) * 100 >= before * r->gain_pct &&
            before > after;
@@ -50,45 +46,63 @@ static void seat_newcomers(const struct place_problem *p, struct place_work *w, 
     place_search_descend(w, s, w->states[2]);
 }
 
-/* Takes back from the plan `to` the moves that aren't worth it, until all that are left are. */
-static void prune(const struct place_problem *p, struct place_work *w, const struct place_draft *now,
+/* Takes back from the plan `to` the moves that aren't worth it, until all that are left are. Those who stay are locked. */
+static void prune(const struct place_problem *p, struct place_work *w, const struct place_rule *r,
                   struct place_draft *to)
 {
-    struct rules r = rules_of(p);
+    size_t nowhere = w->k - 1;
+    bool any = true;
 
-    for (size_t pass = 0; pass <= w->n; pass++) {
-        bool any = false;
-
+    memset(w->lock, 0, w->n);
+    while (any) {
+        any = false;
         for (size_t i = 0; i < w->n; i++) {
-            size_t stay = w->home[i];
-
-            if (stay == w->k - 1 || stay == to->at[i])
+            if (w->home[i] == nowhere || w->lock[i])
                 continue;
-            if (!moved_lately(p, w, &r, i) &&
-                worth_it(w, &r, place_own_cost(w, now, i), place_own_cost(w, to, i)))
+            if (w->home[i] != to->at[i] && !moved_lately(p, w, r, i) &&
+                worth_it(w, r, w->before[i], place_own_cost(w, to, i)))
                 continue;
-            place_draft_move(w, to, i, stay);
-            w->lock[i] = 1;
-            any = true;
+            any = any || w->home[i] != to->at[i];
+            w->lock[i] = w->home[i] != to->at[i];
+            place_draft_move(w, to, i, w->home[i]);
         }
-        if (!any)
-            return;
     }
+    for (size_t i = 0; i < w->n; i++)
+        w->lock[i] = w->home[i] != nowhere && to->at[i] == w->home[i];
+}
+
+/* Makes of a plan that knows no rules the best that the rules allow near it, and takes that if it is better. */
+static void bend(const struct place_problem *p, struct place_work *w, const struct place_rule *r,
+                 struct place_draft *to, struct place_draft *out)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        prune(p, w, r, to);
+        if (to->cost < out->cost)
+            place_draft_copy(w, out, to);
+        place_search_descend(w, to, w->states[2]);
+    }
+    prune(p, w, r, to);
+    if (to->cost < out->cost)
+        place_draft_copy(w, out, to);
 }
 
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out)
 {
-    struct place_draft best = {.at = w->states[3]};
+    struct place_draft to = {.at = w->states[3]};
+    struct place_rule r = place_rule_of(p);
+    bool settled = false;
 
-    place_search_best(w, &best, false);
+    place_search_best(w, &r, &to, false);
     seat_newcomers(p, w, out);
+    place_search_close(w, &r, out, w->states[2]);
     w->now = out->cost;
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = 0; i < w->n; i++) {
+        settled = settled || w->home[i] != w->k - 1;
         w->before[i] = w->home[i] != w->k - 1 ? place_own_cost(w, out, i) : -1;
-    memset(w->lock, 0, w->n);
-    prune(p, w, out, &best);
-    if (best.cost < out->cost) {
-        memcpy(out->at, best.at, w->n);
-        place_draft_count(w, out);
     }
+    if (!settled) {
+        place_draft_copy(w, out, &to);
+        return;
+    }
+    bend(p, w, &r, &to, out);
 }

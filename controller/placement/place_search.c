@@ -5,16 +5,10 @@
 
 #include <string.h>
 
-enum { PASSES_MAX = 30 }; /* of a descent */
-
-static void copy(const struct place_work *w, struct place_draft *to, const struct place_draft *from)
-{
-    memcpy(to->at, from->at, w->n);
-    memcpy(to->m, from->m, sizeof(to->m));
-    memcpy(to->in, from->in, sizeof(to->in));
-    memcpy(to->s, from->s, sizeof(to->s));
-    to->cost = from->cost;
-}
+enum {
+    PASSES_MAX = 30,     /* of a descent */
+    PAIRS_EFFORT = 10000 /* pairs of columns times participants */
+};
 
 static bool fits(const struct place_work *w, const struct place_draft *s, size_t i, size_t k)
 {
@@ -23,7 +17,26 @@ static bool fits(const struct place_work *w, const struct place_draft *s, size_t
 
 /* ---- one participant ---- */
 
-static bool relocate(const struct place_work *w, struct place_draft *s, size_t i)
+/* The best column for participant i, the others where they are; its own where none is better. */
+static size_t best_column(const struct place_work *w, const struct place_draft *s, size_t i)
+{
+    const int64_t *own = w->w + i * PLACE_COLS, *d = w->d + s->at[i] * PLACE_COLS;
+    size_t best = s->at[i];
+    int64_t least = own[best] + s->s[best];
+
+    for (size_t k = 0; k < w->k; k++) {
+        int64_t cost = own[k] + s->s[k] - d[k];
+
+        if (cost < least) {
+            least = cost;
+            best = k;
+        }
+    }
+    return best;
+}
+
+/* The same where room is short or has a price. */
+static size_t best_with_room(const struct place_work *w, const struct place_draft *s, size_t i)
 {
     const int64_t *own = w->w + i * PLACE_COLS, *d = w->d + s->at[i] * PLACE_COLS;
     size_t from = s->at[i], best = from;
@@ -40,6 +53,13 @@ static bool relocate(const struct place_work *w, struct place_draft *s, size_t i
             best = k;
         }
     }
+    return best;
+}
+
+static bool relocate(const struct place_work *w, struct place_draft *s, size_t i)
+{
+    size_t from = s->at[i], best = w->tight ? best_with_room(w, s, i) : best_column(w, s, i);
+
     place_draft_move(w, s, i, best);
     return best != from;
 }
@@ -122,37 +142,33 @@ static bool shift_any(const struct place_work *w, struct place_draft *s)
 
 /* ---- a node opened ---- */
 
-/* What opening u for all whom it brings nearer would change, by a quick estimate. */
+/* What opening u for all whom it brings nearer would change, but for the price of room. */
 static int64_t opening(const struct place_work *w, const struct place_draft *s, size_t u)
 {
-    int32_t left[PLACE_COLS];
-    int64_t delta = 0, x = 0, in = s->in[u], before = 0, after = 0;
+    const int64_t *d = w->d + u * PLACE_COLS;
+    int64_t gone[PLACE_COLS] = {0}, delta = 0, x = 0, in = s->in[u];
+    size_t from[PLACE_COLS], n = 0;
 
-    memcpy(left, s->m, sizeof(left));
     for (size_t i = 0; i < w->n; i++) {
         int64_t gain = w->w[i * PLACE_COLS + u] - w->w[i * PLACE_COLS + s->at[i]];
 
         if (gain >= 0 || w->lock[i] || (w->home[i] != u && ++in > w->col[u].limit))
             continue;
         delta += gain;
-        left[s->at[i]]--;
         x++;
+        if (gone[s->at[i]]++ == 0)
+            from[n++] = s->at[i];
     }
-    for (size_t k = 0; k < w->k; k++) {
-        int64_t gone = s->m[k] - left[k];
+    /* To everybody, before; to those that stay and not among themselves, after. */
+    delta += x * s->s[u];
+    for (size_t a = 0; a < n; a++) {
+        int64_t among = 0;
 
-        if (gone == 0)
-            continue;
-        /* from k's members to everybody, before; to those that stay and to u, after */
-        before += gone * s->s[k];
-        for (size_t l = 0; l < w->k; l++)
-            after += gone * (s->m[l] - left[l]) * w->d[k * PLACE_COLS + l];
+        for (size_t b = 0; b < n; b++)
+            among += gone[from[b]] * w->d[from[a] * PLACE_COLS + from[b]];
+        delta -= gone[from[a]] * (s->s[from[a]] + x * d[from[a]]) - gone[from[a]] * among / 2;
     }
-    before -= after / 2;
-    after = x * s->s[u];
-    for (size_t k = 0; k < w->k; k++)
-        after -= x * (s->m[k] - left[k]) * w->d[k * PLACE_COLS + u];
-    return x == 0 ? 0 : delta + after - before;
+    return delta;
 }
 
 static void open_for(const struct place_work *w, struct place_draft *s, size_t u)
@@ -179,11 +195,11 @@ static bool open_any(const struct place_work *w, struct place_draft *s, uint8_t 
     }
     if (best == w->k)
         return false;
-    copy(w, &keep, s);
+    place_draft_copy(w, &keep, s);
     open_for(w, s, best);
     if (s->cost < keep.cost)
         return true;
-    copy(w, s, &keep);
+    place_draft_copy(w, s, &keep);
     return false;
 }
 
@@ -240,29 +256,141 @@ static void start_present(const struct place_work *w, struct place_draft *s)
     }
 }
 
-static void try(const struct place_work *w, struct place_draft *best, struct place_draft *s, uint8_t *scratch)
+/* Everybody on the nearer of two nodes: the best such pair of as many columns as the effort allows. */
+static void start_pair(const struct place_work *w, struct place_draft *s)
 {
-    place_search_descend(w, s, scratch);
-    if (s->cost < best->cost)
-        copy(w, best, s);
+    size_t cols = w->k - 1, pair[2] = {0, 0};
+    int64_t least = INT64_MAX;
+
+    while (cols > 2 && cols * cols / 2 * w->n > PAIRS_EFFORT)
+        cols--;
+    for (size_t a = 0; a < cols; a++) {
+        for (size_t b = 0; b < a; b++) {
+            int64_t cost = 0, m = 0;
+
+            for (size_t i = 0; i < w->n; i++) {
+                int64_t ca = w->w[i * PLACE_COLS + a], cb = w->w[i * PLACE_COLS + b];
+
+                m += ca < cb;
+                cost += ca < cb ? ca : cb;
+            }
+            cost += m * ((int64_t)w->n - m) * w->d[a * PLACE_COLS + b];
+            if (cost < least) {
+                least = cost;
+                pair[0] = a;
+                pair[1] = b;
+            }
+        }
+    }
+    start_at(w, s, w->k - 1);
+    for (size_t i = 0; i < w->n; i++) {
+        const int64_t *own = w->w + i * PLACE_COLS;
+        size_t k = own[pair[0]] < own[pair[1]] ? pair[0] : pair[1];
+
+        if (!w->lock[i] && own[k] < own[w->k - 1] && fits(w, s, i, k))
+            place_draft_move(w, s, i, k);
+    }
 }
 
-void place_search_best(const struct place_work *w, struct place_draft *best, bool longer)
+static void try(const struct place_work *w, struct place_draft *best, struct place_draft *s, uint8_t *scratch)
+{
+    if (s->cost < best->cost)
+        place_draft_copy(w, best, s);
+    place_search_descend(w, s, scratch);
+    if (s->cost < best->cost)
+        place_draft_copy(w, best, s);
+}
+
+static bool real_gain(const struct place_rule *r, int64_t scale, int64_t without, int64_t with)
+{
+    return without - with >= r->join_us * scale || (without - with) * 100 >= without * r->join_pct;
+}
+
+/* The best open column for participant i but for its own. */
+static size_t best_other(const struct place_work *w, const struct place_draft *s, size_t i)
+{
+    size_t from = s->at[i], best = from;
+    int64_t least = 0;
+
+    for (size_t k = 0; k + 1 < w->k; k++) {
+        int64_t delta;
+
+        if (k == from || s->m[k] == 0 || !fits(w, s, i, k))
+            continue;
+        delta = place_draft_delta(w, s, i, k);
+        if (best == from || delta < least) {
+            best = k;
+            least = delta;
+        }
+    }
+    return best;
+}
+
+/* Does anybody on column k lose in earnest when it is closed? Leaves it closed if not. */
+static void close_if_needless(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
+                              size_t k, struct place_draft *keep)
+{
+    place_draft_copy(w, keep, s);
+    for (size_t i = 0; i < w->n; i++) {
+        int64_t with;
+        size_t other;
+
+        if (keep->at[i] != k)
+            continue;
+        with = place_own_cost(w, keep, i);
+        other = best_other(w, s, i);
+        place_draft_move(w, s, i, other);
+        if (other == k || real_gain(r, 2 * w->mult, place_own_cost(w, s, i), with)) {
+            place_draft_copy(w, s, keep);
+            return;
+        }
+    }
+}
+
+/* Several nodes only for a real gain: closes, the least used first, those that nobody would miss and that nobody is on now. */
+void place_search_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
+                        uint8_t *scratch)
+{
+    struct place_draft keep = {.at = scratch};
+    bool used[PLACE_COLS] = {false};
+
+    for (size_t i = 0; i < w->n; i++)
+        used[w->home[i]] = true;
+    for (int32_t m = 1; m <= (int32_t)w->n; m++) {
+        for (size_t k = 0; k + 1 < w->k; k++) {
+            if (!used[k] && s->m[k] == m)
+                close_if_needless(w, r, s, k, &keep);
+        }
+    }
+}
+
+/* The best single node is the first column, if any node can serve all. */
+static bool all_on_first(const struct place_work *w, const struct place_draft *s)
+{
+    return w->k > 1 && s->m[0] == (int32_t)w->n;
+}
+
+void place_search_best(const struct place_work *w, const struct place_rule *r, struct place_draft *best,
+                       bool longer)
 {
     struct place_draft s = {.at = w->states[1]};
+    size_t starts = longer ? w->k - 1 : 2;
+    int64_t single = INT64_MAX;
 
     memset(w->lock, 0, w->n);
     start_present(w, best);
-    copy(w, &s, best);
+    place_draft_copy(w, &s, best);
     try(w, best, &s, w->states[2]);
     start_nearest(w, &s);
     try(w, best, &s, w->states[2]);
-    for (size_t k = 0; k + 1 < w->k; k++) {
-        if (!longer && k > 1)
-            break;
+    start_pair(w, &s);
+    try(w, best, &s, w->states[2]);
+    for (size_t k = 0; k < starts && k + 1 < w->k; k++) {
         start_at(w, &s, k);
-        if (s.cost < best->cost)
-            copy(w, best, &s);
+        if (k == 0 && all_on_first(w, &s))
+            single = s.cost;
         try(w, best, &s, w->states[2]);
     }
+    if (single < INT64_MAX && !real_gain(r, w->div, single, best->cost))
+        start_at(w, best, 0);
 }

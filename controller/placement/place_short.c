@@ -17,13 +17,13 @@ static bool listed(const struct place_work *w, uint32_t v)
 
 static void add(struct place_work *w, uint32_t v)
 {
-    if (w->k < PLACE_SHORT && !listed(w, v))
+    if (w->k < w->k_max && !listed(w, v))
         w->col[w->k++].node = v;
 }
 
-static void add_singles(struct place_work *w)
+static void add_singles(struct place_work *w, size_t most)
 {
-    for (size_t n = 0; n < SINGLES; n++) {
+    for (size_t n = 0; n < most && w->k < w->k_max; n++) {
         uint32_t best = PLACE_RANK_NONE;
 
         for (uint32_t v = 0; v < w->nodes; v++) {
@@ -31,8 +31,9 @@ static void add_singles(struct place_work *w)
                 (best == PLACE_RANK_NONE || w->sum[v] < w->sum[best]))
                 best = v;
         }
-        if (best != PLACE_RANK_NONE)
-            add(w, best);
+        if (best == PLACE_RANK_NONE)
+            return;
+        add(w, best);
     }
 }
 
@@ -67,7 +68,7 @@ static void add_nearest(struct place_work *w)
         if (v != PLACE_RANK_NONE)
             w->gain[v]++;
     }
-    for (size_t k = w->k; k < PLACE_SHORT; k++) {
+    for (size_t k = w->k; k < w->k_max; k++) {
         uint32_t best = 0;
 
         for (uint32_t v = 1; v < w->nodes; v++) {
@@ -84,29 +85,25 @@ static void add_nearest(struct place_work *w)
 /* The rest: what saves the participants most against where they'd be with what is listed so far. */
 static void add_savers(struct place_work *w)
 {
-    while (w->k < PLACE_SHORT) {
+    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
+    for (size_t i = 0; i < w->n; i++) {
+        const int32_t *cost = w->cost + i * w->nodes;
+        int32_t with = w->k > 0 ? cost[w->col[0].node] : PLACE_FAR;
+
+        for (size_t v = 0; v < w->nodes; v++)
+            w->gain[v] += cost[v] < with ? (with == PLACE_FAR ? PLACE_NOWHERE_US : with) - cost[v] : 0;
+    }
+    for (size_t n = w->k_max; n > w->k;) {
         uint32_t best = PLACE_RANK_NONE;
 
-        memset(w->gain, 0, w->nodes * sizeof(*w->gain));
-        for (size_t i = 0; i < w->n; i++) {
-            const int32_t *cost = w->cost + i * w->nodes;
-            int32_t with = w->k > 0 ? cost[w->col[0].node] : PLACE_FAR;
-
-            for (size_t v = 0; v < w->nodes; v++)
-                w->gain[v] += cost[v] < with ? (with == PLACE_FAR ? PLACE_NOWHERE_US : with) - cost[v] : 0;
+        for (uint32_t v = 0; v < w->nodes; v++) {
+            if (w->gain[v] > 0 && w->room[v] > 0 && (best == PLACE_RANK_NONE || w->gain[v] > w->gain[best]))
+                best = v;
         }
-        while (w->k < PLACE_SHORT) {
-            best = PLACE_RANK_NONE;
-            for (uint32_t v = 0; v < w->nodes; v++) {
-                if (w->gain[v] > 0 && w->room[v] > 0 &&
-                    (best == PLACE_RANK_NONE || w->gain[v] > w->gain[best]))
-                    best = v;
-            }
-            if (best == PLACE_RANK_NONE)
-                return;
-            w->gain[best] = 0;
-            add(w, best);
-        }
+        if (best == PLACE_RANK_NONE)
+            return;
+        w->gain[best] = 0;
+        add(w, best);
     }
 }
 
@@ -118,6 +115,7 @@ static void fill_column(const struct place_problem *p, struct place_work *w, str
     c->capacity = n->capacity;
     c->assigned = n->assigned;
     c->limit = room > (int64_t)w->n ? (int32_t)w->n : (int32_t)room;
+    w->tight = w->tight || room < (int64_t)w->n || place_fill_price(c, (int64_t)w->n) > 0;
 }
 
 static void fill_matrix(const struct place_problem *p, struct place_work *w)
@@ -151,19 +149,22 @@ static void fill_matrix(const struct place_problem *p, struct place_work *w)
     }
 }
 
-void place_short_list(const struct place_problem *p, struct place_work *w)
+void place_short_list(const struct place_problem *p, struct place_work *w, size_t most)
 {
+    w->k_max = most;
     w->k = 0;
-    if (w->nodes <= PLACE_SHORT) {
+    w->tight = false;
+    add_singles(w, SINGLES);
+    if (w->nodes <= w->k_max) {
         for (uint32_t v = 0; v < w->nodes; v++) {
             if (w->rejects[v] == 0)
                 add(w, v);
         }
     } else {
-        add_singles(w);
         add_present(w);
         add_nearest(w);
         add_savers(w);
+        add_singles(w, w->k_max);
     }
     for (size_t k = 0; k < w->k; k++)
         fill_column(p, w, &w->col[k]);
