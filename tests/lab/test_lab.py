@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from labnet import proxies, servers
+from labnet import proxies, servers, wpad
 from labnet.kernel import LabError, wait_until, why_not
 from labnet.pki import Authority
 from labnet.rules import Router, render
@@ -311,16 +311,18 @@ def test_a_router_that_intercepts_tls_shows_its_own_ca():
 BUSY_RUNNER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from labnet import proxies, servers
+from labnet import proxies, servers, wpad
 from labnet.topology import Lab
 lab = Lab()
 lab.add_host("n", ["203.0.113.1"])
 lab.add_router("r", ["203.0.113.2"], nat="symmetric")
 p = lab.add_host("p", behind="r")
+q = lab.add_host("q", behind="r")
 lab.up()
 servers.coturn(lab.hosts["n"])
-if sys.argv[2] == "squid":
-    proxies.squid(p, "ntlm")
+if sys.argv[2] == "all":
+    wpad.start(p, "dhcp", [proxies.squid(p, "ntlm")])
+    wpad.lease(q)
 lab.hosts["n"].looking("receive", 9999, 600)
 print(*[ns.pid for ns in lab._namespaces], flush=True)
 sys.stdin.read()
@@ -345,14 +347,14 @@ def processes_in(namespaces):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_runner_leaves_nothing(how):
-    squid = "squid" if os.path.exists("/usr/sbin/squid") else "none"
-    with subprocess.Popen([sys.executable, "-B", "-c", BUSY_RUNNER, HERE, squid], stdin=subprocess.PIPE,
+    servers_too = "all" if all(map(os.path.exists, ("/usr/sbin/squid", wpad.SERVER, wpad.CLIENT))) else "none"
+    with subprocess.Popen([sys.executable, "-B", "-c", BUSY_RUNNER, HERE, servers_too], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as runner:
         pids = runner.stdout.readline().split()
-        assert len(pids) == 4
+        assert len(pids) == 5
         namespaces = namespaces_of(pids)
         assert not namespaces & namespaces_of([os.getpid()])
-        assert len(processes_in(namespaces)) >= (9 if squid == "squid" else 7)
+        assert len(processes_in(namespaces)) >= (13 if servers_too == "all" else 8)
         runner.send_signal(how)
         runner.wait(5)
         wait_until(lambda: not processes_in(namespaces), 5, "every process of the lab has ended")
