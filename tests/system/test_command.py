@@ -76,7 +76,7 @@ def test_every_help_is_0_and_fits(world):
 
 @pytest.mark.parametrize(
     "argv",
-    [[NODE, "--help"], [CONTROLLER, "--help"], [CONTROLLER, "migrate", "--help"], [BUILD / "loadtest" / "berth-load", "--help"],
+    [[NODE, "--help"], [CONTROLLER, "--help"], [CONTROLLER, "migrate", "--help"],
      [SOURCE / "quickstart", "--help"]],
     ids=lambda argv: f"{argv[0].name} {argv[1]}",
 )
