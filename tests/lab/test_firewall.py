@@ -42,7 +42,7 @@ def check_page(stage, agent, expected):
 def differences(found, expected):
     """Names of what differs."""
     ports = {f"{p['transport']} {p['port']}": p["status"] for p in found["ports"]}
-    values = {**{k: found[k] for k in ("rung", "quality", "mtu", "tls_intercepted")}, **found["nat"],
+    values = {**{k: found.get(k) for k in ("rung", "quality", "mtu", "tls_intercepted", "tls_issuer")}, **found["nat"],
               "silent_ranges": found["allow_list"]["silent"], "advice": [a["open"] for a in found["advice"]]}
     wrong = [f"{k}: {values[k]}" for k in expected if k in values and values[k] != expected[k]]
     for status in ("open", "dropped", "rejected", "untested"):

@@ -27,7 +27,7 @@ KEYS = {
                "framing"},
     "firewall": {"arguments", "exit", "rung", "quality", "mapping", "filtering", "translated", "mtu", "open", "dropped",
                  "rejected", "untested", "advice", "silent_ranges", "proxy", "pinhole_s", "notes",
-                 "tls_intercepted", "page"},
+                 "tls_intercepted", "tls_issuer", "page"},
     "accuracy": {"farm", "counts", "median_within_us", "worst_within_us"},
     "assigned": {"node", "ladder", "policy"},
     "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
