@@ -26,6 +26,7 @@ enum {
 struct control {
     struct control_opts opts; /* url, ca, node: copies of our own */
     char *url, *ca, *node;
+    struct control_proxy proxy;
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t wake;
@@ -117,13 +118,15 @@ static long post(struct control *c, const char *what, const char *path, const ch
                  int64_t timeout_ms, char code[static PROBLEM_CODE_MAX])
 {
     struct rest_call call;
+    struct rest_proxy proxy;
     const struct rest_request r = {.method = "POST",
                                    .base_url = c->opts.url,
                                    .path = path,
                                    .token = token,
                                    .ca_file = c->opts.ca,
                                    .body = body,
-                                   .timeout_ms = timeout_ms};
+                                   .timeout_ms = timeout_ms,
+                                   .proxy = control_proxy_rest(&c->proxy, &proxy)};
     code[0] = '\0';
     c->retry_after_s = -1;
     int rc = rest_call_init(&call, &r);
@@ -301,6 +304,7 @@ static void control_free(struct control *c)
     free(c->node);
     free(c->body);
     free(c->token);
+    sodium_memzero(&c->proxy, sizeof(c->proxy));
     free(c);
 }
 
@@ -310,6 +314,9 @@ static int copy_texts(struct control *c, const struct control_opts *opts, const 
     c->opts.url = c->url = strdup(opts->url);
     c->opts.ca = c->ca = opts->ca ? strdup(opts->ca) : NULL;
     c->opts.node = c->node = strdup(opts->node);
+    c->opts.proxy = NULL; /* a copy of our own */
+    if (opts->proxy)
+        c->proxy = *opts->proxy;
     c->body = strdup(body);
     c->token = strdup(token);
     return c->url && (c->ca || !opts->ca) && c->node && c->body && c->token ? 0 : -ENOMEM;

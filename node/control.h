@@ -3,6 +3,7 @@
 #ifndef BERTH_NODE_CONTROL_H
 #define BERTH_NODE_CONTROL_H
 
+#include "control_proxy.h"
 #include "load.h"
 #include "sys/log.h"
 
@@ -11,7 +12,8 @@
 struct control;
 
 struct control_opts {
-    const char *url, *ca, *node; /* ca NULL: the system's */
+    const char *url, *ca, *node;       /* ca NULL: the system's */
+    const struct control_proxy *proxy; /* NULL: none */
     unsigned cores;
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
     void *ctx;

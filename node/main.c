@@ -47,7 +47,8 @@ static struct settings *settings_load(const struct program *p, bool plan, struct
     snprintf(e->text, sizeof(e->text), "%s", ce.text);
     bool asks = s && rc == 0 && (s->options.help || s->options.version || s->options.print_config);
     if (rc == 0 && plan && !asks)
-        rc = options_plan(&s->plan, &s->options, p->host_name, p->cores, e);
+        rc = options_plan(&s->plan, &s->options, &(struct options_machine){p->host_name, p->cores, environ},
+                          e);
     if (rc == 0)
         return s;
     settings_destroy(s);

@@ -259,6 +259,7 @@ static int start_control(struct node *n, struct options_error *e)
     const struct control_opts opts = {.url = o->controller,
                                       .ca = o->ca,
                                       .node = n->id,
+                                      .proxy = &n->setup.plan->proxy,
                                       .cores = n->setup.cores,
                                       .sample = sample_load,
                                       .ctx = n,

@@ -55,6 +55,10 @@ const struct config_key node_keys[] = {
      "File whose first line is the node key; goes before --token.", false},
     {"ca", "controller", CONFIG_STRING, AT(ca), NULL, 0, 0, "FILE",
      "CA of the controller's certificate; default: the system's.", false},
+    {"proxy", "controller", CONFIG_STRING, AT(proxy), NULL, 0, 0, "URL",
+     "HTTP proxy to the controller, http://[USER:PASSWORD@]HOST:PORT; 'none'; default: https_proxy.", false},
+    {"no-proxy", "controller", CONFIG_STRING, AT(no_proxy), NULL, 0, 0, "LIST",
+     "Controllers reached without it: domains, IPs, prefixes; default: no_proxy.", false},
     {"stun-rate", "limits", CONFIG_INT, AT(stun_rate), "2000", 0, 1000000, "N",
      "UDP requests a second answered to one IP; 0: no limits.", false},
     {"stun-rate-prefix", "limits", CONFIG_INT, AT(stun_rate_prefix), "20000", 0, 1000000, "N",
@@ -323,6 +327,19 @@ static int plan_identity(struct node_plan *plan, const struct node_options *o, s
     return rc;
 }
 
+/* What it was is not repeated: it may hold a password. */
+static int plan_proxy(struct node_plan *plan, const struct node_options *o, char *const *environment,
+                      struct options_error *e)
+{
+    const struct control_proxy_inputs in = {o->proxy, o->no_proxy, environment};
+    if (control_proxy_choose(&plan->proxy, &in) != 0)
+        return fail(e,
+                    "--proxy is http://[USER:PASSWORD@]HOST:PORT, https://... or none; --no-proxy at most %d "
+                    "characters",
+                    CONTROL_PROXY_EXCEPT - 1);
+    return 0;
+}
+
 static int plan_controller(const struct node_options *o, struct options_error *e)
 {
     if (o->standalone) /* wins: BERTH_CONTROLLER may be in the environment for other programs */
@@ -335,12 +352,12 @@ static int plan_controller(const struct node_options *o, struct options_error *e
     return 0;
 }
 
-int options_plan(struct node_plan *plan, const struct node_options *o, const char *host_name, size_t cores,
+int options_plan(struct node_plan *plan, const struct node_options *o, const struct options_machine *machine,
                  struct options_error *e)
 {
     memset(plan, 0, sizeof(*plan));
-    snprintf(plan->host_name, sizeof(plan->host_name), "%s", host_name);
-    plan->threads = o->threads > 0 ? (size_t)o->threads : cores;
+    snprintf(plan->host_name, sizeof(plan->host_name), "%s", machine->host_name);
+    plan->threads = o->threads > 0 ? (size_t)o->threads : machine->cores;
     if (plan->threads > NODE_THREADS_MAX)
         plan->threads = NODE_THREADS_MAX;
     if (log_level_parse(o->log_level, &plan->log_level) != 0)
@@ -348,6 +365,8 @@ int options_plan(struct node_plan *plan, const struct node_options *o, const cha
     if (log_format_parse(o->log_format, &plan->log_format) != 0)
         return fail(e, "--log-format: '%.40s' is neither logfmt nor json", o->log_format);
     int rc = plan_controller(o, e);
+    if (rc == 0)
+        rc = plan_proxy(plan, o, machine->environment, e);
     if (rc == 0)
         rc = plan_listeners(plan, o, e);
     if (rc == 0)

@@ -2,6 +2,7 @@
 #ifndef BERTH_NODE_OPTIONS_H
 #define BERTH_NODE_OPTIONS_H
 
+#include "control_proxy.h"
 #include "core/addr.h"
 #include "core/doc.h"
 #include "sys/config.h"
@@ -18,6 +19,7 @@ struct node_options {
     int64_t threads;
     bool standalone;
     const char *controller, *token, *token_file, *ca;
+    const char *proxy, *no_proxy;
     const char *node, *cluster, *region, *tls_name, *location;
     int64_t capacity;
     const char *metrics;
@@ -58,6 +60,7 @@ struct node_plan {
     bool has_metrics;
     struct addr metrics;
     struct node_identity identity;
+    struct control_proxy proxy;
     enum log_level log_level;
     enum log_format log_format;
     size_t threads;
@@ -77,8 +80,15 @@ bool options_is_reloadable(const char *key);
 void options_diff(const struct node_options *a, const struct node_options *b,
                   void (*changed)(void *ctx, const char *key), void *ctx);
 
-/* Checks what one key alone cannot tell. `host_name` and `cores` are the machine's. 0, or -EINVAL with a text that says what to do. */
-int options_plan(struct node_plan *plan, const struct node_options *o, const char *host_name, size_t cores,
+/* The machine that the plan is made on. */
+struct options_machine {
+    const char *host_name;
+    size_t cores;
+    char *const *environment; /* for https_proxy and no_proxy alone; NULL: none */
+};
+
+/* Checks what one key alone cannot tell. 0, or -EINVAL with a text that says what to do. */
+int options_plan(struct node_plan *plan, const struct node_options *o, const struct options_machine *machine,
                  struct options_error *e) __attribute__((warn_unused_result));
 
 #endif

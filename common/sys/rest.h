@@ -15,7 +15,8 @@ struct rest_proxy {
     const char *url;             /* "http://host:port" or "https://host:port", without credentials */
     const char *user, *password; /* NULL or "": none; then Kerberos where the proxy asks for Negotiate */
     bool guard_password;         /* never send it as Basic: nobody vouches for this proxy */
-    const char *ca_file;         /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
+    const char *except;  /* what is reached without it: libcurl's CURLOPT_NOPROXY; NULL or "": nothing */
+    const char *ca_file; /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
 };
 
 struct rest_request {

@@ -16,6 +16,7 @@ import berth_stun as stun
 from support.berth import Node
 from support.certs import Authority
 from support.process import free_port, wait_for
+from support.proxies import PASSWORD, USER, squid
 
 HEARTBEATS = 15  # seconds in which a heartbeat or two surely happened
 
@@ -52,6 +53,56 @@ def test_registers_what_it_listens_on(node, org, admin):
     assert entry["tls_name"] == "localhost"
     mine = wait_for(lambda: listed(admin, "reg-1"), HEARTBEATS, "the node in the operator's list")
     assert mine["state"] == "up"
+
+
+# ---- behind a proxy ----
+
+
+def login(url):
+    return url.replace("//", f"//{USER}:correct%3Ahorse@")
+
+
+def test_registers_and_beats_through_a_proxy(controller, org, node):
+    """A mesh node whose network lets out the proxy alone: the proxy sees the controller's place, and nobody the password."""
+    proxy = squid(auth="basic")
+    try:
+        n = node("behind-1", proxy=login(proxy.url))
+        wait_for(lambda: registered(n), HEARTBEATS, "registration through the proxy")
+        wait_for(lambda: metric(n, "heartbeats_total") > 0, HEARTBEATS, "a heartbeat through the proxy")
+        wait_for(lambda: listed(org.agent("a1"), "behind-1"), HEARTBEATS, "the node in the agents' list")
+        assert f"CONNECT {controller.url.partition('//')[2]}" in proxy.log()
+        assert PASSWORD not in n.process.log and "correct%3Ahorse" not in n.process.log
+        assert n.stop() == 0
+    finally:
+        proxy.close()
+
+
+def test_a_proxy_that_refuses_is_told_without_its_password(node):
+    proxy = squid(auth="basic")
+    try:
+        n = node("behind-2", proxy=login(proxy.url).replace("correct", "wrong"))
+        wait_for(lambda: "call_failed" in n.process.log, HEARTBEATS, "the refusal in the log")
+        assert "407" in n.process.log and "wrong" not in n.process.log
+        assert not registered(n) and answers_udp(n)
+    finally:
+        proxy.close()
+
+
+def test_the_environments_proxy_and_its_exceptions(world, controller, node_key):
+    proxy = squid()
+    try:
+        one = Node(world, "env-1", {}, controller, node_key, env={"https_proxy": proxy.url}).start()
+        wait_for(lambda: registered(one), HEARTBEATS, "registration through the environment's proxy")
+        assert "CONNECT" in proxy.log()
+        assert one.stop() == 0
+        before = proxy.log().count("CONNECT")
+        for number, env in enumerate(({"no_proxy": "127.0.0.0/8"}, {"no_proxy": "*"}, {"BERTH_PROXY": "none"})):
+            n = Node(world, f"env-{2 + number}", {}, controller, node_key, env={"https_proxy": proxy.url, **env}).start()
+            wait_for(lambda n=n: registered(n), HEARTBEATS, "direct registration")
+            assert n.stop() == 0
+        assert proxy.log().count("CONNECT") == before
+    finally:
+        proxy.close()
 
 
 def test_advertised_addresses_are_handed_out(node, org):

@@ -16,7 +16,7 @@ struct loaded {
     int rc;
 };
 
-static struct loaded load(const char *const *words)
+static struct loaded load_in(char *const *environment, const char *const *words)
 {
     struct loaded l = {0};
     struct config_error ce;
@@ -27,12 +27,12 @@ static struct loaded load(const char *const *words)
         argv[argc++] = strdup(*words);
     const struct config_source src = {.keys = node_keys, .n_keys = node_n_keys, .argc = argc, .argv = argv};
     assert_int_equal(config_load(&l.config, &src, &l.o, NULL, &ce), 0);
-    l.rc = options_plan(&l.plan, &l.o, "host.example", 3, &l.e);
+    l.rc = options_plan(&l.plan, &l.o, &(struct options_machine){"host.example", 3, environment}, &l.e);
     for (int i = 0; i < argc; i++)
         free(argv[i]);
     return l;
 }
-#define LOAD(...) load((const char *const[]){__VA_ARGS__, NULL})
+#define LOAD(...) load_in(NULL, (const char *const[]){__VA_ARGS__, NULL})
 
 static void standalone_is_what_was_asked_for(void **state)
 {
@@ -78,6 +78,78 @@ static void behaviour_takes_two_ports_of_one_ip(void **state)
              "--behaviour-alternate", "192.0.2.2");
     assert_int_equal(l.rc, -EINVAL);
     assert_non_null(strstr(l.e.text, "two --udp"));
+    config_destroy(l.config);
+}
+
+#define CONTROLLED "--controller", "https://c", "--token", "t", "--udp", "192.0.2.1:2"
+
+static void a_proxy_is_an_option_or_the_environments(void **state)
+{
+    (void)state;
+    char *const environment[] = {"HTTPS_PROXY=http://second:1", "https_proxy=first.example:3128",
+                                 "no_proxy=.example", NULL};
+    char *const socks[] = {"https_proxy=socks5://first.example:1", NULL};
+    struct rest_proxy r;
+    struct loaded l = LOAD(CONTROLLED);
+    assert_int_equal(l.rc, 0);
+    assert_null(control_proxy_rest(&l.plan.proxy, &r));
+    config_destroy(l.config);
+    l = load_in(environment, (const char *const[]){CONTROLLED, NULL});
+    assert_int_equal(l.rc, 0);
+    assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
+    assert_string_equal(r.url, "http://first.example:3128/");
+    assert_string_equal(r.except, ".example");
+    assert_string_equal(r.user, "");
+    config_destroy(l.config);
+    l = load_in(environment,
+                (const char *const[]){CONTROLLED, "--proxy", "https://carol:a%3Ab%40c@[2001:db8::1]:8443",
+                                      "--no-proxy", "10.0.0.0/8", NULL});
+    assert_int_equal(l.rc, 0);
+    assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
+    assert_string_equal(r.url, "https://[2001:db8::1]:8443/");
+    assert_string_equal(r.user, "carol");
+    assert_string_equal(r.password, "a:b@c");
+    assert_string_equal(r.except, "10.0.0.0/8");
+    config_destroy(l.config);
+    l = load_in(environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
+    assert_int_equal(l.rc, 0);
+    assert_null(control_proxy_rest(&l.plan.proxy, &r));
+    config_destroy(l.config);
+    l = load_in(socks, (const char *const[]){CONTROLLED, NULL}); /* not for us */
+    assert_int_equal(l.rc, 0);
+    assert_null(control_proxy_rest(&l.plan.proxy, &r));
+    config_destroy(l.config);
+}
+
+static void a_wrong_proxy_is_refused_without_its_password(void **state)
+{
+    (void)state;
+    char host[2 * CONTROL_PROXY_URL], user[2 * CONTROL_PROXY_LOGIN], except[CONTROL_PROXY_EXCEPT + 1];
+    memset(host, 'h', sizeof(host));
+    memset(user, 'u', sizeof(user));
+    memset(except, 'e', sizeof(except));
+    memcpy(host, "http://", 7);
+    memcpy(user, "http://", 7);
+    memcpy(user + sizeof(user) - 7, "@h:123", 7);
+    host[sizeof(host) - 1] = except[sizeof(except) - 1] = '\0';
+    const char *const wrong[] = {"socks5://carol:secret@h:1",
+                                 "http://",
+                                 "http://carol:secret@:1",
+                                 "ftp://h",
+                                 "http://h:99999",
+                                 "http://carol:secret@h/path",
+                                 "",
+                                 host,
+                                 user};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct loaded l = LOAD(CONTROLLED, "--proxy", wrong[i]);
+        assert_int_equal(l.rc, -EINVAL);
+        assert_non_null(strstr(l.e.text, "--proxy"));
+        assert_null(strstr(l.e.text, "secret"));
+        config_destroy(l.config);
+    }
+    struct loaded l = LOAD(CONTROLLED, "--proxy", "http://h:1", "--no-proxy", except);
+    assert_int_equal(l.rc, -EINVAL);
     config_destroy(l.config);
 }
 
@@ -151,7 +223,7 @@ static void refusals(void **state)
         {{"--standalone", "--udp", "1.2.3.4:5", "--log-format", "xml"}, "--log-format"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct loaded l = load(cases[i].words);
+        struct loaded l = load_in(NULL, cases[i].words);
         if (l.rc == 0 || !strstr(l.e.text, cases[i].says))
             fail_msg("case %zu: rc %d, '%s'", i, l.rc, l.e.text);
         config_destroy(l.config);
@@ -170,9 +242,9 @@ static void too_many_addresses(void **state)
         snprintf(text[i], sizeof(text[i]), "10.0.0.%zu:1", i);
         o.udp.v[o.udp.n++] = text[i];
     }
-    assert_int_not_equal(options_plan(&plan, &o, "h", 1, &e), 0);
+    assert_int_not_equal(options_plan(&plan, &o, &(struct options_machine){"h", 1, NULL}, &e), 0);
     o.udp.n = NODE_ADDRESSES_MAX;
-    assert_int_equal(options_plan(&plan, &o, "h", 1, &e), 0);
+    assert_int_equal(options_plan(&plan, &o, &(struct options_machine){"h", 1, NULL}, &e), 0);
 }
 
 struct changes {
@@ -210,6 +282,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(standalone_is_what_was_asked_for),
         cmocka_unit_test(behaviour_takes_two_ports_of_one_ip),
+        cmocka_unit_test(a_proxy_is_an_option_or_the_environments),
+        cmocka_unit_test(a_wrong_proxy_is_refused_without_its_password),
         cmocka_unit_test(defaults_with_a_controller),
         cmocka_unit_test(identity),
         cmocka_unit_test(refusals),

@@ -101,10 +101,11 @@ def flags(options):
 class Node:
     """A berth-node on loopback with one UDP, TCP and TLS port each, unless `options` say otherwise."""
 
-    def __init__(self, world, name, options, controller=None, token=None):
+    def __init__(self, world, name, options, controller=None, token=None, env=None):
         self.world = world
         self.name = name
         self.controller = controller
+        self.env = env
         self.metrics_port = free_port()
         self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
         self.options = {"metrics": f"127.0.0.1:{self.metrics_port}", **options}
@@ -134,7 +135,7 @@ class Node:
         return int(self.address(transport).rpartition(":")[2])
 
     def start(self, ready=True):
-        self.process = self.world.start([NODE, *flags(self.options)], f"node-{self.name}-{self.metrics_port}")
+        self.process = self.world.start([NODE, *flags(self.options)], f"node-{self.name}-{self.metrics_port}", env=self.env)
         if ready:
             self.wait_ready()
         return self
@@ -179,8 +180,8 @@ class World:
         file.chmod(0o600)
         return file
 
-    def start(self, argv, name):
-        process = Process(argv, self.folder / f"{name}.log")
+    def start(self, argv, name, env=None):
+        process = Process(argv, self.folder / f"{name}.log", env=env)
         self.processes.append(process)
         return process
 
