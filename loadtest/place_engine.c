@@ -197,11 +197,8 @@ int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, siz
     struct place_plan plan = {0};
     if (reserve(p, n) < 0 || describe_members(p, n, member) < 0)
         return -ENOMEM;
-    for (size_t v = 0; v < p->world->nodes.n; v++) {
-        struct place_node *node = &p->nodes[v];
-        node->assigned = used[v];
-        node->load = node->capacity > 0 ? (double)used[v] / (double)node->capacity : 0;
-    }
+    for (size_t v = 0; v < p->world->nodes.n; v++)
+        p->nodes[v].assigned = used[v]; /* their load, which no file tells, stays 0: seats alone are scarce */
     problem.nodes = p->nodes;
     problem.participants = p->participants;
     problem.node_rtt_us = p->node_rtt_us;

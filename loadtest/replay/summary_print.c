@@ -15,9 +15,13 @@ static void print_plan(const struct figures *f, enum plan_kind k, FILE *to)
 
 static void print_figures(const struct figures *f, FILE *to)
 {
+    if (f->meetings == 0) {
+        fprintf(to, "\n%s: no meeting of two or more\n", f->mix ? f->mix : "all");
+        return;
+    }
     fprintf(to, "\n%s: %zu meetings, %zu participants; best plan proven in %.1f %%\n",
             f->mix ? f->mix : "all", f->meetings, f->participants,
-            f->meetings > 0 ? 100.0 * (double)f->proven / (double)f->meetings : 0);
+            100.0 * (double)f->proven / (double)f->meetings);
     fprintf(to, "%-19s%27s%28s\n", "", "with the most present", "over time");
     fprintf(to, "%-19s%7s%7s%7s%6s%8s%7s%7s%6s%6s\n", "", "ms", "+ %", "worst", "nodes", "ms", "+ %", "worst",
             "nodes", "moves");
@@ -48,15 +52,14 @@ static void print_crowding(const struct crowding *c, FILE *to)
 
 void summary_print(const struct summary *s, FILE *to)
 {
-    fprintf(to, "Pairs' mean one-way latency, and the worst-off participant's; + %%: above the best plan.\n");
+    fprintf(to, "One-way ms: mean of a meeting's pairs, of its worst-off; + %%: above the best.\n");
     print_figures(&s->all, to);
     for (size_t k = 0; k < s->n_mixes; k++)
         print_figures(&s->mix[k], to);
     if (s->crowding.limited)
         print_crowding(&s->crowding, to);
-    fprintf(to,
-            "\n%zu decisions: CPU %.1f us at the median, %.1f us at the 99th percentile, %.1f us at most\n",
-            s->decisions, s->us_median, s->us_p99, s->us_max);
+    fprintf(to, "\n%zu decisions; CPU us: median %.1f, 99th percentile %.1f, most %.1f\n", s->decisions,
+            s->us_median, s->us_p99, s->us_max);
 }
 
 static json_t *tally_json(const struct figures *f, enum plan_kind k)

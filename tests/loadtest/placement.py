@@ -1,0 +1,173 @@
+"""placement BERTH_LOAD ROOT: berth-load place and place-gen as programs: files in, summary out, and every fault named."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BERTH_LOAD, ROOT = sys.argv[1], sys.argv[2]
+NODES = "node,site,region,class,capacity,weight\na,a,eu,cloud,,\nb,b,us,cloud,,\n"
+MATRIX = ",a,b\na,0,80\nb,80,0\nhome,10,90\n"
+EVENT = '{"t":%s,"event":"%s","meeting":"m","participant":"%s","site":"home"}\n'
+EVENTS = EVENT % (0, "join", "x") + EVENT % (1, "join", "y") + EVENT % (2, "leave", "x")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="berth-placement-test-")
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def file(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.path(name)
+
+    def run_load(self, *arguments):
+        return subprocess.run([BERTH_LOAD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100, check=False)
+
+    def place(self, *more, nodes=NODES, matrix=MATRIX, events=EVENTS):
+        return self.run_load("place", "--nodes", self.file("N.csv", nodes), "--matrix", self.file("M.csv", matrix), "--meetings",
+                             self.file("E.jsonl", events), *more)
+
+    def generate(self, *arguments):
+        done = self.run_load("place-gen", "--out", self.path("world"), *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def replay(self, *more):
+        done = self.run_load("place", "--nodes", self.path("world/nodes.csv"), "--matrix", self.path("world/matrix.csv"),
+                             "--meetings", self.path("world/meetings.jsonl"), *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+
+class Place(Case):
+    def test_summary_and_lines(self):
+        done = self.place("--json", "--out", self.path("A.jsonl"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        summary = json.loads(done.stdout)
+        self.assertAlmostEqual(summary["all"]["plans"]["online"]["full"]["mean_ms"], 10)
+        self.assertEqual(summary["cpu"]["decisions"], 3)
+        with open(self.path("A.jsonl"), encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        self.assertEqual([line["t"] for line in lines], [0, 1, 2])
+        self.assertEqual([line["plan"] for line in lines], [{"x": "a"}, {"x": "a", "y": "a"}, {"y": "a"}])
+        self.assertTrue(all(line["meeting"] == "m" and line["moved"] == [] and line["us"] >= 0 for line in lines))
+
+    def test_table_fits(self):
+        done = self.place()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLessEqual(max(map(len, done.stdout.decode().splitlines())), 80)
+        self.assertIn(b"lower bound", done.stdout)
+
+    def test_policy(self):
+        policy = self.file("P.json", '{"regions":{"allow":["us"]}}')
+        done = self.place("--json", "--policy", policy)
+        self.assertAlmostEqual(json.loads(done.stdout)["all"]["plans"]["online"]["full"]["mean_ms"], 90)
+
+    def test_faults_name_file_and_line(self):
+        event = EVENT % (5, "join", "z")
+        for change, where in (({"nodes": NODES + "c,c,eu,moon,,\n"}, "N.csv:4: class"),
+                              ({"matrix": MATRIX + "home,1,1\n"}, "M.csv:5: site 'home' is there twice"),
+                              ({"matrix": MATRIX + "away,1,nan\n"}, "M.csv:5: b: 'nan'"),
+                              ({"matrix": MATRIX + "away,1,-1\n"}, "M.csv:5: b: -1"),
+                              ({"matrix": MATRIX.replace("b,80,0\n", "")}, "M.csv: no row for 'b'"),
+                              ({"events": event + EVENTS}, "E.jsonl:2: t: "),
+                              ({"events": event.replace("home", "moon")}, "E.jsonl:1: site 'moon'"),
+                              ({"events": EVENTS + "{\n"}, "E.jsonl:4: not JSON")):
+            with self.subTest(where=where):
+                done = self.place(**change)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(self.path(where), done.stderr.decode())
+
+    def test_wrong_policy_and_files(self):
+        self.assertEqual(self.place("--policy", self.file("P.json", "{")).returncode, 2)
+        self.assertEqual(self.place("--policy", self.file("P.json", '{"private":1}')).returncode, 2)
+        self.assertEqual(self.place("--policy", self.path("none")).returncode, 2)
+        self.assertEqual(self.place("--measured", self.file("m.csv", ",a,b\nmoon,1,2\n")).returncode, 2)
+        self.assertEqual(self.place("--out", self.path("no/such/folder")).returncode, 2)
+
+    def test_usage(self):
+        for args in (["place"], ["place", "--matrix", "x"], ["place", "--starts", "x"], ["place", "--what"], ["place-gen"],
+                     ["place-gen", "--out", self.directory, "--nodes", "0"], ["place-gen", "--out", self.directory, "--mix", "x"],
+                     ["place-gen", "--out", self.directory, "--clients", "x"],
+                     ["place-gen", "--out", self.directory, "--size", "101"]):
+            with self.subTest(args=args):
+                done = self.run_load(*args)
+                self.assertEqual(done.returncode, 2)
+                self.assertTrue(done.stderr)
+
+
+class Generated(Case):
+    def test_a_seed_repeats_itself(self):
+        self.generate("--seed", "7", "--meetings", "40", "--sites", "60", "--nodes", "12")
+        first, plans = self.path("first.jsonl"), self.path("second.jsonl")
+        one, two = json.loads(self.replay("--json", "--out", first)), json.loads(self.replay("--json", "--out", plans))
+        del one["cpu"], two["cpu"]
+        self.assertEqual(one, two)
+        with open(first, encoding="utf-8") as a, open(plans, encoding="utf-8") as b:
+            for x, y in zip(map(json.loads, a), map(json.loads, b), strict=True):
+                del x["us"], y["us"]
+                self.assertEqual(x, y)
+
+    def test_order_of_nodes_and_sites_does_not_matter(self):
+        self.generate("--seed", "3", "--meetings", "60", "--sites", "80", "--nodes", "15")
+        best = json.loads(self.replay("--json"))["all"]
+        for name in ("nodes.csv", "matrix.csv"):
+            with open(self.path(f"world/{name}"), encoding="utf-8") as f:
+                head, *rows = f.read().splitlines()
+            self.file(f"world/{name}", "\n".join([head, *reversed(rows)]) + "\n")
+        again = json.loads(self.replay("--json"))["all"]
+        for plan in ("online", "replanned", "single_best", "best"):
+            self.assertAlmostEqual(best["plans"][plan]["full"]["mean_ms"], again["plans"][plan]["full"]["mean_ms"], places=4)
+
+    def test_damaged_measurements(self):
+        self.generate("--seed", "2", "--meetings", "60", "--lost", "5", "--jitter", "20", "--unprobed", "10")
+        told = json.loads(self.replay("--json", "--measured", self.path("world/measured.csv")))["all"]["plans"]
+        knows = json.loads(self.replay("--json"))["all"]["plans"]
+        self.assertEqual(told["best"], knows["best"])  # the plans beside Berth see the truth
+        self.assertEqual(told["online"]["unconnected"], 0)
+
+    def test_capacity(self):
+        self.generate("--seed", "2", "--meetings", "200", "--alone", "--capacity", "110")
+        capacity = json.loads(self.replay("--json"))["capacity"]
+        self.assertEqual(capacity["participants"], 200)
+        self.assertEqual(capacity["events_over_capacity"], 0)
+        self.assertGreaterEqual(capacity["online_ms"], capacity["optimum_ms"])
+
+    def test_a_measured_world(self):
+        clients = self.file("clients.csv", "client,city,country,continent_code\n0,X,A,1\n1,Y,A,1\n2,Z,B,1\n")
+        matrix = self.file("c.csv", "client,n1,n2\n0,1,20\n1,2,\n2,20,1\n")
+        nodes = self.file("n.csv", "id,n1,n2\nn1,0,15\nn2,15,0\n")
+        self.generate("--from-matrix", matrix, "--node-matrix", nodes, "--clients", clients, "--meetings", "20")
+        self.assertEqual(json.loads(self.replay("--json"))["all"]["plans"]["online"]["unconnected"], 0)
+        for wrong in ("client,n1,n2\n0,1,20\n1,2,\n", "client,n1,n2\n0,1,20\n1,2,x\n2,20,1\n", "client,n1,n1\n"):
+            done = self.run_load("place-gen", "--out", self.path("world"), "--from-matrix", self.file("c.csv", wrong),
+                                 "--node-matrix", nodes, "--clients", clients)
+            self.assertEqual(done.returncode, 2, done.stderr)
+
+
+class Benchmark(Case):
+    def test_a_small_run(self):
+        build = os.path.dirname(os.path.dirname(BERTH_LOAD))
+        done = subprocess.run([f"{ROOT}/loadtest/placement", "--build", build, "--seeds", "1", "--meetings", "15", "--crowd", "150",
+                               "--json"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=280, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertEqual([row["mix"] for row in result[0]["mixes"]], ["all", "country", "continent", "global"])
+        self.assertEqual([row["events_over_capacity"] for row in result[0]["capacity"]], [0, 0, 0])
+
+    def test_says_what_is_missing(self):
+        done = subprocess.run([f"{ROOT}/loadtest/placement", "--build", "/nonexistent"], stderr=subprocess.PIPE, timeout=60,
+                              check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"build first", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
