@@ -154,8 +154,8 @@ class Generated(Case):
 class Benchmark(Case):
     def test_a_small_run(self):
         build = os.path.dirname(os.path.dirname(BERTH_LOAD))
-        done = subprocess.run([f"{ROOT}/loadtest/placement", "--build", build, "--seeds", "1", "--meetings", "15", "--crowd", "150",
-                               "--json"],
+        done = subprocess.run([f"{ROOT}/loadtest/placement", "--build", build, "--seeds", "1", "--meetings", "15", "--crowd",
+                               "150", "--json"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=280, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         result = json.loads(done.stdout)
