@@ -1,6 +1,7 @@
 """`berth firewall` against real nodes on loopback, and coturn where a second opinion counts."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -249,6 +250,53 @@ def agrees_with_coturns_client(host, port):
     assert nat["mapping"] == nat["filtering"] == "endpoint-independent"
     assert re.search(r"Endpoint Independent Mapping", done.stdout), done.stdout
     assert re.search(r"Endpoint Independent Filtering", done.stdout), done.stdout
+
+
+# A node with two IPv6 addresses in a namespace, the agent in another, with or without a NAT of its own. Both end with the shell.
+IPV6 = r"""
+set -eu
+setpriv --pdeathsig KILL -- unshare --net sleep 120 & other=$!
+trap 'kill $other $node 2>/dev/null' EXIT
+node=
+until [ "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :; done
+inside() { nsenter --net=/proc/$other/ns/net "$@"; }
+ip link set lo up
+ip link add near type veth peer name far netns $other
+for a in 1 2; do ip -6 addr add 2001:db8::$a/64 dev near nodad; done
+ip link set near up
+inside ip link set lo up
+inside ip -6 addr add 2001:db8::b/64 dev far nodad
+inside ip -6 addr add 2001:db8::c/64 dev far nodad preferred_lft 0 # the NAT's: not chosen as a source
+inside ip link set far up
+if [ -n "$NAT" ]; then
+    inside nft "table ip6 nat { chain out { type nat hook postrouting priority srcnat; oifname far meta l4proto udp $NAT; }; }"
+    inside nft "table ip6 filter { chain in { type filter hook input priority filter; ct state new meta l4proto udp drop; }; }"
+fi
+"$NODE" --standalone --die-with-parent --threads 1 --udp '[2001:db8::1]:3478' --udp '[2001:db8::1]:3479' --behaviour-alternate 2001:db8::2 2>&2 &
+node=$!
+inside "$AGENT" firewall --json --node '[2001:db8::1],udp=3478'
+inside turnutils_natdiscovery -m -f -p 3478 2001:db8::1 >&2
+"""
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("nft", "nsenter", "turnutils_natdiscovery"))),
+                    reason="nft, nsenter or coturn is missing")
+@pytest.mark.parametrize("nat, mapping, filtering, translated", [
+    ("", "endpoint-independent", "endpoint-independent", False),
+    ("snat to [2001:db8::c]:20000-60000 fully-random", "address-and-port-dependent", "address-and-port-dependent", True),
+])  # fmt: skip
+def test_behaviour_over_ipv6(nat, mapping, filtering, translated):
+    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    done = subprocess.run(["unshare", "--net", *own, "sh", "-c", IPV6], capture_output=True, text=True, timeout=120,
+                          env=clean_env({"NAT": nat, "NODE": NODE, "AGENT": AGENT}))
+    assert done.stdout, done.stderr
+    found = json.loads(done.stdout)
+    assert found["nat"] == {"mapping": mapping, "filtering": filtering, "evidence": "rfc5780", "translated": translated}, done
+    assert found["local"] == ["2001:db8::b"] and found["mtu"] == 1500
+    assert found["mapped"]["udp"].startswith("[2001:db8::c]:" if nat else "[2001:db8::b]:")
+    said = {what: re.findall(rf"(Endpoint Independent|Address Dependent|Address and Port Dependent) {what}", done.stderr)
+            for what in ("Mapping", "Filtering")}
+    assert [said[w][-1].lower().replace(" ", "-") for w in said] == [mapping, filtering], done.stderr
 
 
 @pytest.mark.skipif(shutil.which("turnserver") is None, reason="coturn is not installed")
