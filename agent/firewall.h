@@ -7,7 +7,7 @@
 #include "firewall_mtu.h"
 #include "firewall_nat.h"
 #include "firewall_pinhole.h"
-#include "prober.h"
+#include "probe/prober.h"
 
 enum {
     FIREWALL_PORTS_MAX = 512,

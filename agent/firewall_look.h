@@ -3,9 +3,9 @@
 #define BERTH_AGENT_FIREWALL_LOOK_H
 
 #include "firewall_run.h"
-#include "probe_io.h"
-#include "stream_io.h"
-#include "sys.h"
+#include "probe/probe_io.h"
+#include "probe/stream_io.h"
+#include "probe/sys.h"
 
 struct firewall_probe_way {
     struct probe_io_proxy proxy;

@@ -2,7 +2,7 @@
 #include "firewall_look.h"
 #include "firewall_throughput.h"
 
-#include "stream_io.h"
+#include "probe/stream_io.h"
 #include "sys/clock.h"
 
 #include <sodium.h>

@@ -2,7 +2,7 @@
  * first request that nothing has answered since. */
 #include "keepalive.h"
 
-#include "prober_message.h"
+#include "probe/prober_message.h"
 
 #include <string.h>
 

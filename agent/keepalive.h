@@ -3,8 +3,8 @@
 #ifndef BERTH_AGENT_KEEPALIVE_H
 #define BERTH_AGENT_KEEPALIVE_H
 
-#include "prober_stats.h"
-#include "prober_txid.h"
+#include "probe/prober_stats.h"
+#include "probe/prober_txid.h"
 
 enum {
     KEEPALIVE_MS = 5000,                 /* by default; a pinhole of 30 s stays open with five of six lost */

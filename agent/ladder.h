@@ -10,7 +10,7 @@
 #ifndef BERTH_AGENT_LADDER_H
 #define BERTH_AGENT_LADDER_H
 
-#include "prober.h"
+#include "probe/prober.h"
 
 enum {
     LADDER_PLACES_MAX = 64,

@@ -3,10 +3,10 @@
 #include "ladder_io.h"
 
 #include "core/frame.h"
-#include "prober_message.h"
-#include "stream_shell.h"
+#include "probe/prober_message.h"
+#include "probe/stream_shell.h"
+#include "probe/udp_io.h"
 #include "sys/clock.h"
-#include "udp_io.h"
 
 #include <errno.h>
 #include <sodium.h>

@@ -5,10 +5,10 @@
 #ifndef BERTH_AGENT_LADDER_IO_H
 #define BERTH_AGENT_LADDER_IO_H
 
-#include "curl_loop.h"
 #include "keepalive.h"
 #include "ladder.h"
-#include "sys.h"
+#include "probe/curl_loop.h"
+#include "probe/sys.h"
 #include "sys/rest.h"
 #include "sys/tls.h"
 

@@ -2,7 +2,7 @@
 #include "berth.h"
 
 #include "core/doc.h"
-#include "sys.h"
+#include "sys_machine.h"
 
 const char *berth_version(void)
 {

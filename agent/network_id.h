@@ -4,7 +4,7 @@
 #define BERTH_AGENT_NETWORK_ID_H
 
 #include "core/addr.h"
-#include "sys.h"
+#include "sys_machine.h"
 
 enum { NETWORK_ID_TEXT_LEN = 33, NETWORK_ID_KEY_LEN = 32 };
 

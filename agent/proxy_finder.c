@@ -3,6 +3,7 @@
 #include "proxy_finder.h"
 
 #include "pac.h"
+#include "sys_machine.h"
 #include "wpad.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
 #ifndef BERTH_AGENT_PROXY_FINDER_H
 #define BERTH_AGENT_PROXY_FINDER_H
 
-#include "proxy.h"
-#include "sys.h"
+#include "probe/proxy.h"
+#include "probe/sys.h"
 
 enum { PROXY_FINDER_US = 6 * 1000 * 1000 };
 

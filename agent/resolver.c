@@ -2,6 +2,8 @@
  * threads touch nothing else, and a lookup's answer is read only once it has ended. */
 #include "resolver.h"
 
+#include "sys_machine.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #define BERTH_AGENT_RESOLVER_H
 
 #include "core/addr.h"
-#include "sys.h"
+#include "probe/sys.h"
 
 enum { RESOLVED_MAX = 4 }; /* addresses a host */
 

@@ -2,7 +2,7 @@
 #ifndef BERTH_AGENT_REST_CLIENT_H
 #define BERTH_AGENT_REST_CLIENT_H
 
-#include "curl_loop.h"
+#include "probe/curl_loop.h"
 #include "sys/rest.h"
 
 /* The call has ended: `status` is the HTTP status, or 0 with call->error saying why there is none. *call is freed after it returns.

@@ -4,7 +4,7 @@
 
 #include "berth.h"
 #include "core/doc.h"
-#include "prober.h"
+#include "probe/prober.h"
 
 /* Of every node; with a fourth row where a proxy leads to it. */
 enum { TRANSPORTS_PROBED = TRANSPORT_PROXY, RESULTS_NODES_MAX = PROBER_TARGETS_MAX / TRANSPORTS_PROBED };

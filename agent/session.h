@@ -5,8 +5,8 @@
 
 #include "connection.h"
 #include "options.h"
+#include "probe/sys.h"
 #include "results.h"
-#include "sys.h"
 #include "sys/tls.h"
 
 struct session_events {

@@ -4,13 +4,14 @@
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
 #include "network_id.h"
-#include "probe_io.h"
+#include "probe/probe_io.h"
 #include "proxy_finder.h"
 #include "report.h"
 #include "resolver.h"
 #include "rest_client.h"
 #include "schedule.h"
 #include "session.h"
+#include "sys_machine.h"
 
 enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
 
@@ -110,7 +111,7 @@ const struct rest_proxy *session_route(struct session *s, struct session_hop *ho
 /* False: the way to the controller is known. True: it will be, and then `next` is called (perhaps before this returns). */
 bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us);
 void session_forget_route(struct session *s);
-void session_find_again(struct session *s); /* the network is another one */
+void session_find_again(struct session *s);  /* the network is another one */
 bool session_next_route(struct session *s);  /* the next candidate; false: there is none, begin again */
 bool session_ask_network(struct session *s); /* from now on; false: it is asked already, or must not be */
 bool session_route_is_direct(const struct session *s);

@@ -1,5 +1,5 @@
 /* What Linux's DHCP clients and resolver have written down. Invariant: no more than FILES_MAX files of FILE_MAX bytes are read. */
-#include "sys.h"
+#include "sys_machine.h"
 
 #include <dirent.h>
 #include <stdio.h>

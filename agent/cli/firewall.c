@@ -4,7 +4,7 @@
 #include "../firewall_run.h"
 #include "../options.h"
 #include "../resolver.h"
-#include "../sys.h"
+#include "../sys_machine.h"
 #include "call.h"
 #include "driver.h"
 #include "firewall_page.h"

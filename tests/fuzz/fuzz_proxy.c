@@ -1,6 +1,6 @@
 /* Proxy URLs, PAC answers and no_proxy lists (the input's first line is the host): what is accepted is written out, read again, and is
  * the same; nothing of a login shows. */
-#include "../../agent/proxy.c"
+#include "../../common/probe/proxy.c"
 #include "fuzz.h"
 
 static void check_endpoint(const struct proxy_endpoint *p)

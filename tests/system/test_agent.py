@@ -61,7 +61,7 @@ def test_it_imports_nothing_that_a_guest_must_not_touch():
 
 def test_only_the_system_layer_includes_the_system():
     headers = re.compile(r'#include <(sys/(?!types\.h)|linux/|net/|netinet/|netpacket/|ifaddrs|netdb|poll|fcntl|unistd|signal)')
-    for file in sorted((SOURCE / "agent").glob("*.[ch]")):
+    for file in sorted([*(SOURCE / "agent").glob("*.[ch]"), *(SOURCE / "common" / "probe").glob("*.[ch]")]):
         if not file.name.startswith("sys_linux"):
             assert not headers.search(file.read_text()), file
 
@@ -72,8 +72,9 @@ def test_the_pure_files_import_no_system():
             "ladder_events", "ladder_place", "schedule", "network_id")
     impure = re.compile(r"(socket|sys_|clock_|time|gettimeofday|send|recv|read|write|open|close|poll|epoll|pthread|randombytes"
                         r"|log_|f?printf|curl_|SSL_).*")
-    told = subprocess.run(["nm", "-u", str(BUILD / "agent" / "libberth_agent_core.a")], capture_output=True, text=True,
-                          check=True).stdout
+    libraries = (BUILD / "agent" / "libberth_agent_core.a", BUILD / "common" / "libberth_probe.a")
+    told = "\n".join(subprocess.run(["nm", "-u", str(library)], capture_output=True, text=True, check=True).stdout
+                     for library in libraries)
     for member in told.split("\n\n"):
         name, _, body = member.strip().partition(":")
         if name.removesuffix(".c.o") in pure:

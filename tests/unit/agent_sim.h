@@ -5,7 +5,7 @@
 
 #include "check.h"
 
-#include "agent/prober.h"
+#include "probe/prober.h"
 #include "core/stun.h"
 
 #include <assert.h>

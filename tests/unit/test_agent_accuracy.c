@@ -4,7 +4,7 @@
 #include "agent_node.h"
 
 #include "agent/berth.h"
-#include "agent/sys.h"
+#include "probe/sys.h"
 #include "core/stun.h"
 
 #include <stdlib.h>

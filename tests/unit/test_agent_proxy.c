@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "agent/proxy.h"
+#include "probe/proxy.h"
 
 #include <errno.h>
 #include <stdio.h>

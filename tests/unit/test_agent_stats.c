@@ -2,8 +2,8 @@
 /* Statistics of samples, and transaction ids. */
 #include "check.h"
 
-#include "agent/prober_stats.h"
-#include "agent/prober_txid.h"
+#include "probe/prober_stats.h"
+#include "probe/prober_txid.h"
 
 #include <string.h>
 

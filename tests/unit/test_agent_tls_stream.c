@@ -2,7 +2,7 @@
 /* TLS over memory against a real TLS server's side. */
 #include "check.h"
 
-#include "agent/tls_stream.h"
+#include "probe/tls_stream.h"
 #include "support/certs.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "agent/websocket.h"
+#include "probe/websocket.h"
 
 #include <errno.h>
 #include <sodium.h>
