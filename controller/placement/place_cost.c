@@ -36,11 +36,12 @@ void place_draft_count(const struct place_work *w, struct place_draft *s)
 
     memset(s->m, 0, sizeof(s->m));
     memset(s->in, 0, sizeof(s->in));
+    s->seats = 0;
     s->cost = 0;
     for (size_t i = 0; i < w->n; i++) {
         s->m[s->at[i]]++;
         s->in[s->at[i]] += w->home[i] != s->at[i];
-        s->cost += w->w[i * PLACE_COLS + s->at[i]];
+        s->seats += w->w[i * PLACE_COLS + s->at[i]];
     }
     memset(s->s, 0, sizeof(s->s));
     for (size_t l = 0; l < w->k; l++) {
@@ -50,7 +51,7 @@ void place_draft_count(const struct place_work *w, struct place_draft *s)
     }
     for (size_t k = 0; k < w->k; k++)
         twice += s->m[k] * s->s[k];
-    s->cost += twice / 2;
+    s->cost += s->seats + twice / 2;
 }
 
 void place_draft_copy(const struct place_work *w, struct place_draft *to, const struct place_draft *from)
@@ -59,6 +60,7 @@ void place_draft_copy(const struct place_work *w, struct place_draft *to, const 
     memcpy(to->m, from->m, sizeof(to->m));
     memcpy(to->in, from->in, sizeof(to->in));
     memcpy(to->s, from->s, sizeof(to->s));
+    to->seats = from->seats;
     to->cost = from->cost;
 }
 
@@ -94,6 +96,7 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
     if (from == to)
         return;
     s->cost += place_draft_delta(w, s, i, to);
+    s->seats += w->w[i * PLACE_COLS + to] - w->w[i * PLACE_COLS + from];
     s->at[i] = (uint8_t)to;
     s->m[from]--;
     s->m[to]++;
@@ -106,12 +109,10 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
 /* Twice participant i's mean one-way latency to the others, times `mult`: the part of the cost that its own pairs make. */
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    int64_t others = 0;
+    int64_t own = w->w[i * PLACE_COLS + s->at[i]], others = s->seats - own;
 
     if (w->n < 2)
-        return w->w[i * PLACE_COLS + s->at[i]];
-    for (size_t j = 0; j < w->n; j++)
-        others += w->w[j * PLACE_COLS + s->at[j]];
-    others -= w->w[i * PLACE_COLS + s->at[i]];
-    return w->w[i * PLACE_COLS + s->at[i]] + others / w->mult + s->s[s->at[i]];
+        return own;
+    others -= (int64_t)(s->m[w->k - 1] - (s->at[i] + 1u == w->k)) * w->mult * PLACE_NOWHERE_US;
+    return own + others / w->mult + s->s[s->at[i]];
 }

@@ -40,6 +40,7 @@ struct place_draft {
     int32_t m[PLACE_COLS];
     int32_t in[PLACE_COLS]; /* of m, those who aren't on it now */
     int64_t s[PLACE_COLS];  /* sum over the seated of the round trip from this column's node to theirs */
+    int64_t seats;          /* of the cost, the seats' own */
     int64_t cost;           /* J */
 };
 
@@ -55,17 +56,21 @@ struct place_work {
     int32_t *price;    /* of load and state, for newcomers */
     int64_t *room;     /* seats left for newcomers; INT64_MAX: no limit */
     int64_t *sum;      /* of the matrix's column */
-    uint32_t *n_can;   /* participants that may be seated on it */
-    uint64_t *key;     /* scratch of one participant's rows */
-    uint32_t *row;
-    uint8_t *tested;
-    int64_t *gain; /* scratch of the short list */
+    int64_t *sum_rtt;
+    uint32_t *n_miss; /* of those that are summed there */
+    uint32_t *n_far;  /* participants that may be seated on it */
+    uint64_t *key;    /* scratch of one participant's rows */
+    uint8_t *seen;
+    uint32_t *way_to;   /* of the caller's nodes: rank and transports offered */
+    uint32_t *rejected; /* those with rejections, n_rejected of them */
+    int64_t *gain;      /* scratch of the short list */
     /* participants x nodes */
     int32_t *cost;
     int32_t *rtt; /* -1: no figure */
     uint8_t *usable;
     /* of participants */
     uint8_t *flags;
+    uint32_t *nearest; /* node of least cost with a seat left; PLACE_RANK_NONE */
     uint32_t *present; /* node by rank; UINT32_MAX: none */
     uint8_t *home;     /* column where it is and can stay, else nowhere */
     uint8_t *lock;     /* the search may not move it */
@@ -73,7 +78,10 @@ struct place_work {
     /* the search */
     size_t k_max; /* nodes on the short list at most */
     size_t k;     /* columns, nowhere included */
-    bool tight;   /* some column has a limit or a price */
+    size_t n_rejected;
+    bool weighted; /* some node has a weight */
+    bool mesh;     /* there are mesh nodes among the candidates */
+    bool tight;    /* some column has a limit or a price */
     int64_t mult, div;
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
@@ -124,6 +132,7 @@ int64_t place_fill_saved(const struct place_work *w, const struct place_draft *s
 int64_t place_fill_added(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i);
 /* place_search.c */
+bool place_search_relocate(const struct place_work *w, struct place_draft *s, size_t i);
 void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch);
 void place_search_best(const struct place_work *w, const struct place_rule *r, struct place_draft *best,
                        bool longer);

@@ -46,30 +46,34 @@ static void candidate_miss(const struct place_problem *p, struct place_candidate
     }
 }
 
-static void judge_one(const struct place_problem *p, struct place_work *w, struct place_candidate *out,
-                      size_t i)
+/* PLACE_FAR and -1 are added too, and counted: they make the sum worthless, and are taken off again. */
+static void add_up(const struct place_work *w, size_t i)
 {
-    const int32_t *cost = w->cost + i * w->nodes, *rtt = w->rtt + i * w->nodes;
-    const uint8_t *usable = w->usable + i * w->nodes;
-    bool measured = w->flags[i] & PLACE_F_MEASURED;
+    const int32_t *restrict cost = w->cost + i * w->nodes, *restrict rtt = w->rtt + i * w->nodes;
+    int64_t *restrict sum = w->sum, *restrict sum_rtt = w->sum_rtt;
+    uint32_t *restrict far = w->n_far, *restrict miss = w->n_miss;
+    size_t nodes = w->nodes;
 
-    for (size_t v = 0; v < w->nodes; v++) {
-        struct place_candidate *c = &out[w->node_at[v]];
-        bool reached = measured ? rtt[v] >= 0 : usable[v] != 0;
+    for (size_t v = 0; v < nodes; v++) {
+        sum[v] += cost[v];
+        sum_rtt[v] += rtt[v];
+        far[v] += cost[v] == PLACE_FAR;
+        miss[v] += rtt[v] < 0;
+    }
+}
 
-        if (reached && measured) {
-            c->sum_rtt_us += rtt[v];
-            c->n_reached++;
-        }
-        if (cost[v] != PLACE_FAR) {
-            w->sum[v] += cost[v];
-            w->n_can[v]++;
-        }
-        if (!reached || (cost[v] == PLACE_FAR && w->rejects[v] == 0))
+/* Who can't be seated where, by name: only nodes that somebody misses are looked at. */
+static void name_misses(const struct place_problem *p, const struct place_work *w, struct place_candidate *c,
+                        size_t v)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        size_t at = i * w->nodes + v;
+        bool measured = w->flags[i] & PLACE_F_MEASURED;
+        bool reached = measured ? w->rtt[at] >= 0 : w->usable[at] != 0;
+
+        if (!reached || (w->cost[at] == PLACE_FAR && w->rejects[v] == 0))
             candidate_miss(p, c, w->who[i], w->node_at[v], measured);
     }
-    if (w->present[i] != PLACE_RANK_NONE)
-        out[w->node_at[w->present[i]]].moving--;
 }
 
 /* The price of filling a node with those of the meeting that aren't there yet. */
@@ -80,31 +84,44 @@ static int64_t price_to_fill(const struct place_node *n, int64_t moving)
     return place_fill_sum(&c, 0, moving);
 }
 
+static void judge_node(const struct place_problem *p, struct place_work *w, struct place_candidate *c,
+                       size_t v, size_t measured, int64_t present)
+{
+    *c = (struct place_candidate){.rejected = w->rejects[v],
+                                  .mean_rtt_us = -1,
+                                  .cost_us = -1,
+                                  .sum_rtt_us = w->sum_rtt[v] + w->n_miss[v],
+                                  .n_reached = w->n - w->n_miss[v],
+                                  .moving = (int64_t)w->n - present};
+    if (w->n_miss[v] > 0 || w->n_far[v] > 0)
+        name_misses(p, w, c, v);
+    if (c->moving > 0 && c->moving > w->room[v])
+        c->rejected |= PLACE_FULL;
+    if (measured > 0 && c->n_reached == measured)
+        c->mean_rtt_us = c->sum_rtt_us / (int64_t)measured;
+    if (w->n > 0 && w->n_far[v] == 0 && c->rejected == 0) {
+        w->sum[v] += price_to_fill(&p->nodes[w->node_at[v]], c->moving);
+        c->cost_us = w->mult * w->sum[v] / w->div;
+    }
+}
+
 void place_judge(const struct place_problem *p, struct place_work *w, struct place_plan *plan)
 {
     size_t measured = 0;
 
     memset(w->sum, 0, w->nodes * sizeof(*w->sum));
-    memset(w->n_can, 0, w->nodes * sizeof(*w->n_can));
-    for (size_t v = 0; v < w->nodes; v++)
-        plan->candidates[w->node_at[v]] = (struct place_candidate){
-            .rejected = w->rejects[v], .mean_rtt_us = -1, .cost_us = -1, .moving = (int64_t)w->n};
+    memset(w->sum_rtt, 0, w->nodes * sizeof(*w->sum_rtt));
+    memset(w->n_far, 0, w->nodes * sizeof(*w->n_far));
+    memset(w->n_miss, 0, w->nodes * sizeof(*w->n_miss));
+    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
     for (size_t i = 0; i < w->n; i++) {
         measured += (w->flags[i] & PLACE_F_MEASURED) != 0;
-        judge_one(p, w, plan->candidates, i);
+        add_up(w, i);
+        if (w->present[i] != PLACE_RANK_NONE)
+            w->gain[w->present[i]]++;
     }
-    for (size_t v = 0; v < w->nodes; v++) {
-        struct place_candidate *c = &plan->candidates[w->node_at[v]];
-
-        if (c->moving > 0 && c->moving > w->room[v])
-            c->rejected |= PLACE_FULL;
-        if (measured > 0 && c->n_reached == measured)
-            c->mean_rtt_us = c->sum_rtt_us / (int64_t)measured;
-        if (w->n > 0 && w->n_can[v] == w->n && c->rejected == 0) {
-            w->sum[v] += price_to_fill(&p->nodes[w->node_at[v]], c->moving);
-            c->cost_us = w->mult * w->sum[v] / w->div;
-        }
-    }
+    for (size_t v = 0; v < w->nodes; v++)
+        judge_node(p, w, &plan->candidates[w->node_at[v]], v, measured, w->gain[v]);
 }
 
 /* Between nodes with the same figure: where the meeting is already, cloud before mesh, the idler, the name. */

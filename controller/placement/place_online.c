@@ -35,15 +35,21 @@ static bool worth_it(const struct place_work *w, const struct place_rule *r, int
            before > after;
 }
 
-static void seat_newcomers(const struct place_problem *p, struct place_work *w, struct place_draft *s)
+static void seat_newcomers(struct place_work *w, struct place_draft *s)
 {
-    (void)p;
+    size_t newcomers = 0, last = 0;
+
     for (size_t i = 0; i < w->n; i++) {
         s->at[i] = w->home[i];
         w->lock[i] = s->at[i] != w->k - 1;
+        newcomers += !w->lock[i];
+        last = w->lock[i] ? last : i;
     }
     place_draft_count(w, s);
-    place_search_descend(w, s, w->states[2]);
+    if (newcomers == 1)
+        place_search_relocate(w, s, last);
+    else if (newcomers > 1)
+        place_search_descend(w, s, w->states[2]);
 }
 
 /* Takes back from the plan `to` the moves that aren't worth it, until all that are left are. Those who stay are locked. */
@@ -93,7 +99,7 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
     bool settled = false;
 
     place_search_best(w, &r, &to, false);
-    seat_newcomers(p, w, out);
+    seat_newcomers(w, out);
     place_search_close(w, &r, out, w->states[2]);
     w->now = out->cost;
     for (size_t i = 0; i < w->n; i++) {
@@ -104,5 +110,6 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
         place_draft_copy(w, out, &to);
         return;
     }
-    bend(p, w, &r, &to, out);
+    if (out->cost - to.cost >= w->mult * r.gain_us) /* less isn't worth anybody's move */
+        bend(p, w, &r, &to, out);
 }

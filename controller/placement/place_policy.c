@@ -137,12 +137,19 @@ static int32_t inverse_of(double weight)
 
 void place_policy_nodes(const struct place_problem *p, struct place_work *w)
 {
+    w->mesh = w->weighted = false;
+    w->n_rejected = 0;
     for (size_t v = 0; v < w->nodes; v++) {
         const struct place_node *n = &p->nodes[w->node_at[v]];
 
+        w->mesh = w->mesh || n->org != NULL;
         w->rejects[v] = place_node_rejects(p, n);
-        w->offered[v] = (uint8_t)(n->transports & p->policy.transports);
+        w->offered[v] = (uint8_t)(n->transports & p->policy.transports & TRANSPORTS_ALL);
+        w->way_to[w->node_at[v]] = (uint32_t)v | (uint32_t)w->offered[v] << 24;
         w->inverse[v] = inverse_of(n->weight);
+        w->weighted = w->weighted || w->inverse[v] != 1000;
+        if (w->rejects[v] != 0)
+            w->rejected[w->n_rejected++] = (uint32_t)v;
         w->room[v] = place_node_room(p, n);
         w->price[v] = price_of(p, w->node_at[v], w->room[v]);
     }
@@ -182,7 +189,7 @@ enum place_overflow place_overflow_of(const struct place_problem *p, const struc
     int64_t within = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
     bool mesh = false, up = false, reached = false, near = false;
 
-    if (p->nodes[w->node_at[node]].org != NULL || within < 0 || !(w->flags[i] & PLACE_F_MEASURED))
+    if (p->nodes[w->node_at[node]].org != NULL || within < 0 || !w->mesh || !(w->flags[i] & PLACE_F_MEASURED))
         return PLACE_OVERFLOW_NO;
     for (size_t v = 0; v < w->nodes; v++) {
         int32_t rtt = w->rtt[i * w->nodes + v];

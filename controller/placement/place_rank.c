@@ -7,7 +7,13 @@
 enum {
     LOSS_PCT_US = 1000, /* a percent of loss is felt like a millisecond */
     LOSS_MAX_US = 50000,
-    KEY_SHIFT = 40
+    KEY_TRANSPORT = 51, /* a key is the transport, 31 bits of round trip, and 20 bits of the row's place */
+    KEY_RTT = 20,
+    KEY_ROW_MASK = (1 << KEY_RTT) - 1,
+    WAY_RANK = (1 << 24) - 1, /* a node's rank, and from bit 24 what it offers */
+    WAY_OFFERED = 24,
+    SEEN_TRIED = 1 << 7,
+    ROWS_LOSSY = 1 /* some row lost more than one probe */
 };
 #define KEY_NONE UINT64_MAX
 
@@ -73,29 +79,34 @@ static int64_t within_of(const struct place_problem *p)
     return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
 }
 
-/* Per node: the bits of what was tried and of what works, and the best row: the first usable transport's, with the least figure. */
-static void read_rows(struct place_work *w, const struct place_participant *who, uint8_t *usable)
+/* Per node: the bits of what works, and whether anything was tried; and the key of the best row: the first usable transport's, with the least
+ * figure. Returns flags. Every row of every report comes by here, so it does without jumps. */
+static unsigned read_rows(const struct place_work *w, const struct place_participant *who)
 {
-    for (size_t k = 0; k < who->n_rows; k++) {
-        const struct place_row *row = &who->rows[k];
-        uint8_t bit = (uint8_t)(1u << row->transport);
-        uint64_t key;
-        uint32_t v;
+    const uint32_t *restrict way_to = w->way_to;
+    uint64_t *restrict least = w->key;
+    uint8_t *restrict seen = w->seen;
+    size_t n = who->n_rows <= KEY_ROW_MASK ? who->n_rows : KEY_ROW_MASK;
+    uint32_t nodes = (uint32_t)w->nodes;
+    unsigned capabilities = who->capabilities & TRANSPORTS_ALL, lost = 0;
 
-        if (row->node >= w->nodes || row->transport >= TRANSPORT_COUNT)
+    for (size_t k = 0; k < n; k++) {
+        const struct place_row *row = &who->rows[k];
+        uint32_t t = row->transport, us = (uint32_t)row->rtt_us, way, v, ok;
+        uint64_t key;
+
+        if ((row->node >= nodes) | (t >= TRANSPORT_COUNT))
             continue;
-        v = w->rank_of[row->node];
-        w->tested[v] |= bit;
-        if (!row->reachable || !(bit & who->capabilities & w->offered[v]))
-            continue;
-        usable[v] |= bit;
-        key = (uint64_t)row->transport << KEY_SHIFT |
-              (uint32_t)(row->rtt_us < 0 ? PLACE_RTT_UNKNOWN_US : row->rtt_us);
-        if (key < w->key[v]) {
-            w->key[v] = key;
-            w->row[v] = (uint32_t)k;
-        }
+        way = way_to[row->node];
+        v = way & WAY_RANK;
+        ok = row->reachable & ((capabilities & (way >> WAY_OFFERED)) >> t);
+        seen[v] = (uint8_t)(seen[v] | SEEN_TRIED | ok << t);
+        lost |= row->lost;
+        us = us <= PLACE_RTT_MAX_US ? us : PLACE_RTT_UNKNOWN_US;
+        key = ((uint64_t)t << KEY_TRANSPORT | (uint64_t)us << KEY_RTT | k) | ((uint64_t)ok - 1);
+        least[v] = key < least[v] ? key : least[v];
     }
+    return lost > 1 ? ROWS_LOSSY : 0;
 }
 
 /* One lost probe says nothing; more are taken for what they are. */
@@ -111,30 +122,46 @@ static int32_t loss_price(const struct place_row *row)
 
 static int32_t weigh(int32_t rtt, int32_t inverse)
 {
-    if (rtt > PLACE_RTT_MAX_US)
-        rtt = PLACE_RTT_MAX_US;
     return inverse == 1000 ? rtt : (int32_t)((int64_t)rtt * inverse / 1000);
 }
 
-static void rank_rows(struct place_work *w, const struct place_participant *who, size_t i)
+/* From keys to costs. Weights, losses and the seat that it has are rare, and come after. */
+static void rank_rows(const struct place_work *w, size_t i)
 {
-    int32_t *cost = w->cost + i * w->nodes, *rtt = w->rtt + i * w->nodes;
+    int32_t *restrict cost = w->cost + i * w->nodes, *restrict rtt = w->rtt + i * w->nodes;
+    uint8_t *restrict usable = w->usable + i * w->nodes;
+    const uint64_t *restrict key = w->key;
+    const uint8_t *restrict seen = w->seen;
+    const int32_t *restrict price = w->price;
+    size_t nodes = w->nodes;
 
-    for (size_t v = 0; v < w->nodes; v++) {
-        const struct place_row *row;
+    for (size_t v = 0; v < nodes; v++) {
+        bool can = key[v] != KEY_NONE;
+        int32_t us = can ? (int32_t)(key[v] >> KEY_RTT & INT32_MAX) : 0;
 
-        rtt[v] = -1;
-        cost[v] = PLACE_FAR;
-        if (w->key[v] == KEY_NONE)
-            continue;
-        row = &who->rows[w->row[v]];
-        rtt[v] = row->rtt_us < 0 ? PLACE_RTT_UNKNOWN_US : row->rtt_us;
-        if (w->rejects[v] != 0)
-            continue;
-        cost[v] = weigh(rtt[v], w->inverse[v]) + transport_us[row->transport] + loss_price(row);
-        if (v != w->present[i])
-            cost[v] += w->price[v];
+        usable[v] = seen[v] & TRANSPORTS_ALL;
+        rtt[v] = can ? us : -1;
+        us += transport_us[key[v] >> KEY_TRANSPORT & (TRANSPORT_COUNT - 1)] + price[v];
+        cost[v] = can ? us : PLACE_FAR;
     }
+}
+
+static void rank_rarities(const struct place_work *w, const struct place_participant *who, size_t i,
+                          bool lossy)
+{
+    int32_t *cost = w->cost + i * w->nodes;
+    size_t present = w->present[i];
+
+    if (present != PLACE_RANK_NONE && cost[present] != PLACE_FAR)
+        cost[present] -= w->price[present];
+    for (size_t v = 0; (lossy || w->weighted) && v < w->nodes; v++) {
+        int32_t rtt = w->rtt[i * w->nodes + v];
+
+        if (cost[v] != PLACE_FAR)
+            cost[v] += weigh(rtt, w->inverse[v]) - rtt + loss_price(&who->rows[w->key[v] & KEY_ROW_MASK]);
+    }
+    for (size_t k = 0; k < w->n_rejected; k++)
+        cost[w->rejected[k]] = PLACE_FAR;
 }
 
 /* What differs between the nodes by a prediction counts as far as the prediction is sure. */
@@ -189,17 +216,38 @@ static void rank_untested(struct place_work *w, const struct place_participant *
 {
     int32_t *cost = w->cost + i * w->nodes, least = PLACE_BLIND_US;
 
-    for (size_t v = 0; v < w->nodes; v++) {
-        if (cost[v] < least)
-            least = cost[v];
-    }
+    for (size_t v = 0; v < w->nodes; v++)
+        least = cost[v] < least ? cost[v] : least;
     for (size_t v = 0; v < w->nodes; v++) {
         uint8_t can = (uint8_t)(who->capabilities & w->offered[v]);
 
-        if (w->rejects[v] != 0 || w->tested[v] != 0 || can == 0)
+        if (w->rejects[v] != 0 || w->seen[v] != 0 || can == 0)
             continue;
         w->usable[i * w->nodes + v] = can;
         cost[v] = v == w->present[i] ? least : PLACE_BLIND_US + w->price[v];
+    }
+}
+
+static void find_nearest(const struct place_work *w, size_t i)
+{
+    const int32_t *cost = w->cost + i * w->nodes;
+    size_t nodes = w->nodes, best = 0;
+    int32_t least = PLACE_FAR;
+
+    for (size_t v = 0; v < nodes; v++)
+        least = cost[v] < least ? cost[v] : least;
+    while (best < nodes && cost[best] != least)
+        best++;
+    w->nearest[i] = least == PLACE_FAR ? PLACE_RANK_NONE : (uint32_t)best;
+    if (least == PLACE_FAR || has_seat(w, i, best))
+        return;
+    w->nearest[i] = PLACE_RANK_NONE;
+    least = PLACE_FAR;
+    for (size_t v = 0; v < nodes; v++) {
+        if (cost[v] < least && has_seat(w, i, v)) {
+            least = cost[v];
+            w->nearest[i] = (uint32_t)v;
+        }
     }
 }
 
@@ -231,32 +279,49 @@ static bool any_mesh(const struct place_problem *p, const struct place_work *w)
     return false;
 }
 
+static bool all_seen(const struct place_work *w)
+{
+    size_t unseen = 0;
+
+    for (size_t v = 0; v < w->nodes; v++)
+        unseen += w->seen[v] == 0;
+    return unseen == 0;
+}
+
+static void rank_one(const struct place_problem *p, struct place_work *w, size_t i)
+{
+    const struct place_participant *who = &p->participants[w->who[i]];
+    unsigned flags;
+
+    w->flags[i] = 0;
+    w->present[i] = who->present < w->nodes ? w->rank_of[who->present] : PLACE_RANK_NONE;
+    if (unknown(who)) {
+        rank_unknown(p, w, who, i);
+        bar_failed(w, who, i);
+        return;
+    }
+    w->flags[i] |= PLACE_F_MEASURED;
+    memset(w->seen, 0, w->nodes * sizeof(*w->seen));
+    memset(w->key, 0xff, w->nodes * sizeof(*w->key));
+    flags = read_rows(w, who);
+    rank_rows(w, i);
+    rank_rarities(w, who, i, flags & ROWS_LOSSY);
+    if (!who->measured)
+        shrink(w, i, who->confidence_pct);
+    if (!all_seen(w))
+        rank_untested(w, who, i);
+    bar_failed(w, who, i);
+}
+
 void place_rank_all(const struct place_problem *p, struct place_work *w)
 {
     bool mesh = p->policy.mesh_within_us >= 0 && !p->policy.private_only && any_mesh(p, w);
 
     for (size_t i = 0; i < w->n; i++) {
-        const struct place_participant *who = &p->participants[w->who[i]];
-
-        w->flags[i] = 0;
-        w->present[i] = who->present < w->nodes ? w->rank_of[who->present] : PLACE_RANK_NONE;
-        memset(w->tested, 0, w->nodes);
-        if (unknown(who)) {
-            rank_unknown(p, w, who, i);
-            bar_failed(w, who, i);
-            continue;
-        }
-        w->flags[i] |= PLACE_F_MEASURED;
-        memset(w->key, 0xff, w->nodes * sizeof(*w->key));
-        memset(w->usable + i * w->nodes, 0, w->nodes);
-        read_rows(w, who, w->usable + i * w->nodes);
-        rank_rows(w, who, i);
-        if (!who->measured)
-            shrink(w, i, who->confidence_pct);
-        rank_untested(w, who, i);
-        bar_failed(w, who, i);
-        if (mesh)
+        rank_one(p, w, i);
+        if (mesh && (w->flags[i] & PLACE_F_MEASURED))
             prefer_mesh(p, w, i);
+        find_nearest(w, i);
     }
 }
 

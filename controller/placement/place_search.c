@@ -6,8 +6,8 @@
 #include <string.h>
 
 enum {
-    PASSES_MAX = 30,     /* of a descent */
-    PAIRS_EFFORT = 10000 /* pairs of columns times participants */
+    PASSES_MAX = 30,    /* of a descent */
+    PAIRS_EFFORT = 4000 /* pairs of columns times participants */
 };
 
 static bool fits(const struct place_work *w, const struct place_draft *s, size_t i, size_t k)
@@ -56,7 +56,7 @@ static size_t best_with_room(const struct place_work *w, const struct place_draf
     return best;
 }
 
-static bool relocate(const struct place_work *w, struct place_draft *s, size_t i)
+bool place_search_relocate(const struct place_work *w, struct place_draft *s, size_t i)
 {
     size_t from = s->at[i], best = w->tight ? best_with_room(w, s, i) : best_column(w, s, i);
 
@@ -70,7 +70,7 @@ static bool relocate_all(const struct place_work *w, struct place_draft *s)
 
     for (size_t i = 0; i < w->n; i++) {
         if (!w->lock[i])
-            any = relocate(w, s, i) || any;
+            any = place_search_relocate(w, s, i) || any;
     }
     return any;
 }
@@ -142,31 +142,45 @@ static bool shift_any(const struct place_work *w, struct place_draft *s)
 
 /* ---- a node opened ---- */
 
-/* What opening u for all whom it brings nearer would change, but for the price of room. */
-static int64_t opening(const struct place_work *w, const struct place_draft *s, size_t u)
+/* Whom opening u would bring nearer: how many leave each column, and what their own seats save. */
+static int64_t leavers(const struct place_work *w, const struct place_draft *s, size_t u, int32_t *gone)
 {
-    const int64_t *d = w->d + u * PLACE_COLS;
-    int64_t gone[PLACE_COLS] = {0}, delta = 0, x = 0, in = s->in[u];
-    size_t from[PLACE_COLS], n = 0;
+    int64_t delta = 0, in = s->in[u];
 
+    memset(gone, 0, PLACE_COLS * sizeof(*gone));
     for (size_t i = 0; i < w->n; i++) {
         int64_t gain = w->w[i * PLACE_COLS + u] - w->w[i * PLACE_COLS + s->at[i]];
+        bool goes = (gain < 0) & !w->lock[i];
 
-        if (gain >= 0 || w->lock[i] || (w->home[i] != u && ++in > w->col[u].limit))
-            continue;
-        delta += gain;
-        x++;
-        if (gone[s->at[i]]++ == 0)
-            from[n++] = s->at[i];
+        if (w->tight && goes && w->home[i] != u)
+            goes = ++in <= w->col[u].limit;
+        gone[s->at[i]] += goes;
+        delta += goes ? gain : 0;
     }
+    return delta;
+}
+
+/* What opening u for all whom it brings nearer would change, but for the price of room. */
+static int64_t opening(const struct place_work *w, const struct place_draft *s, const size_t *open, size_t n,
+                       size_t u)
+{
+    const int64_t *d = w->d + u * PLACE_COLS;
+    int32_t gone[PLACE_COLS];
+    int64_t delta = leavers(w, s, u, gone), x = 0;
+
+    for (size_t a = 0; a < n; a++)
+        x += gone[open[a]];
     /* To everybody, before; to those that stay and not among themselves, after. */
     delta += x * s->s[u];
     for (size_t a = 0; a < n; a++) {
+        size_t from = open[a];
         int64_t among = 0;
 
+        if (gone[from] == 0)
+            continue;
         for (size_t b = 0; b < n; b++)
-            among += gone[from[b]] * w->d[from[a] * PLACE_COLS + from[b]];
-        delta -= gone[from[a]] * (s->s[from[a]] + x * d[from[a]]) - gone[from[a]] * among / 2;
+            among += gone[open[b]] * w->d[from * PLACE_COLS + open[b]];
+        delta -= gone[from] * (s->s[from] + x * d[from]) - gone[from] * among / 2;
     }
     return delta;
 }
@@ -182,11 +196,15 @@ static void open_for(const struct place_work *w, struct place_draft *s, size_t u
 static bool open_any(const struct place_work *w, struct place_draft *s, uint8_t *scratch)
 {
     struct place_draft keep = {.at = scratch};
+    size_t best = w->k, open[PLACE_COLS], n = 0;
     int64_t least = 0;
-    size_t best = w->k;
 
+    for (size_t k = 0; k < w->k; k++) {
+        if (s->m[k] > 0)
+            open[n++] = k;
+    }
     for (size_t u = 0; u + 1 < w->k; u++) {
-        int64_t delta = opening(w, s, u);
+        int64_t delta = opening(w, s, open, n, u);
 
         if (delta < least) {
             least = delta;
@@ -347,15 +365,21 @@ static void close_if_needless(const struct place_work *w, const struct place_rul
     }
 }
 
-/* Several nodes only for a real gain: closes, the least used first, those that nobody would miss and that nobody is on now. */
+/* Several nodes only for a real gain: where all who were there are on one node, closes what was opened beside it, the least used first, if
+ * nobody would miss it. */
 void place_search_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
                         uint8_t *scratch)
 {
     struct place_draft keep = {.at = scratch};
     bool used[PLACE_COLS] = {false};
+    size_t n = 0;
 
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = 0; i < w->n; i++) {
+        n += !used[w->home[i]] && w->home[i] + 1u < w->k;
         used[w->home[i]] = true;
+    }
+    if (n > 1)
+        return;
     for (int32_t m = 1; m <= (int32_t)w->n; m++) {
         for (size_t k = 0; k + 1 < w->k; k++) {
             if (!used[k] && s->m[k] == m)
@@ -374,7 +398,7 @@ void place_search_best(const struct place_work *w, const struct place_rule *r, s
                        bool longer)
 {
     struct place_draft s = {.at = w->states[1]};
-    size_t starts = longer ? w->k - 1 : 2;
+    size_t starts = longer ? w->k - 1 : 1;
     int64_t single = INT64_MAX;
 
     memset(w->lock, 0, w->n);
@@ -389,7 +413,8 @@ void place_search_best(const struct place_work *w, const struct place_rule *r, s
         start_at(w, &s, k);
         if (k == 0 && all_on_first(w, &s))
             single = s.cost;
-        try(w, best, &s, w->states[2]);
+        if (longer || s.cost < best->cost)
+            try(w, best, &s, w->states[2]);
     }
     if (single < INT64_MAX && !real_gain(r, w->div, single, best->cost))
         start_at(w, best, 0);

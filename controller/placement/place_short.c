@@ -27,7 +27,7 @@ static void add_singles(struct place_work *w, size_t most)
         uint32_t best = PLACE_RANK_NONE;
 
         for (uint32_t v = 0; v < w->nodes; v++) {
-            if (w->n_can[v] == w->n && w->room[v] >= 0 && !listed(w, v) &&
+            if (w->n_far[v] == 0 && w->room[v] >= 0 && !listed(w, v) &&
                 (best == PLACE_RANK_NONE || w->sum[v] < w->sum[best]))
                 best = v;
         }
@@ -45,17 +45,33 @@ static void add_present(struct place_work *w)
     }
 }
 
-static uint32_t nearest(const struct place_work *w, size_t i)
+/* The one of greatest gain, if any; it has none any more then. */
+static uint32_t take_greatest(struct place_work *w)
 {
-    const int32_t *cost = w->cost + i * w->nodes;
+    const int64_t *gain = w->gain;
+    int64_t most = 0;
     uint32_t best = PLACE_RANK_NONE;
 
     for (uint32_t v = 0; v < w->nodes; v++) {
-        if (cost[v] != PLACE_FAR && (best == PLACE_RANK_NONE || cost[v] < cost[best]) &&
-            (w->room[v] > 0 || w->present[i] == v))
+        if (gain[v] > most) {
+            most = gain[v];
             best = v;
+        }
     }
+    if (best != PLACE_RANK_NONE)
+        w->gain[best] = 0;
     return best;
+}
+
+static void add_by_gain(struct place_work *w)
+{
+    while (w->k < w->k_max) {
+        uint32_t v = take_greatest(w);
+
+        if (v == PLACE_RANK_NONE)
+            return;
+        add(w, v);
+    }
 }
 
 /* The most often nearest first. */
@@ -63,48 +79,34 @@ static void add_nearest(struct place_work *w)
 {
     memset(w->gain, 0, w->nodes * sizeof(*w->gain));
     for (size_t i = 0; i < w->n; i++) {
-        uint32_t v = nearest(w, i);
-
-        if (v != PLACE_RANK_NONE)
-            w->gain[v]++;
+        if (w->nearest[i] != PLACE_RANK_NONE)
+            w->gain[w->nearest[i]]++;
     }
-    for (size_t k = w->k; k < w->k_max; k++) {
-        uint32_t best = 0;
-
-        for (uint32_t v = 1; v < w->nodes; v++) {
-            if (w->gain[v] > w->gain[best])
-                best = v;
-        }
-        if (w->nodes == 0 || w->gain[best] == 0)
-            return;
-        w->gain[best] = 0;
-        add(w, best);
-    }
+    add_by_gain(w);
 }
 
-/* The rest: what saves the participants most against where they'd be with what is listed so far. */
+/* The rest: what saves the participants most against where they'd be on the best single node. */
 static void add_savers(struct place_work *w)
 {
-    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
+    int64_t *restrict gain = w->gain;
+    size_t nodes = w->nodes;
+
+    if (w->k == w->k_max)
+        return;
+    memset(gain, 0, nodes * sizeof(*gain));
     for (size_t i = 0; i < w->n; i++) {
-        const int32_t *cost = w->cost + i * w->nodes;
-        int32_t with = w->k > 0 ? cost[w->col[0].node] : PLACE_FAR;
+        const int32_t *restrict cost = w->cost + i * nodes;
+        int32_t with =
+            w->k > 0 && cost[w->col[0].node] != PLACE_FAR ? cost[w->col[0].node] : PLACE_NOWHERE_US;
 
-        for (size_t v = 0; v < w->nodes; v++)
-            w->gain[v] += cost[v] < with ? (with == PLACE_FAR ? PLACE_NOWHERE_US : with) - cost[v] : 0;
+        for (size_t v = 0; v < nodes; v++)
+            gain[v] += cost[v] < with ? with - cost[v] : 0;
     }
-    for (size_t n = w->k_max; n > w->k;) {
-        uint32_t best = PLACE_RANK_NONE;
-
-        for (uint32_t v = 0; v < w->nodes; v++) {
-            if (w->gain[v] > 0 && w->room[v] > 0 && (best == PLACE_RANK_NONE || w->gain[v] > w->gain[best]))
-                best = v;
-        }
-        if (best == PLACE_RANK_NONE)
-            return;
-        w->gain[best] = 0;
-        add(w, best);
-    }
+    for (size_t v = 0; v < nodes; v++)
+        gain[v] = w->room[v] > 0 ? gain[v] : 0;
+    for (size_t k = 0; k < w->k; k++)
+        gain[w->col[k].node] = 0;
+    add_by_gain(w);
 }
 
 static void fill_column(const struct place_problem *p, struct place_work *w, struct place_col *c)
