@@ -1,6 +1,7 @@
 """placement BERTH_LOAD ROOT: berth-load place and place-gen as programs: files in, summary out, and every fault named."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,15 @@ class Place(Case):
                 done = self.run_load(*args)
                 self.assertEqual(done.returncode, 2)
                 self.assertTrue(done.stderr)
+
+
+class Manual(Case):
+    def test_the_manual_has_every_option(self):
+        with open(f"{ROOT}/docs/man/berth-load.1", encoding="utf-8") as f:
+            manual = f.read().replace("\\-", "-")
+        options = set(re.findall(r"--[a-z-]+", self.run_load("--help").stdout.decode()))
+        self.assertGreater(len(options), 20)
+        self.assertEqual({option for option in options if option not in manual}, set())
 
 
 class Generated(Case):
