@@ -177,11 +177,25 @@ static const struct db_stmt erase_reports_stmt = {
     "berth_agent_erase_reports", "delete from report where org = $1 and agent = $2 and ctid = any (array("
                                  "select ctid from report where org = $1 and agent = $2 limit $3::int))"};
 
+/* First the head, which waits for who is just putting an event; 256 of them at most. */
+static const struct db_stmt erase_head_stmt = {"berth_agent_erase_head",
+                                               "delete from outbox_head where org = $1 and agent = $2"};
+static const struct db_stmt erase_outbox_stmt = {"berth_agent_erase_outbox",
+                                                 "delete from outbox where org = $1 and agent = $2"};
+
 struct erasure {
     bool found; /* anything yet */
 };
 
 static void erase_piece(struct api_request *r);
+
+static bool erased_any(const struct db_result *result)
+{
+    for (size_t i = 0; i < result->n; i++)
+        if (strcmp(PQcmdTuples(result->res[i]), "0") != 0)
+            return true;
+    return false;
+}
 
 static void on_erased(struct api_request *r, const struct db_result *result)
 {
@@ -189,8 +203,7 @@ static void on_erased(struct api_request *r, const struct db_result *result)
 
     if (result->error != 0) {
         api_db_failed(r, result);
-    } else if (strcmp(PQcmdTuples(result->res[0]), "0") != 0 ||
-               strcmp(PQcmdTuples(result->res[1]), "0") != 0) {
+    } else if (erased_any(result)) {
         e->found = true;
         erase_piece(r);
     } else if (e->found) {
@@ -213,6 +226,8 @@ static void erase_piece(struct api_request *r)
         return;
     db_add(b, &erase_participant_stmt, p, 3);
     db_add(b, &erase_reports_stmt, q, 3);
+    db_add(b, &erase_head_stmt, p, 2);
+    db_add(b, &erase_outbox_stmt, p, 2);
     api_db_send(r, b, on_erased);
 }
 
