@@ -59,7 +59,7 @@ struct place_work {
     int64_t *sum_rtt;
     uint32_t *n_miss; /* of those that are summed there */
     uint32_t *n_far;  /* participants that may be seated on it */
-    uint64_t *key;    /* scratch of one participant's rows */
+    int32_t *key;     /* scratch of one participant's rows */
     uint8_t *seen;
     uint32_t *way_to;   /* of the caller's nodes: rank and transports offered */
     uint32_t *rejected; /* those with rejections, n_rejected of them */
@@ -81,6 +81,7 @@ struct place_work {
     size_t n_rejected;
     bool weighted; /* some node has a weight */
     bool mesh;     /* there are mesh nodes among the candidates */
+    int passes;    /* of a descent */
     bool tight;    /* some column has a limit or a price */
     int64_t mult, div;
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */

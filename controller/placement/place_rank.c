@@ -7,19 +7,23 @@
 enum {
     LOSS_PCT_US = 1000, /* a percent of loss is felt like a millisecond */
     LOSS_MAX_US = 50000,
-    KEY_TRANSPORT = 51, /* a key is the transport, 31 bits of round trip, and 20 bits of the row's place */
-    KEY_RTT = 20,
-    KEY_ROW_MASK = (1 << KEY_RTT) - 1,
+    /* In a stream one lost packet holds up all that follow it for a round trip and more: at 1 to 2 % of loss and 50 packets a second that is 8
+     * to 20 ms on average. Inspection, and two streams in a row through a proxy, add to it. */
+    TCP_US = 20000,
+    TLS_US = 30000,
+    PROXY_US = 50000,
+    KEY_TRANSPORT = 26, /* a key is a row's transport, and from bit 0 its round trip */
+    KEY_RTT = (1 << KEY_TRANSPORT) - 1,
+    KEY_NONE = INT32_MAX,
     WAY_RANK = (1 << 24) - 1, /* a node's rank, and from bit 24 what it offers */
     WAY_OFFERED = 24,
+    SEEN_LOSS = 1 << 6, /* beside the bits of transports: its loss is counted */
     SEEN_TRIED = 1 << 7,
     ROWS_LOSSY = 1 /* some row lost more than one probe */
 };
-#define KEY_NONE UINT64_MAX
+_Static_assert((int)PLACE_RTT_MAX_US <= (int)KEY_RTT, "a key has room for every round trip");
 
-/* In a stream one lost packet holds up all that follow it for a round trip and more: at 1 to 2 % of loss and 50 packets a second that is 8
- * to 20 ms on average. Inspection, and two streams in a row through a proxy, add to it. */
-static const int32_t transport_us[TRANSPORT_COUNT] = {0, 20000, 30000, 50000};
+static const int32_t transport_us[TRANSPORT_COUNT] = {0, TCP_US, TLS_US, PROXY_US};
 
 static void reach_add_row(struct place_reach *r, const struct place_row *row)
 {
@@ -79,21 +83,28 @@ static int64_t within_of(const struct place_problem *p)
     return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
 }
 
+/* A row as one number: of two, the less is the one that would be used. */
+static int32_t key_of(const struct place_row *row)
+{
+    uint32_t us = (uint32_t)row->rtt_us;
+
+    return (int32_t)((uint32_t)row->transport << KEY_TRANSPORT |
+                     (us <= PLACE_RTT_MAX_US ? us : PLACE_RTT_UNKNOWN_US));
+}
+
 /* Per node: the bits of what works, and whether anything was tried; and the key of the best row: the first usable transport's, with the least
  * figure. Returns flags. Every row of every report comes by here, so it does without jumps. */
 static unsigned read_rows(const struct place_work *w, const struct place_participant *who)
 {
     const uint32_t *restrict way_to = w->way_to;
-    uint64_t *restrict least = w->key;
+    int32_t *restrict least = w->key;
     uint8_t *restrict seen = w->seen;
-    size_t n = who->n_rows <= KEY_ROW_MASK ? who->n_rows : KEY_ROW_MASK;
     uint32_t nodes = (uint32_t)w->nodes;
     unsigned capabilities = who->capabilities & TRANSPORTS_ALL, lost = 0;
 
-    for (size_t k = 0; k < n; k++) {
-        const struct place_row *row = &who->rows[k];
-        uint32_t t = row->transport, us = (uint32_t)row->rtt_us, way, v, ok;
-        uint64_t key;
+    for (const struct place_row *row = who->rows, *end = row + who->n_rows; row < end; row++) {
+        uint32_t t = row->transport, way, v, ok;
+        int32_t key;
 
         if ((row->node >= nodes) | (t >= TRANSPORT_COUNT))
             continue;
@@ -102,8 +113,7 @@ static unsigned read_rows(const struct place_work *w, const struct place_partici
         ok = row->reachable & ((capabilities & (way >> WAY_OFFERED)) >> t);
         seen[v] = (uint8_t)(seen[v] | SEEN_TRIED | ok << t);
         lost |= row->lost;
-        us = us <= PLACE_RTT_MAX_US ? us : PLACE_RTT_UNKNOWN_US;
-        key = ((uint64_t)t << KEY_TRANSPORT | (uint64_t)us << KEY_RTT | k) | ((uint64_t)ok - 1);
+        key = ok ? key_of(row) : KEY_NONE;
         least[v] = key < least[v] ? key : least[v];
     }
     return lost > 1 ? ROWS_LOSSY : 0;
@@ -130,19 +140,36 @@ static void rank_rows(const struct place_work *w, size_t i)
 {
     int32_t *restrict cost = w->cost + i * w->nodes, *restrict rtt = w->rtt + i * w->nodes;
     uint8_t *restrict usable = w->usable + i * w->nodes;
-    const uint64_t *restrict key = w->key;
+    const int32_t *restrict key = w->key, *restrict price = w->price;
     const uint8_t *restrict seen = w->seen;
-    const int32_t *restrict price = w->price;
     size_t nodes = w->nodes;
 
-    for (size_t v = 0; v < nodes; v++) {
-        bool can = key[v] != KEY_NONE;
-        int32_t us = can ? (int32_t)(key[v] >> KEY_RTT & INT32_MAX) : 0;
-
+    for (size_t v = 0; v < nodes; v++)
         usable[v] = seen[v] & TRANSPORTS_ALL;
-        rtt[v] = can ? us : -1;
-        us += transport_us[key[v] >> KEY_TRANSPORT & (TRANSPORT_COUNT - 1)] + price[v];
-        cost[v] = can ? us : PLACE_FAR;
+    for (size_t v = 0; v < nodes; v++) {
+        int32_t k = key[v], us = k & KEY_RTT, t = k >> KEY_TRANSPORT, none = -(k == KEY_NONE);
+
+        us = us & ~none;
+        rtt[v] = us | none;
+        us += (-(t == TRANSPORT_TCP) & TCP_US) + (-(t == TRANSPORT_TLS) & TLS_US) +
+              (-(t == TRANSPORT_PROXY) & PROXY_US) + price[v];
+        cost[v] = (us & ~none) | (none & PLACE_FAR);
+    }
+}
+
+static void add_losses(const struct place_work *w, const struct place_participant *who, int32_t *cost)
+{
+    for (size_t k = 0; k < who->n_rows; k++) {
+        const struct place_row *row = &who->rows[k];
+        uint32_t v;
+
+        if (row->lost <= 1 || row->node >= w->nodes || row->transport >= TRANSPORT_COUNT || !row->reachable)
+            continue;
+        v = w->rank_of[row->node];
+        if (key_of(row) != w->key[v] || cost[v] == PLACE_FAR || (w->seen[v] & SEEN_LOSS))
+            continue;
+        w->seen[v] |= SEEN_LOSS;
+        cost[v] += loss_price(row);
     }
 }
 
@@ -154,11 +181,13 @@ static void rank_rarities(const struct place_work *w, const struct place_partici
 
     if (present != PLACE_RANK_NONE && cost[present] != PLACE_FAR)
         cost[present] -= w->price[present];
-    for (size_t v = 0; (lossy || w->weighted) && v < w->nodes; v++) {
+    if (lossy)
+        add_losses(w, who, cost);
+    for (size_t v = 0; w->weighted && v < w->nodes; v++) {
         int32_t rtt = w->rtt[i * w->nodes + v];
 
         if (cost[v] != PLACE_FAR)
-            cost[v] += weigh(rtt, w->inverse[v]) - rtt + loss_price(&who->rows[w->key[v] & KEY_ROW_MASK]);
+            cost[v] += weigh(rtt, w->inverse[v]) - rtt;
     }
     for (size_t k = 0; k < w->n_rejected; k++)
         cost[w->rejected[k]] = PLACE_FAR;
@@ -281,11 +310,12 @@ static bool any_mesh(const struct place_problem *p, const struct place_work *w)
 
 static bool all_seen(const struct place_work *w)
 {
-    size_t unseen = 0;
+    const uint8_t *restrict seen = w->seen;
+    uint8_t all = SEEN_TRIED;
 
     for (size_t v = 0; v < w->nodes; v++)
-        unseen += w->seen[v] == 0;
-    return unseen == 0;
+        all &= seen[v];
+    return all != 0;
 }
 
 static void rank_one(const struct place_problem *p, struct place_work *w, size_t i)
@@ -302,7 +332,8 @@ static void rank_one(const struct place_problem *p, struct place_work *w, size_t
     }
     w->flags[i] |= PLACE_F_MEASURED;
     memset(w->seen, 0, w->nodes * sizeof(*w->seen));
-    memset(w->key, 0xff, w->nodes * sizeof(*w->key));
+    for (size_t v = 0; v < w->nodes; v++)
+        w->key[v] = KEY_NONE;
     flags = read_rows(w, who);
     rank_rows(w, i);
     rank_rarities(w, who, i, flags & ROWS_LOSSY);

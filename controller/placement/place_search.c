@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum {
-    PASSES_MAX = 30,    /* of a descent */
     PAIRS_EFFORT = 4000 /* pairs of columns times participants */
 };
 
@@ -223,7 +222,7 @@ static bool open_any(const struct place_work *w, struct place_draft *s, uint8_t 
 
 void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch)
 {
-    for (int pass = 0; pass < PASSES_MAX; pass++) {
+    for (int pass = 0; pass < w->passes; pass++) {
         bool any = relocate_all(w, s);
 
         any = shift_any(w, s) || any;

@@ -4,7 +4,12 @@
 
 #include <string.h>
 
-enum { SINGLES = 4 }; /* best single nodes that are taken in any case */
+enum {
+    PASSES_MAX = 30, /* of a descent */
+    PASSES_MIN = 4,
+    PASSES_EFFORT = 60000, /* participants times columns times passes, on a request's way */
+    SINGLES = 4
+}; /* best single nodes that are taken in any case */
 
 static bool listed(const struct place_work *w, uint32_t v)
 {
@@ -172,4 +177,8 @@ void place_short_list(const struct place_problem *p, struct place_work *w, size_
         fill_column(p, w, &w->col[k]);
     w->col[w->k++] = (struct place_col){.node = PLACE_RANK_NONE, .limit = INT32_MAX};
     fill_matrix(p, w);
+    w->passes = PASSES_MAX;
+    if (most < PLACE_SHORT && w->n * w->k * PASSES_MAX > PASSES_EFFORT)
+        w->passes = (int)(PASSES_EFFORT / (w->n * w->k)) > PASSES_MIN ? (int)(PASSES_EFFORT / (w->n * w->k))
+                                                                      : PASSES_MIN;
 }
