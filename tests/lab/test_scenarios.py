@@ -17,6 +17,7 @@ REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 FILES = sorted(glob.glob(os.path.join(HERE, "scenarios", "*.toml")))
 RTT_WITHIN_US = 3000  # unless the scenario says: other tests share the machine
+TOO_FAR, TRIES = "a round trip of at least", 3  # a busy machine can hold up all five samples of a probe
 
 
 def plain_look(stage, agent, node, transport):
@@ -80,7 +81,7 @@ def check_rows(rows, expected):
             continue
         least = row["rtt_us"]["min"]  # the median of five is at the mercy of whatever else runs here
         if "rtt_us" in expected and abs(least - expected["rtt_us"]) > expected.get("within_us", RTT_WITHIN_US):
-            wrong.append(f"{transport}: at least {least} us, expected {expected['rtt_us']} us")
+            wrong.append(f"{transport}: {TOO_FAR} {least} us, expected {expected['rtt_us']} us")
         if "mapped" in expected and not row["mapped_address"].strip("[").startswith(expected["mapped"]):
             wrong.append(f"{transport}: mapped {row['mapped_address']}, expected {expected['mapped']}")
         if transport == "udp" and not expected.get("min_received", 0) <= row["received"] <= \
@@ -103,17 +104,26 @@ def check_way(transport, row, expected):
     return [f"{transport}: {k} {found[k]}, expected {v}" for k, v in wanted.items() if found[k] != v]
 
 
+def probe(stage, agent, nodes):
+    if stage.service:
+        rows, status, took = stage.probe_listed(agent)
+    else:
+        settings = stage.scenario.agents()[agent]
+        rows, status, took = stage.probe(agent, [stage.target(n) for n in nodes], settings.get("arguments", ()))
+        rows = {name.removesuffix(".lab"): by for name, by in rows.items()}
+    print(f"{agent}: exit {status} after {took:.2f} s", json.dumps(rows, indent=1))
+    return rows, status, took
+
+
 def check_agents(stage, expectations=None):
     """What the real agent says."""
     for agent, per_node in (expectations or stage.scenario.expectations()).items():
         settings = stage.scenario.agents()[agent]
-        if stage.service:
-            rows, status, took = stage.probe_listed(agent)
-        else:
-            rows, status, took = stage.probe(agent, [stage.target(n) for n in per_node], settings.get("arguments", ()))
-            rows = {name.removesuffix(".lab"): by for name, by in rows.items()}
-        print(f"{agent}: exit {status} after {took:.2f} s", json.dumps(rows, indent=1))
-        wrong = [w for node, expected in per_node.items() for w in check_rows(rows[node], expected)]
+        for _ in range(TRIES):
+            rows, status, took = probe(stage, agent, per_node)
+            wrong = [w for node, expected in per_node.items() for w in check_rows(rows[node], expected)]
+            if not wrong or not all(TOO_FAR in w for w in wrong):
+                break
         assert not wrong, "\n".join(wrong)
         assert status == (settings.get("exit", 0) if not expectations else 0)
         assert took < settings.get("within_s", 21)
