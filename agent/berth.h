@@ -201,6 +201,10 @@ struct berth_options {
     const char *proxy_user,
         *proxy_password; /* where the URL has none. Without, Kerberos is tried where Negotiate is asked for.
                                               * What the network alone names (WPAD) is never sent them as Basic. */
+    /* A file in a folder that is there, in which the fingerprints of networks that were reported of outlast this process, so that the next one can
+     * name its network when it joins (berth_agent_network_id). Read and replaced as a whole, for its owner alone; processes may share
+     * it. NULL: none. */
+    const char *state_file;
 };
 
 /* ---- an agent's life ---- */
@@ -330,7 +334,8 @@ BERTH_API int berth_agent_connection(struct berth_agent *agent, uint64_t connect
 BERTH_API int berth_agent_rung(struct berth_agent *agent, uint64_t connection, size_t index,
                                struct berth_rung_result *out);
 /* The "network" to name when joining: the fingerprint under which this agent's report of the network that it is in now was made, also one
- * of before an excursion to another network. 0, or -ENOENT: none of the last two hours. */
+ * of before an excursion to another network, or, with a state_file, by an earlier process. 0, or -ENOENT: none of the last two
+ * hours. */
 BERTH_API int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT]);
 
 /* ---- what is known: the newest probe, rows as far as they are finished ---- */

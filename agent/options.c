@@ -113,6 +113,8 @@ static int copy_proxy(struct agent_options *o, const struct berth_options *from)
         err = copy_text(&o->no_proxy, from->no_proxy);
     if (err == 0)
         err = copy_text(&o->proxy_user, from->proxy_user);
+    if (err == 0)
+        err = copy_text(&o->state_file, from->state_file);
     return err == 0 ? copy_text(&o->proxy_password, from->proxy_password) : err;
 }
 
@@ -174,6 +176,7 @@ void agent_options_clear(struct agent_options *o)
     free_secret(o->proxy); /* it may have a password in it */
     free(o->proxy_pac);
     free(o->no_proxy);
+    free(o->state_file);
     free(o->proxy_user);
     free_secret(o->proxy_password);
     *o = (struct agent_options){0};

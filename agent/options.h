@@ -20,6 +20,7 @@ struct agent_options {
     struct berth_policy policy;
     struct berth_callbacks callbacks;
     void *user;
+    char *state_file;                                                 /* NULL where not given */
     char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password; /* NULL where not given */
 };
 

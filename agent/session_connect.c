@@ -22,6 +22,12 @@ void session_remember_network(struct session *s)
             at = &s->known[i];
     }
     *at = s->reported;
+    if (s->options->state_file) {
+        int err = network_memory_add(s->options->state_file, &s->reported, clock_wall_us());
+        if (err < 0)
+            session_log(s, BERTH_LOG_WARN, "state_not_kept", "%s: %s", s->options->state_file,
+                        strerror(-err));
+    }
 }
 
 int session_known_network(struct session *s, char out[static BERTH_NETWORK_ID_TEXT])
@@ -34,7 +40,12 @@ int session_known_network(struct session *s, char out[static BERTH_NETWORK_ID_TE
             return 0;
         }
     }
-    return -ENOENT;
+    struct known_network earlier;
+    if (!s->options->state_file ||
+        network_memory_find(s->options->state_file, local, clock_wall_us(), &earlier) < 0)
+        return -ENOENT;
+    memcpy(out, earlier.id, sizeof earlier.id);
+    return 0;
 }
 
 /* ---- connections ---- */

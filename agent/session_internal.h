@@ -4,6 +4,7 @@
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
 #include "network_id.h"
+#include "network_memory.h"
 #include "probe/probe_io.h"
 #include "proxy_finder.h"
 #include "report.h"
@@ -16,13 +17,6 @@
 enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
 
 enum { KNOWN_NETWORKS = 8 };
-
-/* A network that was reported of. */
-struct known_network {
-    char local[NETWORK_ID_TEXT_LEN]; /* without mapped addresses: what can be told at once */
-    char id[BERTH_NETWORK_ID_TEXT];
-    int64_t until_wall_us; /* Unix time: the report lives as long */
-};
 
 struct session {
     const struct agent_options *options;

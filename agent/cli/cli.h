@@ -21,6 +21,7 @@ enum cli_exit {
 struct cli_options {
     const char *controller, *token, *ca, *agent;
     const char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password;
+    const char *state;
     bool json, help, version;
     const char *admin_token; /* org, node and key */
     bool report;             /* probe */
@@ -51,6 +52,7 @@ struct cli {
     bool out_terminal; /* out is a terminal */
     bool token_given;  /* --token stands on the command line */
     char host[256];    /* this machine's name, the default agent */
+    char state[512];   /* the default of --state; "": none */
     int signal_fd;     /* of commands that ask for it; -1 */
 };
 

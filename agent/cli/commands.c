@@ -27,6 +27,8 @@ static const struct config_key common[] = {
      "For the proxy, where its URL names none.", false},
     {"proxy-password", NULL, CONFIG_STRING, AT(proxy_password), NULL, 0, 0, "PASSWORD",
      "Better in BERTH_PROXY_PASSWORD, where other users don't see it.", false},
+    {"state", NULL, CONFIG_STRING, AT(state), NULL, 0, 0, "FILE",
+     "Where the networks that were reported of are remembered; none: nowhere.", false},
     {"json", NULL, CONFIG_BOOL, AT(json), NULL, 0, 0, NULL, "Print JSON instead of tables.", true},
     {"help", NULL, CONFIG_BOOL, AT(help), NULL, 0, 0, NULL, "Show this help.", true},
     {"version", NULL, CONFIG_BOOL, AT(version), NULL, 0, 0, NULL, "Show the version.", true},

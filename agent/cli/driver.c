@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum cli_exit driver_nodes(struct driver *s)
 {
@@ -27,6 +28,21 @@ enum cli_exit driver_nodes(struct driver *s)
     }
     s->n_nodes = l->n;
     return CLI_OK;
+}
+
+/* The file in which networks are remembered, or NULL. The default's folder is made where it is missing, and where that can't be the library
+ * says so. */
+static const char *state_file(const struct cli *c)
+{
+    char folder[sizeof(c->state)];
+    if (c->o.state != NULL)
+        return strcmp(c->o.state, "none") == 0 ? NULL : c->o.state;
+    memcpy(folder, c->state, sizeof(folder));
+    for (char *p = folder; (p = strchr(p + 1, '/')) != NULL; *p = '/') {
+        *p = '\0';
+        (void)mkdir(folder, 0700);
+    }
+    return c->state[0] != '\0' ? c->state : NULL;
 }
 
 enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_callbacks *callbacks,
@@ -54,6 +70,7 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                               .no_proxy = c->o.no_proxy,
                               .proxy_user = c->o.proxy_user,
                               .proxy_password = c->o.proxy_password,
+                              .state_file = given ? NULL : state_file(c),
                               .callbacks = *callbacks,
                               .user = user};
     int rc = berth_agent_create(&s->agent, &o);

@@ -40,6 +40,19 @@ static void describe_terminal(struct cli *c)
         c->host[0] = '\0';
 }
 
+/* As the XDG Base Directory Specification has it. */
+static void find_state(struct cli *c)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    bool named = state != NULL && state[0] == '/';
+    int n = named ? snprintf(c->state, sizeof(c->state), "%s/berth/networks", state)
+            : home != NULL && home[0] == '/'
+                ? snprintf(c->state, sizeof(c->state), "%s/.local/state/berth/networks", home)
+                : 0;
+    if (n < 0 || (size_t)n >= sizeof(c->state))
+        c->state[0] = '\0';
+}
+
 static enum cli_exit run(struct cli *c, int argc, char **argv)
 {
     struct config *config = NULL;
@@ -97,6 +110,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     describe_terminal(&c);
+    find_state(&c);
     c.command = cli_find_command(argc, argv, &words, at);
     enum cli_exit code = c.command != NULL ? run(&c, argc, argv) : without_command(argc, argv, words, at);
     if (fflush(stdout) != 0 && code == CLI_OK)

@@ -178,6 +178,19 @@ static enum cli_exit probe_first(struct cli *c, char network[static BERTH_NETWOR
     return code;
 }
 
+/* Where this network was reported of within two hours, by whatever command: the assignment then goes by that report, though there is a newer one of
+ * another network. */
+static enum cli_exit name_network(struct cli *c, char network[static BERTH_NETWORK_ID_TEXT])
+{
+    static const struct berth_callbacks none = {0};
+    struct driver s;
+    enum cli_exit code = driver_open(&s, c, &none, NULL);
+    if (code == CLI_OK && berth_agent_network_id(s.agent, network) == 0)
+        c->o.network = network;
+    driver_close(&s);
+    return code;
+}
+
 enum cli_exit cmd_meeting_join(struct cli *c)
 {
     char network[BERTH_NETWORK_ID_TEXT];
@@ -186,6 +199,8 @@ enum cli_exit cmd_meeting_join(struct cli *c)
     enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], "/participants");
     if (code == CLI_OK && c->o.probe_first)
         code = probe_first(c, network);
+    else if (code == CLI_OK && c->o.network == NULL)
+        code = name_network(c, network);
     if (code == CLI_OK)
         code = make_body(c, &body);
     if (code == CLI_OK)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from support.api import report
 from support.process import AGENT, BUILD, CONTROLLER, NODE, SOURCE, clean_env, free_port, run, wait_for
 
 
@@ -334,6 +335,28 @@ def test_a_join_after_a_probe_names_the_network(berth, nodes):
     here = berth("meeting", "join", "named", "--agent", "bob", "--probe", "--json").json()
     assert here["why"]["reason"] != "no_live_report"
     assert berth("meeting", "delete", "named").returncode == 0
+
+
+@pytest.mark.parametrize("named_by", ["--state", "BERTH_STATE", "XDG_STATE_HOME", "HOME"])
+def test_a_plain_join_names_a_network_that_was_reported_of(berth, org, nodes, tmp_path, named_by):
+    """By an earlier command: though the newest report is of another network, the one of this network counts at once."""
+    place = {"XDG_STATE_HOME": "berth/networks", "HOME": ".local/state/berth/networks"}.get(named_by, "networks")
+    file, agent, meeting = tmp_path / place, f"mover-{named_by.strip('-').lower()}", f"moved-{named_by.strip('-').lower()}"
+    words = ("--agent", agent, *(("--state", file) if named_by == "--state" else ()))
+    env = {"BERTH_STATE": {"BERTH_STATE": file}, "HOME": {"HOME": tmp_path, "BERTH_STATE": "", "XDG_STATE_HOME": ""},
+           "XDG_STATE_HOME": {"XDG_STATE_HOME": tmp_path}}.get(named_by, {})  # fmt: skip
+    assert berth("meeting", "create", meeting, "--json").returncode == 0
+    assert berth("probe", "--report", *words, env=env).returncode == 0
+    (line,) = file.read_text().splitlines()
+    assert re.fullmatch(r"[0-9a-f]{32} [0-9a-f]{32} [0-9]+", line) and file.stat().st_mode & 0o077 == 0
+    here = org.api.get(f"/v1/agents/{agent}/report").expect(200).json["network"]["id"]
+    assert line.split()[1] == here
+    report(org.api, {n.name: {"udp": None, "tcp": 40.0} for n in nodes}, network="elsewhere", agent=agent)
+    joined = berth("meeting", "join", meeting, *words, "--json", env=env).json()
+    assert joined["transport"] == "udp"
+    forgetful = berth("meeting", "join", meeting, "--agent", agent, "--state", "none", "--json", env=env).json()
+    assert forgetful["transport"] == "tcp"
+    assert berth("meeting", "delete", meeting).returncode == 0
 
 
 # ---- probe ----

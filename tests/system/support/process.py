@@ -48,7 +48,7 @@ def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
 
 
 def clean_env(extra=None):
-    """The environment without anybody's BERTH_ settings or proxies."""
+    """The environment without anybody's BERTH_ settings or proxies; networks are remembered only where the test says."""
     env = {
         k: v
         for k, v in os.environ.items()
@@ -56,6 +56,8 @@ def clean_env(extra=None):
     }
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
     env.setdefault("TSAN_OPTIONS", f"second_deadlock_stack=1:suppressions={SOURCE}/tests/tsan.supp")
+    if "XDG_STATE_HOME" not in (extra or {}):
+        env["BERTH_STATE"] = "none"
     env.update({k: str(v) for k, v in (extra or {}).items()})
     return env
 

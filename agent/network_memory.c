@@ -1,0 +1,113 @@
+/* A line an entry: local fingerprint, reported fingerprint, end. Invariant: the file is replaced as a whole, and what isn't a right line counts for
+ * nothing. */
+#include "network_memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LINE_MAX_LEN = 256, PATH_LEN_MAX = 4096, HEX_LEN = NETWORK_ID_TEXT_LEN - 1 };
+
+_Static_assert((int)BERTH_NETWORK_ID_TEXT > (int)HEX_LEN, "fingerprints of 32 digits");
+
+static bool is_fingerprint(const char *text)
+{
+    return strlen(text) == HEX_LEN && strspn(text, "0123456789abcdef") == HEX_LEN;
+}
+
+static bool parse_line(const char *line, struct known_network *out)
+{
+    char local[LINE_MAX_LEN], id[LINE_MAX_LEN], more;
+    int64_t until;
+    if (sscanf(line, "%255s %255s %" SCNd64 " %c", local, id, &until, &more) != 3 || !is_fingerprint(local) ||
+        !is_fingerprint(id))
+        return false;
+    out->until_wall_us = until;
+    memcpy(out->local, local, HEX_LEN + 1);
+    memcpy(out->id, id, HEX_LEN + 1);
+    return true;
+}
+
+/* The living entries, the first NETWORK_MEMORY_MAX of them. None where there is no file. */
+static size_t read_all(const char *path, int64_t now_wall_us,
+                       struct known_network out[static NETWORK_MEMORY_MAX])
+{
+    char line[LINE_MAX_LEN];
+    size_t n = 0;
+    FILE *f = fopen(path, "re");
+    while (f && n < NETWORK_MEMORY_MAX && fgets(line, sizeof line, f)) {
+        if (parse_line(line, &out[n]) && out[n].until_wall_us > now_wall_us)
+            n++;
+    }
+    if (f)
+        fclose(f);
+    return n;
+}
+
+int network_memory_find(const char *path, const char *local, int64_t now_wall_us, struct known_network *out)
+{
+    struct known_network all[NETWORK_MEMORY_MAX];
+    size_t n = read_all(path, now_wall_us, all);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i].local, local) == 0) {
+            *out = all[i];
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+/* Puts it in; the number of entries then. */
+static size_t merge(struct known_network all[static NETWORK_MEMORY_MAX], size_t n,
+                    const struct known_network *one)
+{
+    size_t at = n < NETWORK_MEMORY_MAX ? n : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(all[i].local, one->local) == 0) {
+            all[i] = *one;
+            return n;
+        }
+        if (n == NETWORK_MEMORY_MAX && all[i].until_wall_us < all[at].until_wall_us)
+            at = i;
+    }
+    all[at] = *one;
+    return at == n ? n + 1 : n;
+}
+
+static int write_all(int fd, const struct known_network *all, size_t n)
+{
+    FILE *f = fdopen(fd, "w");
+    if (!f) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%s %s %" PRId64 "\n", all[i].local, all[i].id, all[i].until_wall_us);
+    bool whole = !ferror(f);
+    return fclose(f) == 0 && whole ? 0 : -EIO;
+}
+
+int network_memory_add(const char *path, const struct known_network *one, int64_t now_wall_us)
+{
+    struct known_network all[NETWORK_MEMORY_MAX];
+    char fresh[PATH_LEN_MAX];
+    int len = snprintf(fresh, sizeof fresh, "%s.XXXXXX", path);
+    if (!is_fingerprint(one->local) || !is_fingerprint(one->id))
+        return -EINVAL;
+    if (len < 0 || (size_t)len >= sizeof fresh)
+        return -ENAMETOOLONG;
+    size_t n = merge(all, read_all(path, now_wall_us, all), one);
+    int fd = mkstemp(fresh); /* for its owner alone */
+    if (fd < 0)
+        return -errno;
+    int err = write_all(fd, all, n);
+    if (err == 0 && rename(fresh, path) != 0)
+        err = -errno;
+    if (err < 0)
+        unlink(fresh);
+    return err;
+}
