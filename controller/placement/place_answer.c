@@ -155,7 +155,7 @@ void place_answer(const struct place_problem *p, const struct place_work *w, con
 {
     plan->n_joined = plan->n_moved = 0;
     plan->overloaded = false;
-    plan->cap_stage = 0;
+    plan->cap_stage = w->capped && w->n > 0 ? place_cap_stage(w, s) : 0;
     plan->cost_us = s->cost / w->div;
     plan->present_cost_us = w->now >= 0 ? w->now / w->div : -1;
     for (size_t n = 0; n < p->n_nodes; n++)

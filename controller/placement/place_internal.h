@@ -82,13 +82,14 @@ struct place_work {
     bool weighted; /* some node has a weight */
     bool mesh;     /* there are mesh nodes among the candidates */
     int passes;    /* of a descent */
+    bool capped;   /* the policy caps the worst-off */
     bool tight;    /* some column has a limit or a price */
     int64_t mult, div;
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
     int64_t d[PLACE_COLS * PLACE_COLS];
     int64_t *w; /* participants x columns: mult * cost */
-    uint8_t *states[4];
+    uint8_t *states[5];
 };
 
 #define PLACE_RANK_NONE UINT32_MAX
@@ -139,6 +140,14 @@ void place_search_best(const struct place_work *w, const struct place_rule *r, s
                        bool longer);
 void place_search_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
                         uint8_t *scratch);
+/* Moves where there is room and no lock: one, or all of a column. False: not, or not all, and then none. */
+bool place_search_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
+bool place_search_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to);
+/* place_cap.c */
+int place_cap_stage(const struct place_work *w, const struct place_draft *s);
+bool place_cap_better(const struct place_work *w, const struct place_draft *a, const struct place_draft *b);
+void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_t *scratch,
+                       uint8_t *scratch2);
 /* place_online.c */
 struct place_rule place_rule_of(const struct place_problem *p);
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);

@@ -83,12 +83,12 @@ static void bend(const struct place_problem *p, struct place_work *w, const stru
 {
     for (int round = 0; round < ROUNDS; round++) {
         prune(p, w, r, to);
-        if (to->cost < out->cost)
+        if (place_cap_better(w, to, out))
             place_draft_copy(w, out, to);
         place_search_descend(w, to, w->states[2]);
     }
     prune(p, w, r, to);
-    if (to->cost < out->cost)
+    if (place_cap_better(w, to, out))
         place_draft_copy(w, out, to);
 }
 
@@ -101,6 +101,7 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
     place_search_best(w, &r, &to, false);
     seat_newcomers(w, out);
     place_search_close(w, &r, out, w->states[2]);
+    place_cap_improve(w, out, w->states[1], w->states[2]);
     w->now = out->cost;
     for (size_t i = 0; i < w->n; i++) {
         settled = settled || w->home[i] != w->k - 1;
@@ -110,6 +111,6 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
         place_draft_copy(w, out, &to);
         return;
     }
-    if (out->cost - to.cost >= w->mult * r.gain_us) /* less isn't worth anybody's move */
+    if (w->capped || out->cost - to.cost >= w->mult * r.gain_us) /* less isn't worth anybody's move */
         bend(p, w, &r, &to, out);
 }

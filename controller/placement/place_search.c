@@ -104,6 +104,34 @@ static void move_all(const struct place_work *w, struct place_draft *s, size_t a
     }
 }
 
+static bool can_sit(const struct place_work *w, size_t i, size_t k)
+{
+    return w->w[i * PLACE_COLS + k] < w->w[i * PLACE_COLS + w->k - 1];
+}
+
+bool place_search_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to)
+{
+    if (w->lock[i] || !can_sit(w, i, to) || !fits(w, s, i, to))
+        return false;
+    place_draft_move(w, s, i, to);
+    return true;
+}
+
+bool place_search_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to)
+{
+    int64_t in = s->in[to];
+
+    for (size_t i = 0; i < w->n; i++) {
+        if (s->at[i] != from)
+            continue;
+        in += w->home[i] != to;
+        if (w->lock[i] || !can_sit(w, i, to) || in > w->col[to].limit)
+            return false;
+    }
+    move_all(w, s, from, to);
+    return true;
+}
+
 static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
 {
     int64_t own[PLACE_COLS], m = s->m[a], least = 0;
@@ -417,4 +445,5 @@ void place_search_best(const struct place_work *w, const struct place_rule *r, s
     }
     if (single < INT64_MAX && !real_gain(r, w->div, single, best->cost))
         start_at(w, best, 0);
+    place_cap_improve(w, best, w->states[1], w->states[2]);
 }

@@ -68,6 +68,7 @@ struct place_work *place_work_lay(const struct place_problem *p, const struct pl
     struct place_work *w = take(&c, 1, sizeof(*w));
 
     lay(&c, w, p->n_nodes, p->n_participants);
+    w->capped = p->policy.cap_worst;
     w->mult = w->n > 1 ? (int64_t)w->n - 1 : 1;
     w->div = w->n > 1 ? (int64_t)w->n * ((int64_t)w->n - 1) : 2;
     return w;
