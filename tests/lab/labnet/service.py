@@ -127,8 +127,13 @@ class Service:
             env=clean_env(**(env or {})))
 
     def nodes(self, token=None):
-        """{node: entry} of the list to probe."""
-        return {n["node"]: n for n in self.ask("GET", "/v1/nodes", token=token or self.org_key)["nodes"]}
+        """{node: entry} of the list to probe. Asked again where a busy machine's database keeps the controller waiting."""
+        def listed():
+            status, answer = self.call("GET", "/v1/nodes", token=token or self.org_key)
+            if status not in (200, 503):
+                raise LabError(f"GET /v1/nodes: {status} {answer}")
+            return answer if status == 200 else None
+        return {n["node"]: n for n in wait_until(listed, 20, "the list of nodes")["nodes"]}
 
     def wait_nodes(self, names, seconds=30, token=None):
         def registered():
