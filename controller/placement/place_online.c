@@ -65,7 +65,7 @@ static void prune(const struct place_problem *p, struct place_work *w, const str
         for (size_t i = 0; i < w->n; i++) {
             if (w->home[i] == nowhere || w->lock[i])
                 continue;
-            if (w->home[i] != to->at[i] && !moved_lately(p, w, r, i) &&
+            if (w->home[i] != to->at[i] && (w->flags[i] & PLACE_F_MEASURED) && !moved_lately(p, w, r, i) &&
                 worth_it(w, r, w->before[i], place_own_cost(w, to, i)))
                 continue;
             any = any || w->home[i] != to->at[i];

@@ -7,6 +7,8 @@
 enum {
     LOSS_PCT_US = 1000, /* a percent of loss is felt like a millisecond */
     LOSS_MAX_US = 50000,
+    UNKNOWN_US =
+        40000, /* to every node, of whom nothing is known: a guess, so that the share of others in a latency is right */
     /* In a stream one lost packet holds up all that follow it for a round trip and more: at 1 to 2 % of loss and 50 packets a second that is 8
      * to 20 ms on average. Inspection, and two streams in a row through a proxy, add to it. */
     TCP_US = 20000,
@@ -193,6 +195,31 @@ static void rank_rarities(const struct place_work *w, const struct place_partici
         cost[w->rejected[k]] = PLACE_FAR;
 }
 
+/* A single probe that was lost says nothing against the node that somebody is on. */
+static void doubt(const struct place_work *w, const struct place_participant *who, size_t i)
+{
+    int32_t *cost = w->cost + i * w->nodes, least = PLACE_FAR;
+    size_t v = w->present[i];
+    unsigned doubtful = 0, clear = 0, can;
+
+    if (v == PLACE_RANK_NONE || cost[v] != PLACE_FAR || w->rejects[v] != 0)
+        return;
+    for (size_t k = 0; k < who->n_rows; k++) {
+        const struct place_row *row = &who->rows[k];
+
+        if (row->node != w->node_at[v] || row->transport >= TRANSPORT_COUNT)
+            continue;
+        *(row->samples == 1 ? &doubtful : &clear) |= 1u << row->transport;
+    }
+    can = doubtful & ~clear & who->capabilities & w->offered[v];
+    if (can == 0)
+        return;
+    for (size_t u = 0; u < w->nodes; u++)
+        least = cost[u] < least ? cost[u] : least;
+    w->usable[i * w->nodes + v] = (uint8_t)can;
+    cost[v] = least == PLACE_FAR ? PLACE_RTT_UNKNOWN_US : least;
+}
+
 /* What differs between the nodes by a prediction counts as far as the prediction is sure. */
 static void shrink(struct place_work *w, size_t i, unsigned pct)
 {
@@ -222,7 +249,8 @@ static void rank_unknown(const struct place_problem *p, struct place_work *w,
         usable[v] = (uint8_t)(who->capabilities & w->offered[v]);
         cost[v] = PLACE_FAR;
         if (w->rejects[v] == 0 && usable[v] != 0)
-            cost[v] = v == w->present[i] ? 0 : w->price[v] + place_blind_price(p, &p->nodes[w->node_at[v]]);
+            cost[v] = UNKNOWN_US +
+                      (v == w->present[i] ? 0 : w->price[v] + place_blind_price(p, &p->nodes[w->node_at[v]]));
     }
 }
 
@@ -341,6 +369,7 @@ static void rank_one(const struct place_problem *p, struct place_work *w, size_t
         shrink(w, i, who->confidence_pct);
     if (!all_seen(w))
         rank_untested(w, who, i);
+    doubt(w, who, i);
     bar_failed(w, who, i);
 }
 
@@ -393,5 +422,7 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
         out->load_us = w->price[v] / 2;
     if ((w->flags[i] & PLACE_F_MESH) && p->nodes[w->node_at[v]].org == NULL)
         out->mesh_us = within_of(p) / 2;
+    if (!(w->flags[i] & PLACE_F_MEASURED))
+        out->rtt_us = UNKNOWN_US / 2;
     out->weight_us = rest / 2 - out->rtt_us - out->transport_us - out->loss_us - out->load_us - out->mesh_us;
 }
