@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from labnet.kernel import why_not
+from labnet.kernel import wait_until, why_not
 from labnet.scenario import Scenario
 from labnet.stage import Stage
 from labnet.topology import find_program
@@ -90,6 +90,26 @@ class Roamer:
         assert self._proc.wait(10) == 0
 
 
+class Watcher:
+    """`berth watch` beside it."""
+
+    def __init__(self, stage, agent):
+        self._lab, self._log = stage.lab, f"{agent}.watch"
+        stage.lab.hosts[agent].start([stage.agent_program, "watch", "--json"], log="watch",
+                                     env=stage.service.agent_env(f"{agent}-watches"))
+
+    def told(self, event):
+        lines = [json.loads(line) for line in self._lab.read(self._log).splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
+
+    def check(self, places):
+        """It has probed once in each place, and knows which of them were the same."""
+        wait_until(lambda: len(self.told("report")) >= len(places), 30, f"berth watch reports: {self._lab.read(self._log)}")
+        networks = [told["network"] for told in self.told("probe")]
+        assert [networks.index(n) for n in networks] == [places.index(p) for p in places]
+        assert not any("error" in told for told in self.told("report"))
+
+
 def assignment(stage, agent, network):
     """By the report of that network alone."""
     meeting = stage.service.ask("POST", "/v1/meetings", {}, stage.service.org_key)["id"]
@@ -121,16 +141,20 @@ def take_step(stage, roamer, agent, step, known):
 def test_moves(path):
     scenario = Scenario(path)
     with Stage(scenario) as stage:
+        if not stage.agent_program:
+            pytest.skip("berth is not built")
         for agent, steps in scenario.data["moves"].items():
-            roamer, known = Roamer(stage, agent), {}
+            roamer, watcher, known = Roamer(stage, agent), Watcher(stage, agent), {}
             for n, step in enumerate(steps):
                 take_step(stage, roamer, agent, step, known)
                 if n == 0:
                     roamer.say(f"connect {json.dumps(assignment(stage, agent, known[step['to']]))}")
                 roamer.wait("connection", state="up", transport=step["transport"], came_up=n + 1)
+                watcher.check([step["to"] for step in steps[:n + 1]])
             roamer.quiet()
             roamer.end()
             log = stage.lab.read("roamer.log")
+            watcher.check([step["to"] for step in steps])
             assert roamer.count("probe") == roamer.count("report") == len(steps)
             assert "Sanitizer" not in log and "runtime error" not in log, log
         check_service(stage)
