@@ -253,7 +253,7 @@ def agrees_with_coturns_client(host, port):
 
 
 # A node with two IPv6 addresses in a namespace, the agent in another, with or without a NAT of its own. Both end with the shell.
-IPV6 = r"""
+TWO_NAMESPACES = r"""
 set -eu
 setpriv --pdeathsig KILL -- unshare --net sleep 120 & other=$!
 trap 'kill $other $node 2>/dev/null' EXIT
@@ -272,11 +272,44 @@ if [ -n "$NAT" ]; then
     inside nft "table ip6 nat { chain out { type nat hook postrouting priority srcnat; oifname far meta l4proto udp $NAT; }; }"
     inside nft "table ip6 filter { chain in { type filter hook input priority filter; ct state new meta l4proto udp drop; }; }"
 fi
-"$NODE" --standalone --die-with-parent --threads 1 --udp '[2001:db8::1]:3478' --udp '[2001:db8::1]:3479' --behaviour-alternate 2001:db8::2 2>&2 &
+"""
+DISCOVERED = TWO_NAMESPACES + r"""
+"$NODE" --standalone --die-with-parent --threads 1 --udp '[2001:db8::1]:3478' --udp '[2001:db8::1]:3479' \
+    --behaviour-alternate 2001:db8::2 &
 node=$!
 inside "$AGENT" firewall --json --node '[2001:db8::1],udp=3478'
 inside turnutils_natdiscovery -m -f -p 3478 2001:db8::1 >&2
 """
+
+
+def in_two_namespaces(script, **env):
+    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    done = subprocess.run(["unshare", "--net", *own, "sh", "-c", script], capture_output=True, text=True, timeout=120,
+                          env=clean_env({"NODE": NODE, "AGENT": AGENT, **env}))
+    assert done.stdout, done.stderr
+    return done
+
+
+# What leaves the node's machine and answers nothing is counted; it is closed to nobody.
+COUNTED = TWO_NAMESPACES + r"""
+nft "table inet watch {
+    chain out { type filter hook output priority 0; meta l4proto { tcp, udp } ct state new counter name unasked; }
+    chain in { type filter hook input priority 0; meta l4proto { tcp, udp } ct state new counter name asked; }
+    counter unasked {} ; counter asked {}
+}"
+"$NODE" --standalone --die-with-parent --threads 1 --udp '[2001:db8::1]:5004' --tcp '[2001:db8::1]:5004' &
+node=$!
+for i in 1 2 3; do inside "$AGENT" probe --node '[2001:db8::1],udp=5004,tcp=5004' >&2 && break; done
+inside "$AGENT" firewall --node '[2001:db8::1],udp=5004,tcp=5004' --pinhole --pinhole-limit 6 >&2
+nft --json list counters table inet watch
+"""
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("nft", "nsenter"))), reason="nft or nsenter is missing")
+def test_a_node_initiates_nothing_toward_an_agent():
+    done = in_two_namespaces(COUNTED, NAT="")
+    counters = {c["counter"]["name"]: c["counter"]["packets"] for c in json.loads(done.stdout)["nftables"] if "counter" in c}
+    assert counters["unasked"] == 0 and counters["asked"] > 2, done.stderr
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ("nft", "nsenter", "turnutils_natdiscovery"))),
@@ -286,10 +319,7 @@ inside turnutils_natdiscovery -m -f -p 3478 2001:db8::1 >&2
     ("snat to [2001:db8::c]:20000-60000 fully-random", "address-and-port-dependent", "address-and-port-dependent", True),
 ])  # fmt: skip
 def test_behaviour_over_ipv6(nat, mapping, filtering, translated):
-    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    done = subprocess.run(["unshare", "--net", *own, "sh", "-c", IPV6], capture_output=True, text=True, timeout=120,
-                          env=clean_env({"NAT": nat, "NODE": NODE, "AGENT": AGENT}))
-    assert done.stdout, done.stderr
+    done = in_two_namespaces(DISCOVERED, NAT=nat)
     found = json.loads(done.stdout)
     assert found["nat"] == {"mapping": mapping, "filtering": filtering, "evidence": "rfc5780", "translated": translated}, done
     assert found["local"] == ["2001:db8::b"] and found["mtu"] == 1500
