@@ -47,8 +47,8 @@ struct meeting_result {
 struct crowding {
     bool limited; /* some node has a capacity; else nothing below counts */
     size_t people, seats;
-    double online, rebalanced, optimum;
-    size_t rebalance_moves;
+    double online, rebalanced, exchanged, optimum;
+    size_t rebalance_moves, exchange_moves;
     size_t exceeded; /* events after which some node had more than its capacity */
 };
 

@@ -51,5 +51,7 @@ int baseline_plan(struct run *r, enum plan_kind kind, size_t meeting) __attribut
 
 /* At the moment of most participants: how far they are from where they could be. */
 int crowding_measure(struct run *r, int64_t t_us) __attribute__((warn_unused_result));
+/* Exchanges PLAN_ONLINE's seats between meetings until none helps; *moved: participants. */
+int exchange_seats(struct run *r, size_t *moved) __attribute__((warn_unused_result));
 
 #endif

@@ -44,6 +44,8 @@ static void print_crowding(const struct crowding *c, FILE *to)
     fprintf(to, "%-32s%10.2f%+8.2f\n", "Berth", c->online, summary_over(c->online, c->optimum));
     fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "Berth, rebalanced", c->rebalanced,
             summary_over(c->rebalanced, c->optimum), c->rebalance_moves);
+    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "and with exchanges of seats", c->exchanged,
+            summary_over(c->exchanged, c->optimum), c->exchange_moves);
     if (c->optimum > 0)
         fprintf(to, "%-32s%10.2f\n", "minimum-cost flow", c->optimum);
     else
@@ -89,9 +91,9 @@ static json_t *figures_json(const struct figures *f)
 
 static json_t *crowding_json(const struct crowding *c)
 {
-    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:o,s:I}", "participants", (json_int_t)c->people, "seats",
+    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:I,s:I}", "participants", (json_int_t)c->people, "seats",
                      (json_int_t)c->seats, "events_over_capacity", (json_int_t)c->exceeded, "online_ms",
-                     c->online, "rebalanced_ms", c->rebalanced, "optimum_ms",
+                     c->online, "rebalanced_ms", c->rebalanced, "exchanged_ms", c->exchanged, "optimum_ms",
                      c->optimum > 0 ? json_real(c->optimum) : json_null(), "rebalance_moves",
                      (json_int_t)c->rebalance_moves);
 }

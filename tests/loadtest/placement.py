@@ -143,9 +143,9 @@ class Generated(Case):
         self.assertEqual(told["online"]["unconnected"], 0)
 
     def test_capacity(self):
-        self.generate("--seed", "2", "--meetings", "200", "--alone", "--capacity", "110")
+        self.generate("--seed", "2", "--meetings", "60", "--nodes", "12", "--alone", "--capacity", "110")
         capacity = json.loads(self.replay("--json"))["capacity"]
-        self.assertEqual(capacity["participants"], 200)
+        self.assertEqual(capacity["participants"], 60)
         self.assertEqual(capacity["events_over_capacity"], 0)
         self.assertGreaterEqual(capacity["online_ms"], capacity["optimum_ms"])
 
@@ -165,7 +165,7 @@ class Benchmark(Case):
     def test_a_small_run(self):
         build = os.path.dirname(os.path.dirname(BERTH_LOAD))
         done = subprocess.run([f"{ROOT}/loadtest/placement", "--build", build, "--seeds", "1", "--meetings", "15", "--crowd",
-                               "150", "--json"],
+                               "30", "--json"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=280, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         result = json.loads(done.stdout)

@@ -260,14 +260,17 @@ static void order_of_plans(void **state)
 
 static void generated_capacity(void **state)
 {
-    struct generated x = {.load = {.seed = 5, .meetings = 200, .alone = true}, .capacity = 12};
+    struct generated x = {.load = {.seed = 5, .meetings = 80, .alone = true}, .capacity = 5};
     struct replayed r;
     replay_generated(&r, &x);
-    assert_int_equal(r.r.crowding.people, 200);
+    assert_int_equal(r.r.crowding.people, 80);
     assert_int_equal(r.r.crowding.exceeded, 0);
     assert_true(r.r.crowding.online >= r.r.crowding.optimum - 1e-6);
     assert_true(r.r.crowding.rebalanced >= r.r.crowding.optimum - 1e-6);
     assert_true(r.r.crowding.rebalanced <= r.r.crowding.online + 1e-6);
+    assert_true(r.r.crowding.exchanged >= r.r.crowding.optimum - 1e-6);
+    assert_true(r.r.crowding.exchanged <= r.r.crowding.rebalanced + 1e-6);
+    assert_true(r.r.crowding.exchanged <= r.r.crowding.optimum * 1.1);
     clear(&r);
 }
 
