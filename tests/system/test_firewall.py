@@ -1,3 +1,4 @@
+# timeout: 400
 """`berth firewall` against real nodes on loopback, and coturn where a second opinion counts."""
 
 import json
