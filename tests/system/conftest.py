@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from support.api import listed
 from support.berth import Controller, Node, World, mint_jwt as mint
 from support.certs import Authority
 from support.postgres import Database, Postgres
-from support.process import CONTROLLER, run, wait_for
+from support.process import CONTROLLER, run
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -166,9 +165,6 @@ def node(world, request):
         if not standalone:
             controller = controller or request.getfixturevalue("controller")
             token = token or request.getfixturevalue("node_key")
-        started = Node(world, name, options, None if standalone else controller, token).start(ready)
-        if ready and not standalone:  # its controllers hear of it a moment after the one that it registered with has answered
-            wait_for(lambda: name in listed(controller.client(world.admin_key)), 20, f"{name} to be listed")
-        return started
+        return Node(world, name, options, None if standalone else controller, token).start(ready)
 
     return start

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from support.api import listed
 from support.certs import Authority, openssl
 from support.process import AGENT, NODE, Process, clean_env, free_port, run, wait_for
 from support.proxies import squid
@@ -423,6 +424,7 @@ def test_nodes_of_the_controller(world, controller, org, node_key):
 
     udp = free_port(UDP)
     Node(world, "fw-1", {"udp": [f"127.0.0.1:{udp}"]}, controller, node_key).start(True)
+    wait_for(lambda: "fw-1" in listed(org.api), 20, "the node to be listed")
     found = world.agent("firewall", "--json", controller=controller, token=org.key)
     assert found.returncode == 0
     j = found.json()

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+from support.api import listed
 from support.certs import Authority
-from support.process import free_port
+from support.process import free_port, wait_for
 from support.proxies import PASSWORD, USER, squid, tinyproxy
 
 LOGIN = {"BERTH_PROXY_USER": USER, "BERTH_PROXY_PASSWORD": PASSWORD}
@@ -297,6 +298,7 @@ def test_a_script_that_never_ends_does_not_keep_the_probe(probe, tmp_path):
 def test_list_and_report_go_through_the_proxy(controller, org, node, world, make):
     proxy = make(squid, auth="digest")
     node("proxied", cluster="c1")
+    wait_for(lambda: "proxied" in listed(org.api), 20, "the node to be listed")
     before = proxy.log().count("CONNECT")
     done = world.agent("probe", "--json", "--report", "--proxy", proxy.url, "--agent", "behind", controller=controller,
                        token=org.key, env=LOGIN)
