@@ -95,7 +95,7 @@ static json_t *crowding_json(const struct crowding *c)
                      (json_int_t)c->seats, "events_over_capacity", (json_int_t)c->exceeded, "online_ms",
                      c->online, "rebalanced_ms", c->rebalanced, "exchanged_ms", c->exchanged, "optimum_ms",
                      c->optimum > 0 ? json_real(c->optimum) : json_null(), "rebalance_moves",
-                     (json_int_t)c->rebalance_moves);
+                     (json_int_t)c->rebalance_moves, "exchange_moves", (json_int_t)c->exchange_moves);
 }
 
 json_t *summary_json(const struct summary *s)

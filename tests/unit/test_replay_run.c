@@ -315,7 +315,13 @@ static void summaries_agree(void **state)
     assert_ms(json_real_value(
                   json_object_get(json_object_get(json_object_get(plans, "online"), "full"), "mean_ms")),
               s.all.of[PLAN_ONLINE].full_mean);
-    assert_non_null(json_object_get(j, "capacity"));
+    json_t *capacity = json_object_get(j, "capacity");
+    assert_int_equal(json_object_size(capacity), 9);
+    assert_ms(json_real_value(json_object_get(capacity, "exchanged_ms")), s.crowding.exchanged);
+    assert_int_equal(json_integer_value(json_object_get(capacity, "rebalance_moves")),
+                     s.crowding.rebalance_moves);
+    assert_int_equal(json_integer_value(json_object_get(capacity, "exchange_moves")),
+                     s.crowding.exchange_moves);
     json_decref(j);
     free(text);
     clear(&r);
