@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is taken for the load of a node that has not told it yet: less idle than most, and not overloaded. */
+static const double load_unknown = 0.75;
+
 void *join_scene_alloc(struct join_scene *s, size_t n, size_t size)
 {
     void *p = h2o_mem_alloc_pool(&s->pool, (n + 1) * size);
@@ -117,7 +120,7 @@ static void take_nodes(struct join_scene *s, const struct join_ask *ask, const s
                                              : PLACE_QUARANTINED,
             .capacity = n->capacity,
             .assigned = l->assigned,
-            .load = l->cpu,
+            .load = l->told ? l->cpu : load_unknown,
             .transports = node_transports(n),
         };
         correct(&nodes[i], n, ask);
