@@ -166,6 +166,17 @@ static void sentence_alone(const struct join_scene *s, const struct join_ask *as
              s->problem.n_participants, node, ask->agent, figure);
 }
 
+static void sentence_joined(const struct join_scene *s, const struct join_ask *ask, const char *node,
+                            char *out, size_t cap)
+{
+    char figure[48] = "";
+
+    if (s->plan.seats[s->me].rtt_us >= 0)
+        snprintf(figure, sizeof(figure), ", %.1f ms away", ms(s->plan.seats[s->me].rtt_us));
+    snprintf(out, cap, "The meeting is on %zu nodes, joined; of them %s is the one for %s%s.",
+             s->plan.n_joined, node, ask->agent, figure);
+}
+
 static void sentence_blind(const struct join_scene *s, const struct join_ask *ask, const char *node,
                            char *out, size_t cap)
 {
@@ -264,6 +275,9 @@ json_t *join_why(const struct join_scene *s, const struct join_ask *ask)
     } else if (s->plan.reach[s->plan.seats[s->me].node].tested == 0) {
         reason = "not_measured";
         sentence_blind(s, ask, node, sentence, sizeof(sentence));
+    } else if (s->plan.outcome == PLACE_JOINED) {
+        reason = "joined_nodes";
+        sentence_joined(s, ask, node, sentence, sizeof(sentence));
     } else {
         reason = "no_common_node";
         sentence_alone(s, ask, node, sentence, sizeof(sentence));

@@ -227,7 +227,7 @@ static void test_an_expired_report_moves_nobody(void **state)
     static struct map m;
 
     for (uint32_t seed = 1; seed <= 100; seed++) {
-        size_t nodes[MAP_PEOPLE];
+        size_t nodes[MAP_PEOPLE] = {0};
 
         map_init(&m, seed, 10, 6);
         place_decide(&m.p, &m.plan);
