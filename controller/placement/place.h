@@ -83,7 +83,8 @@ struct place_participant {
     unsigned capabilities; /* bits: the transports it can use at all */
     size_t n_rows;         /* without rows and report it goes where the others are */
     const struct place_row *rows;
-    size_t present;       /* the node that it is on, or PLACE_NONE */
+    size_t present; /* the node that it is on, or PLACE_NONE */
+    bool guessed; /* it got that node with nothing known of it, so it may be moved to where the others are */
     int64_t moved_ago_us; /* how long ago it was last moved; 0: never */
     size_t n_failed;      /* nodes that did not work for it lately: not offered again */
     const size_t *failed;

@@ -28,6 +28,12 @@ static bool moved_lately(const struct place_problem *p, const struct place_work 
     return ago > 0 && ago < r->interval_us;
 }
 
+/* Who is on a node by measurements that have expired stays; who was put there by guess follows the others. */
+static bool may_move(const struct place_problem *p, const struct place_work *w, size_t i)
+{
+    return (w->flags[i] & PLACE_F_MEASURED) || p->participants[w->who[i]].guessed;
+}
+
 /* An own cost is twice a one-way latency, n - 1 times. */
 static bool worth_it(const struct place_work *w, const struct place_rule *r, int64_t before, int64_t after)
 {
@@ -65,7 +71,7 @@ static void prune(const struct place_problem *p, struct place_work *w, const str
         for (size_t i = 0; i < w->n; i++) {
             if (w->home[i] == nowhere || w->lock[i])
                 continue;
-            if (w->home[i] != to->at[i] && (w->flags[i] & PLACE_F_MEASURED) && !moved_lately(p, w, r, i) &&
+            if (w->home[i] != to->at[i] && may_move(p, w, i) && !moved_lately(p, w, r, i) &&
                 worth_it(w, r, w->before[i], place_own_cost(w, to, i)))
                 continue;
             any = any || w->home[i] != to->at[i];

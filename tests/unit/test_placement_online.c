@@ -244,6 +244,29 @@ static void test_an_expired_report_moves_nobody(void **state)
     }
 }
 
+/* Nothing was known of the first to join, so its node was a guess: it follows the others, and only then. */
+static void test_who_was_seated_by_guess_follows(void **state)
+{
+    static struct map m;
+
+    map_init(&m, 3, 2, 3);
+    m.people[0].measured = false;
+    m.people[0].n_rows = 0;
+    m.people[0].present = 0;
+    for (size_t i = 1; i < 3; i++) {
+        m.rows[i][0].rtt_us = 150000;
+        m.rows[i][1].rtt_us = 5000;
+    }
+    m.between[1] = m.between[2] = 145000;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].node, 0);
+    m.people[0].guessed = true;
+    place_decide(&m.p, &m.plan);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(m.seats[i].node, 1);
+    assert_int_equal(m.seats[0].reason, PLACE_WHY_MOVED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_joining_late_moves_nobody_for_little),
         cmocka_unit_test(test_one_lost_probe_changes_nothing),
         cmocka_unit_test(test_an_expired_report_moves_nobody),
+        cmocka_unit_test(test_who_was_seated_by_guess_follows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
