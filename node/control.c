@@ -42,6 +42,8 @@ struct control {
     /* The thread's own. */
     struct backoff backoff;
     struct control_answer answer;
+    char peers_version[PEERS_VERSION_MAX + 1]; /* of the list that the peers have */
+    int64_t peers_due_us;
     struct load_sample last;
     bool registered;
     bool down;             /* the last call failed: only changes are logged */
@@ -113,25 +115,31 @@ static const char *advice_of_transport(CURLcode code, const char *url)
     }
 }
 
-/* Posts; the HTTP status, 0 without an answer. Parses what a success says. */
-static long post(struct control *c, const char *what, const char *path, const char *body, const char *token,
-                 int64_t timeout_ms, char code[static PROBLEM_CODE_MAX])
+struct call {
+    const char *what, *method, *path, *body, *token; /* `what`: for the log */
+    int64_t timeout_ms;
+    int (*read)(void *to, const char *body, size_t len); /* what a success says; not 0: it makes no sense */
+    void *to;
+};
+
+/* The HTTP status, 0 without an answer or where it makes no sense. */
+static long perform(struct control *c, const struct call *w, char code[static PROBLEM_CODE_MAX])
 {
     struct rest_call call;
     struct rest_proxy proxy;
-    const struct rest_request r = {.method = "POST",
+    const struct rest_request r = {.method = w->method,
                                    .base_url = c->opts.url,
-                                   .path = path,
-                                   .token = token,
+                                   .path = w->path,
+                                   .token = w->token,
                                    .ca_file = c->opts.ca,
-                                   .body = body,
-                                   .timeout_ms = timeout_ms,
+                                   .body = w->body,
+                                   .timeout_ms = w->timeout_ms,
                                    .proxy = control_proxy_rest(&c->proxy, &proxy)};
     code[0] = '\0';
     c->retry_after_s = -1;
     int rc = rest_call_init(&call, &r);
     if (rc != 0) {
-        log_result(c, what, 0,
+        log_result(c, w->what, 0,
                    rc == -EINVAL ? "the controller's URL must be https (or http to loopback)" : strerror(-rc),
                    "", "");
         return 0;
@@ -143,14 +151,26 @@ static long post(struct control *c, const char *what, const char *path, const ch
     long status = done == CURLE_OK ? rest_call_status(&call) : 0;
     if (status < 200 || status > 299)
         problem_code(code, call.body, call.body_len);
-    else if (control_answer_parse(&c->answer, call.body, call.body_len) != 0)
+    else if (w->read(w->to, call.body, call.body_len) != 0)
         status = 0;
     c->retry_after_s = call.retry_after_s;
     const char *error = done == CURLE_OK ? "" : call.error[0] ? call.error : curl_easy_strerror(done);
-    log_result(c, what, status, error, code,
+    log_result(c, w->what, status, error, code,
                done == CURLE_OK ? advice(status, code) : advice_of_transport(done, c->opts.url));
     rest_call_clear(&call);
     return status;
+}
+
+static int read_answer(void *to, const char *body, size_t len)
+{
+    return control_answer_parse(to, body, len);
+}
+
+static long post(struct control *c, const char *what, const char *path, const char *body, const char *token,
+                 int64_t timeout_ms, char code[static PROBLEM_CODE_MAX])
+{
+    const struct call w = {what, "POST", path, body, token, timeout_ms, read_answer, &c->answer};
+    return perform(c, &w, code);
 }
 
 static bool is_ok(long status)
@@ -190,6 +210,8 @@ static bool do_register(struct control *c)
     log_event(c->opts.log, LOG_INFO, "control", "registered", LOG_S("node", c->opts.node),
               LOG_I("heartbeat_s", c->answer.heartbeat_s));
     note_drain(c, before);
+    if (c->opts.peers)
+        peers_tell_all(c->opts.peers);
     return true;
 }
 
@@ -199,9 +221,14 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
 {
     char path[PATH_LEN], code[PROBLEM_CODE_MAX];
     struct load_sample now = {0};
+    struct peer_rtt rtt[PEER_TELL_MAX];
     bool before = c->answer.drain;
     c->opts.sample(c->opts.ctx, &now);
-    const struct heartbeat h = {load_between(&c->last, &now, c->opts.cores), draining, stopping};
+    const struct heartbeat h = {.load = load_between(&c->last, &now, c->opts.cores),
+                                .draining = draining,
+                                .stopping = stopping,
+                                .rtt = rtt,
+                                .n_rtt = c->opts.peers ? peers_tell(c->opts.peers, rtt) : 0};
     c->last = now;
     snprintf(path, sizeof(path), "/v1/nodes/%s/heartbeat", c->opts.node);
     char *body = heartbeat_body(&h), *token = copy_locked(c, &c->token);
@@ -211,7 +238,34 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
     free(token);
     if (is_ok(status))
         note_drain(c, before);
+    if (c->opts
+            .peers) /* what is refused is not said again at once: a heartbeat may not fail for its figures */
+        peers_told(c->opts.peers, is_ok(status) || status == 422);
     return is_ok(status) ? HEARTBEAT_OK : status == 404 ? HEARTBEAT_UNKNOWN_NODE : HEARTBEAT_FAILED;
+}
+
+/* ---- peers ---- */
+
+static int read_peers(void *to, const char *body, size_t len)
+{
+    return peers_update(to, body, len);
+}
+
+/* Asks for the list where it is another one; how it went shows in the log, and nothing else depends on it. */
+static void look_for_peers(struct control *c)
+{
+    char path[PATH_LEN], code[PROBLEM_CODE_MAX];
+    int64_t now = clock_mono_us();
+    if (!c->opts.peers || now < c->peers_due_us || strcmp(c->answer.peers_version, c->peers_version) == 0)
+        return;
+    snprintf(path, sizeof(path), "/v1/nodes/%s/peers", c->opts.node);
+    char *token = copy_locked(c, &c->token);
+    const struct call w = {"peers", "GET", path, NULL, token, CALL_TIMEOUT_MS, read_peers, c->opts.peers};
+    bool ok = token && is_ok(perform(c, &w, code));
+    free(token);
+    c->peers_due_us = now + c->opts.peers_every_us;
+    if (ok)
+        memcpy(c->peers_version, c->answer.peers_version, sizeof(c->peers_version));
 }
 
 /* ---- the thread ---- */
@@ -271,6 +325,8 @@ static int64_t step(struct control *c, const struct wishes *w)
         return c->retry_after_s * 1000000 > wait ? c->retry_after_s * 1000000 : wait;
     }
     backoff_reset(&c->backoff);
+    if (!was_registration)
+        look_for_peers(c);
     if (was_registration && w->drain)
         return 0; /* a registration can't say that the node drains */
     int64_t whole = c->answer.heartbeat_s * 1000000;

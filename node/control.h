@@ -5,6 +5,7 @@
 
 #include "control_proxy.h"
 #include "load.h"
+#include "peers.h"
 #include "sys/log.h"
 
 #include <stdbool.h>
@@ -14,6 +15,8 @@ struct control;
 struct control_opts {
     const char *url, *ca, *node;       /* ca NULL: the system's */
     const struct control_proxy *proxy; /* NULL: none */
+    struct peers *peers;               /* NULL: nobody is probed. Outlives the control */
+    int64_t peers_every_us;            /* their list is not asked for oftener */
     unsigned cores;
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
     void *ctx;

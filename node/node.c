@@ -42,6 +42,7 @@ struct node {
     struct worker **workers;
     _Atomic size_t n_workers;          /* started so far: those before it may be used */
     _Atomic(struct control *) control; /* NULL: none, or not yet */
+    struct peers *peers;               /* NULL: none; started before the control */
 };
 
 /* ---- health and metrics, on a worker's thread ---- */
@@ -85,6 +86,21 @@ static void control_metrics(struct control *c, struct metrics_text *m)
     counter(m, "berth_node_control_failures_total", "Calls to the controller that failed", s.failures);
 }
 
+static void peers_metrics(struct peers *p, struct metrics_text *m)
+{
+    int64_t age;
+    struct peer_counts c = peers_counts(p, &age);
+    const char *name = "berth_node_peer_probes_total";
+    gauge(m, "berth_node_peers", "Other nodes that this one probes", (double)c.peers);
+    gauge(m, "berth_node_peers_measured", "Of them, those with a round trip", (double)c.known);
+    metrics_family(m, name, METRIC_COUNTER, "Probes of other nodes, by outcome");
+    metrics_sample(m, name, "result=\"ok\"", (double)c.measured);
+    metrics_sample(m, name, "result=\"failed\"", (double)c.failed);
+    if (age >= 0)
+        gauge(m, "berth_node_peer_rtt_age_seconds", "Since the newest round trip to another node",
+              (double)age / 1e6);
+}
+
 static int64_t cpu_used_us(void)
 {
     struct rusage r;
@@ -107,6 +123,8 @@ static void write_metrics(void *ctx, struct metrics_text *m)
     struct control *control = atomic_load(&n->control);
     if (control)
         control_metrics(control, m);
+    if (control && n->peers)
+        peers_metrics(n->peers, m);
 }
 
 static void sample_load(void *ctx, struct load_sample *out)
@@ -256,7 +274,16 @@ static int start_control(struct node *n, struct options_error *e)
     if (!body)
         return -ENOMEM;
     tell_announcement(n, n->setup.plan, &a);
+    const struct peers_opts peers = {o->ca, o->peer_probe_interval * 1000000, n->setup.log};
+    rc = o->peer_probe_interval > 0 ? peers_start(&n->peers, &peers) : 0;
+    if (rc != 0) {
+        snprintf(e->text, sizeof(e->text), "cannot start the probing of other nodes: %s", strerror(-rc));
+        free(body);
+        return rc;
+    }
     const struct control_opts opts = {.url = o->controller,
+                                      .peers = n->peers,
+                                      .peers_every_us = peers.interval_us,
                                       .ca = o->ca,
                                       .node = n->id,
                                       .proxy = &n->setup.plan->proxy,
@@ -468,6 +495,7 @@ void node_destroy(struct node *n)
     for (size_t i = 0; i < n->n_workers; i++)
         worker_stop(n->workers[i]); /* their metrics read the control, */
     control_destroy(n->control);    /* and the control reads their counters */
+    peers_stop(n->peers);           /* and tells the peers' figures */
     for (size_t i = 0; i < n->n_workers; i++)
         worker_destroy(n->workers[i]);
     free(n->workers);

@@ -59,6 +59,8 @@ const struct config_key node_keys[] = {
      "HTTP proxy to the controller, http://[USER:PASSWORD@]HOST:PORT; 'none'; default: https_proxy.", false},
     {"no-proxy", "controller", CONFIG_STRING, AT(no_proxy), NULL, 0, 0, "LIST",
      "Controllers reached without it: domains, IPs, prefixes; default: no_proxy.", false},
+    {"peer-probe-interval", "controller", CONFIG_INT, AT(peer_probe_interval), "60", 0, 3600, "S",
+     "Time in which each other node is probed once, for the round trips between nodes; 0: none is.", false},
     {"stun-rate", "limits", CONFIG_INT, AT(stun_rate), "2000", 0, 1000000, "N",
      "UDP requests a second answered to one IP; 0: no limits.", false},
     {"stun-rate-prefix", "limits", CONFIG_INT, AT(stun_rate_prefix), "20000", 0, 1000000, "N",

@@ -20,6 +20,7 @@ struct node_options {
     bool standalone;
     const char *controller, *token, *token_file, *ca;
     const char *proxy, *no_proxy;
+    int64_t peer_probe_interval;
     const char *node, *cluster, *region, *tls_name, *location;
     int64_t capacity;
     const char *metrics;

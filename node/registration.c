@@ -46,6 +46,18 @@ char *registration_body(const struct node_identity *id, const struct node_addres
     return text;
 }
 
+static json_t *rtt_json(const struct heartbeat *h)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < h->n_rtt; i++)
+        if (json_array_append_new(list, json_pack("{s:s,s:I}", "node", h->rtt[i].node, "rtt_us",
+                                                  (json_int_t)h->rtt[i].rtt_us)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 char *heartbeat_body(const struct heartbeat *h)
 {
     json_t *o = json_pack("{s:{s:f,s:I,s:I,s:I}}", "load", "cpu", h->load.cpu, "packets_per_s",
@@ -56,6 +68,8 @@ char *heartbeat_body(const struct heartbeat *h)
         ok = put(o, "draining", json_true());
     if (ok && h->stopping)
         ok = put(o, "stopping", json_true());
+    if (ok && h->n_rtt > 0)
+        ok = put(o, "rtt", rtt_json(h));
     char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(4)) : NULL;
     json_decref(o);
     return text;
@@ -74,6 +88,9 @@ int control_answer_parse(struct control_answer *a, const char *body, size_t len)
     const json_t *drain = json_object_get(o, "drain");
     if (json_is_boolean(drain))
         a->drain = json_is_true(drain);
+    const char *version = json_string_value(json_object_get(o, "peers_version"));
+    if (version && strlen(version) <= PEERS_VERSION_MAX)
+        snprintf(a->peers_version, sizeof(a->peers_version), "%s", version);
     json_decref(o);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "load.h"
 #include "options.h"
+#include "peer_table.h"
 
 /* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL: no TLS. */
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
@@ -12,13 +13,17 @@ char *registration_body(const struct node_identity *id, const struct node_addres
 struct heartbeat {
     struct load load;
     bool draining, stopping;
+    const struct peer_rtt *rtt;
+    size_t n_rtt;
 };
 char *heartbeat_body(const struct heartbeat *h);
 
 /* What both are answered with; members that are missing or absurd keep what was there. */
+enum { PEERS_VERSION_MAX = 64 };
 struct control_answer {
     int64_t heartbeat_s; /* 1 to 3600 */
     bool drain;
+    char peers_version[PEERS_VERSION_MAX + 1]; /* "": the controller has not said any */
 };
 /* 0, or -EBADMSG where it isn't a JSON object. */
 int control_answer_parse(struct control_answer *a, const char *body, size_t len)

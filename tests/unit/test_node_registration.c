@@ -74,6 +74,15 @@ static void heartbeats(void **state)
     o = parse(heartbeat_body(&last));
     assert_true(json_is_true(json_object_get(o, "draining")));
     assert_true(json_is_true(json_object_get(o, "stopping")));
+    assert_null(json_object_get(o, "rtt"));
+    json_decref(o);
+    const struct peer_rtt rtt[] = {{"n2", 12345}, {"n3", 7}};
+    const struct heartbeat told = {.rtt = rtt, .n_rtt = 2};
+    o = parse(heartbeat_body(&told));
+    const json_t *list = json_object_get(o, "rtt");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "node")), "n2");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "rtt_us")), 7);
     json_decref(o);
 }
 
@@ -96,6 +105,13 @@ static void answers(void **state)
         assert_int_equal(a.heartbeat_s, 7);
         assert_true(a.drain);
     }
+    char text[PEERS_VERSION_MAX + 40];
+    assert_int_equal(answer(&a, "{\"peers_version\":\"v1\"}"), 0);
+    assert_string_equal(a.peers_version, "v1");
+    snprintf(text, sizeof(text), "{\"peers_version\":\"%0*d\"}", PEERS_VERSION_MAX + 1, 1);
+    assert_int_equal(answer(&a, text), 0);
+    assert_int_equal(answer(&a, "{\"peers_version\":5}"), 0);
+    assert_string_equal(a.peers_version, "v1");
     static const char *const broken[] = {"", "[]", "5", "<html>", "{\"drain\":"};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
         assert_int_not_equal(answer(&a, broken[i]), 0);
