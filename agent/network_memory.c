@@ -2,14 +2,14 @@
  * nothing. */
 #include "network_memory.h"
 
+#include "sys_machine.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { LINE_MAX_LEN = 256, PATH_LEN_MAX = 4096, HEX_LEN = NETWORK_ID_TEXT_LEN - 1 };
+enum { LINE_MAX_LEN = 256, HEX_LEN = NETWORK_ID_TEXT_LEN - 1 };
 
 _Static_assert((int)BERTH_NETWORK_ID_TEXT > (int)HEX_LEN, "fingerprints of 32 digits");
 
@@ -77,37 +77,16 @@ static size_t merge(struct known_network all[static NETWORK_MEMORY_MAX], size_t 
     return at == n ? n + 1 : n;
 }
 
-static int write_all(int fd, const struct known_network *all, size_t n)
-{
-    FILE *f = fdopen(fd, "w");
-    if (!f) {
-        int err = -errno;
-        close(fd);
-        return err;
-    }
-    for (size_t i = 0; i < n; i++)
-        fprintf(f, "%s %s %" PRId64 "\n", all[i].local, all[i].id, all[i].until_wall_us);
-    bool whole = !ferror(f);
-    return fclose(f) == 0 && whole ? 0 : -EIO;
-}
-
 int network_memory_add(const char *path, const struct known_network *one, int64_t now_wall_us)
 {
     struct known_network all[NETWORK_MEMORY_MAX];
-    char fresh[PATH_LEN_MAX];
-    int len = snprintf(fresh, sizeof fresh, "%s.XXXXXX", path);
+    char text[NETWORK_MEMORY_MAX * LINE_MAX_LEN];
+    size_t len = 0;
     if (!is_fingerprint(one->local) || !is_fingerprint(one->id))
         return -EINVAL;
-    if (len < 0 || (size_t)len >= sizeof fresh)
-        return -ENAMETOOLONG;
     size_t n = merge(all, read_all(path, now_wall_us, all), one);
-    int fd = mkstemp(fresh); /* for its owner alone */
-    if (fd < 0)
-        return -errno;
-    int err = write_all(fd, all, n);
-    if (err == 0 && rename(fresh, path) != 0)
-        err = -errno;
-    if (err < 0)
-        unlink(fresh);
-    return err;
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(text + len, LINE_MAX_LEN, "%s %s %" PRId64 "\n", all[i].local, all[i].id,
+                                all[i].until_wall_us);
+    return sys_file_replace(path, text, len);
 }

@@ -24,6 +24,9 @@ void sys_dhcp_leases(void (*each)(void *user, const char *text), void *user);
 /* The resolver's configuration, as much of it as fits. */
 bool sys_resolver_config(char *out, size_t cap);
 
+/* Blocks a little. The file is replaced as a whole or stays as it was, readable by its owner alone. 0, or -errno. */
+int sys_file_replace(const char *path, const char *text, size_t len) __attribute__((warn_unused_result));
+
 /* What an errno means, or NULL; static text. */
 const char *sys_error_text(int error);
 int sys_host_name(char *out, size_t cap) __attribute__((warn_unused_result));
