@@ -5,6 +5,7 @@
 #include "auth.h"
 #include "master_check.h"
 #include "migrate.h"
+#include "outbox.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ struct control {
     int stop_fd;
     struct db_sync db;
     int64_t due_us[BUILDERS_MAX];
-    int64_t checks_due_us;
+    int64_t checks_due_us, tell_at_us;
     struct snapshot *fit; /* the keys that fitted last; NULL: none yet */
     bool told;            /* that the database is away, or has another schema: once, until it is well again */
 };
@@ -157,9 +158,14 @@ static bool connect_up(struct control *c)
         snprintf(sql, sizeof(sql), "listen %s", controller_builders[i]->channel);
         r = db_sync_script(&c->db, sql);
     }
-    c->checks_due_us = 0;
     if (r == 0)
+        r = db_sync_script(&c->db, "listen " OUTBOX_CHANNEL);
+    c->checks_due_us = 0;
+    if (r == 0) {
+        const struct outbox_news missed = {.all = true};
+        outbox_board_hear(c->ctl->outbox, &missed);
         return true;
+    }
     if (!c->told && !c->db.stopped)
         log_event(c->ctl->log, LOG_WARN, "control", "database_unavailable", LOG_S("error", c->db.error));
     c->told = true;
@@ -210,19 +216,67 @@ static int64_t build_due(struct control *c)
     return next;
 }
 
+/* ---- the outbox ---- */
+
+/* News of all workers in one NOTIFY, and that not too often: each is a commit that no other NOTIFY may overlap. It need not be durable. */
+static void tell_news(struct control *c)
+{
+    struct outbox_news news;
+    char text[OUTBOX_NEWS_TEXT], *sql;
+    int r;
+
+    if (clock_mono_us() < c->tell_at_us || !outbox_board_take(c->ctl->outbox, &news))
+        return;
+    outbox_news_write(&news, text);
+    r = asprintf(&sql, "begin; set local synchronous_commit = off; notify " OUTBOX_CHANNEL ", '%s'; commit",
+                 text);
+    if (r >= 0) {
+        r = db_sync_script(&c->db, sql);
+        free(sql);
+    }
+    c->tell_at_us = clock_mono_us() + OUTBOX_NEWS_PAUSE_US;
+    if (r >= 0)
+        return;
+    outbox_board_return(c->ctl->outbox, &news);
+    if (!c->db.stopped)
+        log_event(c->ctl->log, LOG_WARN, "control", "news_not_told", LOG_S("error", c->db.error));
+    if (c->db.conn != NULL && db_sync_script(&c->db, "rollback") != 0)
+        db_sync_close(&c->db);
+}
+
+/* How long to wait: the workers' news are let wait for the end of the pause. */
+static int64_t until(struct control *c, int64_t next, int64_t now)
+{
+    bool pause = now < c->tell_at_us;
+
+    c->db.wake_fd = pause ? -1 : outbox_board_fd(c->ctl->outbox);
+    next = pause && c->tell_at_us < next ? c->tell_at_us : next;
+    return next > now ? next - now : 0;
+}
+
+static void hear(struct control *c, const struct db_notice *n, int64_t *next)
+{
+    if (strcmp(n->channel, OUTBOX_CHANNEL) == 0) {
+        struct outbox_news news;
+        outbox_news_read(&news, n->payload);
+        outbox_board_hear(c->ctl->outbox, &news);
+        return;
+    }
+    for (size_t i = 0; i < controller_builders_n; i++)
+        if (controller_builders[i]->channel != NULL &&
+            strcmp(n->channel, controller_builders[i]->channel) == 0)
+            c->due_us[i] = 0;
+    *next = 0;
+}
+
 /* Until then, or until a notification; everything that has come already is looked at before anything is built. */
 static void wait_for_news(struct control *c, int64_t next)
 {
-    int64_t now = clock_mono_us();
-    char channel[64];
+    struct db_notice n;
 
-    while (db_sync_notify(&c->db, next > now ? next - now : 0, channel) == 1) {
-        for (size_t i = 0; i < controller_builders_n; i++)
-            if (controller_builders[i]->channel != NULL &&
-                strcmp(channel, controller_builders[i]->channel) == 0)
-                c->due_us[i] = 0;
-        next = 0;
-    }
+    tell_news(c);
+    while (c->db.conn != NULL && db_sync_notify(&c->db, until(c, next, clock_mono_us()), &n) == 1)
+        hear(c, &n, &next);
 }
 
 static void turn(struct control *c)

@@ -22,6 +22,7 @@ enum {
 
 struct router;
 struct ingest;
+struct outbox_board;
 struct ip_ranges_cache;
 
 struct controller {
@@ -35,6 +36,7 @@ struct controller {
     _Atomic bool keys_fit;       /* the master keys are the database's: until that is known, no key is made */
     _Atomic bool keys_foreign;   /* they are another installation's: the program is to end */
     _Atomic bool partition_now;  /* a report measured now has a partition to go to */
+    struct outbox_board *outbox; /* whom there is news for */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
     size_t n_workers;
     struct worker *workers;

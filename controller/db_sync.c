@@ -13,6 +13,7 @@ void db_sync_init(struct db_sync *d, int stop_fd, int64_t timeout_us)
 {
     memset(d, 0, sizeof(*d));
     d->stop_fd = stop_fd;
+    d->wake_fd = -1;
     d->timeout_us = timeout_us;
 }
 
@@ -35,26 +36,32 @@ static int lost(struct db_sync *d, const char *text, int error)
     return error;
 }
 
-/* 1 ready, 0 deadline passed, -EINTR stopped. */
-static int wait_socket(struct db_sync *d, short events, int64_t deadline_us)
+/* 1 ready, 0 deadline passed or (where one is given) wake_fd readable, -EINTR stopped. */
+static int wait_or_wake(struct db_sync *d, short events, int64_t deadline_us, int wake_fd)
 {
-    struct pollfd fds[2] = {{.fd = PQsocket(d->conn), .events = events},
-                            {.fd = d->stop_fd, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = PQsocket(d->conn), .events = events},
+                            {.fd = d->stop_fd, .events = POLLIN},
+                            {.fd = wake_fd, .events = POLLIN}};
 
     for (;;) {
         int64_t left = deadline_us - clock_mono_us();
-        int n = poll(fds, 2, left > 0 ? (int)((left + 999) / 1000) : 0);
+        int n = poll(fds, 3, left > 0 ? (int)((left + 999) / 1000) : 0);
         if (fds[1].revents != 0 && n > 0) {
             d->stopped = true;
             return -EINTR;
         }
         if (n > 0)
-            return 1;
+            return fds[0].revents != 0 ? 1 : 0;
         if (n == 0)
             return 0;
         if (errno != EINTR)
             return 0;
     }
+}
+
+static int wait_socket(struct db_sync *d, short events, int64_t deadline_us)
+{
+    return wait_or_wake(d, events, deadline_us, -1);
 }
 
 /* libpq would write them to stderr; what matters comes as an error besides. */
@@ -179,7 +186,7 @@ int db_sync_script(struct db_sync *d, const char *sql)
     return 0;
 }
 
-int db_sync_notify(struct db_sync *d, int64_t timeout_us, char channel[static 64])
+int db_sync_notify(struct db_sync *d, int64_t timeout_us, struct db_notice *out)
 {
     int64_t deadline = clock_mono_us() + timeout_us;
 
@@ -190,11 +197,12 @@ int db_sync_notify(struct db_sync *d, int64_t timeout_us, char channel[static 64
             return -ENOTCONN;
         n = PQnotifies(d->conn);
         if (n != NULL) {
-            snprintf(channel, 64, "%s", n->relname);
+            snprintf(out->channel, sizeof(out->channel), "%s", n->relname);
+            snprintf(out->payload, sizeof(out->payload), "%s", n->extra);
             PQfreemem(n);
             return 1;
         }
-        r = wait_socket(d, POLLIN, deadline);
+        r = wait_or_wake(d, POLLIN, deadline, d->wake_fd);
         if (r < 0)
             return -EINTR;
         if (r == 0)

@@ -8,11 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_SYNC_ERROR = 256 };
+enum { DB_SYNC_ERROR = 256, DB_NOTICE_MAX = 7999 /* PostgreSQL's own bound */ };
 
 struct db_sync {
     PGconn *conn;              /* NULL: not connected */
     int stop_fd;               /* -1: none */
+    int wake_fd;               /* ends db_sync_notify when readable; -1: none */
     int64_t timeout_us;        /* for connecting, and for each statement */
     bool stopped;              /* stop_fd became readable */
     char error[DB_SYNC_ERROR]; /* of the last failure, for people; holds no secret */
@@ -29,8 +30,12 @@ PGresult *db_sync_exec(struct db_sync *d, const char *sql, const char *const *pa
     __attribute__((warn_unused_result));
 /* Several statements separated by semicolons, one transaction. 0, or -EIO. */
 int db_sync_script(struct db_sync *d, const char *sql) __attribute__((warn_unused_result));
-/* Waits for a notification at most that long. 1: one came (its channel is copied); 0: none; -ENOTCONN; -EINTR. */
-int db_sync_notify(struct db_sync *d, int64_t timeout_us, char channel[static 64])
+struct db_notice {
+    char channel[64];
+    char payload[DB_NOTICE_MAX + 1];
+};
+/* Waits for a notification at most that long, or until wake_fd is readable. 1: one came; 0: none; -ENOTCONN; -EINTR. */
+int db_sync_notify(struct db_sync *d, int64_t timeout_us, struct db_notice *out)
     __attribute__((warn_unused_result));
 
 #endif

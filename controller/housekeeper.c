@@ -4,6 +4,7 @@
 #include "housekeeper.h"
 
 #include "migrate.h"
+#include "outbox.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -184,6 +185,25 @@ static int drop_expired(struct housekeeper *h)
     return r;
 }
 
+/* ---- events ---- */
+
+static void drop_events(struct housekeeper *h)
+{
+    char lifetime[24], at_most[24];
+    const char *params[2] = {lifetime, at_most};
+    int64_t dropped = OUTBOX_DROP_MAX;
+
+    (void)db_i64(lifetime, h->ctl->options->event_lifetime_s);
+    (void)db_i64(at_most, OUTBOX_DROP_MAX);
+    for (int i = 0; i < OUTBOX_DROPS_MAX && dropped == OUTBOX_DROP_MAX; i++) {
+        PGresult *res = db_sync_exec(&h->db, "select outbox_drop($1::bigint, $2::bigint)", params, 2);
+        dropped = res != NULL ? db_get_i64(res, 0, 0) : 0;
+        if (res == NULL)
+            failed(h, "events_not_dropped", "");
+        PQclear(res);
+    }
+}
+
 /* ---- turns ---- */
 
 static bool connect_up(struct housekeeper *h)
@@ -221,6 +241,8 @@ static void turn(struct housekeeper *h)
     (void)make_missing(h);
     if (h->db.conn != NULL)
         (void)drop_expired(h);
+    if (h->db.conn != NULL)
+        drop_events(h);
     if (h->db.conn == NULL)
         h->holds_lock = false;
 }

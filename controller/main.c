@@ -6,6 +6,7 @@
 #include "housekeeper.h"
 #include "migrate.h"
 #include "options.h"
+#include "outbox.h"
 #include "router.h"
 #include "server.h"
 #include "sys/clock.h"
@@ -126,7 +127,9 @@ static int start(struct program *p)
     r = router_new(&p->ctl.router, api_modules, api_modules_n);
     if (r != 0)
         return fail(p, "routes_failed", strerror(-r));
-    r = control_start(&p->control, &p->ctl);
+    r = outbox_board_new(&p->ctl.outbox);
+    if (r == 0)
+        r = control_start(&p->control, &p->ctl);
     if (r == 0)
         r = server_start(&p->server, &p->ctl, p->tls);
     if (r == 0 && p->options.housekeeping)
@@ -141,6 +144,7 @@ static void stop(struct program *p)
     housekeeper_stop(p->housekeeper);
     server_stop(p->server);
     control_stop(p->control);
+    outbox_board_destroy(p->ctl.outbox);
     router_destroy(p->ctl.router);
     free(p->cells);
     tls_server_destroy(p->tls);
