@@ -160,26 +160,37 @@ static void advise_tls(struct firewall_verdict *v)
                firewall_rung_words(v->rung));
 }
 
-/* A TLS peer was there, and none could be trusted. */
-static void advise_trust(struct firewall_verdict *v)
+/* TLS peers were there, and none could be trusted. */
+static bool untrusted(const struct firewall_seen *seen, enum transport transport)
 {
     bool refused = false;
-    for (size_t i = 0; i < v->seen->n_rows; i++) {
-        const struct probe_result *r = &v->seen->rows[i].r;
-        if (r->transport == TRANSPORT_TLS && r->status == PROBE_REACHABLE)
-            return;
-        refused = refused || (r->transport == TRANSPORT_TLS && r->status == PROBE_TLS_ERROR);
+    for (size_t i = 0; i < seen->n_rows; i++) {
+        const struct probe_result *r = &seen->rows[i].r;
+        if (r->transport == transport && r->status == PROBE_REACHABLE)
+            return false;
+        refused = refused || (r->transport == transport && r->status == PROBE_TLS_ERROR);
     }
-    if (!refused)
+    return refused;
+}
+
+static void advise_trust(struct firewall_verdict *v)
+{
+    bool direct = untrusted(v->seen, TRANSPORT_TLS), proxied = untrusted(v->seen, TRANSPORT_PROXY);
+    if (!direct && !proxied)
         return;
     if (v->clock == CLOCK_WRONG || v->clock == CLOCK_SUSPECTED)
         advise(v, "nothing, but set this machine's clock",
                "TLS back: with a wrong clock no certificate can be verified");
-    else
+    else if (direct)
         advise(
             v, "TLS to the nodes, uninspected",
             "a way by TLS: the certificate that is shown can't be trusted. Exempt the service's names from "
             "inspection; or, where nobody inspects, give the CA of the nodes (--ca)");
+    else
+        advise(
+            v, "TLS through the proxy, uninspected",
+            "a way through the proxy: it shows a certificate of its own, which this machine doesn't trust. "
+            "Exempt the service's names from inspection, or install the proxy's CA on this machine");
 }
 
 static void advise_ranges(struct firewall_verdict *v)

@@ -49,9 +49,10 @@ bool ask_read(struct ask_reply *r, const uint8_t txid[static STUN_TXID_LEN], con
     struct stun_msg m;
     struct stun_attr a;
     struct ask_reply found = {.answered = true, .from = *from};
+    uint16_t unknown[STUN_UNKNOWN_MAX];
     if (stun_parse(&m, bytes, len) < 0 || m.method != STUN_BINDING ||
         (m.cls != STUN_SUCCESS && m.cls != STUN_ERROR) || memcmp(m.txid, txid, STUN_TXID_LEN) != 0 ||
-        stun_check_fingerprint(&m) == -EACCES)
+        stun_check_fingerprint(&m) == -EACCES || stun_unknown_attrs(&m, unknown) > 0)
         return false;
     if (m.cls == STUN_ERROR)
         read_error(&found, &m);

@@ -268,6 +268,11 @@ static void a_peer_that_is_not_trusted_is_worth_a_word(void **state)
     assert_int_equal(w.v.rung, TRANSPORT_COUNT);
     assert_int_equal(w.v.n_advice, 1);
     assert_non_null(strstr(w.v.advice[0].brings, "--ca"));
+    look(&w, (struct given[]){{AT(1, TRANSPORT_PROXY, "203.0.113.1:443", PROBE_TLS_ERROR),
+                               .error = "self-signed certificate"},
+                              {0}});
+    assert_int_equal(w.v.n_advice, 1);
+    assert_non_null(strstr(w.v.advice[0].open, "through the proxy"));
 }
 
 static void a_small_path_is_worth_a_word(void **state)

@@ -264,6 +264,11 @@ static void only_its_own_answer_counts(void **state)
     assert_true(ask_read(&r, txid, &from, bytes, len));
     assert_int_equal(r.error, 420);
     assert_false(addr_is_set(&r.mapped));
+    stun_begin(&w, bytes, sizeof bytes, STUN_SUCCESS, STUN_BINDING, txid);
+    stun_put_xor_addr(&w, STUN_ATTR_XOR_MAPPED_ADDRESS, &mapped);
+    stun_put_u32(&w, 0x7abc, 1); /* must be understood, and isn't: RFC 8489 6.3.3 */
+    assert_int_equal(stun_finish(&w, &len), 0);
+    assert_false(ask_read(&r, txid, &from, bytes, len));
     stun_begin(&w, bytes, sizeof bytes, STUN_REQUEST, STUN_BINDING, txid);
     assert_int_equal(stun_finish(&w, &len), 0);
     assert_false(ask_read(&r, txid, &from, bytes, len)); /* our own question, reflected */
