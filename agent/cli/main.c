@@ -40,13 +40,13 @@ static void describe_terminal(struct cli *c)
         c->host[0] = '\0';
 }
 
-/* As the XDG Base Directory Specification has it. */
+/* As the XDG Base Directory Specification has it; a home that isn't there (a service's user) is not made. */
 static void find_state(struct cli *c)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     bool named = state != NULL && state[0] == '/';
     int n = named ? snprintf(c->state, sizeof(c->state), "%s/berth/networks", state)
-            : home != NULL && home[0] == '/'
+            : home != NULL && home[0] == '/' && access(home, F_OK) == 0
                 ? snprintf(c->state, sizeof(c->state), "%s/.local/state/berth/networks", home)
                 : 0;
     if (n < 0 || (size_t)n >= sizeof(c->state))

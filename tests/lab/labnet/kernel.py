@@ -160,7 +160,7 @@ def stop_all(namespaces, grace=2.0):
 def clean_env(**more):
     """What the lab's programs see of the environment: nothing that could steer them by accident."""
     keep = {k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}
-    return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/nonexistent", **keep, **more}
+    return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/nonexistent", "BERTH_STATE": "none", **keep, **more}
 
 
 def close_pipes(proc):
