@@ -95,6 +95,7 @@ bool api_page(struct api_request *r, struct api_page *page);
 /* {"items": items, "next": cursor or null}. Steals items. `last` is what `after` shall be for the next page; NULL: no more. Ask the
  * database for limit + 1 rows to know. */
 void api_page_json(struct api_request *r, json_t *items, const char *last);
+json_t *api_page_next(const char *last); /* the member "next" alone */
 
 /* A list that is one statement. Its parameters are the handler's own, then the cursor's text ("" at the start), then how many rows to
  * give, one more than the page shows; its first column is what a cursor holds. */

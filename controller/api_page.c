@@ -57,15 +57,19 @@ bool api_page(struct api_request *r, struct api_page *page)
     return true;
 }
 
-void api_page_json(struct api_request *r, json_t *items, const char *last)
+json_t *api_page_next(const char *last)
 {
     char cursor[API_CURSOR_MAX * 4 / 3 + 8];
-    json_t *next = json_null();
 
-    if (last != NULL && strlen(last) <= API_CURSOR_MAX)
-        next = json_string(sodium_bin2base64(cursor, sizeof(cursor), (const uint8_t *)last, strlen(last),
-                                             sodium_base64_VARIANT_URLSAFE_NO_PADDING));
-    api_json(r, 200, json_pack("{s:o,s:o}", "items", items, "next", next));
+    if (last == NULL || strlen(last) > API_CURSOR_MAX)
+        return json_null();
+    return json_string(sodium_bin2base64(cursor, sizeof(cursor), (const uint8_t *)last, strlen(last),
+                                         sodium_base64_VARIANT_URLSAFE_NO_PADDING));
+}
+
+void api_page_json(struct api_request *r, json_t *items, const char *last)
+{
+    api_json(r, 200, json_pack("{s:o,s:o}", "items", items, "next", api_page_next(last)));
 }
 
 static void on_listed(struct api_request *r, const struct db_result *result)

@@ -195,7 +195,7 @@ static json_t *names(const struct join_scene *s, const size_t *people, size_t n)
     return list;
 }
 
-static json_t *codes(unsigned rejected)
+json_t *join_reject_codes(unsigned rejected)
 {
     json_t *list = json_array();
 
@@ -224,7 +224,7 @@ static json_t *candidate_json(const struct join_scene *s, size_t i)
             json_object_set_new(j, "rtt_us", json_integer(rtt));
     }
     if (c->rejected != 0)
-        json_object_set_new(j, "rejected", codes(c->rejected));
+        json_object_set_new(j, "rejected", join_reject_codes(c->rejected));
     if (c->n_unreachable > 0)
         json_object_set_new(j, "unreachable_for", names(s, c->unreachable, c->n_unreachable));
     if (c->n_unmeasured > 0)

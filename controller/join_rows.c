@@ -23,7 +23,7 @@ static const struct db_stmt others_stmt = {
     "join_others",
     "with live as materialized (select r.*"
     "  from (select array_agg(agent::text) as agents, array_agg(network::text) as networks from participant"
-    "   where org = $1 and meeting = $2 and agent <> $3) asked,"
+    "   where org = $1 and meeting = $2 and agent is distinct from $3) asked,"
     "  live_report($1, asked.agents, asked.networks) r),"
     " total as (select coalesce(sum(cardinality(node)), 0) as rows from live)"
     " select total.rows, " REPORT_BRIEF_COLUMNS " from total left join live r on total.rows <= $4::bigint"};
@@ -106,17 +106,17 @@ int join_rows_people(struct join_scene *s, const struct join_ask *ask, const str
     s->people = join_scene_alloc(s, s->n_stored, sizeof(s->people[0]));
     for (size_t i = 0; i < s->n_stored; i++)
         read_person(s, res, (int)i, &s->people[i]);
-    s->me = find_stored(s, ask->agent);
+    s->me = ask->agent != NULL ? find_stored(s, ask->agent) : PLACE_NONE;
     if (s->me == s->n_stored && s->n_stored >= JOIN_PEOPLE_MAX)
         return -ENOSPC;
-    s->people[s->me].agent = ask->agent;
+    if (s->me != PLACE_NONE)
+        s->people[s->me].agent = ask->agent;
     return 0;
 }
 
 /* ---- reports ---- */
 
-/* A row that says something of a node that is a candidate. */
-static void take_row(struct place_row *rows, size_t *n, size_t node, struct report_brief_result m)
+void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report_brief_result m)
 {
     if (node == PLACE_NONE || m.status == PROBE_UNTESTED)
         return;
@@ -134,7 +134,7 @@ static void take_brief(struct join_scene *s, struct place_participant *who, cons
     for (size_t i = 0; i < b->n_names; i++)
         index[i] = join_scene_node(s, b->names[i].id, i > 0 ? index[i - 1] + 1 : 0);
     for (size_t k = 0; k < b->n_results; k++)
-        take_row(rows, &who->n_rows, index[b->results[k].name], b->results[k]);
+        join_rows_add(rows, &who->n_rows, index[b->results[k].name], b->results[k]);
     who->measured = true;
     who->rows = rows;
 }
@@ -149,10 +149,10 @@ static void take_mine(struct join_scene *s, struct place_participant *who)
         const struct probe_result *m = &r->results[k];
 
         node = join_scene_node(s, m->node, node);
-        take_row(rows, &who->n_rows, node,
-                 (struct report_brief_result){.transport = (uint8_t)m->transport,
-                                              .status = (uint8_t)m->status,
-                                              .rtt_min_us = (int32_t)m->rtt_min_us});
+        join_rows_add(rows, &who->n_rows, node,
+                      (struct report_brief_result){.transport = (uint8_t)m->transport,
+                                                   .status = (uint8_t)m->status,
+                                                   .rtt_min_us = (int32_t)m->rtt_min_us});
     }
     who->measured = true;
     who->rows = rows;

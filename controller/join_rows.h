@@ -1,4 +1,5 @@
-/* What a look reads of the database: into the scene's people, and rows of their reports. Private to the scene. */
+/* What a look reads of the database: into the scene's people, and rows of their reports; and what makes a scene of it, wherever it comes
+ * from. Private to the scene. */
 #ifndef BERTH_CONTROLLER_JOIN_ROWS_H
 #define BERTH_CONTROLLER_JOIN_ROWS_H
 
@@ -8,6 +9,12 @@
 void *join_scene_alloc(struct join_scene *s, size_t n, size_t size);
 /* The index among the problem's nodes, or PLACE_NONE. `guess` is where it may well be: reports mostly have the order of the list. */
 size_t join_scene_node(const struct join_scene *s, const char *id, size_t guess);
+/* The scene's start, its nodes, and the end: the decision on what is in it. */
+void join_scene_init(struct join_scene *s);
+void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c);
+void join_scene_decide(struct join_scene *s);
+/* A row that says something of a node that is a candidate. */
+void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report_brief_result m);
 
 /* Epoch, policy and node. 0, -ENOENT, -EBADMSG. */
 int join_rows_meeting(struct join_scene *s, const struct db_result *result)

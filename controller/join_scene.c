@@ -18,6 +18,14 @@ void *join_scene_alloc(struct join_scene *s, size_t n, size_t size)
     return p;
 }
 
+void join_scene_init(struct join_scene *s)
+{
+    memset(s, 0, sizeof(*s));
+    h2o_mem_init_pool(&s->pool);
+    s->ready = true;
+    s->me = PLACE_NONE;
+}
+
 /* ---- nodes ---- */
 
 _Static_assert(sizeof(size_t) == crypto_shorthash_BYTES, "a hash is taken for a place in the table");
@@ -87,7 +95,7 @@ static void index_nodes(struct join_scene *s, size_t n)
     }
 }
 
-static void take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
+void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
     struct catalogue_iter count = {0}, it = {0};
     const struct catalogue_node *n;
@@ -163,7 +171,7 @@ static int take_people(struct join_scene *s, const struct join_ask *ask, const s
 
 /* ---- the decision ---- */
 
-static void decide(struct join_scene *s)
+void join_scene_decide(struct join_scene *s)
 {
     const struct meeting_policy *p = &s->policy;
     struct place_plan *plan = &s->plan;
@@ -189,18 +197,16 @@ int join_scene_build(struct join_scene *s, const struct join_ask *ask, const str
 {
     int r;
 
-    memset(s, 0, sizeof(*s));
-    h2o_mem_init_pool(&s->pool);
-    s->ready = true;
+    join_scene_init(s);
     r = join_rows_meeting(s, result);
     if (r == 0)
         r = join_rows_people(s, ask, result);
     if (r != 0)
         return r;
-    take_nodes(s, ask, c);
+    join_scene_take_nodes(s, ask, c);
     r = take_people(s, ask, result);
     if (r == 0)
-        decide(s);
+        join_scene_decide(s);
     return r;
 }
 

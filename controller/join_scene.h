@@ -1,7 +1,7 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
- * catalogue's snapshot. In four files: join_rows.c reads, join_scene.c makes the problem, join_diff.c tells what changed against what is
- * stored, join_answer.c says it. */
+ * catalogue's snapshot. In files: join_rows.c reads, join_given.c takes what a request gives instead, join_scene.c makes the problem,
+ * join_diff.c tells what changed against what is stored, join_answer.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
 
@@ -31,7 +31,8 @@ struct join_correction {
 };
 
 struct join_ask {
-    const char *org, *meeting, *agent;
+    const char *org, *meeting;
+    const char *agent;   /* who joins; NULL: nobody, the meeting is looked at as it is */
     const char *network; /* NULL: not said */
     int capabilities;    /* bits; -1: not said */
     int64_t rows_max;    /* reports with more rows than that together are not read */
@@ -65,7 +66,7 @@ struct join_scene {
     struct place_problem problem;
     struct place_plan plan;
     struct stored_report mine; /* the newcomer's live report; empty where it has none */
-    size_t me;
+    size_t me;                 /* PLACE_NONE: nobody joins */
 };
 
 /* The statements of one look, in the order in which join_scene_build expects their results. */
@@ -88,7 +89,29 @@ int64_t join_count_coming(const struct join_scene *s, size_t node);
 /* The answer to the one who joins. NULL: out of memory. */
 json_t *join_answer(const struct join_scene *s, const struct join_ask *ask);
 json_t *join_why(const struct join_scene *s, const struct join_ask *ask);
+json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
 /* What stands in the way of every node, in words: "1 unhealthy, 2 full". */
 void join_obstacles(const struct join_scene *s, char *out, size_t cap);
+
+/* ---- every candidate of every participant, and its terms ---- */
+
+enum {
+    EXPLAIN_PEOPLE = 20,     /* on a page, unless asked for otherwise ... */
+    EXPLAIN_PEOPLE_MAX = 40, /* ... at most, */
+    EXPLAIN_CELLS_MAX =
+        20000, /* and fewer where there are so many nodes that people times nodes would be more */
+    EXPLAIN_CANDIDATES_MAX = 50, /* that a page names of each participant */
+    EXPLAIN_ONE_MAX = 500,       /* ... where one participant is asked for */
+    EXPLAIN_BEST_PEOPLE = 50,    /* for so many the best plan without rules is looked for too */
+};
+
+struct explain_ask {
+    const char *agent; /* this one only; NULL: a page of all */
+    const char *after; /* the page begins behind this one; "": at the start */
+    size_t limit;
+    bool given; /* a simulation: with the plan as a whole, and what the best plan would cost */
+};
+/* Of a scene in which nobody joins. *last: the last agent of the page where more follow, else NULL; the scene's. NULL: out of memory. */
+json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const char **last);
 
 #endif

@@ -12,6 +12,7 @@ const struct api_module api_modules[] = {
     {api_keys_routes, API_KEYS_ROUTES},
     {api_meetings_routes, API_MEETINGS_ROUTES},
     {api_participants_routes, API_PARTICIPANTS_ROUTES},
+    {api_explain_routes, API_EXPLAIN_ROUTES},
     {api_openapi_routes, API_OPENAPI_ROUTES},
     {api_ip_ranges_routes, API_IP_RANGES_ROUTES},
 };

@@ -39,6 +39,7 @@ struct cli_options {
     struct config_list capabilities;
     bool probe_first, connect;
     int64_t seconds;
+    const char *participant; /* meeting explain */
 };
 
 struct cli {

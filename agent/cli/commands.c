@@ -109,6 +109,11 @@ static const struct config_key meeting_join_keys[] = {
     {"seconds", NULL, CONFIG_INT, AT(seconds), "10", 1, 86400, "N", "How long to stay connected.", true},
 };
 
+static const struct config_key meeting_explain_keys[] = {
+    {"participant", NULL, CONFIG_STRING, AT(participant), NULL, 0, 0, "AGENT",
+     "This participant only, with up to 500 candidates in JSON.", true},
+};
+
 enum { CONTROLLER = CLI_NEEDS_CONTROLLER, CA = CLI_NEEDS_CA };
 
 const struct command cli_commands[] = {
@@ -168,7 +173,7 @@ const struct command cli_commands[] = {
      cmd_key_list},
     {"key revoke", "KEY_ID", 1, 1, CONTROLLER, "end a key and all tokens made with it, within five seconds",
      NULL, operator_keys, N(operator_keys), cmd_key_revoke},
-    {"key token", "", 0, 0, 0, "make a token for one agent from an organisation's key, offline",
+    {"key token", "", 0, 0, 0, "make an agent's token from an organisation's key, offline",
      "Prints a JWT for --agent (which must be given) to use as its --token. The organisation's key is "
      "--token or "
      "BERTH_TOKEN; no controller is asked.",
@@ -188,6 +193,13 @@ const struct command cli_commands[] = {
      "are what happened to each rung and the keep-alives' round trips.\n\n"
      "Exit status 1, with --connect: no rung works, or the connection did not last.",
      meeting_join_keys, N(meeting_join_keys), cmd_meeting_join},
+    {"meeting explain", "MEETING", 1, 1, CONTROLLER, "show what each node would cost, and why",
+     "Shows for each participant what would be decided now: the node, and what each candidate costs, in "
+     "one-way "
+     "milliseconds: the way to the node, penalties and prices, the others' ways, the way between nodes. A "
+     "node "
+     "that can't be used has the reasons beside it. JSON has every term by itself.",
+     meeting_explain_keys, N(meeting_explain_keys), cmd_meeting_explain},
     {"meeting leave", "MEETING", 1, 1, CONTROLLER, "take a participant out of a meeting",
      "The participant is --agent: by default the one that the token names, else the host name.", NULL, 0,
      cmd_meeting_leave},

@@ -29,6 +29,7 @@ enum cli_exit cmd_meeting_list(struct cli *c);
 enum cli_exit cmd_meeting_show(struct cli *c);
 enum cli_exit cmd_meeting_delete(struct cli *c);
 enum cli_exit cmd_meeting_join(struct cli *c);
+enum cli_exit cmd_meeting_explain(struct cli *c);
 enum cli_exit cmd_meeting_leave(struct cli *c);
 
 #endif

@@ -242,8 +242,11 @@ int place_compare(const struct place_problem *p, const struct place_plan *plan, 
 
 /* One participant at one node, the others where the plan has them: what its cost is made of, all one-way. */
 struct place_terms {
-    bool possible;        /* else nothing below counts */
-    int64_t rtt_us;       /* half its round trip */
+    bool possible;      /* else nothing below counts */
+    unsigned rejected;  /* enum place_reject, ORed: why it is not for this participant; PLACE_UNMEASURED alone
+                             keeps nobody off, and such a node comes after all measured ones */
+    enum transport via; /* possible: what it would use there */
+    int64_t rtt_us;     /* half its round trip */
     int64_t transport_us; /* the transport's penalty */
     int64_t loss_us;      /* lost probes */
     int64_t weight_us;    /* the operator's weight and the node's state */
@@ -256,6 +259,9 @@ struct place_terms {
 /* Of a plan just decided, its `work` untouched. */
 void place_terms(const struct place_problem *p, const struct place_plan *plan, size_t i, size_t node,
                  struct place_terms *out);
+/* The same of every node: `out` has n_nodes entries. */
+void place_terms_all(const struct place_problem *p, const struct place_plan *plan, size_t i,
+                     struct place_terms *out);
 
 /* The measure of any assignment (nodes by participant, PLACE_NONE: left out), on the ranking costs (`plan->work` as decided) or on bare
  * round trips. -1: somebody is on a node that it can't reach. */

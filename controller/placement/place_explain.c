@@ -102,23 +102,97 @@ static size_t index_of(const struct place_work *w, size_t who)
     return i;
 }
 
-/* What the others cost, and the way to their nodes, on average. */
-static void company(const struct place_problem *p, const struct place_work *w, const struct place_plan *plan,
-                    size_t i, size_t node, struct place_terms *out)
-{
-    int64_t n = 0, own = 0, ways = 0;
+/* Where the others are, and what they cost there. */
+struct company {
+    int64_t n, own;
+    size_t n_at;
+    uint32_t at[PLACE_COLS]; /* nodes by rank, and how many are there */
+    int64_t m[PLACE_COLS];
+};
 
+static void company_add(struct company *c, uint32_t v)
+{
+    size_t k = 0;
+
+    while (k < c->n_at && c->at[k] != v)
+        k++;
+    if (k == PLACE_COLS)
+        return; /* no plan has so many */
+    if (k == c->n_at) {
+        c->at[c->n_at++] = v;
+        c->m[k] = 0;
+    }
+    c->m[k]++;
+    c->n++;
+}
+
+static void company_of(const struct place_work *w, const struct place_plan *plan, size_t i,
+                       struct company *out)
+{
+    out->n = out->own = 0;
+    out->n_at = 0;
     for (size_t j = 0; j < w->n; j++) {
         size_t at = plan->seats[w->who[j]].node;
 
         if (j == i || at == PLACE_NONE)
             continue;
-        own += seat_cost(w, j, at, false);
-        ways += between(p, w, node, at);
-        n++;
+        out->own += seat_cost(w, j, at, false);
+        company_add(out, w->rank_of[at]);
     }
-    out->others_us = n > 0 ? own / (2 * n) : 0;
-    out->nodes_us = n > 0 ? ways / (2 * n) : 0;
+}
+
+/* Why node v (by rank) is not for participant i (by name), or why only for want of better. */
+static unsigned rejected(const struct place_problem *p, const struct place_work *w, size_t i, size_t v)
+{
+    const struct place_participant *who = &p->participants[w->who[i]];
+    size_t at = i * w->nodes + v, node = w->node_at[v];
+    unsigned r = w->rejects[v];
+
+    if (w->room[v] <= 0 && w->present[i] != v)
+        r |= PLACE_FULL;
+    if (place_failed_for(p, w->who[i], node))
+        r |= PLACE_FAILED;
+    if (!(w->flags[i] & PLACE_F_MEASURED))
+        return w->usable[at] == 0 ? r | PLACE_NO_TRANSPORT : r;
+    if (w->rtt[at] >= 0)
+        return r;
+    if (!place_spoken_of(who, node))
+        return r | ((who->capabilities & w->offered[v]) == 0 ? PLACE_NO_TRANSPORT : PLACE_UNMEASURED);
+    return w->cost[at] == PLACE_FAR ? r | PLACE_UNREACHABLE : r;
+}
+
+static void terms_at(const struct place_problem *p, const struct place_work *w, const struct company *c,
+                     size_t i, size_t v, struct place_terms *out)
+{
+    size_t at = i * w->nodes + v;
+    int64_t ways = 0;
+
+    *out = (struct place_terms){.rejected = rejected(p, w, i, v)};
+    if (w->cost[at] == PLACE_FAR)
+        return;
+    place_rank_terms(p, w, i, v, out);
+    while (out->via + 1 < TRANSPORT_COUNT && !(w->usable[at] & (1u << out->via)))
+        out->via++;
+    for (size_t k = 0; k < c->n_at; k++)
+        ways += c->m[k] * between(p, w, w->node_at[v], w->node_at[c->at[k]]);
+    out->others_us = c->n > 0 ? c->own / (2 * c->n) : 0;
+    out->nodes_us = c->n > 0 ? ways / (2 * c->n) : 0;
+    out->possible = true;
+    out->cost_us = w->cost[at] / 2 + out->others_us + out->nodes_us;
+}
+
+void place_terms_all(const struct place_problem *p, const struct place_plan *plan, size_t i,
+                     struct place_terms *out)
+{
+    const struct place_work *w = work_of(plan);
+    size_t at = index_of(w, i);
+    struct company c;
+
+    if (at == w->n)
+        return;
+    company_of(w, plan, at, &c);
+    for (size_t v = 0; v < w->nodes; v++)
+        terms_at(p, w, &c, at, v, &out[w->node_at[v]]);
 }
 
 void place_terms(const struct place_problem *p, const struct place_plan *plan, size_t i, size_t node,
@@ -126,16 +200,11 @@ void place_terms(const struct place_problem *p, const struct place_plan *plan, s
 {
     const struct place_work *w = work_of(plan);
     size_t at = index_of(w, i);
-    int64_t cost;
+    struct company c;
 
     *out = (struct place_terms){.possible = false};
     if (at == w->n || node >= w->nodes)
         return;
-    cost = seat_cost(w, at, node, false);
-    if (cost < 0)
-        return;
-    place_rank_terms(p, w, at, w->rank_of[node], out);
-    company(p, w, plan, at, node, out);
-    out->possible = true;
-    out->cost_us = cost / 2 + out->others_us + out->nodes_us;
+    company_of(w, plan, at, &c);
+    terms_at(p, w, &c, at, w->rank_of[node], out);
 }

@@ -117,6 +117,8 @@ void place_rank_all(const struct place_problem *p, struct place_work *w);
 void place_rank_terms(const struct place_problem *p, const struct place_work *w, size_t i, size_t v,
                       struct place_terms *out);
 /* place_judge.c */
+bool place_failed_for(const struct place_problem *p, size_t i, size_t node); /* the caller's indexes */
+bool place_spoken_of(const struct place_participant *who, size_t node);      /* by its rows */
 void place_judge(const struct place_problem *p, struct place_work *w, struct place_plan *plan);
 /* place_nodes.c */
 int64_t place_node_rtt(const struct place_problem *p, const struct place_work *w, uint32_t a, uint32_t b);

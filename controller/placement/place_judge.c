@@ -11,7 +11,7 @@ static void name(size_t *list, size_t *n, size_t i)
     (*n)++;
 }
 
-static bool failed(const struct place_problem *p, size_t i, size_t node)
+bool place_failed_for(const struct place_problem *p, size_t i, size_t node)
 {
     const struct place_participant *who = &p->participants[i];
 
@@ -22,7 +22,7 @@ static bool failed(const struct place_problem *p, size_t i, size_t node)
     return false;
 }
 
-static bool tested(const struct place_participant *who, size_t node)
+bool place_spoken_of(const struct place_participant *who, size_t node)
 {
     for (size_t k = 0; k < who->n_rows; k++) {
         if (who->rows[k].node == node)
@@ -35,9 +35,9 @@ static bool tested(const struct place_participant *who, size_t node)
 static void candidate_miss(const struct place_problem *p, struct place_candidate *c, size_t i, size_t node,
                            bool measured)
 {
-    if (failed(p, i, node))
+    if (place_failed_for(p, i, node))
         c->rejected |= PLACE_FAILED;
-    else if (measured && !tested(&p->participants[i], node)) {
+    else if (measured && !place_spoken_of(&p->participants[i], node)) {
         name(c->unmeasured, &c->n_unmeasured, i);
         c->rejected |= PLACE_UNMEASURED;
     } else {

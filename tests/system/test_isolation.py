@@ -87,6 +87,7 @@ CALLS = [
     Call("GET", "/v1/meetings", {ORG}),
     Call("GET", M, {ORG}, SECRET, wrong=(404, "unknown_meeting")),
     Call("DELETE", M, {ORG}, SECRET, wrong=(404, "unknown_meeting")),
+    Call("GET", M + "/explain", {ORG}, SECRET + "/explain", wrong=(404, "unknown_meeting")),
     Call("POST", M + "/participants", {ORG, JOIN}, SECRET + "/participants", {"agent": "secret-agent"}, (404, "unknown_meeting")),
     Call("GET", M + "/participants", {ORG, JOIN}, SECRET + "/participants", wrong=(404, "unknown_meeting")),
     Call("DELETE", M + "/participants/{agent}", {ORG, JOIN}, SECRET + "/participants/secret-agent", wrong=(404, "unknown_meeting")),

@@ -1,0 +1,151 @@
+/* berth meeting explain: a table for each participant, the node that it is given first. Invariant: every participant of the meeting is
+ * asked for, page by page; of each one's candidates so many rows are shown, and the rest counted. */
+#include "commands.h"
+#include "core/token.h"
+#include "list.h"
+
+#include <string.h>
+
+enum { ROWS_SHOWN = 8 };
+
+static const struct table_column columns[] = {
+    {"NODE", TABLE_LEFT, true},      {"VIA", TABLE_LEFT, false},     {"COST", TABLE_RIGHT, false},
+    {"WAY", TABLE_RIGHT, false},     {"EXTRA", TABLE_RIGHT, false},  {"OTHERS", TABLE_RIGHT, false},
+    {"BETWEEN", TABLE_RIGHT, false}, {"AGAINST", TABLE_LEFT, false},
+};
+
+static double number(const json_t *object, const char *member)
+{
+    return json_number_value(json_object_get(object, member));
+}
+
+/* "drained unreachable_for" */
+static void list_codes(const json_t *candidate, char *out, size_t cap)
+{
+    json_t *code;
+    size_t i;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(candidate, "rejected"), i, code)
+    {
+        size_t len = strlen(out);
+        const char *s = json_string_value(code);
+        snprintf(out + len, cap - len, "%s%s", i > 0 ? " " : "", s != NULL ? s : "?");
+    }
+}
+
+static void add_candidate(struct table *t, const json_t *candidate)
+{
+    const json_t *terms = json_object_get(candidate, "terms_ms");
+    char figures[5][32] = {"-", "", "", "", ""}, against[256], via[64];
+    if (terms != NULL) {
+        const double of[5] = {number(candidate, "cost_ms"), number(terms, "round_trip"),
+                              number(terms, "transport") + number(terms, "loss") + number(terms, "weight") +
+                                  number(terms, "load") + number(terms, "mesh"),
+                              number(terms, "others"), number(terms, "between_nodes")};
+        for (size_t i = 0; i < 5; i++)
+            snprintf(figures[i], sizeof(figures[i]), "%.1f", of[i]);
+    }
+    list_codes(candidate, against, sizeof(against));
+    const char *node = json_string_value(json_object_get(candidate, "node"));
+    const char *cells[] = {node,       cli_cell(candidate, "transport", via),
+                           figures[0], figures[1],
+                           figures[2], figures[3],
+                           figures[4], against};
+    table_row(t, cells);
+    if (json_is_true(json_object_get(candidate, "chosen")))
+        table_color(t, 0, TABLE_GOOD);
+    else if (against[0] != '\0')
+        table_color(t, 7, TABLE_BAD);
+}
+
+/* The person's sentence, and a table of its own. */
+static enum cli_exit print_person(const struct cli *c, const json_t *person)
+{
+    const json_t *decided = json_object_get(person, "decided");
+    const json_t *candidates = json_object_get(person, "candidates");
+    const char *sentence = json_string_value(json_object_get(decided, "sentence"));
+    const char *remedy = json_string_value(json_object_get(decided, "remedy"));
+    size_t total = (size_t)json_integer_value(json_object_get(person, "candidates_total"));
+    size_t n = json_array_size(candidates) < ROWS_SHOWN ? json_array_size(candidates) : ROWS_SHOWN;
+    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 2);
+    fputc('\n', c->out);
+    cli_say_wrapped(c, sentence != NULL ? sentence : "");
+    if (remedy != NULL)
+        cli_say_wrapped(c, remedy);
+    for (size_t i = 0; t != NULL && i < n; i++)
+        add_candidate(t, json_array_get(candidates, i));
+    enum cli_exit code = cli_print_table(c, t);
+    if (code == CLI_OK && n < total)
+        cli_say(c, "  and %zu more, which --json has", total - n);
+    return code;
+}
+
+static void say_whole(const struct cli *c, const json_t *answer)
+{
+    const json_t *costs = json_object_get(answer, "costs");
+    char outcome[64], text[512];
+    snprintf(text, sizeof(text), "%.128s: %lld participants on %lld nodes, %s.", c->words.v[0],
+             (long long)json_integer_value(json_object_get(answer, "participants")),
+             (long long)json_integer_value(json_object_get(answer, "nodes_joined")),
+             cli_cell(answer, "outcome", outcome));
+    cli_say_wrapped(c, text);
+    if (json_object_get(costs, "latency_ms") != NULL) {
+        snprintf(text, sizeof(text),
+                 "One way %.1f ms on average, %.1f ms for the worst-off; with penalties and prices %.1f ms.",
+                 number(costs, "latency_ms"), number(costs, "worst_ms"), number(costs, "decided_ms"));
+        cli_say_wrapped(c, text);
+    }
+    cli_say_wrapped(
+        c, "All figures are one-way milliseconds: COST is WAY to the node, EXTRA for transport, loss, "
+           "weight, load and mesh, the OTHERS' ways, and the way BETWEEN nodes.");
+}
+
+static enum cli_exit print(const struct cli *c, const json_t *answer)
+{
+    enum cli_exit code = CLI_OK;
+    json_t *person;
+    size_t i;
+    say_whole(c, answer);
+    json_array_foreach(json_object_get(answer, "items"), i, person)
+    {
+        if (code == CLI_OK)
+            code = print_person(c, person);
+    }
+    return code;
+}
+
+/* The first page says what holds for all; the others' participants are put behind its own. */
+static enum cli_exit get(const struct cli *c, const char *path, json_t **answer)
+{
+    json_t *list = NULL;
+    enum cli_exit code = call(c, CALL_TOKEN_OWN, "explain the meeting", "GET", path, NULL, answer);
+    if (code != CLI_OK || json_is_null(json_object_get(*answer, "next")))
+        return code;
+    code = call_list(c, CALL_TOKEN_OWN, "explain the meeting", path, &list);
+    if (code == CLI_OK) {
+        json_object_set(*answer, "items", json_object_get(list, "items"));
+        json_object_set_new(*answer, "next", json_null());
+        json_decref(list);
+    } else {
+        json_decref(*answer);
+    }
+    return code;
+}
+
+enum cli_exit cmd_meeting_explain(struct cli *c)
+{
+    char path[CALL_PATH_MAX], tail[AGENT_ID_MAX + 32] = "/explain";
+    json_t *answer;
+    if (c->o.participant != NULL && !agent_id_valid(c->o.participant))
+        return cli_fail(c, CLI_USAGE, "--participant: '%.80s' is no agent's id", c->o.participant);
+    if (c->o.participant != NULL)
+        snprintf(tail, sizeof(tail), "/explain?agent=%s", c->o.participant);
+    enum cli_exit code = call_path(c, path, "/v1/meetings/", c->words.v[0], tail);
+    if (code == CLI_OK)
+        code = get(c, path, &answer);
+    if (code != CLI_OK)
+        return code;
+    code = c->o.json ? cli_print_json(c, answer) : print(c, answer);
+    json_decref(answer);
+    return code;
+}

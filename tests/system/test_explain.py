@@ -1,0 +1,116 @@
+"""GET /v1/meetings/{id}/explain and POST /v1/simulate: every candidate, what it costs and of what, and what speaks against it."""
+
+import itertools
+
+import pytest
+from support.api import node_body, register, report, result
+
+
+@pytest.fixture(scope="module")
+def cloud(admin, node_key):
+    return admin.with_token(node_key)
+
+
+@pytest.fixture(scope="module")
+def places(org, cloud):
+    """Three nodes: near, far, and one that nobody reaches."""
+    for n, name in enumerate(("near", "far", "mute"), 1):
+        register(cloud, name, n, region="eu" if name != "far" else "us", seen_by=[org.api])
+    return org
+
+
+@pytest.fixture
+def meeting(places, count=itertools.count(1)):
+    def make(people=("ann", "bob"), **policy):
+        id = f"m{next(count)}"
+        places.api.post("/v1/meetings", {"id": id, "policy": policy}).expect(201)
+        for n, agent in enumerate(people):
+            rows = {"near": {"udp": 20 + n}, "far": {"udp": None, "tcp": 100}, "mute": {"udp": None, "tcp": None, "tls": None}}
+            report(places.api, rows, agent=agent)
+            places.api.post(f"/v1/meetings/{id}/participants", {"agent": agent}).expect(201)
+        return id
+
+    return make
+
+
+def explain(org, id, query=""):
+    return org.api.get(f"/v1/meetings/{id}/explain{query}").expect(200).json
+
+
+def by_node(item):
+    return {c["node"]: c for c in item["candidates"]}
+
+
+def test_every_candidate_and_its_terms(places, meeting):
+    id = meeting()
+    answer = explain(places, id)
+    assert answer["meeting"] == id and answer["outcome"] == "common_node" and answer["node"] == "near" and answer["next"] is None
+    assert answer["participants"] == 2 and answer["moved"] == 0 and answer["costs"]["latency_ms"] == pytest.approx(20.5)
+    assert [i["participant"] for i in answer["items"]] == ["ann", "bob"]
+    for item in answer["items"]:
+        assert item["measured"] and item["node"] == "near" and item["decided"]["node"] == "near" and item["decided"]["reason"] == "stays"
+        assert item["participant"] in item["decided"]["sentence"] and item["candidates_total"] == 3
+        assert item["candidates"][0]["node"] == "near" and item["candidates"][0]["chosen"]
+        for c in item["candidates"]:
+            assert c["node"] in c["sentence"]
+            if "terms_ms" in c:
+                assert sum(c["terms_ms"].values()) == pytest.approx(c["cost_ms"], abs=0.01)
+    ann = by_node(answer["items"][0])
+    assert ann["near"]["terms_ms"]["round_trip"] == 10 and ann["near"]["terms_ms"]["others"] == pytest.approx(10.5, abs=0.2)
+    assert ann["near"]["transport"] == "udp" and "rejected" not in ann["near"]
+    assert ann["far"]["transport"] == "tcp" and ann["far"]["terms_ms"]["round_trip"] == 50 and ann["far"]["terms_ms"]["transport"] == 10
+    assert ann["mute"]["rejected"] == ["unreachable_for"] and "reached" in ann["mute"]["sentence"] and "cost_ms" not in ann["mute"]
+
+
+def test_what_a_policy_rejects(places, meeting):
+    ann = by_node(explain(places, meeting(regions={"deny": ["us"]}))["items"][0])
+    assert ann["far"]["rejected"] == ["region_denied"] and "policy" in ann["far"]["sentence"]
+
+
+def test_without_a_report(places, meeting):
+    id = meeting()
+    places.api.post(f"/v1/meetings/{id}/participants", {"agent": "cid"}).expect(201)
+    cid = explain(places, id, "?agent=cid")["items"][0]
+    assert not cid["measured"] and cid["decided"]["node"] == "near" and len(cid["candidates"]) == 3
+
+
+def test_pages_and_one_participant(places, meeting):
+    id = meeting(people=[f"p{n}" for n in range(5)])
+    seen, cursor = [], ""
+    for _ in range(3):
+        page = explain(places, id, f"?limit=2{cursor}")
+        seen += [i["participant"] for i in page["items"]]
+        cursor = f"&cursor={page['next']}"
+    assert seen == [f"p{n}" for n in range(5)] and page["next"] is None
+    one = explain(places, id, "?agent=p3")
+    assert [i["participant"] for i in one["items"]] == ["p3"] and one["participants"] == 5
+    problem = places.api.get(f"/v1/meetings/{id}/explain?agent=nobody").expect(404).json
+    assert problem["code"] == "unknown_agent"
+    places.api.get(f"/v1/meetings/{id}/explain?limit=0").expect(400)
+    many = meeting(people=[])
+    for n in range(45):
+        places.api.post(f"/v1/meetings/{many}/participants", {"agent": f"q{n:02}"}).expect(201)
+    page = explain(places, many, "?limit=500")  # past the bound: a page has forty
+    assert len(page["items"]) == 40 and page["next"]
+
+
+def test_nobody_in_it_and_nobody_elses(places, meeting, make_org):
+    id = meeting(people=[])
+    empty = explain(places, id)
+    assert empty["items"] == [] and empty["participants"] == 0 and empty["costs"] == {}
+    assert make_org().api.get(f"/v1/meetings/{id}/explain").expect(404).json["code"] == "unknown_meeting"
+    places.agent("ann").get(f"/v1/meetings/{id}/explain").expect(403)
+    places.api.get("/v1/meetings/none/explain").expect(404)
+
+
+def test_the_command(world, controller, places, meeting):
+    id = meeting(regions={"deny": ["us"]})
+    table = world.agent("meeting", "explain", id, controller=controller, token=places.key)
+    assert table.returncode == 0, table.stderr
+    assert "ann stays" in table.stdout and "region_denied" in table.stdout and "near" in table.stdout
+    assert max(len(line) for line in table.stdout.splitlines()) <= 80
+    one = world.agent("meeting", "explain", id, "--participant", "bob", "--json", controller=controller, token=places.key).json()
+    assert [i["participant"] for i in one["items"]] == ["bob"]
+    many = meeting(people=[f"p{n:02}" for n in range(23)])  # more than a page has
+    all = world.agent("meeting", "explain", many, "--json", controller=controller, token=places.key).json()
+    assert len(all["items"]) == 23 and all["next"] is None
