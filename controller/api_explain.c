@@ -28,21 +28,12 @@ static void refuse(struct explaining *e, int status, const char *code, const cha
     api_problem(e->r, status, code, detail);
 }
 
-static bool has_agent(const struct join_scene *s, const char *agent)
-{
-    for (size_t i = 0; i < s->n_stored; i++) {
-        if (strcmp(s->people[i].agent, agent) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void answer(struct explaining *e, struct join_scene *s)
 {
     const char *last;
     json_t *j;
 
-    if (e->what.agent != NULL && !has_agent(s, e->what.agent)) {
+    if (e->what.agent != NULL && !join_scene_has(s, e->what.agent)) {
         refuse(e, 404, "unknown_agent", "this agent is not in the meeting");
         return;
     }

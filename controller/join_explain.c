@@ -306,6 +306,15 @@ static json_t *plan_json(const struct join_scene *s)
     return j;
 }
 
+bool join_scene_has(const struct join_scene *s, const char *agent)
+{
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
+        if (strcmp(s->people[i].agent, agent) == 0)
+            return true;
+    }
+    return false;
+}
+
 json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const char **last)
 {
     json_t *costs = costs_json(s, ask);

@@ -46,7 +46,9 @@ struct join_person {
     bool stored;                 /* was in the meeting before */
     const char *node_org, *node; /* stored */
     int transport;
-    const char *ladder; /* as the database writes it: {0,1} */
+    const char *ladder;  /* as the database writes it: {0,1} */
+    const json_t *given; /* of a simulation: what the request says of it, and its place there */
+    size_t place;
 };
 
 struct join_scene {
@@ -75,7 +77,12 @@ void join_scene_read(struct db_batch *b, const struct join_ask *ask);
  * more than ask->rows_max rows; -ENOSPC: the meeting is full; -ENOMEM. Clear it in every case. */
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result) __attribute__((warn_unused_result));
+/* The same of what a request gives instead of the database, which outlives the scene: {"participants", "policy"?, "plan"?}. 0, or -EINVAL
+ * with *e. Of `ask` the org counts. Clear it in every case. */
+int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
+                     const json_t *body, struct doc_error *e) __attribute__((warn_unused_result));
 void join_scene_clear(struct join_scene *s);
+bool join_scene_has(const struct join_scene *s, const char *agent); /* among the participants */
 
 /* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the scene's pool. */
 struct join_columns {

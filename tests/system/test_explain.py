@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.api import node_body, register, report, result
+from support.api import register, report, result
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +114,96 @@ def test_the_command(world, controller, places, meeting):
     many = meeting(people=[f"p{n:02}" for n in range(23)])  # more than a page has
     all = world.agent("meeting", "explain", many, "--json", controller=controller, token=places.key).json()
     assert len(all["items"]) == 23 and all["next"] is None
+
+
+# ---- POST /v1/simulate ----
+
+
+def person(agent, **by):
+    return {"agent": agent, "results": [result(n, t, ms) for n, ways in by.items() for t, ms in ways.items()]}
+
+
+TWO = [person("ann", near={"udp": 20}, far={"udp": 90}), person("bob", near={"udp": 30}, far={"udp": 10})]
+
+
+def simulate(org, body, query=""):
+    return org.api.post(f"/v1/simulate{query}", body).expect(200).json
+
+
+def test_a_simulation_decides_and_stores_nothing(places):
+    before = (places.api.get("/v1/meetings").json, places.api.get("/v1/agents").json)
+    answer = simulate(places, {"participants": TWO})
+    assert answer["plan"] == {"ann": "near", "bob": "near"} and answer["outcome"] == "common_node"
+    assert answer["costs"]["best_ms"] <= answer["costs"]["decided_ms"] + 0.001
+    assert [i["participant"] for i in answer["items"]] == ["ann", "bob"]
+    assert by_node(answer["items"][1])["far"]["terms_ms"]["round_trip"] == 5
+    assert (places.api.get("/v1/meetings").json, places.api.get("/v1/agents").json) == before
+
+
+def test_a_simulation_of_a_running_meeting(places):
+    """Who is there stays for little, and moves for much."""
+    far = simulate(places, {"participants": TWO, "plan": {"ann": "far", "bob": "far"}})
+    assert far["plan"] == {"ann": "near", "bob": "near"} and far["moved"] == 2 and far["items"][0]["decided"]["reason"] == "moved"
+    little = [person("ann", near={"udp": 20}, far={"udp": 25})]
+    assert simulate(places, {"participants": little, "plan": {"ann": "far"}})["plan"] == {"ann": "far"}
+
+
+def test_a_simulation_under_a_policy(places):
+    answer = simulate(places, {"participants": TWO, "policy": {"regions": {"allow": ["us"]}}})
+    assert answer["plan"] == {"ann": "far", "bob": "far"}
+    nowhere = simulate(places, {"participants": TWO, "policy": {"regions": {"allow": ["mars"]}}})
+    assert nowhere["outcome"] == "no_region_allowed" and nowhere["plan"] == {"ann": None, "bob": None} and nowhere["costs"] == {}
+
+
+def test_a_simulation_of_one_or_in_pages(places):
+    people = [person(f"p{n}", near={"udp": n + 1}) for n in range(4)]
+    assert [i["participant"] for i in simulate(places, {"participants": people}, "?agent=p2")["items"]] == ["p2"]
+    page = simulate(places, {"participants": people}, "?limit=3")
+    rest = simulate(places, {"participants": people}, f"?limit=3&cursor={page['next']}")
+    assert len(page["items"]) == 3 and [i["participant"] for i in rest["items"]] == ["p3"] and rest["next"] is None
+    places.api.post("/v1/simulate?agent=zed", {"participants": people}).problem(404, "unknown_agent")
+
+
+ROW = result("near", "udp", 5)
+
+
+@pytest.mark.parametrize(
+    "body,pointer",
+    [
+        ({}, "/participants"),
+        ({"participants": []}, "/participants"),
+        ({"participants": {"agent": "a"}}, "/participants"),
+        ({"participants": [{"agent": f"a{n}"} for n in range(501)]}, "/participants"),
+        ({"participants": ["a"]}, "/participants/0"),
+        ({"participants": [{"results": []}]}, "/participants/0"),
+        ({"participants": [{"agent": "a b"}]}, "/participants/0/agent"),
+        ({"participants": [{"agent": "a"}, {"agent": "a"}]}, "/participants/1"),
+        ({"participants": [{"agent": "a", "results": {}}]}, "/participants/0"),
+        ({"participants": [{"agent": "a", "results": [{**ROW, "transport": "smoke"}]}]}, "/participants/0/results/0/transport"),
+        ({"participants": [{"agent": "a", "results": [{**ROW, "node": "nowhere"}]}]}, "/participants/0/results/0/node"),
+        ({"participants": [{"agent": "a", "capabilities": ["smoke"]}]}, None),
+        ({"participants": [{"agent": "a"}], "policy": {"privat": True}}, "/policy/privat"),
+        ({"participants": [{"agent": "a"}], "plan": ["near"]}, "/plan"),
+        ({"participants": [{"agent": "a"}], "plan": {"b": "near"}}, "/plan"),
+        ({"participants": [{"agent": "a"}], "plan": {"a": "nowhere"}}, "/plan"),
+    ],
+)
+def test_what_no_simulation_takes(places, body, pointer):
+    answer = places.api.post("/v1/simulate", body).expect(422)
+    assert pointer is None or answer.json["pointer"] == pointer, answer.json
+
+
+def test_a_simulation_has_a_bound_of_rows(places):
+    row = {"node": "near", "transport": "udp", "status": "timeout"}
+    people = [{"agent": f"a{n}", "results": [row] * 4000} for n in range(4)]
+    assert simulate(places, {"participants": people})["participants"] == 4
+    places.api.post("/v1/simulate", {"participants": [*people, {"agent": "z", "results": [row]}]}).problem(422, "too_many_results")
+
+
+def test_a_simulation_sees_only_the_orgs_own_nodes(places, make_org):
+    other = make_org()
+    register(other.api, "hidden", 9, seen_by=[other.api])
+    body = {"participants": [person("ann", near={"udp": 20})]}
+    nodes = {c["node"] for c in simulate(places, body)["items"][0]["candidates"]}
+    assert nodes == {"near", "far", "mute"}
+    assert "hidden" in {c["node"] for c in simulate(other, body)["items"][0]["candidates"]}
