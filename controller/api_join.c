@@ -4,6 +4,7 @@
 #include "api_meetings.h"
 #include "join_scene.h"
 #include "join_turn.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct join {
     json_t *answer; /* what is said once the plan is kept */
     int status;
     char node_org[ORG_ID_MAX + 1], node[NODE_ID_MAX + 1]; /* of the plan under way */
+    int64_t lease, coming; /* the seats that it takes there, and whose they are; 0: the database counts */
 };
 
 static void look(struct join *j);
@@ -58,22 +60,31 @@ static void join_accept(struct join *j)
  * participant that moves or joins; the meeting's row is locked first, here and in leaving. */
 static const struct db_stmt keep_stmt = {
     "join_keep",
-    "with takes as materialized (select node_takes($4, $5, $6::bigint) as word),"
+    "with takes as materialized (select node_takes($4, $5, $6::bigint, $16::bigint) as word),"
     " won as (update meeting m set epoch = m.epoch + 1, node_org = $7, node = $8 from takes"
     "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint and takes.word = 'ok' returning m.org, m.id),"
     " put as (insert into participant as p (org, meeting, agent, node_org, node, transport, ladder, network, "
-    "capabilities)"
+    "capabilities, lease)"
     "  select won.org, won.id, v.agent, v.node_org, v.node, v.transport, v.ladder::smallint[], v.network, "
-    "v.capabilities"
+    "v.capabilities, case when (v.node_org, v.node) = ($4, $5) then $16::bigint end"
     "  from won, unnest($9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], "
     "$15::smallint[])"
     "   as v (agent, node_org, node, transport, ladder, network, capabilities)"
     "  on conflict (org, meeting, agent) do update set node_org = excluded.node_org, node = excluded.node,"
     "   transport = excluded.transport, ladder = excluded.ladder, network = excluded.network,"
-    "   capabilities = excluded.capabilities, assigned_at = case when (p.node_org, p.node, p.transport)"
+    "   capabilities = excluded.capabilities,"
+    "   lease = case when (p.node_org, p.node) = (excluded.node_org, excluded.node) then p.lease else "
+    "excluded.lease end, assigned_at = case when (p.node_org, p.node, p.transport)"
     "   is distinct from (excluded.node_org, excluded.node, excluded.transport) then now() else "
     "p.assigned_at end)"
     " select (select word from takes), (select count(*) from won)"};
+
+/* It was not kept, for sure. */
+static void unseat(struct join *j)
+{
+    lease_give_back(j->r->worker->leases, j->lease, j->coming);
+    j->lease = 0;
+}
 
 static void kept(struct api_request *r, const struct db_result *result)
 {
@@ -82,6 +93,7 @@ static void kept(struct api_request *r, const struct db_result *result)
     struct join_correction *c;
 
     if (result->error != 0) { /* the meeting was ended under us */
+        unseat(j);
         look(j);
         return;
     }
@@ -90,8 +102,12 @@ static void kept(struct api_request *r, const struct db_result *result)
         join_accept(j);
         return;
     }
+    if (strcmp(word, "lease") == 0)
+        lease_lost(r->worker->leases, j->lease);
+    else
+        unseat(j);
     counter_add(&r->worker->counters, join_conflicts, 1);
-    if (strcmp(word, "ok") != 0) {
+    if (strcmp(word, "ok") != 0 && strcmp(word, "lease") != 0) {
         if (j->ask.n_corrections == JOIN_CORRECTIONS_MAX) {
             refuse(j, 503, "no_node", "nodes fill up faster than they can be assigned; try again soon");
             return;
@@ -109,20 +125,23 @@ static void keep(struct join *j, struct join_scene *s, const struct join_columns
     struct api_request *r = j->r;
     size_t node = s->plan.seats[s->me].node;
     bool common = s->plan.outcome == PLACE_COMMON;
-    char epoch[24], coming[24];
+    char epoch[24], coming[24], lease[24];
     struct db_batch *b = api_db_begin(r, DB_TENANT);
 
     if (b == NULL)
         return;
     snprintf(j->node_org, sizeof(j->node_org), "%s", s->nodes[node]->org);
     snprintf(j->node, sizeof(j->node), "%s", s->nodes[node]->id);
+    j->coming = join_count_coming(s, node);
+    j->lease =
+        s->nodes[node]->capacity > 0 ? lease_take(r->worker->leases, j->node_org, j->node, j->coming) : 0;
     const struct db_param p[] = {
         db_text(j->ask.org),
         db_text(j->ask.meeting),
         db_i64(epoch, s->epoch),
         db_text(j->node_org),
         db_text(j->node),
-        db_i64(coming, join_count_coming(s, node)),
+        db_i64(coming, j->coming),
         db_text(common ? j->node_org : s->node_org),
         db_text(common ? j->node : s->node),
         db_text_array(&s->pool, c->agent, c->n),
@@ -132,6 +151,7 @@ static void keep(struct join *j, struct join_scene *s, const struct join_columns
         db_text_array(&s->pool, c->ladder, c->n),
         db_text_array(&s->pool, c->network, c->n),
         db_text_array(&s->pool, c->capabilities, c->n),
+        j->lease != 0 ? db_i64(lease, j->lease) : db_text(NULL),
     };
     db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
     api_db_send(r, b, kept);
@@ -259,6 +279,7 @@ static void late(struct join_turn *t)
 /* A lock was not to be had. */
 static void look_again(struct api_request *r)
 {
+    unseat(join_of(r));
     look(join_of(r));
 }
 

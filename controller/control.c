@@ -124,7 +124,7 @@ static bool check_master_keys(struct control *c)
     return false;
 }
 
-/* One controller at a time adds up what has changed; the others find the lock taken. */
+/* One controller at a time adds up what has changed; the others find the lock taken. And leases of controllers that were killed end. */
 static void fold_counts(struct control *c)
 {
     char at_most[24];
@@ -132,7 +132,7 @@ static void fold_counts(struct control *c)
     PGresult *res;
 
     (void)db_i64(at_most, CONTROL_FOLD_MAX);
-    res = db_sync_exec(&c->db, "select tally_fold($1::bigint)", params, 1);
+    res = db_sync_exec(&c->db, "select tally_fold($1::bigint), capacity_lease_sweep()", params, 1);
     if (res == NULL && !c->db.stopped)
         log_event(c->ctl->log, LOG_WARN, "control", "counts_not_added_up", LOG_S("error", c->db.error));
     PQclear(res);

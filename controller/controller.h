@@ -23,6 +23,7 @@ enum {
 struct router;
 struct ingest;
 struct outbox_board;
+struct leases;
 struct ip_ranges_cache;
 
 struct controller {
@@ -50,6 +51,7 @@ struct worker {
     struct db *db;
     struct ingest *ingest;             /* reports waiting for their commit */
     struct join_turns joins;           /* under way or waiting */
+    struct leases *leases;             /* seats of nodes in demand */
     struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
     size_t index;

@@ -5,6 +5,7 @@
 #include "api_ip_ranges.h"
 #include "control.h"
 #include "ingest.h"
+#include "lease.h"
 #include "metrics_page.h"
 #include "request.h"
 #include "serve/http.h"
@@ -250,6 +251,8 @@ static void worker_destroy(struct thread *t)
     w->db = NULL;
     ingest_destroy(w->ingest);
     w->ingest = NULL;
+    leases_destroy(w->leases);
+    w->leases = NULL;
     ip_ranges_cache_destroy(w->ip_ranges);
     for (int i = 0; i < 8; i++) /* closed sockets are disposed of by the loop */
         (void)h2o_evloop_run(w->loop, 0);
@@ -283,6 +286,8 @@ static int worker_init(struct thread *t)
     r = db_new(&w->db, w->loop, &opts);
     if (r == 0)
         r = ingest_new(&w->ingest, w);
+    if (r == 0)
+        r = leases_new(&w->leases, w);
     for (size_t i = 0; i < t->n_doors && r == 0; i++)
         r = door_open(t, &t->doors[i]);
     return r;
@@ -310,6 +315,7 @@ static void worker_turn(struct thread *t)
     join_turns_expire(&w->joins, now);
     if (now >= t->look_at_us) {
         relieve(t);
+        leases_turn(w->leases, now);
         t->look_at_us = now + SERVER_INPUT_LOOK_US;
     }
 }
