@@ -232,19 +232,12 @@ struct db_batch *api_db_begin_org(struct api_request *r, const char *org)
     return begin(r, DB_TENANT_SLOW, org);
 }
 
-/* Trying again may well do: lock not available, deadlock, serialization. */
-static bool lost_to_others(const struct db_result *result)
-{
-    return result->error == -ECANCELED &&
-           (strcmp(result->sqlstate, "55P03") == 0 || strncmp(result->sqlstate, "40", 2) == 0);
-}
-
 static void on_db_done(void *ctx, const struct db_result *result)
 {
     struct api_request *r = ctx;
 
     r->batch = NULL;
-    if (r->again != NULL && lost_to_others(result)) {
+    if (r->again != NULL && db_lost_to_others(result)) {
         r->patient = true;
         r->again(r);
     } else if (result->error == 0 ||

@@ -21,6 +21,7 @@
     X(report_retries, "berth_report_retries_total", "", "Reports retried because their commit failed.") \
     X(joins, "berth_joins_total", "", "Participants assigned a node.")                                  \
     X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
+    X(moves, "berth_moves_total", "", "Participants moved to another node, and told so.")               \
     X(join_conflicts, "berth_join_conflicts_total", "",                                                 \
       "Assignments computed again because of a concurrent change.")
 

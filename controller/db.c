@@ -192,3 +192,9 @@ bool db_get_bool(const PGresult *res, int row, int col)
 {
     return PQgetvalue(res, row, col)[0] == 't';
 }
+
+bool db_lost_to_others(const struct db_result *result)
+{
+    return result->error == -ECANCELED &&
+           (strcmp(result->sqlstate, "55P03") == 0 || strncmp(result->sqlstate, "40", 2) == 0);
+}

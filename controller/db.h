@@ -38,6 +38,8 @@ struct db_result {
     size_t n;
     PGresult *const *res;
 };
+/* Trying again may well do: lock not available, deadlock, serialization. */
+bool db_lost_to_others(const struct db_result *result);
 /* Called exactly once for every batch that db_send accepted, unless it was detached; never from inside db_send. */
 typedef void db_done_cb(void *ctx, const struct db_result *result);
 

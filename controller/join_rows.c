@@ -11,12 +11,17 @@ static const struct db_stmt meeting_stmt = {
     "join_meeting", "select epoch, policy, node_org, node from meeting where org = $1 and id = $2"};
 
 static const struct db_stmt people_stmt = {
-    "join_people", "select agent, network, capabilities, node_org, node, transport, ladder from participant"
+    "join_people", "select agent, network, capabilities, node_org, node, transport, ladder, guessed,"
+                   " case when moved_at is null then 0 else greatest(berth_us(now()) - berth_us(moved_at), "
+                   "1) end from participant"
                    " where org = $1 and meeting = $2 order by agent"};
 
 /* The newcomer's live report as a whole: addresses and proxies are of use in its ladder. */
 static const struct db_stmt mine_stmt = {
-    "join_mine", "select " REPORT_COLUMNS " from live_report($1, array[$2::text], array[$3::text]) r"};
+    "join_mine",
+    "select " REPORT_COLUMNS
+    " from live_report($1, array[$2::text], array[coalesce($3::text, (select network from participant"
+    "  where $4::boolean and org = $1 and meeting = $5 and agent = $2))]) r"};
 
 /* The live reports of everybody else in the meeting, each for the network it named; where they have too many rows together, how many. */
 static const struct db_stmt others_stmt = {
@@ -34,11 +39,12 @@ void join_scene_read(struct db_batch *b, const struct join_ask *ask)
     char most[24];
     const struct db_param p[] = {db_text(ask->org), db_text(ask->meeting), db_text(ask->agent),
                                  db_i64(most, ask->rows_max)};
-    const struct db_param mine[] = {db_text(ask->org), db_text(ask->agent), db_text(ask->network)};
+    const struct db_param mine[] = {db_text(ask->org), db_text(ask->agent), db_text(ask->network),
+                                    db_bool(ask->stays), db_text(ask->meeting)};
 
     db_add(b, &meeting_stmt, p, 2);
     db_add(b, &people_stmt, p, 2);
-    db_add(b, &mine_stmt, mine, 3);
+    db_add(b, &mine_stmt, mine, 5);
     db_add(b, &others_stmt, p, 4);
 }
 
@@ -76,6 +82,8 @@ static void read_person(struct join_scene *s, const PGresult *res, int row, stru
         .node = scene_text(s, res, row, 4),
         .transport = (int)db_get_i64(res, row, 5),
         .ladder = scene_text(s, res, row, 6),
+        .guessed = db_get_bool(res, row, 7),
+        .moved_ago_us = db_get_i64(res, row, 8),
     };
 }
 
@@ -107,10 +115,16 @@ int join_rows_people(struct join_scene *s, const struct join_ask *ask, const str
     for (size_t i = 0; i < s->n_stored; i++)
         read_person(s, res, (int)i, &s->people[i]);
     s->me = ask->agent != NULL ? find_stored(s, ask->agent) : PLACE_NONE;
+    if (s->me == PLACE_NONE)
+        return 0;
+    if (s->me == s->n_stored && ask->stays)
+        return -ESRCH;
     if (s->me == s->n_stored && s->n_stored >= JOIN_PEOPLE_MAX)
         return -ENOSPC;
-    if (s->me != PLACE_NONE)
-        s->people[s->me].agent = ask->agent;
+    s->people[s->me].agent = ask->agent;
+    s->stays = ask->stays;
+    s->network = ask->stays ? s->people[s->me].network : ask->network;
+    s->capabilities = ask->stays ? s->people[s->me].capabilities : ask->capabilities;
     return 0;
 }
 
@@ -200,7 +214,7 @@ int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const st
         if (rc != 0)
             return rc;
         take_mine(s, &to[s->me]);
-        take_capabilities(&to[s->me], ask->capabilities, s->mine.report.has_capabilities,
+        take_capabilities(&to[s->me], s->capabilities, s->mine.report.has_capabilities,
                           s->mine.report.capabilities);
     }
     return read_others(s, others, to);

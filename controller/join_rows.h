@@ -19,7 +19,7 @@ void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report
 /* Epoch, policy and node. 0, -ENOENT, -EBADMSG. */
 int join_rows_meeting(struct join_scene *s, const struct db_result *result)
     __attribute__((warn_unused_result));
-/* Who is in the meeting, and the newcomer. 0 or -ENOSPC. */
+/* Who is in the meeting, and the newcomer. 0, -ENOSPC or -ESRCH. */
 int join_rows_people(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
     __attribute__((warn_unused_result));
 /* Everybody's measurements into `to`, which is parallel to the people. 0, -EFBIG, -EBADMSG, -ENOMEM. */

@@ -154,12 +154,14 @@ static int take_people(struct join_scene *s, const struct join_ask *ask, const s
 
     for (size_t i = 0; i < n; i++) {
         const struct join_person *who = &s->people[i];
-        int capabilities = i == s->me ? ask->capabilities : who->capabilities;
+        int capabilities = i == s->me ? s->capabilities : who->capabilities;
 
         out[i] = (struct place_participant){
             .agent = who->agent,
             .capabilities = capabilities >= 0 ? (unsigned)capabilities : TRANSPORTS_ALL,
             .present = who->stored ? stored_node(s, who->node_org, who->node) : PLACE_NONE,
+            .guessed = who->guessed,
+            .moved_ago_us = who->moved_ago_us,
         };
     }
     s->problem.participants = out;

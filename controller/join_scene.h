@@ -1,7 +1,7 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
  * catalogue's snapshot. In files: join_rows.c reads, join_given.c takes what a request gives instead, join_scene.c makes the problem,
- * join_diff.c tells what changed against what is stored, join_answer.c and join_explain.c say it. */
+ * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
 
@@ -17,6 +17,7 @@
 enum {
     JOIN_CORRECTIONS_MAX = 16,
     WHY_CANDIDATES_MAX = 50,
+    WHY_TOLD_MAX = 5,      /* ... in what somebody is told of a move: it has to fit into the outbox */
     JOIN_PEOPLE_MAX = 500, /* of a meeting; one more is refused */
     JOIN_ROWS_MAX =
         500000, /* of live reports that one decision weighs; a join that would need more is refused */
@@ -35,7 +36,9 @@ struct join_ask {
     const char *agent;   /* who joins; NULL: nobody, the meeting is looked at as it is */
     const char *network; /* NULL: not said */
     int capabilities;    /* bits; -1: not said */
-    int64_t rows_max;    /* reports with more rows than that together are not read */
+    bool
+        stays; /* it is in the meeting already, and what it said when it joined holds: -ESRCH where it isn't */
+    int64_t rows_max; /* reports with more rows than that together are not read */
     size_t n_corrections;
     struct join_correction corrections[JOIN_CORRECTIONS_MAX];
 };
@@ -44,6 +47,8 @@ struct join_person {
     const char *agent, *network; /* network: as named when joining */
     int capabilities;            /* as named when joining; -1 */
     bool stored;                 /* was in the meeting before */
+    bool guessed;                /* stored: was given its node with nothing known of it */
+    int64_t moved_ago_us;        /* stored; 0: never */
     const char *node_org, *node; /* stored */
     int transport;
     const char *ladder;  /* as the database writes it: {0,1} */
@@ -69,12 +74,15 @@ struct join_scene {
     struct place_plan plan;
     struct stored_report mine; /* the newcomer's live report; empty where it has none */
     size_t me;                 /* PLACE_NONE: nobody joins */
+    bool stays;                /* the ask's */
+    const char *network;       /* what holds for the newcomer: as it says now, or said when it joined */
+    int capabilities;
 };
 
 /* The statements of one look, in the order in which join_scene_build expects their results. */
 void join_scene_read(struct db_batch *b, const struct join_ask *ask);
 /* Reads and decides. 0; -ENOENT: no such meeting; -EBADMSG: rows that are not as they should be; -EFBIG: the others' live reports have
- * more than ask->rows_max rows; -ENOSPC: the meeting is full; -ENOMEM. Clear it in every case. */
+ * more than ask->rows_max rows; -ENOSPC: the meeting is full; -ESRCH: see ask->stays; -ENOMEM. Clear it in every case. */
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result) __attribute__((warn_unused_result));
 /* The same of what a request gives instead of the database, which outlives the scene: {"participants", "policy"?, "plan"?}. 0, or -EINVAL
@@ -84,18 +92,24 @@ int join_scene_given(struct join_scene *s, const struct join_ask *ask, const str
 void join_scene_clear(struct join_scene *s);
 bool join_scene_has(const struct join_scene *s, const char *agent); /* among the participants */
 
-/* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the scene's pool. */
+/* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the scene's pool. Others are
+ * written where they are moved only, with what they are to be told in `body`. */
 struct join_columns {
     size_t n;
-    const char **agent, **node_org, **node, **transport, **ladder, **network, **capabilities;
+    const char **agent, **node_org, **node, **transport, **ladder, **network, **capabilities, **guessed,
+        **body;
 };
 void join_diff(struct join_scene *s, const struct join_ask *ask, struct join_columns *c);
-/* How many come to the node that weren't on it. */
-int64_t join_count_coming(const struct join_scene *s, size_t node);
+/* The nodes of those columns, once each, and how many come to them that weren't there. */
+struct join_needs {
+    size_t n;
+    const char **org, **node, **more;
+};
+void join_needs(struct join_scene *s, const struct join_columns *c, struct join_needs *needs);
 
-/* The answer to the one who joins. NULL: out of memory. */
-json_t *join_answer(const struct join_scene *s, const struct join_ask *ask);
-json_t *join_why(const struct join_scene *s, const struct join_ask *ask);
+/* The assignment of participant i, who has a seat, with at most so many candidates. NULL: out of memory. */
+json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates);
+json_t *join_why(const struct join_scene *s, size_t i, size_t candidates);
 json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
 /* What stands in the way of every node, in words: "1 unhealthy, 2 full". */
 void join_obstacles(const struct join_scene *s, char *out, size_t cap);

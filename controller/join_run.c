@@ -1,0 +1,397 @@
+/* Looking, deciding, keeping. Invariant: what is answered has been committed, or needed no change; and who was moved by it has its event in
+ * the same transaction. */
+#include "join_run.h"
+
+#include "catalogue.h"
+#include "join_rows.h"
+#include "lease.h"
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void look(struct join_run *j);
+
+/* ---- the end ---- */
+
+/* What waits for this run is the next one's; must come before `done`, after which the run may be no more. */
+static void end_turns(struct join_run *j)
+{
+    join_turn_done(&j->worker->joins, &j->weighs);
+    join_turn_done(&j->worker->joins, &j->turn);
+}
+
+static void clear(struct join_run *j)
+{
+    json_decref(j->answer);
+    json_decref(j->told);
+    j->answer = j->told = NULL;
+}
+
+static void finish(struct join_run *j, const struct join_end *end)
+{
+    end_turns(j);
+    clear(j);
+    j->done(j, end);
+}
+
+static void refuse(struct join_run *j, int status, const char *code, const char *detail)
+{
+    counter_add(&j->worker->counters, joins_refused, 1);
+    finish(j, &(struct join_end){.status = status, .code = code, .detail = detail});
+}
+
+static void run_accept(struct join_run *j)
+{
+    struct join_end end = {.status = j->status, .answer = j->answer, .moved = j->moved};
+
+    j->answer = NULL;
+    if (j->ask.agent != NULL)
+        counter_add(&j->worker->counters, joins, 1);
+    counter_add(&j->worker->counters, moves, j->moved);
+    finish(j, &end);
+}
+
+void join_run_drop(struct join_run *j)
+{
+    if (j->worker == NULL)
+        return;
+    if (j->batch != NULL)
+        db_detach(j->batch);
+    j->batch = NULL;
+    end_turns(j);
+    clear(j);
+}
+
+/* ---- the database ---- */
+
+static struct db_batch *begin(struct join_run *j, enum db_role role)
+{
+    struct db_batch *b = NULL;
+    int e;
+
+    if (j->patient)
+        role = DB_TENANT_SLOW;
+    e = db_begin(j->worker->db, role, j->ask.org, j->deadline_us, &b);
+    if (e == 0)
+        return b;
+    if (e == -ENOTCONN)
+        refuse(j, 503, "database_unavailable", "the database is away; try again soon");
+    else if (e == -ETIMEDOUT)
+        refuse(j, 503, "database_unavailable", "the database could not do it in time; try again soon");
+    else
+        refuse(j, 503, "overloaded", "too much is under way; try again soon");
+    return NULL;
+}
+
+/* The plan was not kept, for sure. */
+static void unseat(struct join_run *j)
+{
+    lease_give_back(j->worker->leases, j->lease, j->coming);
+    j->lease = 0;
+}
+
+/* A lock was not to be had, or the meeting was ended under us: looked at again. */
+static void on_done(void *ctx, const struct db_result *result)
+{
+    struct join_run *j = ctx;
+
+    j->batch = NULL;
+    if (db_lost_to_others(result) ||
+        (result->error == -ECANCELED && strncmp(result->sqlstate, "23", 2) == 0)) {
+        j->patient = j->patient || db_lost_to_others(result);
+        unseat(j);
+        look(j);
+    } else if (result->error != 0) {
+        finish(j, &(struct join_end){.status = 503, .failed = result});
+    } else {
+        j->then(j, result);
+    }
+}
+
+static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
+{
+    j->then = then;
+    if (db_send(b, on_done, j) == 0)
+        j->batch = b;
+    else
+        refuse(j, 503, "database_unavailable", "the database is away; try again soon");
+}
+
+/* ---- keeping a plan ---- */
+
+/* Nothing is written unless the epoch is the one that was read and every node still takes those who come to it; nodes are asked in the order
+ * of their names, so that no two decisions wait for each other. Rows come as arrays, one element a participant that moves or joins. Who is
+ * told of a move is told in the order of the agents, for the same reason. */
+static const struct db_stmt keep_stmt = {
+    "join_keep",
+    "with takes as materialized (select n.org, n.node, node_takes(n.org, n.node, n.more, $18::bigint) as word"
+    "  from (select * from unnest($4::text[], $5::text[], $6::bigint[]) as v (org, node, more)"
+    "   order by org collate \"C\", node collate \"C\" offset 0) n),"
+    " won as (update meeting m set epoch = m.epoch + 1, node_org = $7, node = $8"
+    "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint"
+    "  and not exists (select from takes where word <> 'ok') returning m.org, m.id),"
+    " put as (insert into participant as p (org, meeting, agent, node_org, node, transport, ladder, network, "
+    "capabilities, guessed, lease)"
+    "  select won.org, won.id, v.agent, v.node_org, v.node, v.transport, v.ladder::smallint[], v.network, "
+    "v.capabilities, v.guessed, case when (v.node_org, v.node) = (($4::text[])[1], ($5::text[])[1]) then "
+    "$18::bigint end"
+    "  from won, unnest($9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], "
+    "$15::smallint[], $16::boolean[])"
+    "   as v (agent, node_org, node, transport, ladder, network, capabilities, guessed)"
+    "  on conflict (org, meeting, agent) do update set node_org = excluded.node_org, node = excluded.node,"
+    "   transport = excluded.transport, ladder = excluded.ladder, network = excluded.network,"
+    "   capabilities = excluded.capabilities, guessed = excluded.guessed,"
+    "   lease = case when (p.node_org, p.node) = (excluded.node_org, excluded.node) then p.lease else "
+    "excluded.lease end,"
+    "   moved_at = case when (p.node_org, p.node) is distinct from (excluded.node_org, excluded.node)"
+    "    then now() else p.moved_at end,"
+    "   assigned_at = case when (p.node_org, p.node, p.transport)"
+    "   is distinct from (excluded.node_org, excluded.node, excluded.transport) then now() else "
+    "p.assigned_at end),"
+    " told as (select outbox_put(v.org, v.agent, 'assignment', v.body::jsonb) from (select won.org, u.agent, "
+    "u.body from won, unnest($9::text[], $17::text[]) as u (agent, body) where u.body is not null"
+    "  order by u.agent collate \"C\" offset 0) v)"
+    " select (select count(*) from won), t.org, t.node, t.word, (select count(*) from told)"
+    " from (select 1) one left join takes t on t.word <> 'ok'"};
+
+/* What the database knew better is believed from then on. "lease": that lease serves no more; another, or none, will. */
+static bool correct(struct join_run *j, const PGresult *res)
+{
+    for (int row = 0; row < PQntuples(res); row++) {
+        struct join_correction *c;
+
+        if (db_null(res, row, 3) || strcmp(db_get(res, row, 3), "lease") == 0)
+            continue;
+        if (j->ask.n_corrections == JOIN_CORRECTIONS_MAX)
+            return false;
+        c = &j->ask.corrections[j->ask.n_corrections++];
+        snprintf(c->org, sizeof(c->org), "%s", db_get(res, row, 1));
+        snprintf(c->node, sizeof(c->node), "%s", db_get(res, row, 2));
+        c->full = strcmp(db_get(res, row, 3), "full") == 0;
+    }
+    return true;
+}
+
+static void kept(void *ctx, const struct db_result *result)
+{
+    struct join_run *j = ctx;
+
+    if (db_get_i64(result->res[0], 0, 0) == 1) {
+        run_accept(j);
+        return;
+    }
+    if (strcmp(db_get(result->res[0], 0, 3), "lease") == 0)
+        lease_lost(j->worker->leases, j->lease);
+    else
+        unseat(j);
+    j->lease = 0;
+    counter_add(&j->worker->counters, join_conflicts, 1);
+    if (correct(j, result->res[0]))
+        look(j);
+    else
+        refuse(j, 503, "no_node", "nodes fill up faster than they can be assigned; try again soon");
+}
+
+static void note_told(struct join_run *j, const struct join_columns *c)
+{
+    json_decref(j->told);
+    j->told = NULL;
+    j->moved = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->body[i] == NULL)
+            continue;
+        if (j->told == NULL)
+            j->told = json_array();
+        json_array_append_new(j->told, json_string(c->agent[i]));
+        j->moved++;
+    }
+}
+
+/* Of one node alone: who needs seats of several has them counted. */
+static const char *take_lease(struct join_run *j, struct join_scene *s, const struct join_needs *n)
+{
+    size_t node = n->n == 1 ? join_scene_node(s, n->node[0], PLACE_NONE) : PLACE_NONE;
+    char *text = h2o_mem_alloc_pool(&s->pool, 24);
+
+    if (node == PLACE_NONE || s->nodes[node]->capacity == 0)
+        return NULL;
+    j->coming = strtoll(n->more[0], NULL, 10);
+    j->lease = lease_take(j->worker->leases, n->org[0], n->node[0], j->coming);
+    (void)db_i64(text, j->lease);
+    return j->lease != 0 ? text : NULL;
+}
+
+static void keep(struct join_run *j, struct join_scene *s, const struct join_columns *c)
+{
+    bool common = s->plan.outcome == PLACE_COMMON;
+    struct join_needs n;
+    struct db_batch *b = begin(j, DB_TENANT);
+    char epoch[24];
+
+    if (b == NULL)
+        return;
+    join_needs(s, c, &n);
+    note_told(j, c);
+    const struct db_param p[] = {
+        db_text(j->ask.org),
+        db_text(j->ask.meeting),
+        db_i64(epoch, s->epoch),
+        db_text_array(&s->pool, n.org, n.n),
+        db_text_array(&s->pool, n.node, n.n),
+        db_text_array(&s->pool, n.more, n.n),
+        db_text(common ? s->nodes[s->plan.node]->org : s->node_org),
+        db_text(common ? s->nodes[s->plan.node]->id : s->node),
+        db_text_array(&s->pool, c->agent, c->n),
+        db_text_array(&s->pool, c->node_org, c->n),
+        db_text_array(&s->pool, c->node, c->n),
+        db_text_array(&s->pool, c->transport, c->n),
+        db_text_array(&s->pool, c->ladder, c->n),
+        db_text_array(&s->pool, c->network, c->n),
+        db_text_array(&s->pool, c->capabilities, c->n),
+        db_text_array(&s->pool, c->guessed, c->n),
+        db_text_array(&s->pool, c->body, c->n),
+        db_text(take_lease(j, s, &n)),
+    };
+    db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
+    run_send(j, b, kept);
+}
+
+/* ---- looking and deciding ---- */
+
+static void refuse_plan(struct join_run *j, const struct join_scene *s)
+{
+    char obstacles[256], detail[512];
+
+    if (s->plan.outcome == PLACE_NO_REGION) {
+        refuse(j, 451, "no_region_allowed",
+               "the meeting's policy allows none of the regions that have nodes");
+        return;
+    }
+    join_obstacles(s, obstacles, sizeof(obstacles));
+    if (s->problem.n_nodes == 0)
+        snprintf(detail, sizeof(detail),
+                 "no node has been heard of in the last ten minutes: start one, or look at its log");
+    else
+        snprintf(detail, sizeof(detail), "none of %zu nodes can be used: %s", s->problem.n_nodes, obstacles);
+    refuse(j, 503, "no_node", detail);
+}
+
+static void carry_out(struct join_run *j, struct join_scene *s)
+{
+    struct join_columns c;
+
+    if (s->me != PLACE_NONE && s->plan.seats[s->me].node == PLACE_NONE) {
+        refuse_plan(j, s);
+        return;
+    }
+    clear(j);
+    j->status = 200;
+    j->moved = 0;
+    if (s->me != PLACE_NONE) {
+        j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX);
+        j->status = s->people[s->me].stored ? 200 : 201;
+    }
+    join_diff(s, &j->ask, &c);
+    if (c.n == 0)
+        run_accept(j);
+    else
+        keep(j, s, &c);
+}
+
+static void start_weighing(struct join_turn *t)
+{
+    look(H2O_STRUCT_FROM_MEMBER(struct join_run, weighs, t));
+}
+
+static void late_weighing(struct join_turn *t)
+{
+    refuse(H2O_STRUCT_FROM_MEMBER(struct join_run, weighs, t), 503, "overloaded",
+           "too many large meetings are joined at once; try again soon");
+}
+
+/* More rows than others' requests should wait for: when it is this one's turn, over the connection that nobody hurries on. */
+static void weigh(struct join_run *j)
+{
+    if (j->ask.rows_max == JOIN_ROWS_MAX) {
+        refuse(j, 409, "meeting_full",
+               "the live reports of those in the meeting are too many to be weighed together");
+        return;
+    }
+    j->ask.rows_max = JOIN_ROWS_MAX;
+    j->weighs = (struct join_turn){.org = j->ask.org,
+                                   .meeting = "",
+                                   .deadline_us = j->deadline_us,
+                                   .start = start_weighing,
+                                   .late = late_weighing};
+    if (!join_turn_take(&j->worker->joins, &j->weighs))
+        late_weighing(&j->weighs);
+}
+
+static void looked(void *ctx, const struct db_result *result)
+{
+    struct join_run *j = ctx;
+    struct snapshot *catalogue = snapshot_acquire(&j->worker->ctl->slots[SNAPSHOT_CATALOGUE]);
+    struct join_scene s;
+
+    if (catalogue == NULL) {
+        refuse(j, 503, "database_unavailable", "the list of nodes has not been read yet; try again soon");
+        return;
+    }
+    switch (join_scene_build(&s, &j->ask, catalogue->data, result)) {
+    case 0:
+        carry_out(j, &s);
+        break;
+    case -EFBIG:
+        weigh(j);
+        break;
+    case -ENOENT:
+        refuse(j, 404, "unknown_meeting", "there is no such meeting");
+        break;
+    case -ESRCH:
+        refuse(j, 404, "unknown_agent", "this agent is not in the meeting");
+        break;
+    case -ENOSPC:
+        refuse(j, 409, "meeting_full", "the meeting has as many participants as one can have");
+        break;
+    default:
+        refuse(j, 500, "internal", "what is stored of the meeting can't be read");
+    }
+    join_scene_clear(&s);
+    snapshot_release(catalogue);
+}
+
+static void look(struct join_run *j)
+{
+    struct db_batch *b = begin(j, j->ask.rows_max == JOIN_ROWS_MAX ? DB_TENANT_SLOW : DB_TENANT);
+
+    if (b == NULL)
+        return;
+    join_scene_read(b, &j->ask);
+    run_send(j, b, looked);
+}
+
+static void start(struct join_turn *t)
+{
+    look(H2O_STRUCT_FROM_MEMBER(struct join_run, turn, t));
+}
+
+static void late(struct join_turn *t)
+{
+    refuse(H2O_STRUCT_FROM_MEMBER(struct join_run, turn, t), 503, "overloaded",
+           "too many join this meeting at once; try again soon");
+}
+
+void join_run_start(struct join_run *j)
+{
+    j->ask.rows_max = JOIN_ROWS_LITTLE;
+    j->turn = (struct join_turn){.org = j->ask.org,
+                                 .meeting = j->ask.meeting,
+                                 .deadline_us = j->deadline_us,
+                                 .start = start,
+                                 .late = late};
+    if (!join_turn_take(&j->worker->joins, &j->turn))
+        late(&j->turn);
+}

@@ -1,0 +1,261 @@
+/* Why an assignment is what it is: a reason, a sentence, the candidates. Invariant: a figure is given where it was measured, and nowhere
+ * else. */
+#include "join_scene.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t count_measured(const struct join_scene *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->problem.n_participants; i++)
+        n += s->problem.participants[i].measured;
+    return n;
+}
+
+static size_t count_eligible(const struct join_scene *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->problem.n_nodes; i++)
+        n += s->plan.candidates[i].rejected == 0;
+    return n;
+}
+
+static double ms(int64_t us)
+{
+    return (double)us / 1000;
+}
+
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void sentence_common(const struct join_scene *s, const char *node, char *out, size_t cap)
+{
+    size_t measured = count_measured(s), eligible = count_eligible(s), nodes = s->problem.n_nodes;
+    const struct place_candidate *c = &s->plan.candidates[s->plan.node];
+
+    if (measured == 1)
+        snprintf(out, cap, "%s is the nearest: %.1f ms. %zu of %zu node%s could serve the meeting.", node,
+                 ms(c->mean_rtt_us), eligible, nodes, plural(nodes));
+    else
+        snprintf(out, cap,
+                 "%s has the least mean round trip over the %zu participants with a live report: %.1f ms. "
+                 "%zu of %zu node%s could serve the meeting.",
+                 node, measured, ms(c->mean_rtt_us), eligible, nodes, plural(nodes));
+}
+
+static void sentence_unmeasured(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    size_t measured = count_measured(s);
+    const char *network = i == s->me ? s->network : s->people[i].network;
+    char where[NETWORK_ID_MAX + 32] = "";
+
+    if (network != NULL)
+        snprintf(where, sizeof(where), " for network %s", network);
+    if (measured > 0)
+        snprintf(
+            out, cap,
+            "%s has no live report%s and goes to %s, which is best for the %zu participant%s that %s one.",
+            s->people[i].agent, where, node, measured, plural(measured), measured == 1 ? "has" : "have");
+    else
+        snprintf(
+            out, cap,
+            "%s has no live report%s, nor has anybody in the meeting: %s was taken as the least loaded node.",
+            s->people[i].agent, where, node);
+}
+
+static void sentence_alone(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    char figure[48] = "";
+
+    if (seat->rtt_us >= 0)
+        snprintf(figure, sizeof(figure), ", %.1f ms away over %s", ms(seat->rtt_us),
+                 transport_name(seat->ladder[0]));
+    snprintf(out, cap, "No node can serve all %zu participants; %s is the best for %s alone%s.",
+             s->problem.n_participants, node, s->people[i].agent, figure);
+}
+
+static void sentence_joined(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    char figure[48] = "";
+
+    if (s->plan.seats[i].rtt_us >= 0)
+        snprintf(figure, sizeof(figure), ", %.1f ms away", ms(s->plan.seats[i].rtt_us));
+    snprintf(out, cap, "The meeting is on %zu nodes, joined; of them %s is the one for %s%s.",
+             s->plan.n_joined, node, s->people[i].agent, figure);
+}
+
+static void sentence_blind(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    snprintf(out, cap,
+             "The live report of %s speaks of no node that can be used now; %s is tried without a "
+             "measurement, one of %zu node%s.",
+             s->people[i].agent, node, s->problem.n_nodes, plural(s->problem.n_nodes));
+}
+
+static json_t *names(const struct join_scene *s, const size_t *people, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n && i < PLACE_NAMED; i++)
+        json_array_append_new(list, json_string(s->people[people[i]].agent));
+    return list;
+}
+
+json_t *join_reject_codes(unsigned rejected)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < PLACE_REJECTS; i++) {
+        if (rejected & (1u << i))
+            json_array_append_new(list, json_string(place_reject_name((enum place_reject)(1u << i))));
+    }
+    return list;
+}
+
+static json_t *candidate_json(const struct join_scene *s, size_t i)
+{
+    const struct place_candidate *c = &s->plan.candidates[i];
+    enum transport t;
+    int64_t rtt;
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s}", "node", s->nodes[i]->id, "cluster", s->nodes[i]->cluster,
+                          "class", s->nodes[i]->mesh ? "mesh" : "cloud", "region", s->nodes[i]->region);
+
+    if (j == NULL)
+        return NULL;
+    if (c->mean_rtt_us >= 0)
+        json_object_set_new(j, "mean_rtt_us", json_integer(c->mean_rtt_us));
+    if (place_expected(&s->plan.reach[i], &t, &rtt)) {
+        json_object_set_new(j, "transport", json_string(transport_name(t)));
+        if (rtt >= 0)
+            json_object_set_new(j, "rtt_us", json_integer(rtt));
+    }
+    if (c->rejected != 0)
+        json_object_set_new(j, "rejected", join_reject_codes(c->rejected));
+    if (c->n_unreachable > 0)
+        json_object_set_new(j, "unreachable_for", names(s, c->unreachable, c->n_unreachable));
+    if (c->n_unmeasured > 0)
+        json_object_set_new(j, "not_measured_by", names(s, c->unmeasured, c->n_unmeasured));
+    return j;
+}
+
+struct preference {
+    const struct join_scene *s;
+    size_t chosen;
+};
+
+static int by_preference(const void *a, const void *b, void *ctx)
+{
+    const struct preference *p = ctx;
+    const size_t *x = a, *y = b;
+
+    if ((*x == p->chosen) != (*y == p->chosen))
+        return *x == p->chosen ? -1 : 1;
+    return place_compare(&p->s->problem, &p->s->plan, *x, *y);
+}
+
+/* The chosen one first, then in the order of preference, so many at most. */
+static json_t *candidates_json(const struct join_scene *s, size_t chosen, size_t most)
+{
+    size_t n = s->problem.n_nodes, *order = malloc((n + 1) * sizeof(*order));
+    struct preference by = {s, chosen};
+    json_t *list = json_array();
+
+    if (order == NULL)
+        return list;
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    qsort_r(order, n, sizeof(*order), by_preference, &by);
+    for (size_t i = 0; i < n && i < most; i++)
+        json_array_append_new(list, candidate_json(s, order[i]));
+    free(order);
+    return list;
+}
+
+/* Moved: for the gain, or because the node that it was on can't serve it any longer. */
+static const char *moved(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    size_t from = s->problem.participants[i].present;
+    unsigned r = from != PLACE_NONE ? s->plan.candidates[from].rejected : 0;
+    const char *was = s->people[i].node;
+
+    if (seat->reason == PLACE_WHY_MOVED) {
+        snprintf(out, cap, "%s is moved from %s to %s: %.1f ms less, one way.", s->people[i].agent, was, node,
+                 ms(seat->gain_us));
+        return "moved";
+    }
+    snprintf(out, cap, "%s is moved from %s, which can't serve it any longer (%s), to %s.",
+             s->people[i].agent, was,
+             from == PLACE_NONE ? "gone" : place_reject_name((enum place_reject)(r & -r)), node);
+    return "forced";
+}
+
+static const char *reason_of(const struct join_scene *s, size_t i, char *out, size_t cap)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    const char *node = s->nodes[seat->node]->id;
+
+    if ((i != s->me || s->stays) && s->people[i].stored && seat->node != s->problem.participants[i].present)
+        return moved(s, i, node, out, cap);
+    if (!s->problem.participants[i].measured) {
+        sentence_unmeasured(s, i, node, out, cap);
+        return "no_live_report";
+    }
+    if (s->plan.outcome == PLACE_COMMON) {
+        sentence_common(s, node, out, cap);
+        return "least_mean_rtt";
+    }
+    if (s->plan.reach[seat->node].tested == 0) {
+        sentence_blind(s, i, node, out, cap);
+        return "not_measured";
+    }
+    if (s->plan.outcome == PLACE_JOINED) {
+        sentence_joined(s, i, node, out, cap);
+        return "joined_nodes";
+    }
+    sentence_alone(s, i, node, out, cap);
+    return "no_common_node";
+}
+
+json_t *join_why(const struct join_scene *s, size_t i, size_t candidates)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    char sentence[640];
+    const char *reason;
+    json_t *j;
+
+    place_view(&s->problem, i, s->plan.reach);
+    reason = reason_of(s, i, sentence, sizeof(sentence));
+    j = json_pack("{s:s, s:s, s:o, s:I}", "reason", reason, "sentence", sentence, "candidates",
+                  candidates_json(s, seat->node, candidates), "candidates_total",
+                  (json_int_t)s->problem.n_nodes);
+    if (j != NULL && seat->overflow != PLACE_OVERFLOW_NO) {
+        json_object_set_new(j, "overflow", json_string(place_overflow_name(seat->overflow)));
+        json_object_set_new(j, "remedy", json_string(place_overflow_remedy(seat->overflow)));
+    }
+    return j;
+}
+
+void join_obstacles(const struct join_scene *s, char *out, size_t cap)
+{
+    size_t len = 0, counts[PLACE_REJECTS] = {0};
+
+    if (cap > 0)
+        out[0] = '\0';
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        for (unsigned b = 0; b < PLACE_REJECTS; b++)
+            counts[b] += (s->plan.candidates[i].rejected >> b) & 1;
+    }
+    for (unsigned b = 0; b < PLACE_REJECTS && len < cap; b++) {
+        if (counts[b] > 0)
+            len += (size_t)snprintf(out + len, cap - len, "%s%zu %s", len > 0 ? ", " : "", counts[b],
+                                    place_reject_name((enum place_reject)(1u << b)));
+    }
+}
