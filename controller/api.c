@@ -86,7 +86,7 @@ void api_header(struct api_request *r, const char *lower_case_name, const char *
     h2o_add_header_by_str(&r->req->pool, &r->req->res.headers, n.base, n.len, 1, NULL, v.base, v.len);
 }
 
-static void note_answer(struct api_request *r, int status)
+void api_answered(struct api_request *r, int status)
 {
     struct counters *c = &r->worker->counters;
     char method[16], path[256];
@@ -120,7 +120,7 @@ bool api_none_match(struct api_request *r, const char *etag)
 
 void api_bytes(struct api_request *r, int status, const char *content_type, const char *body, size_t len)
 {
-    note_answer(r, status);
+    api_answered(r, status);
     http_send(r->req, status, content_type, body, len);
 }
 

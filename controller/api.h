@@ -27,6 +27,7 @@ struct caller {
     char key_id[KEY_ID_MAX + 1];  /* of an org or node key, and of the key that signed a JWT */
     char agent[AGENT_ID_MAX + 1]; /* JWT: sub; else "" */
     unsigned grants;              /* JWT: enum grant; an org key has both */
+    int64_t expires_s;            /* JWT: exp, Unix time; 0: never */
 };
 
 /* Called once the batch is committed (error 0), or refused by a constraint (error -ECANCELED and an sqlstate of class 23); everything else
@@ -71,6 +72,8 @@ void api_json(struct api_request *r, int status, json_t *steal);                
 void api_empty(struct api_request *r, int status);                                      /* 204, 304 */
 /* Whether to send the whole: false where the request's If-None-Match names this tag (in its quotes), which is a 304. */
 bool api_none_match(struct api_request *r, const char *etag);
+/* Counts and logs an answer that is sent by other means than these. */
+void api_answered(struct api_request *r, int status);
 void api_bytes(struct api_request *r, int status, const char *content_type, const char *body, size_t len);
 /* application/problem+json. 401, 429 and 503 carry their headers. */
 void api_problem(struct api_request *r, int status, const char *code, const char *detail);

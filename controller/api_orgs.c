@@ -109,6 +109,20 @@ static const struct db_stmt erase_meetings_stmt = {"org_erase_meetings",
 static const struct db_stmt erase_reports_stmt = {"org_erase_reports",
                                                   "delete from report where org = $1 and ctid = any (array("
                                                   "select ctid from report where org = $1 limit 5000))"};
+static const struct db_stmt erase_heads_stmt = {
+    "org_erase_heads", "delete from outbox_head where org = $1 and ctid = any (array("
+                       "select ctid from outbox_head where org = $1 limit 5000))"};
+static const struct db_stmt erase_outbox_stmt = {"org_erase_outbox",
+                                                 "delete from outbox where org = $1 and ctid = any (array("
+                                                 "select ctid from outbox where org = $1 limit 5000))"};
+
+static bool erased_any(const struct db_result *result)
+{
+    for (size_t i = 0; i < result->n; i++)
+        if (strcmp(PQcmdTuples(result->res[i]), "0") != 0)
+            return true;
+    return false;
+}
 
 static void erase_some(struct api_request *r);
 
@@ -116,7 +130,7 @@ static void erased_some(struct api_request *r, const struct db_result *result)
 {
     if (result->error != 0)
         api_db_failed(r, result);
-    else if (strcmp(PQcmdTuples(result->res[0]), "0") == 0 && strcmp(PQcmdTuples(result->res[1]), "0") == 0)
+    else if (!erased_any(result))
         api_empty(r, 204);
     else if (clock_mono_us() >= r->deadline_us)
         api_problem(r, 503, "overloaded", "there is more to erase than fits in a request: ask again");
@@ -133,6 +147,8 @@ static void erase_some(struct api_request *r)
         return;
     db_add(b, &erase_meetings_stmt, p, 1);
     db_add(b, &erase_reports_stmt, p, 1);
+    db_add(b, &erase_heads_stmt, p, 1);
+    db_add(b, &erase_outbox_stmt, p, 1);
     api_db_send(r, b, erased_some);
 }
 

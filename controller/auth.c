@@ -289,6 +289,7 @@ static enum auth_result check_jwt(const struct auth_keys *keys, const char *toke
     }
     out->kind = CALLER_AGENT;
     out->grants = claims.grants;
+    out->expires_s = claims.exp_s;
     memcpy(out->org, claims.iss.org, sizeof(out->org));
     memcpy(out->key_id, claims.iss.text, sizeof(out->key_id));
     memcpy(out->agent, claims.sub, sizeof(out->agent));

@@ -24,6 +24,7 @@ struct router;
 struct ingest;
 struct outbox_board;
 struct leases;
+struct streams;
 struct ip_ranges_cache;
 
 struct controller {
@@ -52,6 +53,7 @@ struct worker {
     struct ingest *ingest;             /* reports waiting for their commit */
     struct join_turns joins;           /* under way or waiting */
     struct leases *leases;             /* seats of nodes in demand */
+    struct streams *streams;           /* GET /v1/stream */
     struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
     size_t index;

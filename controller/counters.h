@@ -23,7 +23,13 @@
     X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
     X(moves, "berth_moves_total", "", "Participants moved to another node, and told so.")               \
     X(join_conflicts, "berth_join_conflicts_total", "",                                                 \
-      "Assignments computed again because of a concurrent change.")
+      "Assignments computed again because of a concurrent change.")                                     \
+    X(streams_opened, "berth_streams_opened_total", "", "Event streams opened.")                        \
+    X(streams_closed, "berth_streams_closed_total", "", "Event streams that have ended.")               \
+    X(streams_refused, "berth_streams_refused_total", "", "Event streams refused by a limit.")          \
+    X(streams_stalled, "berth_streams_stalled_total", "", "Event streams cut off: nothing was taken.")  \
+    X(stream_events, "berth_stream_events_total", "", "Events given to streams.")                       \
+    X(stream_resets, "berth_stream_resets_total", "", "Streams told that they have missed some.")
 
 #define COUNTER_MEMBER(member, name, labels, help) member,
 struct counters {

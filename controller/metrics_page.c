@@ -41,6 +41,9 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
             metrics_family(m, rows[i].name, METRIC_COUNTER, rows[i].help);
         metrics_sample(m, rows[i].name, rows[i].labels, (double)sum(ctl, rows[i].offset));
     }
+    single(m, "berth_streams_open", METRIC_GAUGE, "Event streams.",
+           (double)(sum(ctl, offsetof(struct counters, streams_opened)) -
+                    sum(ctl, offsetof(struct counters, streams_closed))));
     single(m, "berth_ready", METRIC_GAUGE, "1 when requests can be answered.",
            control_ready(ctl, reason, sizeof(reason)) ? 1 : 0);
     single(m, "berth_database_connections", METRIC_GAUGE, "The workers' connections that are up.",

@@ -17,6 +17,7 @@ enum {
     API_SIMULATE_ROUTES = 1,
     API_OPENAPI_ROUTES = 1,
     API_IP_RANGES_ROUTES = 1,
+    API_STREAM_ROUTES = 2,
 };
 extern const struct api_route api_reports_routes[API_REPORTS_ROUTES];
 extern const struct api_route api_agents_routes[API_AGENTS_ROUTES];
@@ -29,6 +30,7 @@ extern const struct api_route api_explain_routes[API_EXPLAIN_ROUTES];
 extern const struct api_route api_simulate_routes[API_SIMULATE_ROUTES];
 extern const struct api_route api_openapi_routes[API_OPENAPI_ROUTES];
 extern const struct api_route api_ip_ranges_routes[API_IP_RANGES_ROUTES];
+extern const struct api_route api_stream_routes[API_STREAM_ROUTES];
 
 extern const struct snapshot_builder auth_snapshot_builder;
 

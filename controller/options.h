@@ -19,9 +19,11 @@ struct options {
     int64_t report_lifetime_s;
     int64_t event_lifetime_s;
     int64_t request_deadline_ms;
-    int64_t max_connections;                               /* on one thread's listener */
-    int64_t max_connections_per_ip;                        /* 0: no limit */
-    int64_t rate_limit, rate_burst;                        /* requests a second of one caller; 0: off */
+    int64_t max_connections;              /* on one thread's listener */
+    int64_t max_connections_per_ip;       /* 0: no limit */
+    int64_t rate_limit, rate_burst;       /* requests a second of one caller; 0: off */
+    int64_t max_streams, max_org_streams; /* event streams of one thread; an org's of them */
+    int64_t stream_keepalive_s;
     int64_t max_org_nodes, max_org_meetings, max_org_keys; /* of one org at once; 0: no limit */
     bool housekeeping; /* this controller makes and drops partitions when its turn comes */
     struct probe_policy probe;

@@ -10,6 +10,7 @@
 #include "request.h"
 #include "serve/http.h"
 #include "serve/listener.h"
+#include "streams.h"
 #include "sys/clock.h"
 #include "sys/service.h"
 #include "sys/sockaddr.h"
@@ -234,6 +235,7 @@ static void on_stop(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
     t->stop_at_us =
         clock_mono_us() + t->server->ctl->options->request_deadline_ms * 1000 + SERVER_STOP_GRACE_US;
     doors_close(t);
+    streams_end(t->worker->streams);
     h2o_context_request_shutdown(&t->worker->http);
     if (t->has_health)
         h2o_context_request_shutdown(&t->health);
@@ -246,9 +248,12 @@ static void worker_destroy(struct thread *t)
     struct worker *w = t->worker;
 
     doors_close(t);
+    streams_close(w->streams);
     join_turns_close(&w->joins); /* requests that end from here on must start nothing */
     db_destroy(w->db);
     w->db = NULL;
+    streams_destroy(w->streams);
+    w->streams = NULL;
     ingest_destroy(w->ingest);
     w->ingest = NULL;
     leases_destroy(w->leases);
@@ -288,6 +293,8 @@ static int worker_init(struct thread *t)
         r = ingest_new(&w->ingest, w);
     if (r == 0)
         r = leases_new(&w->leases, w);
+    if (r == 0)
+        r = streams_new(&w->streams, w, t->queue);
     for (size_t i = 0; i < t->n_doors && r == 0; i++)
         r = door_open(t, &t->doors[i]);
     return r;
@@ -313,6 +320,7 @@ static void worker_turn(struct thread *t)
     (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
     now = clock_mono_us();
     join_turns_expire(&w->joins, now);
+    streams_turn(w->streams, now);
     if (now >= t->look_at_us) {
         relieve(t);
         leases_turn(w->leases, now);

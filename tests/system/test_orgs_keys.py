@@ -138,8 +138,9 @@ def test_deleting_an_org_stops_its_keys_and_erases_its_data(admin, make_org, nod
         report(o.api, {"era-1": {"udp": 5, "tcp": 6, "tls": 7}}, agent="a1")
         o.api.post("/v1/meetings", {"id": "m1"}).expect(201)
         o.api.post("/v1/meetings/m1/participants", {"agent": "a1"}).expect(201)
+        o.api.post("/v1/agents/a1/probe").expect(202)
     admin.delete(f"/v1/orgs/{doomed.id}").expect(204)
-    for table in ("report", "meeting", "participant"):
+    for table in ("report", "meeting", "participant", "outbox", "outbox_head"):
         assert database.sql(f"select count(*) from {table} where org = '{doomed.id}'") == "0"
         assert database.sql(f"select count(*) from {table} where org = '{bystander.id}'") != "0"
     assert database.sql(f"select name from org where id = '{doomed.id}'") == ""
