@@ -2,6 +2,7 @@
  * speaks for the cloud unless it names an org. */
 #include "api_body.h"
 #include "api_nodes.h"
+#include "api_peers.h"
 #include "api_quota.h"
 #include "catalogue.h"
 
@@ -301,12 +302,6 @@ void api_node_register(struct api_request *r)
 
 /* ---- calls on one node ---- */
 
-/* Whose node a path means: the caller's own; the admin says with ?org=, or means the cloud's node or else the only one there is. */
-#define TARGET                                                                                         \
-    "with target as (select t.org, t.id, t.drain from node t where t.id = $2 and t.deleted_at is null" \
-    " and t.org = coalesce($1, (select case when bool_or(s.org = 'cloud') then 'cloud'"                \
-    " when count(*) = 1 then min(s.org) end from node s where s.id = $2 and s.deleted_at is null)))"
-
 /* False: answered already. */
 static bool target(struct api_request *r, struct db_param p[static 2])
 {
@@ -341,6 +336,7 @@ struct heartbeat {
     double cpu;
     int64_t packets, sessions, bandwidth;
     bool draining, stopping;
+    struct peers_rtt rtt;
 };
 
 static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
@@ -356,6 +352,8 @@ static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
         !body_int(r, load, "/load", "sessions", 0, COUNT_MAX, &h->sessions) ||
         !body_number(r, load, "/load", "bandwidth_bps", 0, bandwidth_max, &bandwidth))
         return false;
+    if (!peers_read_rtt(r, &h->rtt))
+        return false;
     h->packets = (int64_t)packets;
     h->bandwidth = (int64_t)bandwidth;
     return true;
@@ -366,17 +364,20 @@ static const struct db_stmt unhurried_stmt = {"node_unhurried",
                                               "select set_config('synchronous_commit', 'off', true)"};
 
 static const struct db_stmt heartbeat_stmt = {
-    "node_heartbeat", TARGET
+    "node_heartbeat", NODE_TARGET
     " update node_load l set heartbeat_at = now(), cpu = $3::real, packets_per_s = $4::bigint,"
     " sessions = $5::bigint, bandwidth_bps = $6::bigint, draining = $7::boolean, stopping = $8::boolean"
-    " from target where l.org = target.org and l.node = target.id returning target.drain"};
+    " from target where l.org = target.org and l.node = target.id returning target.drain, target.org"};
 
 static void heartbeat_done(struct api_request *r, const struct db_result *result)
 {
+    char version[CATALOGUE_VERSION_LEN + 1];
+
     if (target_found(r, result, 1))
-        api_json(
-            r, 200,
-            json_pack("{s:i, s:b}", "heartbeat_s", HEARTBEAT_S, "drain", db_get_bool(result->res[1], 0, 0)));
+        api_json(r, 200,
+                 json_pack("{s:i, s:b, s:s*}", "heartbeat_s", HEARTBEAT_S, "drain",
+                           db_get_bool(result->res[1], 0, 0), "peers_version",
+                           peers_version(r, db_get(result->res[1], 0, 1), version)));
 }
 
 void api_node_heartbeat(struct api_request *r)
@@ -397,13 +398,14 @@ void api_node_heartbeat(struct api_request *r)
     p[7] = db_bool(h.stopping);
     db_add(b, &unhurried_stmt, NULL, 0);
     db_add(b, &heartbeat_stmt, p, 8);
+    peers_add_rtt(r, b, p, &h.rtt);
     api_db_send(r, b, heartbeat_done);
 }
 
 static const struct db_stmt drain_stmt = {
-    "node_drain", TARGET ", changed as (update node n set drain = $3::boolean from target"
-                         " where n.org = target.org and n.id = target.id and n.drain <> $3::boolean)"
-                         " select org from target"};
+    "node_drain", NODE_TARGET ", changed as (update node n set drain = $3::boolean from target"
+                              " where n.org = target.org and n.id = target.id and n.drain <> $3::boolean)"
+                              " select org from target"};
 
 static void drain_done(struct api_request *r, const struct db_result *result)
 {
@@ -435,11 +437,11 @@ void api_node_undrain(struct api_request *r)
 }
 
 static const struct db_stmt delete_stmt = {
-    "node_delete",
-    TARGET ", gone as (update node n set deleted_at = now() from target where n.org = target.org and n.id = "
-           "target.id),"
-           " silent as (delete from node_load l using target where l.org = target.org and l.node = target.id)"
-           " select org from target"};
+    "node_delete", NODE_TARGET
+    ", gone as (update node n set deleted_at = now() from target where n.org = target.org and n.id = "
+    "target.id),"
+    " silent as (delete from node_load l using target where l.org = target.org and l.node = target.id)"
+    " select org from target"};
 /* Rows of nodes that were deleted long ago: nobody's report can name them any more. */
 static const struct db_stmt purge_stmt = {"node_purge",
                                           "delete from node where deleted_at < now() - interval '7 days'"};

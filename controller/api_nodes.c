@@ -228,6 +228,7 @@ const struct api_route api_nodes_routes[API_NODES_ROUTES] = {
     {"GET", "/v1/nodes", CALLER_ADMIN | CALLER_ORG | CALLER_AGENT, GRANT_PROBE, API_BODY_NONE, nodes_get},
     {"POST", "/v1/nodes", MANAGERS | CALLER_NODE, 0, API_BODY_OBJECT, api_node_register},
     {"POST", "/v1/nodes/{node}/heartbeat", MANAGERS | CALLER_NODE, 0, API_BODY_OBJECT, api_node_heartbeat},
+    {"GET", "/v1/nodes/{node}/peers", MANAGERS | CALLER_NODE, 0, API_BODY_NONE, api_node_peers},
     {"POST", "/v1/nodes/{node}/drain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_drain},
     {"POST", "/v1/nodes/{node}/undrain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_undrain},
     {"DELETE", "/v1/nodes/{node}", MANAGERS, 0, API_BODY_NONE, api_node_delete},

@@ -18,6 +18,8 @@ struct catalogue_nodes {
 
 struct catalogue {
     struct catalogue_nodes *nodes;
+    struct links *links; /* NULL: none are known */
+    struct links_cursor cursor;
     struct catalogue_load loads[];
 };
 
@@ -80,6 +82,17 @@ static void render(h2o_mem_pool_t *pool, struct catalogue_node *n, const char *t
     json_decref(j);
 }
 
+static void location_read(struct catalogue_node *n, const char *text)
+{
+    json_t *j = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    const json_t *lat = json_object_get(j, "lat"), *lon = json_object_get(j, "lon");
+
+    n->located = json_is_number(lat) && json_is_number(lon);
+    n->lat = json_number_value(lat);
+    n->lon = json_number_value(lon);
+    json_decref(j);
+}
+
 static void node_fill(h2o_mem_pool_t *pool, struct catalogue_node *n, const struct catalogue_row *r)
 {
     struct node_addresses bound, advertised;
@@ -98,7 +111,9 @@ static void node_fill(h2o_mem_pool_t *pool, struct catalogue_node *n, const stru
         .deleted = r->deleted,
         .capacity = r->capacity,
         .created_at_us = r->created_at_us,
+        .link = link_id(r->org, r->id, strcmp(r->org, CLOUD_ORG) != 0),
     };
+    location_read(n, r->location);
     addresses_read(&bound, r->addresses);
     addresses_read(&advertised, r->advertised);
     catalogue_merge_addresses(&n->addresses, &bound, &advertised);
@@ -137,6 +152,8 @@ struct catalogue *catalogue_new(struct catalogue_nodes *nodes, const struct cata
         return NULL;
     atomic_fetch_add_explicit(&nodes->refs, 1, memory_order_relaxed);
     c->nodes = nodes;
+    c->links = NULL;
+    c->cursor = (struct links_cursor){0};
     if (nodes->n > 0)
         memcpy(c->loads, loads, nodes->n * sizeof(c->loads[0]));
     return c;
@@ -149,12 +166,30 @@ void catalogue_destroy(void *p)
     if (c == NULL)
         return;
     catalogue_nodes_unref(c->nodes);
+    links_unref(c->links);
     free(c);
 }
 
 struct catalogue_nodes *catalogue_shared(const struct catalogue *c)
 {
     return c->nodes;
+}
+
+void catalogue_set_links(struct catalogue *c, struct links *links, const struct links_cursor *cursor)
+{
+    links_unref(c->links);
+    c->links = links_ref(links);
+    c->cursor = *cursor;
+}
+
+const struct links_cursor *catalogue_links_cursor(const struct catalogue *c)
+{
+    return &c->cursor;
+}
+
+struct links *catalogue_links(const struct catalogue *c)
+{
+    return c->links;
 }
 
 int64_t catalogue_nodes_version(const struct catalogue_nodes *n)
@@ -301,78 +336,29 @@ unsigned node_transports(const struct catalogue_node *n)
     return bits;
 }
 
-/* ---- GET /v1/nodes ---- */
+/* ---- round trips between nodes ---- */
 
-static char *policy_text(const struct probe_policy *policy)
+bool catalogue_link(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
+                    struct link *out)
 {
-    json_t *j = probe_policy_to_json(policy);
-    char *text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
-
-    json_decref(j);
-    return text;
+    return links_find(c->links, a->link, b->link, out);
 }
 
-static const struct catalogue_node *next_listed(const struct catalogue *c, const char *org,
-                                                struct catalogue_iter *it)
+bool catalogue_rtt(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
+                   int32_t *rtt_us)
 {
-    const struct catalogue_node *n;
+    struct link link = {0};
 
-    do
-        n = catalogue_next(c, org, it);
-    while (n != NULL && !node_listed(catalogue_load_of(c, n)));
-    return n;
+    if (a != b && !catalogue_link(c, a, b, &link))
+        return false;
+    *rtt_us = link.rtt_us;
+    return true;
 }
 
-void catalogue_version(const struct catalogue *c, const char *org, const struct probe_policy *policy,
-                       char out[static CATALOGUE_VERSION_LEN + 1])
+bool catalogue_rtt_by_place(const struct catalogue_node *a, const struct catalogue_node *b, int32_t *rtt_us)
 {
-    struct catalogue_iter it = {0};
-    const struct catalogue_node *n;
-    crypto_generichash_state h;
-    uint8_t digest[CATALOGUE_DIGEST_LEN];
-
-    crypto_generichash_init(&h, NULL, 0, sizeof(digest));
-    crypto_generichash_update(&h, (const uint8_t *)policy, sizeof(*policy));
-    while ((n = next_listed(c, org, &it)) != NULL)
-        crypto_generichash_update(&h, n->digest, sizeof(n->digest));
-    crypto_generichash_final(&h, digest, sizeof(digest));
-    sodium_bin2hex(out, CATALOGUE_VERSION_LEN + 1, digest, sizeof(digest));
-}
-
-static char *put(char *p, const char *s, size_t len)
-{
-    memcpy(p, s, len);
-    return p + len;
-}
-
-char *catalogue_list_json(const struct catalogue *c, const char *org, const struct probe_policy *policy,
-                          size_t *len)
-{
-    static const char end[] = "]}";
-    struct catalogue_iter it = {0}, again = {0};
-    const struct catalogue_node *n;
-    char version[CATALOGUE_VERSION_LEN + 1], *pol = policy_text(policy), *text = NULL, *p;
-    size_t cap;
-
-    if (pol == NULL)
-        return NULL;
-    catalogue_version(c, org, policy, version);
-    cap = strlen(pol) + 128;
-    while ((n = next_listed(c, org, &it)) != NULL)
-        cap += n->json_len + 1;
-    text = malloc(cap);
-    if (text == NULL)
-        goto out;
-    p = text + snprintf(text, cap, "{\"version\":\"%s\",\"policy\":%s,\"nodes\":[", version, pol);
-    while ((n = next_listed(c, org, &again)) != NULL) {
-        p = put(p, n->json, n->json_len);
-        *p++ = ',';
-    }
-    if (p[-1] == ',')
-        p--;
-    p = put(p, end, sizeof(end)); /* with its NUL */
-    *len = (size_t)(p - text) - 1;
-out:
-    free(pol);
-    return text;
+    if (!a->located || !b->located)
+        return false;
+    *rtt_us = a == b ? 0 : link_rtt_by_place(a->lat, a->lon, b->lat, b->lon);
+    return true;
 }

@@ -4,6 +4,7 @@
 #ifndef BERTH_CONTROLLER_CATALOGUE_H
 #define BERTH_CONTROLLER_CATALOGUE_H
 
+#include "catalogue_links.h"
 #include "core/doc.h"
 #include "core/token.h"
 #include "snapshot.h"
@@ -32,6 +33,9 @@ struct catalogue_node {
     const char *json;                /* its entry in GET /v1/nodes */
     size_t json_len;
     uint8_t digest[CATALOGUE_DIGEST_LEN]; /* of json */
+    struct link_id link;                  /* its name in the table of round trips */
+    bool located;
+    double lat, lon; /* degrees */
 };
 
 /* How a node does, as of the snapshot. */
@@ -79,6 +83,24 @@ void catalogue_version(const struct catalogue *c, const char *org, const struct 
 char *catalogue_list_json(const struct catalogue *c, const char *org, const struct probe_policy *policy,
                           size_t *len);
 
+/* The round trip between two nodes, as at least one of them measured it of late (the lesser where both did); 0 from a node to itself. False:
+ * nobody did. One look in a table, whatever the number of nodes. */
+bool catalogue_rtt(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
+                   int32_t *rtt_us);
+/* The same with when it was told, in seconds of Unix time. False for a node and itself. */
+bool catalogue_link(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
+                    struct link *out);
+/* What it is likely to be by where the two stand: better than nothing, worse than what measurements to third parties say. False: one of them
+ * has no location. */
+bool catalogue_rtt_by_place(const struct catalogue_node *a, const struct catalogue_node *b, int32_t *rtt_us);
+
+/* What nodes are told of the others: the version of the list of a node of that org, and its body (to be freed) with each peer's round trip
+ * where it is known. now_s: Unix time. */
+void catalogue_peers_version(const struct catalogue *c, const char *org,
+                             char out[static CATALOGUE_VERSION_LEN + 1]);
+char *catalogue_peers_json(const struct catalogue *c, const struct catalogue_node *of, int64_t now_s,
+                           size_t *len);
+
 /* Built from rows, by the builder and by tests. `rows` are copied; sorted by (org, id). */
 struct catalogue_row {
     const char *org, *id, *cluster, *region, *tls_name, *labels, *location, *services;
@@ -90,6 +112,10 @@ struct catalogue_nodes; /* the shared part, counted */
 struct catalogue_nodes *catalogue_nodes_new(int64_t version, const struct catalogue_row *rows, size_t n);
 /* Takes a reference to `nodes`; `loads` (parallel to the rows) are copied. */
 struct catalogue *catalogue_new(struct catalogue_nodes *nodes, const struct catalogue_load *loads);
+/* Before it is published. Takes a reference to `links` (NULL: none are known). */
+void catalogue_set_links(struct catalogue *c, struct links *links, const struct links_cursor *cursor);
+const struct links_cursor *catalogue_links_cursor(const struct catalogue *c);
+struct links *catalogue_links(const struct catalogue *c); /* borrowed */
 void catalogue_nodes_unref(struct catalogue_nodes *nodes);
 void catalogue_destroy(void *c);
 struct catalogue_nodes *catalogue_shared(const struct catalogue *c);

@@ -3,6 +3,7 @@
  * interrupted is finished by the next turn. */
 #include "housekeeper.h"
 
+#include "catalogue_links.h"
 #include "migrate.h"
 #include "outbox.h"
 #include "sys/clock.h"
@@ -24,6 +25,7 @@ enum {
     PARTITIONS_MAX =
         4096, /* that matter for one lifetime: a week has 168, two seconds have 14; older lifetimes' stand among them */
     MAKE_MAX = 512,
+    LINKS_DROP_MAX = 20000, /* at once */
     TURN_MIN_MS = 500,
     TURN_MAX_MS = 10 * 1000,
 };
@@ -204,6 +206,26 @@ static void drop_events(struct housekeeper *h)
     }
 }
 
+/* ---- round trips between nodes ---- */
+
+/* What more is old waits for the next turn. */
+static void drop_links(struct housekeeper *h)
+{
+    char stale[24], at_most[24];
+    const char *params[2] = {stale, at_most};
+    PGresult *res;
+
+    (void)db_i64(stale, LINKS_STALE_S);
+    (void)db_i64(at_most, LINKS_DROP_MAX);
+    res = db_sync_exec(&h->db,
+                       "delete from node_rtt where ctid = any (array(select ctid from node_rtt"
+                       " where at < now() - $1::bigint * interval '1 second' limit $2::bigint))",
+                       params, 2);
+    if (res == NULL)
+        failed(h, "old_round_trips_not_dropped", "");
+    PQclear(res);
+}
+
 /* ---- turns ---- */
 
 static bool connect_up(struct housekeeper *h)
@@ -243,6 +265,8 @@ static void turn(struct housekeeper *h)
         (void)drop_expired(h);
     if (h->db.conn != NULL)
         drop_events(h);
+    if (h->db.conn != NULL)
+        drop_links(h);
     if (h->db.conn == NULL)
         h->holds_lock = false;
 }

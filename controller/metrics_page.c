@@ -1,8 +1,10 @@
 /* Counters of all threads, added up, as Prometheus text. Invariant: one family is written once, its samples together. */
 #include "metrics_page.h"
 
+#include "catalogue.h"
 #include "control.h"
 #include "migrate.h"
+#include "sys/clock.h"
 
 #include <string.h>
 
@@ -31,6 +33,24 @@ static void single(struct metrics_text *m, const char *name, enum metric_type ty
     metrics_sample(m, name, "", v);
 }
 
+static void links_metrics(struct controller *ctl, struct metrics_text *m)
+{
+    struct snapshot *s = snapshot_acquire(&ctl->slots[SNAPSHOT_CATALOGUE]);
+    struct links_counts c = links_counts(s != NULL ? catalogue_links(s->data) : NULL);
+    int64_t now_s = clock_wall_us() / 1000000;
+
+    snapshot_release(s);
+    single(m, "berth_node_pairs", METRIC_GAUGE,
+           "Pairs of nodes of which one has measured the way to the other.", (double)c.pairs);
+    single(m, "berth_node_pairs_left_out", METRIC_GAUGE, "Figures that had no room.", (double)c.left_out);
+    if (c.pairs == 0)
+        return;
+    metrics_family(m, "berth_node_pairs_age_seconds", METRIC_GAUGE,
+                   "Since a figure was told: the newest, the oldest.");
+    metrics_sample(m, "berth_node_pairs_age_seconds", "which=\"newest\"", (double)(now_s - c.newest_s));
+    metrics_sample(m, "berth_node_pairs_age_seconds", "which=\"oldest\"", (double)(now_s - c.oldest_s));
+}
+
 void metrics_page_write(struct controller *ctl, const struct listener_totals *listeners,
                         struct metrics_text *m)
 {
@@ -50,6 +70,7 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
            (double)atomic_load(&ctl->db_up));
     single(m, "berth_schema_version", METRIC_GAUGE, "Of the database, as last seen.",
            (double)atomic_load(&ctl->schema_version));
+    links_metrics(ctl, m);
     single(m, "berth_connections_open", METRIC_GAUGE, "Clients' connections.", (double)listeners->open);
     single(m, "berth_connections_accepted_total", METRIC_COUNTER, "Clients' connections accepted.",
            (double)listeners->accepted);

@@ -24,6 +24,7 @@ struct cli_options {
     const char *state;
     bool json, help, version;
     const char *admin_token; /* org, node and key */
+    bool rtt;                /* node show */
     bool report;             /* probe */
     struct config_list node, require;
     struct config_list udp; /* firewall */

@@ -67,6 +67,13 @@ static const struct config_key one_node_keys[] = {
     {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "Whose mesh node it is; the cloud's by default.",
      true},
 };
+static const struct config_key node_show_keys[] = {
+    ADMIN_TOKEN,
+    {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "Whose mesh node it is; the cloud's by default.",
+     true},
+    {"rtt", NULL, CONFIG_BOOL, AT(rtt), NULL, 0, 0, NULL,
+     "Also the round trips between it and the other nodes.", true},
+};
 static const struct config_key agent_report_keys[] = {
     {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "Only of this network; else the newest.",
      true},
@@ -141,7 +148,7 @@ const struct command cli_commands[] = {
     {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also their state and load", NULL,
      operator_keys, N(operator_keys), cmd_node_list},
     {"node show", "NODE", 1, 1, CONTROLLER, "show one node; with the admin key also its state and load", NULL,
-     one_node_keys, N(one_node_keys), cmd_node_show},
+     node_show_keys, N(node_show_keys), cmd_node_show},
     {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, one_node_keys,
      N(one_node_keys), cmd_node_drain},
     {"node undrain", "NODE", 1, 1, CONTROLLER, "give a node meetings again", NULL, one_node_keys,

@@ -187,6 +187,67 @@ static enum cli_exit print_node(const struct cli *c, const json_t *node)
     return cli_print_table(c, t);
 }
 
+/* "/v1/nodes/NODE", what follows, and which organisation's. */
+static enum cli_exit node_path(const struct cli *c, char path[static CALL_PATH_MAX], const char *rest)
+{
+    char tail[64];
+    bool org = c->o.org != NULL;
+    if (org && strlen(c->o.org) > ORG_TEXT_MAX)
+        return cli_fail(c, CLI_USAGE, "--org: '%.80s' is no organisation's id", c->o.org);
+    snprintf(tail, sizeof(tail), "%s%s%s", rest, org ? "?org=" : "", org ? c->o.org : "");
+    return call_path(c, path, "/v1/nodes/", c->words.v[0], tail);
+}
+
+/* Those of which the round trip is known. */
+static enum cli_exit print_rtts(const struct cli *c, const json_t *peers)
+{
+    static const struct table_column columns[] = {{"OTHER NODE", TABLE_LEFT, true},
+                                                  {"CLUSTER", TABLE_LEFT, true},
+                                                  {"ROUND TRIP", TABLE_RIGHT, false},
+                                                  {"TOLD, S AGO", TABLE_RIGHT, false}};
+    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
+    json_t *peer;
+    size_t i;
+    json_array_foreach(peers, i, peer)
+    {
+        const json_t *us = json_object_get(peer, "rtt_us");
+        char rtt[64], age[64];
+        if (t == NULL || !json_is_integer(us))
+            continue;
+        snprintf(rtt, sizeof(rtt), "%.1f ms", (double)json_integer_value(us) / 1000);
+        const char *cells[] = {text(peer, "node"), text(peer, "cluster"), rtt,
+                               cli_cell(peer, "rtt_age_s", age)};
+        table_row(t, cells);
+    }
+    fputc('\n', c->out);
+    return cli_print_table(c, t);
+}
+
+/* Adds the peers to the node, as "peers". */
+static enum cli_exit get_peers(const struct cli *c, json_t *node)
+{
+    char path[CALL_PATH_MAX];
+    json_t *answer;
+    enum cli_exit code = node_path(c, path, "/peers");
+    if (code == CLI_OK)
+        code = call(c, CALL_TOKEN_ADMIN, "show the round trips", "GET", path, NULL, &answer);
+    if (code != CLI_OK)
+        return code;
+    json_object_set(node, "peers", json_object_get(answer, "nodes"));
+    json_decref(answer);
+    return CLI_OK;
+}
+
+static enum cli_exit show(const struct cli *c, json_t *node)
+{
+    enum cli_exit code = c->o.rtt ? get_peers(c, node) : CLI_OK;
+    if (code == CLI_OK)
+        code = c->o.json ? cli_print_json(c, node) : print_node(c, node);
+    if (code == CLI_OK && c->o.rtt && !c->o.json)
+        code = print_rtts(c, json_object_get(node, "peers"));
+    return code;
+}
+
 enum cli_exit cmd_node_show(struct cli *c)
 {
     json_t *list;
@@ -199,20 +260,9 @@ enum cli_exit cmd_node_show(struct cli *c)
                         c->words.v[0], c->o.org != NULL ? " for the organisation " : "",
                         c->o.org != NULL ? c->o.org : "");
     else
-        code = c->o.json ? cli_print_json(c, node) : print_node(c, node);
+        code = show(c, node);
     json_decref(list);
     return code;
-}
-
-/* "/v1/nodes/NODE", what follows, and which organisation's. */
-static enum cli_exit node_path(const struct cli *c, char path[static CALL_PATH_MAX], const char *rest)
-{
-    char tail[64];
-    bool org = c->o.org != NULL;
-    if (org && strlen(c->o.org) > ORG_TEXT_MAX)
-        return cli_fail(c, CLI_USAGE, "--org: '%.80s' is no organisation's id", c->o.org);
-    snprintf(tail, sizeof(tail), "%s%s%s", rest, org ? "?org=" : "", org ? c->o.org : "");
-    return call_path(c, path, "/v1/nodes/", c->words.v[0], tail);
 }
 
 static enum cli_exit set_drain(struct cli *c, bool drain)

@@ -77,6 +77,7 @@ CALLS = [
     Call("GET", "/v1/nodes", {ADMIN, ORG, PROBE}),
     Call("POST", "/v1/nodes", {ADMIN, ORG, NODE}, body=lambda s: node_body("iso-new", org=s.mine.id), wrong=(422, "invalid_member")),
     Call("POST", "/v1/nodes/{node}/heartbeat", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/heartbeat", {"load": {}}, (404, "unknown_node")),
+    Call("GET", "/v1/nodes/{node}/peers", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/peers", wrong=(404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/drain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/drain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/undrain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/undrain", {}, (404, "unknown_node")),
     Call("DELETE", "/v1/nodes/{node}", {ADMIN, ORG}, "/v1/nodes/iso-mesh", wrong=(404, "unknown_node")),

@@ -230,6 +230,105 @@ static void test_nodes_are_shared(void **state)
     catalogue_destroy(NULL);
 }
 
+/* Round trips that nodes told, by (from, to): set on a catalogue of these rows. */
+static void tell(struct catalogue *c, const char *org, const char *from, const char *to, int32_t rtt_us)
+{
+    const struct links_cursor cursor = {.at_us = 7};
+    const struct catalogue_node *a = catalogue_resolve(c, org, from), *b = catalogue_resolve(c, org, to);
+    struct links *l = links_new(catalogue_links(c), 1, 1000);
+
+    assert_true(links_put(l, a->link, b->link, rtt_us, 1000));
+    catalogue_set_links(c, l, &cursor);
+    links_unref(l);
+    assert_int_equal(catalogue_links_cursor(c)->at_us, 7);
+}
+
+static void test_round_trips_between_nodes(void **state)
+{
+    const struct catalogue_row rows[] = {row("acme", "m"), row("cloud", "fra"), row("cloud", "nyc"),
+                                         row("globex", "m")};
+    struct catalogue *c = make(rows, 4, NULL);
+    const struct catalogue_node *fra = catalogue_find(c, "cloud", "fra"),
+                                *nyc = catalogue_find(c, "cloud", "nyc");
+    int32_t us;
+
+    assert_false(catalogue_rtt(c, fra, nyc, &us));
+    assert_true(catalogue_rtt(c, fra, fra, &us));
+    assert_int_equal(us, 0);
+    tell(c, "cloud", "fra", "nyc", 80000);
+    tell(c, "acme", "m", "fra", 9000);
+    assert_true(catalogue_rtt(c, nyc, fra, &us));
+    assert_int_equal(us, 80000);
+    assert_true(catalogue_rtt(c, fra, catalogue_find(c, "acme", "m"), &us));
+    assert_int_equal(us, 9000);
+    assert_false(catalogue_rtt(c, fra, catalogue_find(c, "globex", "m"), &us)); /* another m */
+    catalogue_destroy(c);
+}
+
+static void test_round_trips_by_place(void **state)
+{
+    struct catalogue_row rows[] = {row("cloud", "ams"), row("cloud", "fra"), row("cloud", "moon")};
+    struct catalogue *c;
+    int32_t us;
+
+    rows[0].location = "{\"lat\":52.37,\"lon\":4.9}";
+    rows[1].location = "{\"lat\":50.11,\"lon\":8.68}";
+    c = make(rows, 3, NULL);
+    const struct catalogue_node *ams = catalogue_find(c, "cloud", "ams"),
+                                *fra = catalogue_find(c, "cloud", "fra");
+    assert_true(catalogue_rtt_by_place(ams, fra, &us));
+    assert_in_range(us, 3000, 9000);
+    assert_true(catalogue_rtt_by_place(ams, ams, &us));
+    assert_int_equal(us, 0);
+    assert_false(catalogue_rtt_by_place(ams, catalogue_find(c, "cloud", "moon"), &us));
+    catalogue_destroy(c);
+}
+
+static void assert_peers(const struct catalogue *c, const char *org, const char *of, const char *want)
+{
+    size_t len = 0, i;
+    char got[256] = "", *text = catalogue_peers_json(c, catalogue_find(c, org, of), 1010, &len);
+    json_t *list = json_loadb(text, len, 0, NULL), *peer;
+
+    assert_non_null(list);
+    json_array_foreach(json_object_get(list, "nodes"), i, peer)
+    {
+        const json_t *us = json_object_get(peer, "rtt_us");
+
+        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s",
+                 json_string_value(json_object_get(peer, "node")));
+        if (us != NULL)
+            snprintf(got + strlen(got), sizeof(got) - strlen(got), ":%d@%d", (int)json_integer_value(us),
+                     (int)json_integer_value(json_object_get(peer, "rtt_age_s")));
+        strcat(got, " ");
+    }
+    assert_string_equal(got, want);
+    json_decref(list);
+    free(text);
+}
+
+/* The cloud's nodes hear of no mesh node, an org's of its own and the cloud's. */
+static void test_peers_of_a_node(void **state)
+{
+    const struct catalogue_row rows[] = {row("acme", "m"), row("acme", "n"), row("cloud", "fra"),
+                                         row("cloud", "nyc"), row("globex", "g")};
+    struct catalogue *c = make(rows, 5, NULL);
+    char before[CATALOGUE_VERSION_LEN + 1], after[CATALOGUE_VERSION_LEN + 1];
+
+    catalogue_peers_version(c, "acme", before);
+    tell(c, "cloud", "fra", "nyc", 80000);
+    tell(c, "acme", "m", "fra", 9000);
+    assert_peers(c, "cloud", "fra", "nyc:80000@10 ");
+    assert_peers(c, "cloud", "nyc", "fra:80000@10 ");
+    assert_peers(c, "acme", "m", "fra:9000@10 nyc n ");
+    assert_peers(c, "globex", "g", "fra nyc ");
+    catalogue_peers_version(c, "acme", after);
+    assert_string_equal(before, after); /* figures make no new list */
+    catalogue_peers_version(c, "globex", after);
+    assert_string_not_equal(before, after);
+    catalogue_destroy(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +340,9 @@ int main(void)
         cmocka_unit_test(test_list_document),
         cmocka_unit_test(test_version_is_of_what_the_org_sees),
         cmocka_unit_test(test_nodes_are_shared),
+        cmocka_unit_test(test_round_trips_between_nodes),
+        cmocka_unit_test(test_round_trips_by_place),
+        cmocka_unit_test(test_peers_of_a_node),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

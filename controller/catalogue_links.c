@@ -1,0 +1,203 @@
+/* A hash table of pairs, open addressing. Invariant: at most half of the slots are taken, so that looking is a step or two; a slot's lesser
+ * key stands first, and each direction has its own figure. */
+#include "catalogue_links.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_LEAST = 64 };
+enum {
+    BASE_US = 1000,
+    US_PER_KM = 14,
+    EARTH_KM = 6371
+}; /* fibre is laid with detours: light alone takes 10 us a km */
+
+struct slot {
+    struct link_id low, high; /* equal: free */
+    int32_t rtt_us[2];        /* low to high, high to low; negative: not told */
+    int64_t at_s[2];
+};
+
+struct links {
+    _Atomic unsigned refs;
+    size_t n, n_mesh, left_out;
+    size_t mask; /* slots - 1 */
+    struct slot slots[];
+};
+
+struct link_id link_id(const char *org, const char *id, bool mesh)
+{
+    crypto_generichash_state h;
+    struct link_id out;
+
+    crypto_generichash_init(&h, NULL, 0, sizeof(out));
+    crypto_generichash_update(&h, (const uint8_t *)org, strlen(org) + 1);
+    crypto_generichash_update(&h, (const uint8_t *)id, strlen(id));
+    crypto_generichash_final(&h, (uint8_t *)&out, sizeof(out));
+    out.b = (out.b & ~1ULL) | mesh;
+    return out;
+}
+
+static bool same(struct link_id x, struct link_id y)
+{
+    return x.a == y.a && x.b == y.b;
+}
+
+static bool before(struct link_id x, struct link_id y)
+{
+    return x.a != y.a ? x.a < y.a : x.b < y.b;
+}
+
+static bool is_free(const struct slot *s)
+{
+    return same(s->low, s->high);
+}
+
+static size_t place(struct link_id low, struct link_id high)
+{
+    uint64_t x = low.a * 0x9e3779b97f4a7c15ULL;
+
+    x = (x ^ x >> 32 ^ high.a) * 0xd6e8feb86659fd93ULL;
+    return (size_t)(x ^ x >> 32);
+}
+
+/* The pair's slot, or the free one where it would be. */
+static size_t find_slot(const struct links *l, struct link_id low, struct link_id high)
+{
+    size_t i = place(low, high) & l->mask;
+
+    while (!is_free(&l->slots[i]) && (!same(l->slots[i].low, low) || !same(l->slots[i].high, high)))
+        i = (i + 1) & l->mask;
+    return i;
+}
+
+static size_t slots_for(size_t pairs)
+{
+    size_t slots = SLOTS_LEAST;
+
+    while (slots < 2 * pairs)
+        slots *= 2;
+    return slots;
+}
+
+struct links *links_new(const struct links *old, size_t more, int64_t now_s)
+{
+    size_t pairs = (old != NULL ? old->n : 0) + more;
+    size_t slots = slots_for(pairs < LINKS_MAX ? pairs : LINKS_MAX);
+    struct links *l = calloc(1, sizeof(*l) + slots * sizeof(l->slots[0]));
+
+    if (l == NULL)
+        return NULL;
+    atomic_init(&l->refs, 1);
+    l->mask = slots - 1;
+    for (size_t i = 0; old != NULL && i <= old->mask; i++) {
+        const struct slot *s = &old->slots[i];
+
+        for (size_t d = 0; !is_free(s) && d < 2; d++) {
+            if (s->rtt_us[d] >= 0 && now_s - s->at_s[d] < LINKS_STALE_S)
+                (void)links_put(l, d == 0 ? s->low : s->high, d == 0 ? s->high : s->low, s->rtt_us[d],
+                                s->at_s[d]);
+        }
+    }
+    return l;
+}
+
+struct links *links_ref(struct links *l)
+{
+    if (l != NULL)
+        atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
+    return l;
+}
+
+void links_unref(struct links *l)
+{
+    if (l != NULL && atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) == 1)
+        free(l);
+}
+
+/* The mesh's pairs have room of their own. */
+static bool has_room(const struct links *l, bool mesh)
+{
+    return 2 * (l->n + 1) <= l->mask + 1 &&
+           (mesh ? l->n_mesh < LINKS_MESH_MAX : l->n - l->n_mesh < LINKS_MAX - LINKS_MESH_MAX);
+}
+
+bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t rtt_us, int64_t at_s)
+{
+    bool forth = before(from, to), mesh = ((from.b | to.b) & 1) != 0;
+    struct link_id low = forth ? from : to, high = forth ? to : from;
+    struct slot *s;
+    size_t d = forth ? 0 : 1;
+
+    if (same(from, to))
+        return false;
+    s = &l->slots[find_slot(l, low, high)];
+    if (is_free(s)) {
+        if (!has_room(l, mesh)) {
+            l->left_out++;
+            return false;
+        }
+        *s = (struct slot){.low = low, .high = high, .rtt_us = {-1, -1}};
+        l->n++;
+        l->n_mesh += mesh;
+    }
+    if (s->rtt_us[d] < 0 || at_s >= s->at_s[d]) {
+        s->rtt_us[d] = rtt_us;
+        s->at_s[d] = at_s;
+    }
+    return true;
+}
+
+bool links_find(const struct links *l, struct link_id a, struct link_id b, struct link *out)
+{
+    const struct slot *s;
+    size_t d;
+
+    if (l == NULL || same(a, b))
+        return false;
+    s = &l->slots[before(a, b) ? find_slot(l, a, b) : find_slot(l, b, a)];
+    if (is_free(s))
+        return false;
+    d = s->rtt_us[0] < 0 || (s->rtt_us[1] >= 0 && s->rtt_us[1] < s->rtt_us[0]) ? 1 : 0;
+    *out = (struct link){s->rtt_us[d], s->at_s[d]};
+    return true;
+}
+
+struct links_counts links_counts(const struct links *l)
+{
+    struct links_counts c = {0};
+
+    if (l == NULL)
+        return c;
+    c.pairs = l->n;
+    c.mesh = l->n_mesh;
+    c.left_out = l->left_out;
+    for (size_t i = 0; i <= l->mask; i++) {
+        const struct slot *s = &l->slots[i];
+
+        for (size_t d = 0; !is_free(s) && d < 2; d++) {
+            if (s->rtt_us[d] < 0)
+                continue;
+            c.newest_s = s->at_s[d] > c.newest_s ? s->at_s[d] : c.newest_s;
+            c.oldest_s = c.oldest_s == 0 || s->at_s[d] < c.oldest_s ? s->at_s[d] : c.oldest_s;
+        }
+    }
+    return c;
+}
+
+static double radians(double degrees)
+{
+    return degrees * 3.14159265358979323846 / 180;
+}
+
+int32_t link_rtt_by_place(double lat_a, double lon_a, double lat_b, double lon_b)
+{
+    double dlat = sin(radians(lat_b - lat_a) / 2), dlon = sin(radians(lon_b - lon_a) / 2);
+    double h = dlat * dlat + cos(radians(lat_a)) * cos(radians(lat_b)) * dlon * dlon;
+    double km = 2 * EARTH_KM * asin(sqrt(h < 1 ? h : 1));
+
+    return (int32_t)(BASE_US + US_PER_KM * km);
+}
