@@ -182,6 +182,8 @@ static const struct db_stmt erase_head_stmt = {"berth_agent_erase_head",
                                                "delete from outbox_head where org = $1 and agent = $2"};
 static const struct db_stmt erase_outbox_stmt = {"berth_agent_erase_outbox",
                                                  "delete from outbox where org = $1 and agent = $2"};
+static const struct db_stmt erase_failures_stmt = {"berth_agent_erase_failures",
+                                                   "delete from node_failure where org = $1 and agent = $2"};
 
 struct erasure {
     bool found; /* anything yet */
@@ -228,6 +230,7 @@ static void erase_piece(struct api_request *r)
     db_add(b, &erase_reports_stmt, q, 3);
     db_add(b, &erase_head_stmt, p, 2);
     db_add(b, &erase_outbox_stmt, p, 2);
+    db_add(b, &erase_failures_stmt, p, 2);
     api_db_send(r, b, on_erased);
 }
 

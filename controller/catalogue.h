@@ -46,6 +46,7 @@ struct catalogue_load {
     int64_t packets_per_s, sessions, bandwidth_bps;
     bool draining, stopping; /* as the node says */
     int64_t assigned;        /* participants */
+    double failures;         /* whom it did not work for lately, with decay: see node_failure_scores */
 };
 
 enum node_state { NODE_UP, NODE_DRAINING, NODE_DOWN };

@@ -17,14 +17,20 @@ static const char nodes_sql[] =
     " from node where deleted_at is null or deleted_at > now() - $1::bigint * interval '1 second'"
     " order by org, id";
 
+/* A failure counts half as much after five minutes; an org's no more than three agents'. */
+#define FAILURE_HALF_LIFE_S "300"
+#define FAILURE_ORG_MOST    "3"
+
 static const char loads_sql[] =
     "select l.org, l.node, berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), l.cpu, l.packets_per_s,"
     " l.sessions, l.bandwidth_bps, l.draining, l.stopping,"
-    " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint"
+    " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint, coalesce(f.score, 0)"
     " from node_load l"
     " left join tally t on t.org = l.org and t.what = 'participants' and t.name = l.node"
     " left join (select org, name, sum(n) as n from tally_change where what = 'participants' group by 1, 2) c"
     " on c.org = l.org and c.name = l.node"
+    " left join node_failure_scores(" FAILURE_HALF_LIFE_S ", " FAILURE_ORG_MOST ") f"
+    " on f.node_org = l.org and f.node = l.node"
     " order by 1, 2";
 
 enum {
@@ -136,6 +142,7 @@ static void load_read(struct catalogue_load *l, const PGresult *res, int i)
         .draining = truth(res, i, 7),
         .stopping = truth(res, i, 8),
         .assigned = number(res, i, 9),
+        .failures = strtod(PQgetvalue(res, i, 10), NULL),
     };
     if (l->heartbeat_age_us < 0)
         l->heartbeat_age_us = 0;

@@ -132,7 +132,9 @@ static void fold_counts(struct control *c)
     PGresult *res;
 
     (void)db_i64(at_most, CONTROL_FOLD_MAX);
-    res = db_sync_exec(&c->db, "select tally_fold($1::bigint), capacity_lease_sweep()", params, 1);
+    res = db_sync_exec(&c->db,
+                       "select tally_fold($1::bigint), capacity_lease_sweep(), node_failure_drop($1::bigint)",
+                       params, 1);
     if (res == NULL && !c->db.stopped)
         log_event(c->ctl->log, LOG_WARN, "control", "counts_not_added_up", LOG_S("error", c->db.error));
     PQclear(res);

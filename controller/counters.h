@@ -22,6 +22,7 @@
     X(joins, "berth_joins_total", "", "Participants assigned a node.")                                  \
     X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
     X(moves, "berth_moves_total", "", "Participants moved to another node, and told so.")               \
+    X(failures, "berth_failures_total", "", "Nodes that did not work for a participant.")               \
     X(join_conflicts, "berth_join_conflicts_total", "",                                                 \
       "Assignments computed again because of a concurrent change.")                                     \
     X(streams_opened, "berth_streams_opened_total", "", "Event streams opened.")                        \

@@ -58,7 +58,8 @@ static void reject_sentence(const char *node, unsigned rejected, char *out, size
 
 static void cost_sentence(const char *node, const struct place_terms *t, char *out, size_t cap)
 {
-    int64_t penalties = t->transport_us + t->loss_us + t->weight_us + t->load_us + t->mesh_us;
+    int64_t penalties =
+        t->transport_us + t->loss_us + t->weight_us + t->load_us + t->failures_us + t->mesh_us;
     char more[80] = "";
 
     if (penalties != 0)
@@ -109,10 +110,10 @@ static int by_cost(const void *a, const void *b)
 
 static json_t *terms_json(const struct place_terms *t)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "round_trip", ms(t->rtt_us), "transport",
-                     ms(t->transport_us), "loss", ms(t->loss_us), "weight", ms(t->weight_us), "load",
-                     ms(t->load_us), "mesh", ms(t->mesh_us), "others", ms(t->others_us), "between_nodes",
-                     ms(t->nodes_us));
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "round_trip", ms(t->rtt_us),
+                     "transport", ms(t->transport_us), "loss", ms(t->loss_us), "weight", ms(t->weight_us),
+                     "load", ms(t->load_us), "failures", ms(t->failures_us), "mesh", ms(t->mesh_us), "others",
+                     ms(t->others_us), "between_nodes", ms(t->nodes_us));
 }
 
 static json_t *cell_json(const struct join_scene *s, const struct cell *c)

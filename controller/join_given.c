@@ -193,7 +193,7 @@ int join_scene_given(struct join_scene *s, const struct join_ask *ask, const str
     }
     if (take_plan(s, ask, c, member(body, "plan"), to, e) != 0)
         return -EINVAL;
-    s->problem.participants = to;
+    s->problem.participants = s->participants = to;
     s->problem.org = ask->org;
     s->problem.present = PLACE_NONE;
     join_scene_decide(s);

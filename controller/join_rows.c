@@ -2,10 +2,12 @@
  * first; so a plan kept under that epoch was made on nothing older. */
 #include "join_rows.h"
 
+#include "join_failures.h"
+
 #include <errno.h>
 #include <string.h>
 
-enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS };
+enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS, RESULT_FAILURES };
 
 static const struct db_stmt meeting_stmt = {
     "join_meeting", "select epoch, policy, node_org, node from meeting where org = $1 and id = $2"};
@@ -46,6 +48,7 @@ void join_scene_read(struct db_batch *b, const struct join_ask *ask)
     db_add(b, &people_stmt, p, 2);
     db_add(b, &mine_stmt, mine, 5);
     db_add(b, &others_stmt, p, 4);
+    join_failures_read(b, ask);
 }
 
 static const char *scene_text(struct join_scene *s, const PGresult *res, int row, int col)
@@ -217,5 +220,8 @@ int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const st
         take_capabilities(&to[s->me], s->capabilities, s->mine.report.has_capabilities,
                           s->mine.report.capabilities);
     }
-    return read_others(s, others, to);
+    rc = read_others(s, others, to);
+    if (rc == 0)
+        join_failures_take(s, result->res[RESULT_FAILURES], to);
+    return rc;
 }

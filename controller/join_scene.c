@@ -2,6 +2,7 @@
  * the meeting, by agent, the one who joins included. */
 #include "join_scene.h"
 
+#include "join_failures.h"
 #include "join_rows.h"
 
 #include <stdlib.h>
@@ -129,6 +130,7 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
             .capacity = n->capacity,
             .assigned = l->assigned,
             .load = l->told ? l->cpu : load_unknown,
+            .failures = l->failures,
             .transports = node_transports(n),
         };
         correct(&nodes[i], n, ask);
@@ -164,7 +166,7 @@ static int take_people(struct join_scene *s, const struct join_ask *ask, const s
             .moved_ago_us = who->moved_ago_us,
         };
     }
-    s->problem.participants = out;
+    s->problem.participants = s->participants = out;
     s->problem.n_participants = n;
     s->problem.org = ask->org;
     s->problem.present = stored_node(s, s->node_org, s->node);
@@ -192,6 +194,9 @@ void join_scene_decide(struct join_scene *s)
     plan->seats = join_scene_alloc(s, people, sizeof(plan->seats[0]));
     plan->work = join_scene_alloc(s, place_work_size(nodes, people), 1);
     place_decide(&s->problem, plan);
+    if (join_failures_lift(s))
+        place_decide(&s->problem, plan);
+    join_failures_order(s);
 }
 
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,

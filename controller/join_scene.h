@@ -51,8 +51,15 @@ struct join_person {
     int64_t moved_ago_us;        /* stored; 0: never */
     const char *node_org, *node; /* stored */
     int transport;
-    const char *ladder;  /* as the database writes it: {0,1} */
-    const json_t *given; /* of a simulation: what the request says of it, and its place there */
+    const char *ladder; /* as the database writes it: {0,1} */
+    size_t n_avoid;     /* nodes that did not work for it lately, and over what */
+    struct join_avoid {
+        size_t node;
+        unsigned transports;
+    } * avoid;
+    const struct place_row *bare_rows; /* its rows without regard to that */
+    bool lifted;                       /* offered what failed all the same, for want of anything else */
+    const json_t *given;               /* of a simulation: what the request says of it, and its place there */
     size_t place;
 };
 
@@ -69,7 +76,8 @@ struct join_scene {
     uint8_t node_key[crypto_shorthash_KEYBYTES];
     size_t
         n_stored; /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
-    struct join_person *people; /* parallel to problem.participants */
+    struct join_person *people;             /* parallel to problem.participants */
+    struct place_participant *participants; /* the problem's */
     struct place_problem problem;
     struct place_plan plan;
     struct stored_report mine; /* the newcomer's live report; empty where it has none */

@@ -202,6 +202,13 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
     const struct place_seat *seat = &s->plan.seats[i];
     const char *node = s->nodes[seat->node]->id;
 
+    if (s->people[i].lifted) {
+        snprintf(
+            out, cap,
+            "Everything that %s could be given failed for it lately; %s is tried again, as the least bad.",
+            s->people[i].agent, node);
+        return "least_bad";
+    }
     if ((i != s->me || s->stays) && s->people[i].stored && seat->node != s->problem.participants[i].present)
         return moved(s, i, node, out, cap);
     if (!s->problem.participants[i].measured) {

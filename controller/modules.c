@@ -13,6 +13,7 @@ const struct api_module api_modules[] = {
     {api_meetings_routes, API_MEETINGS_ROUTES},
     {api_participants_routes, API_PARTICIPANTS_ROUTES},
     {api_explain_routes, API_EXPLAIN_ROUTES},
+    {api_failure_routes, API_FAILURE_ROUTES},
     {api_simulate_routes, API_SIMULATE_ROUTES},
     {api_openapi_routes, API_OPENAPI_ROUTES},
     {api_ip_ranges_routes, API_IP_RANGES_ROUTES},

@@ -15,6 +15,7 @@ enum {
     API_PARTICIPANTS_ROUTES = 3,
     API_EXPLAIN_ROUTES = 1,
     API_SIMULATE_ROUTES = 1,
+    API_FAILURE_ROUTES = 1,
     API_OPENAPI_ROUTES = 1,
     API_IP_RANGES_ROUTES = 1,
     API_STREAM_ROUTES = 2,
@@ -27,6 +28,7 @@ extern const struct api_route api_keys_routes[API_KEYS_ROUTES];
 extern const struct api_route api_meetings_routes[API_MEETINGS_ROUTES];
 extern const struct api_route api_participants_routes[API_PARTICIPANTS_ROUTES];
 extern const struct api_route api_explain_routes[API_EXPLAIN_ROUTES];
+extern const struct api_route api_failure_routes[API_FAILURE_ROUTES];
 extern const struct api_route api_simulate_routes[API_SIMULATE_ROUTES];
 extern const struct api_route api_openapi_routes[API_OPENAPI_ROUTES];
 extern const struct api_route api_ip_ranges_routes[API_IP_RANGES_ROUTES];

@@ -40,7 +40,7 @@ static void add_candidate(struct table *t, const json_t *candidate)
     if (terms != NULL) {
         const double of[5] = {number(candidate, "cost_ms"), number(terms, "round_trip"),
                               number(terms, "transport") + number(terms, "loss") + number(terms, "weight") +
-                                  number(terms, "load") + number(terms, "mesh"),
+                                  number(terms, "load") + number(terms, "failures") + number(terms, "mesh"),
                               number(terms, "others"), number(terms, "between_nodes")};
         for (size_t i = 0; i < 5; i++)
             snprintf(figures[i], sizeof(figures[i]), "%.1f", of[i]);

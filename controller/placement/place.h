@@ -59,6 +59,7 @@ struct place_node {
     int64_t assigned;    /* participants on it now, those of this meeting included */
     int64_t kbps_left;   /* bit rate that it can still take; 0: no limit known */
     double load;         /* 0 idle to 1 */
+    double failures;     /* participants that it did not work for lately, with decay */
     double weight;       /* the operator's: 2 halves its round trips, 0.5 doubles them; 0: not set, as 1 */
     unsigned transports; /* bits: what it can be reached on, the proxy's tunnel included */
 };
@@ -250,7 +251,8 @@ struct place_terms {
     int64_t transport_us; /* the transport's penalty */
     int64_t loss_us;      /* lost probes */
     int64_t weight_us;    /* the operator's weight and the node's state */
-    int64_t load_us;      /* the price of a node that is nearly full */
+    int64_t load_us;      /* the price of a busy node */
+    int64_t failures_us;  /* ... and of one that did not work for others lately */
     int64_t mesh_us;      /* a cloud node though a mesh node would do */
     int64_t others_us;    /* half the mean of the others' round trips to their nodes, penalties included */
     int64_t nodes_us;     /* half the mean round trip between its node and the others' nodes */

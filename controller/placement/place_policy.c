@@ -11,6 +11,8 @@ enum {
     LOAD_OVER_US = 2000000,
     SUSPECT_US = 100000, /* newcomers go elsewhere wherever that is bearable */
     PROBATION_US = 15000,
+    FAILURE_US = 5000, /* somebody whom it did not work for just now */
+    FAILURES_MAX_US = 50000,
     RESERVE_US = 20000,   /* no room for the meeting's expected size */
     MESH_BLIND_US = 50000 /* nothing is known: an office's node is the less likely to be reachable */
 };
@@ -106,6 +108,13 @@ static int32_t load_price(double load)
     return (int32_t)us;
 }
 
+int32_t place_failures_price(const struct place_node *n)
+{
+    double us = n->failures > 0 ? n->failures * FAILURE_US : 0;
+
+    return us > FAILURES_MAX_US ? FAILURES_MAX_US : (int32_t)us;
+}
+
 static int32_t price_of(const struct place_problem *p, size_t node, int64_t room)
 {
     const struct place_node *n = &p->nodes[node];
@@ -116,6 +125,7 @@ static int32_t price_of(const struct place_problem *p, size_t node, int64_t room
     else if (p->present != PLACE_NONE)
         us += 1;
 
+    us += place_failures_price(n);
     if (n->state == PLACE_SUSPECT)
         us += SUSPECT_US;
     if (n->state == PLACE_PROBATION)

@@ -418,11 +418,14 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
         out->transport_us = transport_us[row->transport] / 2;
         out->loss_us = loss_price(row) / 2;
     }
-    if (v != w->present[i])
-        out->load_us = w->price[v] / 2;
+    if (v != w->present[i]) {
+        out->failures_us = place_failures_price(&p->nodes[w->node_at[v]]) / 2;
+        out->load_us = w->price[v] / 2 - out->failures_us;
+    }
     if ((w->flags[i] & PLACE_F_MESH) && p->nodes[w->node_at[v]].org == NULL)
         out->mesh_us = within_of(p) / 2;
     if (!(w->flags[i] & PLACE_F_MEASURED))
         out->rtt_us = UNKNOWN_US / 2;
-    out->weight_us = rest / 2 - out->rtt_us - out->transport_us - out->loss_us - out->load_us - out->mesh_us;
+    out->weight_us = rest / 2 - out->rtt_us - out->transport_us - out->loss_us - out->load_us -
+                     out->failures_us - out->mesh_us;
 }

@@ -229,6 +229,34 @@ static void test_a_prediction_counts_by_its_confidence(void **state)
     assert_int_equal(w.seats[1].reason, PLACE_WHY_COMPANY);
 }
 
+/* What did not work for others is dearer for newcomers, and whoever is there stays. */
+static void test_failures_make_a_node_dearer(void **state)
+{
+    struct place_terms t;
+    struct world w;
+
+    world_init(&w);
+    add_node(&w, "a");
+    add_node(&w, "b");
+    add_person(&w, "x");
+    measure(&w, 0, 0, TRANSPORT_UDP, 10000);
+    measure(&w, 0, 1, TRANSPORT_UDP, 18000);
+    w.nodes[0].failures = 2;
+    decide(&w);
+    assert_int_equal(w.plan.node, 1);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.failures_us, 5000);
+    w.nodes[0].failures = 1000; /* it has an end */
+    decide(&w);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.failures_us, 25000);
+    w.people[0].present = 0;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.failures_us, 0);
+}
+
 /* Over TCP a node must be 20 ms nearer to be taken before one that UDP reaches. */
 static void test_a_stream_carries_a_penalty(void **state)
 {
@@ -291,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_a_node_that_failed_is_not_offered_again),
         cmocka_unit_test(test_a_prediction_counts_by_its_confidence),
+        cmocka_unit_test(test_failures_make_a_node_dearer),
         cmocka_unit_test(test_a_stream_carries_a_penalty),
         cmocka_unit_test(test_ways_between_nodes_are_estimated),
         cmocka_unit_test(test_names),

@@ -99,8 +99,8 @@ static void test_terms_add_up(void **state)
 
             place_terms(&m.p, &m.plan, i, m.seats[i].node, &t);
             assert_true(t.possible);
-            assert_true(llabs(t.rtt_us + t.transport_us + t.loss_us + t.weight_us + t.load_us + t.mesh_us +
-                              t.others_us + t.nodes_us - t.cost_us) <= 8);
+            assert_true(llabs(t.rtt_us + t.transport_us + t.loss_us + t.weight_us + t.load_us +
+                              t.failures_us + t.mesh_us + t.others_us + t.nodes_us - t.cost_us) <= 8);
             assert_true(llabs(t.cost_us - m.seats[i].latency_us) <= 8);
             place_terms(&m.p, &m.plan, i, (m.seats[i].node + 1) % m.p.n_nodes, &other);
             assert_true(other.possible);
