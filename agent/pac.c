@@ -67,7 +67,7 @@ static size_t take(char *data, size_t size, size_t n, void *arg)
 static int load_url(struct script *s, const char *url)
 {
     long status = 0;
-    CURL *e = curl_easy_init();
+    CURL *e = rest_easy_new();
     if (!e)
         return -ENOMEM;
     curl_easy_setopt(e, CURLOPT_URL, url);
@@ -75,7 +75,6 @@ static int load_url(struct script *s, const char *url)
     curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(e, CURLOPT_MAXREDIRS, 3L);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)PAC_FETCH_MS);
     curl_easy_setopt(e, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take);

@@ -113,7 +113,6 @@ static void set_options(CURL *e, const struct tunnel_request *r)
     curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(r->timeout_ms > 0 ? r->timeout_ms : 1));
     curl_easy_setopt(e, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);
@@ -135,7 +134,7 @@ int tunnel_open(struct tunnel **out, struct curl_loop *loop, const struct tunnel
     t->with_login = r->proxy->user && r->proxy->user[0] != '\0';
     t->schemes =
         (struct rest_proxy){.user = t->with_login ? "x" : NULL, .guard_password = r->proxy->guard_password};
-    t->job = (struct curl_job){.easy = curl_easy_init(), .done = on_done};
+    t->job = (struct curl_job){.easy = rest_easy_new(), .done = on_done};
     int err = -ENOMEM;
     if (t->job.easy) {
         set_options(t->job.easy, r);

@@ -229,7 +229,6 @@ static void set_transfer(struct rest_call *c, const struct rest_request *r, cons
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, loopback ? "http,https" : "https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS);
@@ -269,6 +268,17 @@ static void set_method(struct rest_call *c, const struct rest_request *r)
         curl_easy_setopt(c->easy, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
+CURL *rest_easy_new(void)
+{
+    CURL *e = curl_easy_init();
+    if (e != NULL) {
+        curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(e, CURLOPT_QUICK_EXIT,
+                         1L); /* else it waits for getaddrinfo, which may take half a minute */
+    }
+    return e;
+}
+
 int rest_call_init(struct rest_call *c, const struct rest_request *r)
 {
     char *url = NULL;
@@ -280,7 +290,7 @@ int rest_call_init(struct rest_call *c, const struct rest_request *r)
     if (rc != 0)
         goto out;
     rc = -ENOMEM;
-    c->easy = curl_easy_init();
+    c->easy = rest_easy_new();
     if (c->easy == NULL)
         goto out;
     if (r->body != NULL && (c->request_body = strdup(r->body)) == NULL)

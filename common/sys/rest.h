@@ -43,6 +43,9 @@ struct rest_call {
     char error[CURL_ERROR_SIZE];
 };
 
+/* A handle that ends at once, with a lookup of a name under way as well (its thread goes on alone), and raises no signal. NULL: no memory. */
+CURL *rest_easy_new(void) __attribute__((warn_unused_result));
+
 /* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be called (HTTPS, or
  * HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is then empty, and may be cleared. */
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
