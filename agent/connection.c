@@ -29,7 +29,7 @@ static int set_policy(struct connection *c, const struct berth_connect_options *
         set(&p->grace_ms, o->grace_ms, 1, 60000) < 0 ||
         set(&p->rung_timeout_ms, o->rung_timeout_ms, 50, 600000) < 0 ||
         set(&p->timeout_ms, o->timeout_ms, 50, 600000) < 0 ||
-        set(&keepalive_ms, o->keepalive_ms, 100, 25000) < 0)
+        set(&keepalive_ms, o->keepalive_ms, KEEPALIVE_LEAST_MS, KEEPALIVE_MOST_MS) < 0)
         return -EINVAL;
     c->keepalive_us = keepalive_ms * 1000;
     return 0;

@@ -1,4 +1,4 @@
-/* The keep-alive. Invariant: no two requests leave closer than KEEPALIVE_RETRY_US unless keepalive_hurry asks, and silence is counted from the
+/* The keep-alive. Invariant: no two requests leave closer than KEEPALIVE_LEAST_MS, and silence is counted from the
  * first request that nothing has answered since. */
 #include "keepalive.h"
 
@@ -20,6 +20,12 @@ void keepalive_start(struct keepalive *k, const uint8_t seed[static PROBER_SEED_
                             .last_rtt_us = NOT_MEASURED,
                             .mapped = *mapped};
     memcpy(k->seed, seed, sizeof k->seed);
+}
+
+static void ask_at(struct keepalive *k, int64_t at_us)
+{
+    int64_t earliest_us = k->sent > 0 ? k->last_us + (int64_t)KEEPALIVE_LEAST_MS * 1000 : at_us;
+    k->send_us = at_us > earliest_us ? at_us : earliest_us;
 }
 
 static struct sample_name name_of(uint32_t number)
@@ -44,9 +50,10 @@ bool keepalive_next(struct keepalive *k, int64_t now_us, uint8_t out[static PROB
     k->flight[at].waiting = true;
     k->flight[at].sent_us = now_us;
     k->sent++;
+    k->last_us = now_us;
     if (k->silent_since_us == PROBER_NEVER)
         k->silent_since_us = now_us;
-    k->send_us = now_us + min64(k->interval_us, KEEPALIVE_RETRY_US);
+    ask_at(k, now_us + min64(k->interval_us, KEEPALIVE_RETRY_US));
     return true;
 }
 
@@ -57,7 +64,7 @@ void keepalive_sent(struct keepalive *k, int64_t sent_us)
 
 void keepalive_hurry(struct keepalive *k, int64_t now_us)
 {
-    k->send_us = min64(k->send_us, now_us);
+    ask_at(k, min64(k->send_us, now_us));
 }
 
 bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int64_t now_us)
@@ -76,9 +83,8 @@ bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int6
     if (addr_is_set(&mapped))
         k->mapped = mapped;
     k->silent_since_us = PROBER_NEVER;
-    k->send_us = k->flight[at].sent_us + k->interval_us;
-    if (k->send_us < now_us)
-        k->send_us = now_us;
+    int64_t next_us = k->flight[at].sent_us + k->interval_us;
+    ask_at(k, next_us > now_us ? next_us : now_us);
     return true;
 }
 

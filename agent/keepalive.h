@@ -8,9 +8,11 @@
 
 enum {
     KEEPALIVE_MS = 5000,                 /* by default; a pinhole of 30 s stays open with five of six lost */
+    KEEPALIVE_LEAST_MS = 100,            /* between any two requests, and so the least interval */
+    KEEPALIVE_MOST_MS = 25000,           /* the longest interval */
     KEEPALIVE_RETRY_US = 1000 * 1000,    /* a request is sent again after this silence ... */
     KEEPALIVE_LOST_US = 8 * 1000 * 1000, /* ... and the path is lost after this long without any answer */
-    KEEPALIVE_FLIGHT = 16,
+    KEEPALIVE_FLIGHT = KEEPALIVE_LOST_US / (KEEPALIVE_LEAST_MS * 1000) + 1, /* more can't be waited for */
     KEEPALIVE_RTTS = 64, /* the newest that count for the figures */
 };
 
@@ -18,6 +20,7 @@ struct keepalive {
     uint8_t seed[PROBER_SEED_LEN];
     int64_t interval_us;
     int64_t send_us;         /* the next request */
+    int64_t last_us;         /* the one before */
     int64_t silent_since_us; /* the first request that nothing answered yet; PROBER_NEVER: none */
     uint32_t next;
     struct {
@@ -37,7 +40,7 @@ void keepalive_start(struct keepalive *k, const uint8_t seed[static PROBER_SEED_
 /* True where a request is due: it is in `out`. keepalive_sent follows if the very moment is known. */
 bool keepalive_next(struct keepalive *k, int64_t now_us, uint8_t out[static PROBER_MESSAGE_LEN]);
 void keepalive_sent(struct keepalive *k, int64_t sent_us);
-/* Asks now: the network may have changed. */
+/* Asks as soon as it may: the network may have changed. */
 void keepalive_hurry(struct keepalive *k, int64_t now_us);
 /* Is it an answer to one of the requests? What else comes over the path is not for us. */
 bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int64_t now_us);

@@ -96,6 +96,49 @@ static void a_dead_path_is_told_in_time(void **state)
     }
 }
 
+/* Answers that come after as much as KEEPALIVE_LOST_US, when as many requests are under way as can be. */
+static void a_long_path_is_not_lost_however_often_it_is_asked(void **state)
+{
+    enum { LONGEST = 2 * KEEPALIVE_FLIGHT };
+    static struct {
+        int64_t at_us;
+        uint8_t bytes[STUN_BINDING_ANSWER_MAX];
+        size_t len;
+    } way[LONGEST]; /* a ring */
+    for (int64_t rtt = 900 * MS; rtt < KEEPALIVE_LOST_US; rtt += 700 * MS) {
+        struct keepalive k;
+        struct addr none = {0};
+        uint8_t request[PROBER_MESSAGE_LEN];
+        size_t head = 0, tail = 0, most = 0;
+        keepalive_start(&k, seed, (int64_t)KEEPALIVE_LEAST_MS * MS, &none, 0);
+        for (int64_t now = 0; now < 60 * S; now += 10 * MS) {
+            for (; head < tail && way[head % LONGEST].at_us <= now; head++)
+                assert_true(keepalive_heard(&k, way[head % LONGEST].bytes, way[head % LONGEST].len, now));
+            if (keepalive_next(&k, now, request)) {
+                assert_true(tail - head < LONGEST);
+                way[tail % LONGEST].at_us = now + rtt;
+                way[tail % LONGEST].len = answer(request, way[tail % LONGEST].bytes);
+                most = ++tail - head > most ? tail - head : most;
+            }
+            assert_false(keepalive_lost(&k, now));
+        }
+        assert_int_equal(k.received, head); /* each counts */
+        assert_in_range(most, rtt / (KEEPALIVE_LEAST_MS * MS) - 1, KEEPALIVE_FLIGHT);
+    }
+}
+
+static void hurrying_has_a_limit(void **state)
+{
+    struct path p;
+    uint8_t request[PROBER_MESSAGE_LEN];
+    start(&p, 0, INT64_MAX);
+    for (int64_t now = 0; now < 1 * S; now += MS) {
+        keepalive_hurry(&p.k, now);
+        (void)keepalive_next(&p.k, now, request);
+    }
+    assert_int_equal(p.k.sent, 1000 / KEEPALIVE_LEAST_MS);
+}
+
 static void it_asks_at_once_when_told_to(void **state)
 {
     struct path p;
@@ -132,6 +175,8 @@ int main(void)
         cmocka_unit_test(a_good_path_is_asked_at_the_interval),
         cmocka_unit_test(losses_make_it_ask_sooner_and_do_not_lose_the_path),
         cmocka_unit_test(a_dead_path_is_told_in_time),
+        cmocka_unit_test(a_long_path_is_not_lost_however_often_it_is_asked),
+        cmocka_unit_test(hurrying_has_a_limit),
         cmocka_unit_test(it_asks_at_once_when_told_to),
         cmocka_unit_test(what_is_not_an_answer_is_left_to_others),
     };
