@@ -146,15 +146,27 @@ static unsigned mask_bits(const struct sockaddr *mask)
     return bits;
 }
 
-static bool leads_out(const struct sys_network *net, const char *interface)
+static bool has_line(const struct sys_network *net, const char *start)
 {
-    char start[SYS_NETWORK_LINE];
-    int len = snprintf(start, sizeof start, "gateway %s ", interface);
     for (size_t i = 0; i < net->n; i++) {
-        if (strncmp(net->line[i], start, (size_t)len) == 0)
+        if (strncmp(net->line[i], start, strlen(start)) == 0)
             return true;
     }
     return false;
+}
+
+static bool leads_out(const struct sys_network *net, const char *interface)
+{
+    char start[SYS_NETWORK_LINE];
+    snprintf(start, sizeof start, "gateway %s ", interface);
+    return has_line(net, start);
+}
+
+/* Containers' interfaces come and go. A tunnel (point to point) leads somewhere without a default route, and where nothing has one, all
+ * may. */
+static bool may_lead_somewhere(const struct sys_network *net, const struct ifaddrs *i)
+{
+    return (i->ifa_flags & IFF_POINTOPOINT) != 0 || leads_out(net, i->ifa_name) || !has_line(net, "gateway ");
 }
 
 /* Prefixes rather than addresses: a lease or a privacy address (RFC 8981) that changes is no other network. */
@@ -167,7 +179,7 @@ static void add_interface(struct sys_network *net, const struct ifaddrs *i)
     if (i->ifa_addr->sa_family == AF_PACKET) {
         struct sockaddr_ll ll;
         if (!leads_out(net, i->ifa_name))
-            return; /* containers' interfaces come and go */
+            return;
         memcpy(&ll, i->ifa_addr, sizeof ll);
         snprintf(text, sizeof text, "%02x%02x%02x%02x%02x%02x", ll.sll_addr[0], ll.sll_addr[1],
                  ll.sll_addr[2], ll.sll_addr[3], ll.sll_addr[4], ll.sll_addr[5]);
@@ -176,7 +188,7 @@ static void add_interface(struct sys_network *net, const struct ifaddrs *i)
     }
     addr_from_sockaddr(&a, i->ifa_addr);
     bool link_local = a.family == ADDR_V6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80;
-    if (a.family == ADDR_NONE || link_local || !i->ifa_netmask)
+    if (a.family == ADDR_NONE || link_local || !i->ifa_netmask || !may_lead_somewhere(net, i))
         return;
     a = addr_prefix(&a, mask_bits(i->ifa_netmask));
     add_line(net, "net", i->ifa_name, addr_format_ip(&a, text));

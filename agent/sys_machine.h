@@ -11,8 +11,8 @@ void sys_netwatch_clear(int fd);
 
 enum { SYS_NETWORK_LINES = 64, SYS_NETWORK_LINE = 112 };
 
-/* What tells one network from another: a line each for interface prefixes, default gateways and DNS servers, in no
- * particular order. Loopback doesn't count. */
+/* What tells one network from another: a line each for default gateways, DNS servers, and the prefixes of interfaces that lead out, in no
+ * particular order. Neither loopback nor containers' interfaces count. */
 struct sys_network {
     size_t n;
     char line[SYS_NETWORK_LINES][SYS_NETWORK_LINE];
