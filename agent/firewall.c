@@ -170,11 +170,33 @@ static void judge_issuer(struct firewall_verdict *v)
     }
 }
 
+/* By the tests of RFC 5780 if a node offers them in this family, else by how the nodes see the family's one socket. */
+static struct nat_findings nat_of(const struct firewall_seen *seen, enum addr_family family)
+{
+    struct nat_sight sights[FIREWALL_SIGHTS_MAX];
+    size_t n = 0;
+    if (seen->rfc5780.mapping != NAT_UNKNOWN && seen->rfc5780_server.family == family)
+        return seen->rfc5780;
+    for (size_t i = 0; i < seen->n_rows && n < FIREWALL_SIGHTS_MAX; i++) {
+        const struct firewall_row *row = &seen->rows[i];
+        if (answered(row) && row->r.transport == TRANSPORT_UDP && row->to.family == family &&
+            addr_is_set(&row->r.mapped_address))
+            sights[n++] = (struct nat_sight){.to = row->to, .mapped = row->r.mapped_address};
+    }
+    return nat_from_sights(sights, n);
+}
+
+/* Each family has a way of its own, and the worse decides what is to be expected. */
+static void judge_nat(struct firewall_verdict *v)
+{
+    const struct nat_findings v4 = nat_of(v->seen, ADDR_V4), v6 = nat_of(v->seen, ADDR_V6);
+    v->nat = nat_worse(v6.mapping, v4.mapping) ? v6 : v4;
+    v->nat.filtering = v->seen->rfc5780.filtering;
+}
+
 static void judge_mapping(struct firewall_verdict *v)
 {
     const struct firewall_seen *seen = v->seen;
-    struct nat_sight sights[64];
-    size_t n = 0;
     v->translated = -1;
     for (size_t i = 0; i < seen->n_rows; i++) {
         const struct firewall_row *row = &seen->rows[i];
@@ -188,15 +210,6 @@ static void judge_mapping(struct firewall_verdict *v)
         v->intercepted = v->intercepted || row->r.tls_intercepted;
         if (seen->n_local > 0 && v->translated != 1)
             v->translated = !is_local(seen, mapped);
-        if (row->r.transport == TRANSPORT_UDP && n < sizeof sights / sizeof sights[0] &&
-            (n == 0 || sights[0].to.family == row->to.family))
-            sights[n++] = (struct nat_sight){.to = row->to, .mapped = *mapped};
-    }
-    v->nat = seen->rfc5780;
-    if (v->nat.mapping == NAT_UNKNOWN) {
-        struct nat_findings by_nodes = nat_from_sights(sights, n);
-        v->nat.mapping = by_nodes.mapping;
-        v->nat.evidence = by_nodes.evidence;
     }
 }
 
@@ -345,6 +358,7 @@ void firewall_judge(struct firewall_verdict *v, const struct firewall_seen *seen
     *v = (struct firewall_verdict){.seen = seen, .issuer = ""};
     judge_ports(v);
     judge_mapping(v);
+    judge_nat(v);
     judge_issuer(v);
     judge_ranges(v);
     judge_clock(v);

@@ -14,6 +14,7 @@ enum {
     FIREWALL_RANGES_MAX = 16, /* address ranges told of */
     FIREWALL_ADVICE_MAX = 8,
     FIREWALL_LOCAL_MAX = 16,
+    FIREWALL_SIGHTS_MAX = 64, /* of a family: nodes that tell of its NAT; the first ones */
     FIREWALL_TEXT = 320,
     RANGE_TEXT = ADDR_TEXT_LEN + 4, /* "2001:db8::/48" */
 };
@@ -114,7 +115,7 @@ struct firewall_verdict {
     const struct firewall_seen *seen;
     struct addr mapped[TRANSPORT_COUNT]; /* none: unknown */
     int translated;                      /* 1 behind a NAT, 0 not, -1 unknown */
-    struct nat_findings nat;
+    struct nat_findings nat;             /* of IPv4 or IPv6, whichever maps worse */
     size_t n_ports;
     struct firewall_port ports[FIREWALL_PORTS_MAX];
     /* Ranges (addr_prefix) that answered, and silent ones, where only some answer. */

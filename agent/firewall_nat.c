@@ -19,6 +19,16 @@ const char *nat_kind_name(enum nat_kind k)
     return names[k];
 }
 
+bool nat_worse(enum nat_kind a, enum nat_kind b)
+{
+    static const int rank[] = {[NAT_UNKNOWN] = 0,
+                               [NAT_ENDPOINT_INDEPENDENT] = 1,
+                               [NAT_ADDRESS_DEPENDENT] = 2,
+                               [NAT_ENDPOINT_DEPENDENT] = 3,
+                               [NAT_ADDRESS_AND_PORT_DEPENDENT] = 4};
+    return rank[a] > rank[b];
+}
+
 const char *nat_evidence_name(enum nat_evidence e)
 {
     static const char *const names[] = {"none", "nodes", "rfc5780"};

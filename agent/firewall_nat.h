@@ -14,6 +14,9 @@ enum nat_kind {
 };
 const char *nat_kind_name(enum nat_kind k); /* "unknown", "endpoint-independent" ... */
 
+/* Does a mapping of kind `a` stand more in the way than one of kind `b`? */
+bool nat_worse(enum nat_kind a, enum nat_kind b);
+
 enum nat_evidence { NAT_BY_NOTHING, NAT_BY_NODES, NAT_BY_RFC5780 };
 const char *nat_evidence_name(enum nat_evidence e); /* "none", "nodes", "rfc5780" */
 

@@ -396,10 +396,60 @@ static void mapping_is_told_by_nodes_only_where_no_better_is_known(void **state)
     assert_int_equal(w.v.nat.mapping, NAT_ENDPOINT_INDEPENDENT);
     assert_int_equal(w.v.nat.evidence, NAT_BY_NODES);
     assert_int_equal(w.v.nat.filtering, NAT_UNKNOWN);
+    w.seen.rfc5780_server = w.rows[0].to;
     w.seen.rfc5780 = (struct nat_findings){NAT_ADDRESS_DEPENDENT, NAT_ADDRESS_DEPENDENT, NAT_BY_RFC5780};
     firewall_judge(&w.v, &w.seen);
     assert_int_equal(w.v.nat.mapping, NAT_ADDRESS_DEPENDENT);
     assert_int_equal(w.v.nat.evidence, NAT_BY_RFC5780);
+}
+
+/* IPv6 is clean and IPv4 is not, whoever comes first; and the other way round, where IPv4 has been tested by RFC 5780. */
+static void the_worse_family_decides_over_the_nat(void **state)
+{
+    struct world w;
+    const struct given rows[] = {
+        {AT(1, U, "[2001:db8::1]:5004", OK), .rtt_us = 1000, .mapped = "[2001:db8:f::2]:777"},
+        {AT(2, U, "[2001:db8:1::1]:5004", OK), .rtt_us = 1000, .mapped = "[2001:db8:f::2]:777"},
+        {AT(1, U, "203.0.113.1:5004", OK), .rtt_us = 1000, .mapped = "198.51.100.1:1000"},
+        {AT(2, U, "192.0.2.1:5004", OK), .rtt_us = 1000, .mapped = "198.51.100.1:2000"},
+        {0}};
+    const struct given turned[] = {rows[2], rows[3], rows[0], rows[1], {0}};
+    look(&w, rows);
+    assert_int_equal(w.v.nat.mapping, NAT_ENDPOINT_DEPENDENT);
+    look(&w, turned);
+    assert_int_equal(w.v.nat.mapping, NAT_ENDPOINT_DEPENDENT);
+    w.seen.rfc5780 = (struct nat_findings){NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT, NAT_BY_RFC5780};
+    w.seen.rfc5780_server = w.rows[2].to; /* IPv6 */
+    firewall_judge(&w.v, &w.seen);
+    assert_int_equal(w.v.nat.mapping, NAT_ENDPOINT_DEPENDENT);
+    assert_int_equal(w.v.nat.evidence, NAT_BY_NODES);
+    assert_int_equal(w.v.nat.filtering, NAT_ADDRESS_DEPENDENT);
+    w.seen.rfc5780_server = w.rows[0].to;
+    firewall_judge(&w.v, &w.seen);
+    assert_int_equal(w.v.nat.mapping, NAT_ENDPOINT_INDEPENDENT);
+    assert_int_equal(w.v.nat.evidence, NAT_BY_RFC5780);
+}
+
+/* As many nodes as count agree; one beyond them does not. */
+static void sights_are_bounded(void **state)
+{
+    static struct firewall_row rows[FIREWALL_SIGHTS_MAX + 1];
+    struct firewall_seen seen = {.rows = rows, .mtu = NOT_MEASURED, .clock_ahead_us = CLOCK_UNKNOWN};
+    struct firewall_verdict v;
+    for (; seen.n_rows <= FIREWALL_SIGHTS_MAX; seen.n_rows++) {
+        struct firewall_row *row = &rows[seen.n_rows];
+        probe_result_init(&row->r);
+        row->r.status = PROBE_REACHABLE;
+        row->r.transport = TRANSPORT_UDP;
+        row->to = (struct addr){.family = ADDR_V4, .port = 5004, .ip = {203, 0, 113, (uint8_t)seen.n_rows}};
+        row->r.mapped_address = (struct addr){.family = ADDR_V4, .port = 4000, .ip = {198, 51, 100, 1}};
+    }
+    rows[FIREWALL_SIGHTS_MAX].r.mapped_address.port++;
+    firewall_judge(&v, &seen);
+    assert_int_equal(v.nat.mapping, NAT_ENDPOINT_INDEPENDENT);
+    rows[FIREWALL_SIGHTS_MAX - 1].r.mapped_address.port++;
+    firewall_judge(&v, &seen);
+    assert_int_equal(v.nat.mapping, NAT_ENDPOINT_DEPENDENT);
 }
 
 int main(void)
@@ -420,6 +470,8 @@ int main(void)
         cmocka_unit_test(json_has_the_contracts_members),
         cmocka_unit_test(throughput_is_held_against_what_a_call_needs),
         cmocka_unit_test(mapping_is_told_by_nodes_only_where_no_better_is_known),
+        cmocka_unit_test(the_worse_family_decides_over_the_nat),
+        cmocka_unit_test(sights_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
