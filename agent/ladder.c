@@ -36,11 +36,7 @@ static void lay_out(struct ladder *l, const struct ladder_place *places)
         struct place *p = &l->places[l->order[k]];
         p->is = places[l->order[k]];
         p->send_us = p->silent_us = PROBER_NEVER;
-        p->out = (struct ladder_outcome){.began_us = NOT_MEASURED,
-                                         .answered_us = NOT_MEASURED,
-                                         .connect_us = NOT_MEASURED,
-                                         .tls_us = NOT_MEASURED,
-                                         .stun_us = NOT_MEASURED};
+        p->out = place_untried;
         if (k == 0 || p->is.transport != l->places[l->order[k - 1]].is.transport)
             l->rungs[l->n_rungs++] = (struct rung){.first = k};
         p->rung = l->n_rungs - 1;
@@ -86,9 +82,20 @@ static struct place *place_of(struct ladder *l, const struct rung *r, size_t k)
     return &l->places[l->order[r->first + k]];
 }
 
+/* The place to begin next, or LADDER_NONE. */
+static size_t next_place(const struct ladder *l, const struct rung *r)
+{
+    for (size_t k = 0; k < r->n; k++) {
+        size_t i = l->order[r->first + k];
+        if (l->places[i].state == PLACE_IDLE)
+            return i;
+    }
+    return LADDER_NONE;
+}
+
 static bool rung_over(const struct ladder *l, const struct rung *r)
 {
-    if (!r->begun || r->next < r->n)
+    if (!r->begun)
         return false;
     for (size_t k = 0; k < r->n; k++) {
         if (l->places[l->order[r->first + k]].state != PLACE_ENDED)
@@ -97,19 +104,30 @@ static bool rung_over(const struct ladder *l, const struct rung *r)
     return true;
 }
 
-/* Ends what is under way in the rung, and what has not begun, but for the leader. */
-static void end_rung(struct ladder *l, struct rung *r, const char *tried_text, const char *untried_text)
+/* The leader makes the rest of the rung unnecessary, for now: what is under way, and what has not begun. */
+static void set_rung_aside(struct ladder *l, struct rung *r)
+{
+    char overtaken[PROBER_ERROR_TEXT], unneeded[PROBER_ERROR_TEXT];
+    place_name(&l->places[l->leader], "not waited for: ", " had answered", overtaken);
+    place_name(&l->places[l->leader], "not tried: ", " answered first", unneeded);
+    for (size_t k = 0; k < r->n; k++) {
+        struct place *p = place_of(l, r, k);
+        if (place_under_way(p))
+            place_set_aside(p, overtaken);
+        else if (p->state == PLACE_IDLE)
+            place_set_aside(p, unneeded);
+    }
+}
+
+static void time_out_rung(struct ladder *l, struct rung *r)
 {
     for (size_t k = 0; k < r->n; k++) {
         struct place *p = place_of(l, r, k);
-        if (place_under_way(p) && tried_text)
-            place_end(p, tried_text);
-        else if (place_under_way(p))
+        if (place_under_way(p))
             place_time_out(p);
         else if (p->state == PLACE_IDLE)
-            place_end(p, untried_text);
+            place_end(p, "not tried: the time ran out");
     }
-    r->next = r->n;
 }
 
 static void begin_rungs(struct ladder *l, int64_t now_us)
@@ -124,8 +142,9 @@ static void begin_rungs(struct ladder *l, int64_t now_us)
             r->begun = true;
             r->began_us = r->next_us = now_us;
         }
-        if (r->next < r->n && now_us >= r->next_us) {
-            place_begin(place_of(l, r, r->next++), now_us);
+        size_t next = next_place(l, r);
+        if (next != LADDER_NONE && now_us >= r->next_us) {
+            place_begin(&l->places[next], now_us);
             r->next_us = now_us + l->policy.address_delay_ms * 1000;
         }
     }
@@ -133,14 +152,9 @@ static void begin_rungs(struct ladder *l, int64_t now_us)
 
 static void decide(struct ladder *l)
 {
-    char overtaken[PROBER_ERROR_TEXT], unneeded[PROBER_ERROR_TEXT];
     l->decided = true;
-    if (l->leader == LADDER_NONE)
-        return;
-    place_name(&l->places[l->leader], "not waited for: ", " had answered", overtaken);
-    place_name(&l->places[l->leader], "not tried: ", " answered first", unneeded);
-    for (size_t i = 0; i < l->n_rungs; i++)
-        end_rung(l, &l->rungs[i], overtaken, unneeded);
+    for (size_t i = 0; l->leader != LADDER_NONE && i < l->n_rungs; i++)
+        set_rung_aside(l, &l->rungs[i]);
 }
 
 /* Is there anything better than the leader (or anything at all) that may still answer? */
@@ -154,9 +168,26 @@ static bool open_question(const struct ladder *l)
     return false;
 }
 
+/* The leader is gone: what it made unnecessary is needed after all, in the order of before. */
+static void race_on(struct ladder *l)
+{
+    l->leader = LADDER_NONE;
+    l->grace_us = PROBER_NEVER;
+    l->decided = false;
+    for (size_t i = 0; i < l->n; i++) {
+        if (!l->places[i].set_aside)
+            continue;
+        place_reopen(&l->places[i]);
+        l->rungs[l->places[i].rung].begun = false;
+    }
+}
+
 static void fail(struct ladder *l, struct place *p, enum probe_status status, const char *why, int64_t now_us)
 {
-    if (place_fail(p, status, why))
+    bool led = p->state == PLACE_LEADING, ended = place_fail(p, status, why);
+    if (led)
+        race_on(l);
+    if (ended)
         l->rungs[p->rung].next_us = now_us; /* the next address need not wait any longer */
 }
 
@@ -173,7 +204,7 @@ static void tick(struct ladder *l, int64_t now_us)
     for (size_t i = 0; i < l->n_rungs; i++) {
         struct rung *r = &l->rungs[i];
         if (over || (r->begun && now_us >= r->began_us + l->policy.rung_timeout_ms * 1000))
-            end_rung(l, r, NULL, "not tried: the time ran out");
+            time_out_rung(l, r);
     }
     if (!over)
         begin_rungs(l, now_us);
@@ -202,25 +233,21 @@ void ladder_answered(struct ladder *l, size_t i, size_t sample, const struct add
     p->send_us = p->silent_us = PROBER_NEVER;
     if (l->leader != LADDER_NONE) {
         place_name(p, "answered, and then ", " did, which is better", why);
-        place_end(&l->places[l->leader], why);
+        place_set_aside(&l->places[l->leader], why);
     } else {
         l->grace_us = received_us + l->policy.grace_ms * 1000;
     }
     l->leader = i;
     p->state = PLACE_LEADING;
-    for (size_t k = p->rung; k < l->n_rungs; k++) {
-        char unneeded[PROBER_ERROR_TEXT];
-        place_name(p, "not waited for: ", " had answered", why);
-        place_name(p, "not tried: ", " answered first", unneeded);
-        end_rung(l, &l->rungs[k], why, unneeded);
-    }
+    for (size_t k = p->rung; k < l->n_rungs; k++)
+        set_rung_aside(l, &l->rungs[k]);
 }
 
 /* ---- actions ---- */
 
 static void fill_request(struct ladder *l, struct place *p, struct ladder_action *a, int64_t now_us)
 {
-    struct sample_name name = {.target = a->place, .sample = p->out.sent};
+    struct sample_name name = {.target = a->place, .attempt = p->attempt, .sample = p->out.sent};
     size_t head = 0;
     a->kind = place_is_stream(p) ? LADDER_SEND_STREAM : LADDER_SEND_UDP;
     if (place_is_stream(p))
@@ -279,7 +306,7 @@ static int64_t begin_deadline(const struct ladder *l)
             return i == 0 ? 0 : min64(at, l->rungs[i - 1].began_us + l->policy.rung_delay_ms * 1000);
         if (!rung_over(l, r))
             at = min64(at, r->began_us + l->policy.rung_timeout_ms * 1000);
-        if (r->next < r->n)
+        if (next_place(l, r) != LADDER_NONE)
             at = min64(at, r->next_us);
     }
     return at;

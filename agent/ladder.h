@@ -5,6 +5,7 @@
  *   its addresses      one after another, `address_delay_ms` apart (RFC 8305 8) or when one fails; IPv6 and IPv4 take turns
  *   a rung answers     a matching STUN answer came over it, under TLS from a verified peer
  *   it wins            once no better rung can still answer, but no later than `grace_ms` after the first answer
+ *   it ends before     it has lost, and the race goes on with what its answer had made unnecessary
  *
  * The shell's part is that of prober.h. A stream's number is its rung's place in the input. One thread at a time. */
 #ifndef BERTH_AGENT_LADDER_H
@@ -74,6 +75,8 @@ void ladder_on_connected(struct ladder *l, size_t place, int64_t now_us);
 void ladder_on_secured(struct ladder *l, size_t place, int64_t now_us);
 void ladder_on_upgraded(struct ladder *l, size_t place, int64_t now_us);
 void ladder_on_stream(struct ladder *l, size_t place, const uint8_t *bytes, size_t len, int64_t now_us);
+/* Of a stream that has answered: the bytes of an unfinished frame that came after the answer. */
+size_t ladder_rest(const struct ladder *l, size_t place, const uint8_t **bytes);
 void ladder_on_stream_error(struct ladder *l, size_t place, int error, int64_t now_us);
 void ladder_on_tls_error(struct ladder *l, size_t place, const char *text, int64_t now_us);
 /* `refused`: the proxy said so of this destination. */

@@ -8,10 +8,10 @@
 
 static struct place *live(struct ladder *l, size_t place)
 {
-    if (place >= l->n || !place_under_way(&l->places[place]) || !l->places[place].has_stream ||
-        l->places[place].close_due)
-        return NULL; /* closed by us, and the shell was not told yet */
-    return &l->places[place];
+    struct place *p = place < l->n ? &l->places[place] : NULL;
+    if (!p || !p->has_stream || p->close_due) /* closed by us, and the shell was not told yet */
+        return NULL;
+    return place_under_way(p) || p->state == PLACE_LEADING ? p : NULL;
 }
 
 static enum probe_status status_of(int error)
@@ -40,10 +40,10 @@ void ladder_on_udp(struct ladder *l, const struct addr *from, const uint8_t *byt
 {
     struct sample_name is;
     struct addr mapped;
-    if (!prober_answer_read(l->seed, bytes, len, &is, &mapped) || is.target >= l->n || is.attempt != 0)
+    if (!prober_answer_read(l->seed, bytes, len, &is, &mapped) || is.target >= l->n)
         return;
     const struct place *p = &l->places[is.target];
-    if (!place_is_stream(p) && addr_eq(from, &p->is.to))
+    if (!place_is_stream(p) && is.attempt == p->attempt && addr_eq(from, &p->is.to))
         ladder_answered(l, is.target, is.sample, &mapped, received_us);
 }
 
@@ -90,13 +90,13 @@ void ladder_on_upgraded(struct ladder *l, size_t place, int64_t now_us)
         place_ask(p, l->policy.framing_ms * 1000, now_us);
 }
 
-/* Takes whole messages off the front of the buffer. False: these bytes are no STUN. */
+/* Takes whole messages off the front of the buffer; those after the answer are nobody's yet. False: these bytes are no STUN. */
 static bool read_messages(struct ladder *l, size_t place, int64_t now_us)
 {
     struct place *p = &l->places[place];
     size_t at = 0;
     enum frame_mode mode = FRAME_RFC4571; /* answers come framed as the requests were */
-    while (at < p->len && place_under_way(p)) {
+    while (at < p->len) {
         struct slice message;
         struct sample_name is;
         struct addr mapped;
@@ -106,7 +106,8 @@ static bool read_messages(struct ladder *l, size_t place, int64_t now_us)
         if (used == 0)
             break;
         at += (size_t)used;
-        if (prober_answer_read(l->seed, message.p, message.len, &is, &mapped) && is.target == place)
+        if (prober_answer_read(l->seed, message.p, message.len, &is, &mapped) && is.target == place &&
+            is.attempt == p->attempt)
             ladder_answered(l, place, is.sample, &mapped, now_us);
     }
     memmove(p->buf, p->buf + at, p->len - at);
@@ -117,7 +118,7 @@ static bool read_messages(struct ladder *l, size_t place, int64_t now_us)
 void ladder_on_stream(struct ladder *l, size_t place, const uint8_t *bytes, size_t len, int64_t now_us)
 {
     struct place *p;
-    while (len > 0 && (p = live(l, place)) && p->state == PLACE_ASKING) {
+    while (len > 0 && (p = live(l, place)) && p->state >= PLACE_ASKING) {
         size_t room = sizeof p->buf - p->len;
         size_t n = len < room ? len : room;
         memcpy(p->buf + p->len, bytes, n);
@@ -127,6 +128,12 @@ void ladder_on_stream(struct ladder *l, size_t place, const uint8_t *bytes, size
         if (n == 0 || !read_messages(l, place, now_us))
             ladder_failed(l, p, PROBE_REFUSED, "the peer does not speak STUN", now_us);
     }
+}
+
+size_t ladder_rest(const struct ladder *l, size_t place, const uint8_t **bytes)
+{
+    *bytes = l->places[place].buf;
+    return l->places[place].len;
 }
 
 void ladder_on_stream_error(struct ladder *l, size_t place, int error, int64_t now_us)

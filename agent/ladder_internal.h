@@ -22,18 +22,19 @@ struct place {
     size_t rung;
     bool open_due, close_due, has_stream;
     bool by_name;
+    bool set_aside;    /* ended since another has answered */
+    size_t attempt;    /* how often it was set aside and begun again */
     int64_t phase_us;  /* when connect or handshake began */
     int64_t send_us;   /* the next request is due, or PROBER_NEVER */
     int64_t silent_us; /* under TLS: no answer is expected any more, or PROBER_NEVER */
     int64_t sent_us[LADDER_SAMPLES_MAX];
     struct ladder_outcome out; /* began_us is absolute here */
     size_t len;
-    uint8_t buf[FRAME_PAYLOAD_MAX];
+    uint8_t buf[FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX];
 };
 
 struct rung {
     size_t first, n; /* in `order` */
-    size_t next;     /* to begin next, relative to first */
     bool begun;
     int64_t began_us, next_us;
 };
@@ -71,6 +72,7 @@ static inline bool place_is_secure(const struct place *p)
 }
 
 /* ladder_place.c: a place alone; it knows nothing of the others. */
+extern const struct ladder_outcome place_untried;
 void place_begin(struct place *p, int64_t now_us);
 /* The way is there: STUN. Under TLS an answer is expected within `framing_us`, else it is tried by WebSocket. */
 void place_ask(struct place *p, int64_t framing_us, int64_t now_us);
@@ -81,6 +83,9 @@ bool place_fail(struct place *p, enum probe_status status, const char *why)
     __attribute__((warn_unused_result));
 void place_time_out(struct place *p);
 void place_end(struct place *p, const char *why);
+/* Ends it since it is not needed; place_reopen: it is after all. */
+void place_set_aside(struct place *p, const char *why);
+void place_reopen(struct place *p);
 /* Its transport and address, between `before` and `after`. */
 void place_name(const struct place *p, const char *before, const char *after,
                 char out[static PROBER_ERROR_TEXT]);

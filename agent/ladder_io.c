@@ -120,16 +120,34 @@ static void on_datagram(void *user, const struct sys_datagram *d)
 
 /* ---- streams: to the ladder while it races, then the winner's ---- */
 
-static void lose_winner(struct ladder_io *io, size_t place, const char *why)
+static void winner_event(struct ladder_io *io, const struct shell_event *e)
 {
-    if (place == io->winner_at)
-        lose(io, why);
+    switch (e->kind) {
+    case SHELL_BYTES:
+        stream_heard(io, e->bytes, e->len, e->now_us);
+        break;
+    case SHELL_ENDED:
+        lose(io, prober_error_text(e->error, true));
+        break;
+    case SHELL_TLS_FAILED:
+        lose(io, "TLS broke");
+        break;
+    case SHELL_UPGRADE_FAILED:
+        lose(io, "the WebSocket ended");
+        break;
+    default:
+        break;
+    }
 }
 
 static void on_stream(void *user, size_t place, const struct shell_event *e)
 {
     struct ladder_io *io = user;
     struct ladder *l = io->ladder;
+    if (io->state != LADDER_IO_RACING) {
+        winner_event(io, e);
+        return;
+    }
     switch (e->kind) {
     case SHELL_CONNECTED:
         ladder_on_connected(l, place, e->now_us);
@@ -141,22 +159,16 @@ static void on_stream(void *user, size_t place, const struct shell_event *e)
         ladder_on_upgraded(l, place, e->now_us);
         break;
     case SHELL_BYTES:
-        if (io->state == LADDER_IO_RACING)
-            ladder_on_stream(l, place, e->bytes, e->len, e->now_us);
-        else
-            stream_heard(io, e->bytes, e->len, e->now_us);
+        ladder_on_stream(l, place, e->bytes, e->len, e->now_us);
         break;
     case SHELL_ENDED:
         ladder_on_stream_error(l, place, e->error, e->now_us);
-        lose_winner(io, place, prober_error_text(e->error, true));
         break;
     case SHELL_TLS_FAILED:
         ladder_on_tls_error(l, place, e->text, e->now_us);
-        lose_winner(io, place, "TLS broke");
         break;
     case SHELL_UPGRADE_FAILED:
         ladder_on_upgrade_error(l, place, e->text, e->now_us);
-        lose_winner(io, place, "the WebSocket ended");
         break;
     case SHELL_PROXY_PASSED:
         io->streams[place].auth = e->text;
@@ -239,6 +251,10 @@ static void end_race(struct ladder_io *io, const struct ladder_place *winner)
     io->state = LADDER_IO_UP;
     io->winner = *winner;
     ladder_outcome(io->ladder, io->winner_at, &out);
+    const uint8_t *rest;
+    _Static_assert(sizeof io->buf >= FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX, "an unfinished frame");
+    io->len = ladder_rest(io->ladder, io->winner_at, &rest);
+    memcpy(io->buf, rest, io->len);
     randombytes_buf(seed, sizeof seed);
     keepalive_start(&io->keepalive, seed, io->plan.keepalive_us, &out.mapped, clock_mono_us());
     sodium_memzero(seed, sizeof seed);

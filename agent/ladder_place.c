@@ -4,6 +4,12 @@
 
 #include <stdio.h>
 
+const struct ladder_outcome place_untried = {.began_us = NOT_MEASURED,
+                                             .answered_us = NOT_MEASURED,
+                                             .connect_us = NOT_MEASURED,
+                                             .tls_us = NOT_MEASURED,
+                                             .stun_us = NOT_MEASURED};
+
 static void release_stream(struct place *p)
 {
     p->open_due = false;
@@ -16,6 +22,21 @@ void place_end(struct place *p, const char *why)
     release_stream(p);
     p->state = PLACE_ENDED;
     snprintf(p->out.why, sizeof p->out.why, "%s", why);
+}
+
+void place_set_aside(struct place *p, const char *why)
+{
+    place_end(p, why);
+    p->set_aside = true;
+}
+
+void place_reopen(struct place *p)
+{
+    p->set_aside = false;
+    p->by_name = false;
+    p->attempt++;
+    p->state = PLACE_IDLE;
+    p->out = place_untried;
 }
 
 static void connect_place(struct place *p)
@@ -66,7 +87,13 @@ bool place_fail(struct place *p, enum probe_status status, const char *why)
     if (p->state == PLACE_CONNECTING && p->is.transport == TRANSPORT_PROXY && status != PROBE_UNTESTED)
         status = PROBE_PROXY_ERROR;
     p->out.status = status;
-    place_end(p, why);
+    if (p->state == PLACE_LEADING) {
+        char then[PROBER_ERROR_TEXT];
+        snprintf(then, sizeof then, "answered, and then: %.*s", (int)sizeof then - 32, why);
+        place_end(p, then);
+    } else {
+        place_end(p, why);
+    }
     return true;
 }
 

@@ -20,7 +20,8 @@ enum way {
     WAY_SILENT, /* connects, and says nothing */
     WAY_CLOSES, /* when it hears STUN */
     WAY_GARBAGE,
-    WAY_ONLY_WEBSOCKET, /* STUN right under TLS is not answered */
+    WAY_DIES_AFTER_ANSWER, /* resets 20 ms after it */
+    WAY_ONLY_WEBSOCKET,    /* STUN right under TLS is not answered */
     WAY_PROXY_REFUSES,
     WAY_PROXY_WANTS_NAME
 };
@@ -189,9 +190,11 @@ static inline void world_message(struct world *w, const struct ladder_action *a)
         struct pending *e = world_push(w, a->place, rtt, BYTES);
         e->len = 24;
         memcpy(e->bytes, "HTTP/1.1 400 Bad Request", 24);
-    } else if (h->way == WAY_ANSWERS || h->way == WAY_PROXY_WANTS_NAME ||
+    } else if (h->way == WAY_ANSWERS || h->way == WAY_DIES_AFTER_ANSWER || h->way == WAY_PROXY_WANTS_NAME ||
                (h->way == WAY_ONLY_WEBSOCKET && w->websocket[a->place])) {
         world_answer(world_push(w, a->place, rtt, BYTES), a->bytes, a->len, 2);
+        if (h->way == WAY_DIES_AFTER_ANSWER)
+            world_push(w, a->place, rtt + 20000, STREAM_OVER)->error = ECONNRESET;
     }
 }
 

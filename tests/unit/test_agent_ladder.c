@@ -56,6 +56,12 @@ static const struct {
      FRAMING_STUN, 210, 210},
     {"tls that is not ours", WAY_REJECTED, WAY_REJECTED, WAY_TLS_FAILS, WAY_ANSWERS, 30, TRANSPORT_PROXY,
      FRAMING_STUN, 180, 240},
+    {"tcp answers and dies", WAY_DROPPED, WAY_DIES_AFTER_ANSWER, WAY_ANSWERS, WAY_ANSWERS, 30, TRANSPORT_TLS,
+     FRAMING_STUN, 470, 620},
+    {"all but the proxy answer and die", WAY_DROPPED, WAY_DIES_AFTER_ANSWER, WAY_DIES_AFTER_ANSWER,
+     WAY_ANSWERS, 30, TRANSPORT_PROXY, FRAMING_STUN, 580, 730},
+    {"all answer and die", WAY_DROPPED, WAY_DIES_AFTER_ANSWER, WAY_DIES_AFTER_ANSWER, WAY_DIES_AFTER_ANSWER,
+     30, -1, FRAMING_NONE, 5000, 5900},
     {"rejected all over", WAY_REJECTED, WAY_REJECTED, WAY_REJECTED, WAY_PROXY_REFUSES, 30, -1, FRAMING_NONE,
      150, 180},
     {"dropped all over", WAY_DROPPED, WAY_DROPPED, WAY_DROPPED, WAY_DROPPED, 30, -1, FRAMING_NONE, 5000,
@@ -182,6 +188,95 @@ static void a_better_rung_wins_within_the_grace(void **state)
         check_one_stands(w);
         world_free(w);
     }
+}
+
+/* TCP answers at 360 ms, so that TLS is not tried, and dies at 380 ms. */
+static void a_leader_that_dies_leaves_the_race_to_the_others(void **state)
+{
+    struct ladder_policy p = policy();
+    struct ladder_outcome o;
+    struct world *w = full(1, WAY_DROPPED, WAY_DIES_AFTER_ANSWER, WAY_ANSWERS, WAY_PROXY_REFUSES, 30 * MS);
+    world_run(w, &p);
+    assert_int_equal(ladder_winner(w->ladder), 3);
+    ladder_outcome(w->ladder, 2, &o);
+    assert_int_equal(o.status, PROBE_REFUSED);
+    assert_int_equal(o.answered_us, 360 * MS);
+    assert_string_equal(o.why, "answered, and then: connection reset");
+    ladder_outcome(w->ladder, 3, &o);
+    assert_int_equal(o.began_us, 380 * MS);
+    world_free(w);
+}
+
+/* TLS leads, TCP answers and is preferred, and dies: TLS is tried anew, for its stream was closed. */
+static void a_leader_before_is_tried_again(void **state)
+{
+    struct ladder_policy p = policy();
+    struct ladder_outcome o;
+    struct world *w = world_new(1);
+    world_add(w, TRANSPORT_UDP, "192.0.2.1:5004", WAY_DROPPED, 0);
+    world_add(w, TRANSPORT_TCP, "192.0.2.1:5004", WAY_DIES_AFTER_ANSWER, 210 * MS); /* 300 + 2 x 210 */
+    world_add(w, TRANSPORT_TLS, "192.0.2.1:443", WAY_ANSWERS, 20 * MS);             /* 600 + 3 x 20 */
+    world_run(w, &p);
+    assert_int_equal(ladder_winner(w->ladder), 2);
+    ladder_outcome(w->ladder, 2, &o);
+    assert_int_equal(o.began_us, 740 * MS);
+    assert_int_equal(o.answered_us, 800 * MS);
+    assert_int_equal(w->opened, 3);
+    check_one_stands(w);
+    world_free(w);
+}
+
+/* A TCP place that is asked; the action of the request is in *a. */
+static struct ladder *asked(const struct ladder_place *place, struct ladder_action *a)
+{
+    struct ladder_policy p = policy();
+    static const uint8_t seed[PROBER_SEED_LEN] = {1};
+    struct ladder *l;
+    assert_int_equal(ladder_new(&l, place, 1, &p, seed, 0), 0);
+    assert_true(ladder_next_action(l, 0, a));
+    ladder_on_connected(l, 0, 5);
+    assert_true(ladder_next_action(l, 5, a));
+    return l;
+}
+
+static size_t framed(uint8_t *out, size_t payload)
+{
+    size_t head = frame_header(FRAME_RFC4571, payload, out);
+    memset(out + head, 0x80, payload);
+    return head + payload;
+}
+
+/* Frames of any right length come before the answer and after it, in pieces of any length: what is unfinished is handed over. */
+static void frames_around_the_answer_stay_whole(void **state)
+{
+    enum { UNFINISHED = 1500 };
+    static const size_t lengths[] = {0, 1, FRAME_PAYLOAD_MAX - 1, FRAME_PAYLOAD_MAX};
+    static uint8_t bytes[4 * (FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX)];
+    struct world *w = world_new(1);
+    world_add(w, TRANSPORT_TCP, "192.0.2.1:5004", WAY_DROPPED, 0);
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t piece = 1; piece < sizeof bytes; piece = piece * 3 + 1) {
+            struct ladder_action a, unused;
+            struct pending answer = {0};
+            const uint8_t *rest;
+            struct ladder *l = asked(w->places, &a);
+            world_answer(&answer, a.bytes, a.len, 2);
+            size_t n = framed(bytes, lengths[i]);
+            memcpy(bytes + n, answer.bytes, answer.len);
+            n += answer.len;
+            n += framed(bytes + n, lengths[i]);
+            framed(bytes + n, FRAME_PAYLOAD_MAX);
+            for (size_t at = 0; at < n + UNFINISHED; at += piece)
+                ladder_on_stream(l, 0, bytes + at, at + piece < n + UNFINISHED ? piece : n + UNFINISHED - at,
+                                 20);
+            assert_false(ladder_next_action(l, 20, &unused));
+            assert_int_equal(ladder_winner(l), 0);
+            assert_int_equal(ladder_rest(l, 0, &rest), UNFINISHED);
+            assert_memory_equal(rest, bytes + n, UNFINISHED);
+            ladder_destroy(l);
+        }
+    }
+    world_free(w);
 }
 
 /* Of addresses of one rung the first to answer wins at once; IPv6 that leads nowhere costs one address delay. */
@@ -380,6 +475,9 @@ int main(void)
         cmocka_unit_test(bad_networks),
         cmocka_unit_test(all_sorts_of_networks),
         cmocka_unit_test(a_better_rung_wins_within_the_grace),
+        cmocka_unit_test(a_leader_that_dies_leaves_the_race_to_the_others),
+        cmocka_unit_test(a_leader_before_is_tried_again),
+        cmocka_unit_test(frames_around_the_answer_stay_whole),
         cmocka_unit_test(broken_ipv6_costs_one_delay),
         cmocka_unit_test(the_families_take_turns_and_33434_is_last),
         cmocka_unit_test(requests_are_sent_again_and_not_without_end),
