@@ -69,6 +69,8 @@ static int flush_tls(struct stream_io *s)
             return (int)n;
         tls_stream_sent(s->tls, (size_t)n);
     }
+    if (len > STREAM_IO_LEFT_MAX)
+        return -ENOBUFS;
     return sys_watch_set(s->poller, &s->watch, len > 0 ? SYS_READ | SYS_WRITE : SYS_READ);
 }
 

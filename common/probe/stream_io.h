@@ -43,7 +43,8 @@ struct stream_io_target {
     int64_t timeout_ms;
 };
 
-/* Unsent bytes that a plain TCP stream keeps; TLS keeps what it is given. */
+/* Unsent bytes that a stream keeps, TLS's own and WebSocket's pongs with them: one that would have to keep
+ * more is over. */
 enum { STREAM_IO_LEFT_MAX = 16 * 1024 };
 
 struct stream_io;
