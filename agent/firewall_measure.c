@@ -134,7 +134,7 @@ void firewall_measure(struct firewall_seen *seen, struct sys_poller *poller, SSL
                                                    .ended = on_end,
                                                    .tls_failed = on_failed,
                                                    .upgraded = on_upgraded,
-                                                   .upgrade_failed = on_failed,
+                                                   .websocket_failed = on_failed,
                                                    .proxy_passed = on_auth,
                                                    .proxy_failed = on_proxy_failed,
                                                    .intercepted = on_intercepted};

@@ -167,7 +167,7 @@ static void on_stream(void *user, size_t place, const struct shell_event *e)
     case SHELL_TLS_FAILED:
         ladder_on_tls_error(l, place, e->text, e->now_us);
         break;
-    case SHELL_UPGRADE_FAILED:
+    case SHELL_WEBSOCKET_FAILED:
         ladder_on_upgrade_error(l, place, e->text, e->now_us);
         break;
     case SHELL_PROXY_PASSED:

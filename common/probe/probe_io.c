@@ -64,8 +64,8 @@ static void on_stream(void *user, size_t id, const struct shell_event *e)
     case SHELL_TLS_FAILED:
         prober_on_tls_error(p, id, e->text, e->now_us);
         break;
-    case SHELL_UPGRADE_FAILED:
-        prober_on_upgrade_error(p, id, e->text, e->now_us);
+    case SHELL_WEBSOCKET_FAILED:
+        prober_on_websocket_error(p, id, e->text, e->now_us);
         break;
     case SHELL_PROXY_PASSED:
         prober_note_auth(p, id, e->text);

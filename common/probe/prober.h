@@ -112,7 +112,7 @@ void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int6
 /* The proxy could not or would not connect; `refused`: it said so of this destination. */
 void prober_on_proxy_error(struct prober *p, size_t stream, bool refused, const char *text, int64_t now_us);
 /* There is no WebSocket. */
-void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, int64_t now_us);
+void prober_on_websocket_error(struct prober *p, size_t stream, const char *text, int64_t now_us);
 
 /* For the result of the attempt that has the stream: the authentication that the proxy wanted (static text); that somebody else's
  * certificate was shown whom the system trusts. */

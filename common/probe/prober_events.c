@@ -178,7 +178,7 @@ void prober_on_tls_error(struct prober *p, size_t stream, const char *text, int6
     fail_stream(p, stream, PROBE_TLS_ERROR, text, now_us);
 }
 
-void prober_on_upgrade_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
+void prober_on_websocket_error(struct prober *p, size_t stream, const char *text, int64_t now_us)
 {
     fail_stream(p, stream, PROBE_REFUSED, text, now_us);
 }

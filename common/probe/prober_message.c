@@ -79,6 +79,10 @@ const char *prober_error_text(int error, bool stream)
         return "too many open files";
     case 0:
         return "closed by the peer";
+    case EPROTO:
+        return "TLS broke";
+    case ENOMEM:
+        return "out of memory";
     case ETIMEDOUT:
         return "timed out";
     default:

@@ -46,6 +46,12 @@ static void fail_tls(struct stream_io *s, const char *text)
     s->events->tls_failed(s->user, text, clock_mono_us());
 }
 
+static void fail_websocket(struct stream_io *s, const char *text, int64_t now)
+{
+    stop(s);
+    s->events->websocket_failed(s->user, text, now);
+}
+
 static ssize_t raw_write(struct stream_io *s, const uint8_t *bytes, size_t len)
 {
     return s->tunnel ? tunnel_write(s->tunnel, bytes, len) : sys_tcp_write(s->watch.fd, bytes, len);
@@ -154,30 +160,35 @@ static void on_connected(struct stream_io *s)
         handshake(s);
 }
 
+/* The peer's messages, and how it ended if it did: what it said before counts. */
+static void on_websocket(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t now)
+{
+    uint8_t payload[READ_SIZE];
+    size_t n;
+    bool was_ready = websocket_ready(s->ws);
+    int fed = websocket_feed(s->ws, bytes, len);
+    int err = fed == 0 ? flush_websocket(s) : fed;
+    if (!was_ready && websocket_ready(s->ws))
+        s->events->upgraded(s->user, now);
+    while (!s->broken && (n = websocket_read(s->ws, payload, sizeof payload)) > 0)
+        s->events->bytes(s->user, payload, n, now);
+    if (err == 0 || s->broken)
+        return;
+    if (fed == -EPROTO)
+        fail_websocket(s, websocket_error(s->ws), now);
+    else if (err == -ENOBUFS)
+        fail_websocket(s, "the peer doesn't read the answers that it asks for", now);
+    else
+        fail(s, fed == -ECONNRESET ? 0 : err);
+}
+
 /* Plain text of TLS. */
 static void on_plain(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t now)
 {
-    if (!s->ws) {
+    if (s->ws)
+        on_websocket(s, bytes, len, now);
+    else
         s->events->bytes(s->user, bytes, len, now);
-        return;
-    }
-    bool was_ready = websocket_ready(s->ws);
-    int err = websocket_feed(s->ws, bytes, len);
-    if (err == 0)
-        err = flush_websocket(s);
-    if (!was_ready && err < 0) {
-        stop(s);
-        s->events->upgrade_failed(s->user, websocket_error(s->ws), now);
-        return;
-    }
-    if (!was_ready && websocket_ready(s->ws))
-        s->events->upgraded(s->user, now);
-    uint8_t payload[READ_SIZE];
-    size_t n;
-    while (!s->broken && (n = websocket_read(s->ws, payload, sizeof payload)) > 0)
-        s->events->bytes(s->user, payload, n, now);
-    if (err < 0 && !s->broken)
-        fail(s, err == -ECONNRESET ? 0 : err);
 }
 
 static void on_bytes(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t now)

@@ -9,16 +9,16 @@
 #include "sys/rest.h"
 #include "sys/tls.h"
 
-/* From the poller's dispatch. After `ended` or `tls_failed` nothing follows. None may close the stream. */
+/* From the poller's dispatch. After `ended` or a failure nothing follows. None may close the stream. */
 struct stream_io_events {
     void (*connected)(void *user, int64_t now_us);
     void (*secured)(void *user, int64_t now_us); /* TLS: verified */
     void (*bytes)(void *user, const uint8_t *bytes, size_t len, int64_t now_us);
     void (*ended)(void *user, int error, int64_t now_us); /* errno; 0: closed by the peer */
     void (*tls_failed)(void *user, const char *text, int64_t now_us);
-    /* WebSocket: the peer has upgraded; or it won't, which is an end. */
-    void (*upgraded)(void *user, int64_t now_us);
-    void (*upgrade_failed)(void *user, const char *text, int64_t now_us);
+    void (*upgraded)(void *user, int64_t now_us); /* WebSocket */
+    /* WebSocket: the peer won't upgrade, or it doesn't hold to the protocol afterwards, which is an end. */
+    void (*websocket_failed)(void *user, const char *text, int64_t now_us);
     /* Through a proxy: the authentication that it wanted (static text; just before `connected`); or it would not connect
      * (`refused`: it said so of this destination), which is an end. */
     void (*proxy_passed)(void *user, const char *auth);

@@ -37,9 +37,9 @@ static void on_tls_failed(void *user, const char *text, int64_t now_us)
     tell(user, &(struct shell_event){.kind = SHELL_TLS_FAILED, .now_us = now_us, .text = text});
 }
 
-static void on_upgrade_failed(void *user, const char *text, int64_t now_us)
+static void on_websocket_failed(void *user, const char *text, int64_t now_us)
 {
-    tell(user, &(struct shell_event){.kind = SHELL_UPGRADE_FAILED, .now_us = now_us, .text = text});
+    tell(user, &(struct shell_event){.kind = SHELL_WEBSOCKET_FAILED, .now_us = now_us, .text = text});
 }
 
 static void on_proxy_passed(void *user, const char *auth)
@@ -78,7 +78,7 @@ int stream_shell_open(struct stream_shell *s, struct sys_poller *poller, SSL_CTX
         .ended = on_ended,
         .tls_failed = on_tls_failed,
         .upgraded = on_upgraded,
-        .upgrade_failed = on_upgrade_failed,
+        .websocket_failed = on_websocket_failed,
         .proxy_passed = on_proxy_passed,
         .proxy_failed = on_proxy_failed,
         .intercepted = on_intercepted,

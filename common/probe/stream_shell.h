@@ -9,12 +9,12 @@ enum shell_event_kind {
     SHELL_CONNECTED,
     SHELL_SECURED,
     SHELL_UPGRADED,
-    SHELL_BYTES,          /* bytes, len */
-    SHELL_ENDED,          /* error */
-    SHELL_TLS_FAILED,     /* text */
-    SHELL_UPGRADE_FAILED, /* text */
-    SHELL_PROXY_PASSED,   /* text: the authentication, static */
-    SHELL_PROXY_FAILED,   /* refused, text */
+    SHELL_BYTES,            /* bytes, len */
+    SHELL_ENDED,            /* error */
+    SHELL_TLS_FAILED,       /* text */
+    SHELL_WEBSOCKET_FAILED, /* text */
+    SHELL_PROXY_PASSED,     /* text: the authentication, static */
+    SHELL_PROXY_FAILED,     /* refused, text */
     SHELL_INTERCEPTED,
     SHELL_ISSUER, /* text */
 };

@@ -177,7 +177,7 @@ static const struct stream_io_events events = {.connected = on_connected,
                                                .ended = on_ended,
                                                .tls_failed = on_failed,
                                                .upgraded = on_secured,
-                                               .upgrade_failed = on_failed};
+                                               .websocket_failed = on_failed};
 
 static struct stream_io *open_to(struct fixture *f, const struct peer *p, enum framing framing,
                                  struct seen *seen)
@@ -219,9 +219,41 @@ static void ends_with_a_peer_that_asks_and_does_not_read(void **state)
         assert_true(stream_io_backlog(s) <= STREAM_IO_LEFT_MAX + ONE_WRITE_MAX);
     }
     assert_true(seen.over);
-    assert_int_equal(seen.error, ENOBUFS);
+    assert_string_equal(seen.text, "the peer doesn't read the answers that it asks for");
     stream_io_close(s);
     peer_stop(&p);
+}
+
+static void tells_how_a_peer_broke_the_websocket(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t hello[] = {0x82, 5, 'h', 'e', 'l', 'l', 'o'};
+    static const struct {
+        uint8_t bytes[7];
+        const char *text; /* "": closed by the peer */
+    } ways[] = {
+        {{0xF2, 1, 'x'}, "the peer's WebSocket frames are broken"},                /* reserved bits */
+        {{0x82, 0x81, 0, 0, 0, 0, 'x'}, "the peer's WebSocket frames are broken"}, /* masked by a server */
+        {{0x81, 1, 'x'}, "the peer sends more than is wanted"},                    /* text */
+        {{0x88, 2, 3, 0xE8}, ""}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        uint8_t says[sizeof hello + sizeof ways[0].bytes];
+        struct peer p = {.tls = f->server, .says = says, .len = sizeof says};
+        struct seen seen = {0};
+        memcpy(says, hello, sizeof hello);
+        memcpy(says + sizeof hello, ways[i].bytes, sizeof ways[i].bytes);
+        peer_start(&p);
+        struct stream_io *s = open_to(f, &p, FRAMING_WEBSOCKET, &seen);
+        int64_t deadline = clock_mono_us() + PATIENCE_US;
+        while (!seen.over && clock_mono_us() < deadline)
+            dispatch(f);
+        assert_true(seen.over);
+        assert_int_equal(seen.error, 0);
+        assert_string_equal(seen.text, ways[i].text);
+        assert_int_equal(seen.len, 5); /* what came before counts */
+        stream_io_close(s);
+        peer_stop(&p);
+    }
 }
 
 /* Until it has to keep more than it may. */
@@ -260,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_with_a_peer_that_asks_and_does_not_read),
+        cmocka_unit_test(tells_how_a_peer_broke_the_websocket),
         cmocka_unit_test(keeps_no_more_than_its_bound),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
