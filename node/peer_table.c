@@ -115,9 +115,17 @@ static int64_t least_of_window(const struct peer *p)
     return least;
 }
 
-void peer_table_measured(struct peer_table *t, const char *node, int64_t rtt_us, int64_t now_us)
+/* NULL: it has gone, or is elsewhere now. */
+static struct peer *find_probed(const struct peer_table *t, const struct node_entry *probed)
 {
-    struct peer *p = find(t, node);
+    struct peer *p = find(t, probed->node);
+    return p && same_place(&p->entry.addresses, &probed->addresses) ? p : NULL;
+}
+
+void peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
+                         int64_t now_us)
+{
+    struct peer *p = find_probed(t, probed);
     t->measured++;
     if (!p)
         return;
@@ -128,9 +136,9 @@ void peer_table_measured(struct peer_table *t, const char *node, int64_t rtt_us,
     p->news = true;
 }
 
-void peer_table_failed(struct peer_table *t, const char *node, enum transport transport)
+void peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport)
 {
-    struct peer *p = find(t, node);
+    struct peer *p = find_probed(t, probed);
     t->failed++;
     if (p && p->transport == transport)
         p->transport = first_transport(&p->entry.addresses, (transport + 1) % TRANSPORT_PROXY);

@@ -46,10 +46,12 @@ int peer_table_update(struct peer_table *t, const struct nodelist *list) __attri
 /* Whom to probe now, or PEER_NONE: nobody before peer_table_deadline. */
 size_t peer_table_next(struct peer_table *t, int64_t now_us);
 int64_t peer_table_deadline(const struct peer_table *t); /* INT64_MAX: never */
-/* How a probe over `transport` went. The list may have changed meanwhile: a peer that has gone is no error. */
-void peer_table_measured(struct peer_table *t, const char *node, int64_t rtt_us, int64_t now_us);
+/* How a probe of `probed`, as it was in the table then, went. The list may have changed meanwhile: what was measured
+ * of a peer that has gone, or has moved to other addresses, says nothing of any that is there now. */
+void peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
+                         int64_t now_us);
 /* Next time over the next transport that it has. */
-void peer_table_failed(struct peer_table *t, const char *node, enum transport transport);
+void peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport);
 
 struct peer_rtt {
     char node[NODE_ID_MAX + 1];

@@ -72,9 +72,9 @@ static void end(struct peers *p, struct probe *b)
     bool ok = r.status == PROBE_REACHABLE && r.rtt_min_us != NOT_MEASURED && !r.tls_intercepted;
     pthread_mutex_lock(&p->lock);
     if (ok)
-        peer_table_measured(&p->table, b->entry.node, r.rtt_min_us, clock_mono_us());
+        peer_table_measured(&p->table, &b->entry, r.rtt_min_us, clock_mono_us());
     else
-        peer_table_failed(&p->table, b->entry.node, b->transport);
+        peer_table_failed(&p->table, &b->entry, b->transport);
     pthread_mutex_unlock(&p->lock);
     if (!ok)
         log_event(p->log, LOG_DEBUG, "peers", "no_round_trip", LOG_S("node", b->entry.node),

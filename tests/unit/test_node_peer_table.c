@@ -39,6 +39,29 @@ static struct peer_table table_of(size_t n)
     return t;
 }
 
+/* The entry that is in the table; of a node that isn't there: one without addresses. */
+static struct node_entry entry_of(const struct peer_table *t, const char *node)
+{
+    struct node_entry e = {.node = {0}};
+    for (size_t i = 0; i < t->n; i++)
+        if (strcmp(t->at[i].entry.node, node) == 0)
+            return t->at[i].entry;
+    snprintf(e.node, sizeof(e.node), "%s", node);
+    return e;
+}
+
+static void measured(struct peer_table *t, const char *node, int64_t rtt_us, int64_t now_us)
+{
+    const struct node_entry e = entry_of(t, node);
+    peer_table_measured(t, &e, rtt_us, now_us);
+}
+
+static void failed(struct peer_table *t, const char *node, enum transport transport)
+{
+    const struct node_entry e = entry_of(t, node);
+    peer_table_failed(t, &e, transport);
+}
+
 /* How often each peer had its turn in `us`. */
 static void count_turns(struct peer_table *t, int64_t from_us, int64_t us, unsigned *turns)
 {
@@ -112,16 +135,16 @@ static void the_least_of_a_window_counts_smoothed(void **state)
 {
     (void)state;
     struct peer_table t = table_of(1);
-    peer_table_measured(&t, "p0", 20000, 1);
+    measured(&t, "p0", 20000, 1);
     assert_int_equal(t.at[0].rtt_us, 20000);
-    peer_table_measured(&t, "p0", 90000, 2); /* a queue somewhere */
+    measured(&t, "p0", 90000, 2); /* a queue somewhere */
     assert_int_equal(t.at[0].rtt_us, 20000);
-    peer_table_measured(&t, "p0", 16000, 3);
+    measured(&t, "p0", 16000, 3);
     assert_int_equal(t.at[0].rtt_us, 19000);
     for (int i = 0; i < 100; i++)
-        peer_table_measured(&t, "p0", 50000, 4 + i); /* another way for good */
+        measured(&t, "p0", 50000, 4 + i); /* another way for good */
     assert_in_range(t.at[0].rtt_us, 49900, 50000);
-    peer_table_measured(&t, "nobody", 1, 200);
+    measured(&t, "nobody", 1, 200);
     peer_table_clear(&t);
 }
 
@@ -130,30 +153,30 @@ static void told_is_what_changed(void **state)
     (void)state;
     struct peer_rtt out[PEER_TELL_MAX];
     struct peer_table t = table_of(2);
-    peer_table_measured(&t, "p1", 100000, 1);
+    measured(&t, "p1", 100000, 1);
     assert_int_equal(peer_table_tell(&t, out, 2), 1);
     assert_string_equal(out[0].node, "p1");
     assert_int_equal(out[0].rtt_us, 100000);
     peer_table_told(&t, false, 3); /* nobody heard it */
     assert_int_equal(peer_table_tell(&t, out, 4), 1);
     peer_table_told(&t, true, 5);
-    peer_table_measured(&t, "p1", 98000, 6);
+    measured(&t, "p1", 98000, 6);
     assert_int_equal(peer_table_tell(&t, out, 7), 0); /* less than a twentieth */
     for (int i = 0; i < 8; i++)
-        peer_table_measured(&t, "p1", 80000, 8 + i);
+        measured(&t, "p1", 80000, 8 + i);
     assert_int_equal(peer_table_tell(&t, out, 20), 1);
     assert_in_range(out[0].rtt_us, 80000, 85000);
     peer_table_told(&t, true, 20);
     assert_int_equal(peer_table_tell(&t, out, 20 + 2 * PEER_TELL_AGAIN_US), 0); /* not measured since */
-    peer_table_measured(&t, "p1", 80000, 30);
+    measured(&t, "p1", 80000, 30);
     assert_int_equal(peer_table_tell(&t, out, 20 + PEER_TELL_AGAIN_US - 1), 0);
     assert_int_equal(peer_table_tell(&t, out, 20 + PEER_TELL_AGAIN_US), 1);
     peer_table_told(&t, true, 20 + PEER_TELL_AGAIN_US);
-    peer_table_measured(&t, "p0", 300, 40); /* small ones: a millisecond at least */
+    measured(&t, "p0", 300, 40); /* small ones: a millisecond at least */
     assert_int_equal(peer_table_tell(&t, out, 41), 1);
     peer_table_told(&t, true, 41);
     for (int i = 0; i < 50; i++)
-        peer_table_measured(&t, "p0", 900, 42 + i);
+        measured(&t, "p0", 900, 42 + i);
     assert_int_equal(peer_table_tell(&t, out, 100), 0);
     peer_table_tell_all(&t, 101);
     assert_int_equal(peer_table_tell(&t, out, 102), 2);
@@ -169,7 +192,7 @@ static void one_heartbeat_tells_so_much(void **state)
     char name[16];
     for (int i = 0; i < PEERS; i++) {
         snprintf(name, sizeof(name), "p%d", i);
-        peer_table_measured(&t, name, 10000, 1);
+        measured(&t, name, 10000, 1);
     }
     assert_int_equal(peer_table_tell(&t, out, 2), PEER_TELL_MAX);
     peer_table_told(&t, true, 2);
@@ -185,13 +208,13 @@ static void a_transport_that_fails_gives_way(void **state)
     (void)state;
     struct peer_table t = table_of(2);
     assert_int_equal(t.at[0].transport, TRANSPORT_UDP);
-    peer_table_failed(&t, "p0", TRANSPORT_UDP);
+    failed(&t, "p0", TRANSPORT_UDP);
     assert_int_equal(t.at[0].transport, TRANSPORT_TLS); /* there is no TCP */
-    peer_table_failed(&t, "p0", TRANSPORT_UDP);         /* an old one's end */
+    failed(&t, "p0", TRANSPORT_UDP);                    /* an old one's end */
     assert_int_equal(t.at[0].transport, TRANSPORT_TLS);
-    peer_table_failed(&t, "p0", TRANSPORT_TLS);
+    failed(&t, "p0", TRANSPORT_TLS);
     assert_int_equal(t.at[0].transport, TRANSPORT_UDP);
-    peer_table_failed(&t, "nobody", TRANSPORT_UDP);
+    failed(&t, "nobody", TRANSPORT_UDP);
     const struct peer_counts c = peer_table_counts(&t);
     assert_int_equal(c.failed, 4);
     assert_int_equal(c.known, 0);
@@ -205,7 +228,7 @@ static void a_list_keeps_the_figures_of_who_stays(void **state)
     for (int i = 0; i < 3; i++) {
         char name[16];
         snprintf(name, sizeof(name), "p%d", i);
-        peer_table_measured(&t, name, 1000 * (i + 1), 5);
+        measured(&t, name, 1000 * (i + 1), 5);
     }
     struct nodelist l = list_of(4);
     l.nodes[1].addresses.at[TRANSPORT_UDP][0].port = 9; /* moved */
@@ -226,6 +249,26 @@ static void a_list_keeps_the_figures_of_who_stays(void **state)
     peer_table_clear(&t);
 }
 
+static void a_probe_of_where_a_peer_was_says_nothing_of_where_it_is(void **state)
+{
+    (void)state;
+    struct peer_rtt out[PEER_TELL_MAX];
+    struct peer_table t = table_of(2);
+    const struct node_entry before = entry_of(&t, "p0");
+    struct nodelist l = list_of(2);
+    l.nodes[0].addresses.at[TRANSPORT_UDP][0].port = 9;
+    update(&t, l);
+    peer_table_measured(&t, &before, 1000, 5);
+    peer_table_failed(&t, &before, TRANSPORT_UDP);
+    assert_int_equal(t.at[0].rtt_us, NOT_MEASURED);
+    assert_int_equal(t.at[0].transport, TRANSPORT_UDP);
+    assert_int_equal(peer_table_tell(&t, out, 6), 0);
+    update(&t, list_of(2)); /* back again */
+    peer_table_measured(&t, &before, 1000, 7);
+    assert_int_equal(t.at[0].rtt_us, 1000);
+    peer_table_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +280,7 @@ int main(void)
         cmocka_unit_test(told_is_what_changed),
         cmocka_unit_test(one_heartbeat_tells_so_much),
         cmocka_unit_test(a_transport_that_fails_gives_way),
+        cmocka_unit_test(a_probe_of_where_a_peer_was_says_nothing_of_where_it_is),
         cmocka_unit_test(a_list_keeps_the_figures_of_who_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
