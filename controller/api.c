@@ -5,6 +5,7 @@
 #include "router.h"
 #include "serve/http.h"
 #include "sys/clock.h"
+#include "sys/sockaddr.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -67,6 +68,16 @@ const char *api_request_header(struct api_request *r, const char *name)
     return h2o_strdup(&r->req->pool, r->req->headers.entries[at].value.base,
                       r->req->headers.entries[at].value.len)
         .base;
+}
+
+bool api_peer(struct api_request *r, struct addr *out)
+{
+    struct sockaddr_storage ss;
+
+    memset(&ss, 0, sizeof(ss));
+    (void)r->req->conn->callbacks->get_peername(r->req->conn, (struct sockaddr *)&ss);
+    addr_from_sockaddr(out, (struct sockaddr *)&ss);
+    return addr_is_set(out);
 }
 
 const void *api_snapshot(struct api_request *r, enum controller_snapshot which)

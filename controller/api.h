@@ -5,6 +5,7 @@
 #define BERTH_CONTROLLER_API_H
 
 #include "controller.h"
+#include "core/addr.h"
 #include "core/doc.h"
 #include "core/token.h"
 #include "db.h"
@@ -63,6 +64,8 @@ const char *api_strdup(struct api_request *r, const char *s);
 const char *api_query(struct api_request *r, const char *name);
 /* A request header's value or NULL; `name` in lower case. */
 const char *api_request_header(struct api_request *r, const char *name);
+/* The address that the request came from. False: not known. */
+bool api_peer(struct api_request *r, struct addr *out);
 /* Data of the newest snapshot of ctl->slots[i] as it was when this request first asked; NULL before the first one. */
 const void *api_snapshot(struct api_request *r, enum controller_snapshot which);
 

@@ -185,6 +185,9 @@ static const struct db_stmt erase_outbox_stmt = {"berth_agent_erase_outbox",
 static const struct db_stmt erase_failures_stmt = {"berth_agent_erase_failures",
                                                    "delete from node_failure where org = $1 and agent = $2"};
 
+static const struct db_stmt erase_prediction_stmt = {"berth_agent_erase_prediction",
+                                                     "delete from prediction where org = $1 and agent = $2"};
+
 struct erasure {
     bool found; /* anything yet */
 };
@@ -231,6 +234,7 @@ static void erase_piece(struct api_request *r)
     db_add(b, &erase_head_stmt, p, 2);
     db_add(b, &erase_outbox_stmt, p, 2);
     db_add(b, &erase_failures_stmt, p, 2);
+    db_add(b, &erase_prediction_stmt, p, 2);
     api_db_send(r, b, on_erased);
 }
 

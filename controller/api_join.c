@@ -2,6 +2,7 @@
  * decides and keeps). */
 #include "api_body.h"
 #include "api_meetings.h"
+#include "geo.h"
 #include "join_run.h"
 
 #include <string.h>
@@ -48,6 +49,31 @@ static bool read_network(struct api_request *r, const char **out)
     return true;
 }
 
+/* The addresses that it says it has, and, of an agent itself, the one that it comes from. An org's key speaks for agents that are elsewhere. */
+static bool read_place(struct api_request *r, struct join_predict *p)
+{
+    const json_t *v = json_object_get(json_object_get(r->body, "network"), "mapped_addresses"), *one;
+    struct addr known[REPORT_MAPPED_MAX + 1];
+    size_t i, n = 0;
+
+    if (v != NULL && (!json_is_array(v) || json_array_size(v) > REPORT_MAPPED_MAX))
+        return body_refuse(r, "/network", "mapped_addresses",
+                           "an array of addresses as in a report is wanted");
+    json_array_foreach(v, i, one)
+    {
+        const char *text = json_string_value(one);
+
+        if (text == NULL || (addr_parse(&known[n], text) != 0 && addr_parse_ip(&known[n], text) != 0))
+            return body_refuse(r, "/network", "mapped_addresses",
+                               "an array of addresses as in a report is wanted");
+        predict_nets_add(&p->own, &known[n++]);
+    }
+    if (r->caller.kind == CALLER_AGENT && api_peer(r, &known[n]))
+        predict_nets_add(&p->seen, &known[n++]);
+    geo_country_of(r->ctl->geo, known, n, p->country);
+    return true;
+}
+
 static bool read_capabilities(struct api_request *r, int *out)
 {
     const json_t *v = json_object_get(r->body, "capabilities");
@@ -69,7 +95,7 @@ void api_participant_join(struct api_request *r)
 
     memset(j, 0, sizeof(*j));
     ask->capabilities = -1;
-    if (!api_meeting_param(r) || !read_network(r, &ask->network) ||
+    if (!api_meeting_param(r) || !read_network(r, &ask->network) || !read_place(r, &j->run.predict) ||
         !read_capabilities(r, &ask->capabilities) || (ask->agent = api_body_agent(r)) == NULL)
         return;
     ask->org = r->caller.org;

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "catalogue.h"
 #include "core/timefmt.h"
+#include "geo.h"
 #include "ingest.h"
 #include "modules.h"
 #include "report_store.h"
@@ -107,6 +108,7 @@ static bool nodes_known(struct api_request *r, const struct report *report)
 static void put(struct api_request *r, const struct report *report, const char *agent)
 {
     struct posted *p = api_alloc(r, sizeof(*p));
+    char country[COUNTRY_LEN + 1];
     struct report_row row;
     int e;
 
@@ -114,7 +116,8 @@ static void put(struct api_request *r, const struct report *report, const char *
     p->report_id = api_strdup(r, report->report_id);
     (void)db_i64(p->measured_at, report->measured_at_us);
     r->state = p;
-    e = report_row_encode(&row, report, r->caller.org, agent, r->ctl->options->report_lifetime_s);
+    geo_country_of(r->ctl->geo, report->mapped, report->n_mapped, country);
+    e = report_row_encode(&row, report, r->caller.org, agent, r->ctl->options->report_lifetime_s, country);
     if (e == 0)
         e = ingest_put(r->worker->ingest, r, &row, on_committed);
     if (e == 0)

@@ -7,6 +7,7 @@
 #include "db.h"
 #include "join_turn.h"
 #include "options.h"
+#include "predict_judge.h"
 #include "snapshot.h"
 #include "sys/log.h"
 
@@ -26,6 +27,7 @@ struct outbox_board;
 struct leases;
 struct streams;
 struct ip_ranges_cache;
+struct geo;
 
 struct controller {
     const struct options *options;
@@ -39,7 +41,9 @@ struct controller {
     _Atomic bool keys_foreign;   /* they are another installation's: the program is to end */
     _Atomic bool partition_now;  /* a report measured now has a partition to go to */
     struct outbox_board *outbox; /* whom there is news for */
+    const struct geo *geo;       /* NULL: no countries */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
+    struct predict_errors *predict_errors;
     size_t n_workers;
     struct worker *workers;
 };

@@ -20,6 +20,7 @@
     X(report_commits, "berth_report_commits_total", "", "Transactions that carried reports.")           \
     X(report_retries, "berth_report_retries_total", "", "Reports retried because their commit failed.") \
     X(joins, "berth_joins_total", "", "Participants assigned a node.")                                  \
+    X(joins_predicted, "berth_joins_predicted_total", "", "Participants assigned by a prediction.")     \
     X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
     X(moves, "berth_moves_total", "", "Participants moved to another node, and told so.")               \
     X(failures, "berth_failures_total", "", "Nodes that did not work for a participant.")               \

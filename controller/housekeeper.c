@@ -263,6 +263,9 @@ static void turn(struct housekeeper *h)
     (void)make_missing(h);
     if (h->db.conn != NULL)
         (void)drop_expired(h);
+    if (h->db.conn != NULL &&
+        predict_judge(h->ctl->predict_errors, &h->db, h->ctl->options->report_lifetime_s) != 0)
+        failed(h, "judge_failed", "");
     if (h->db.conn != NULL)
         drop_events(h);
     if (h->db.conn != NULL)

@@ -3,11 +3,12 @@
 #include "join_rows.h"
 
 #include "join_failures.h"
+#include "join_predict.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS, RESULT_FAILURES };
+enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS, RESULT_FAILURES, RESULT_PREDICTION };
 
 static const struct db_stmt meeting_stmt = {
     "join_meeting", "select epoch, policy, node_org, node from meeting where org = $1 and id = $2"};
@@ -49,6 +50,8 @@ void join_scene_read(struct db_batch *b, const struct join_ask *ask)
     db_add(b, &mine_stmt, mine, 5);
     db_add(b, &others_stmt, p, 4);
     join_failures_read(b, ask);
+    if (ask->predict != NULL)
+        join_predict_read(b, ask);
 }
 
 static const char *scene_text(struct join_scene *s, const PGresult *res, int row, int col)
@@ -223,5 +226,7 @@ int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const st
     rc = read_others(s, others, to);
     if (rc == 0)
         join_failures_take(s, result->res[RESULT_FAILURES], to);
+    if (rc == 0 && ask->predict != NULL)
+        rc = join_predict_apply(s, result->res[RESULT_PREDICTION], to);
     return rc;
 }

@@ -50,6 +50,7 @@ static void run_accept(struct join_run *j)
     j->answer = NULL;
     if (j->ask.agent != NULL)
         counter_add(&j->worker->counters, joins, 1);
+    counter_add(&j->worker->counters, joins_predicted, j->predicted);
     counter_add(&j->worker->counters, moves, j->moved);
     finish(j, &end);
 }
@@ -256,6 +257,7 @@ static void keep(struct join_run *j, struct join_scene *s, const struct join_col
         db_text(take_lease(j, s, &n)),
     };
     db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
+    join_predict_keep(b, s, &j->ask);
     run_send(j, b, kept);
 }
 
@@ -290,6 +292,7 @@ static void carry_out(struct join_run *j, struct join_scene *s)
     clear(j);
     j->status = 200;
     j->moved = 0;
+    j->predicted = s->me != PLACE_NONE && s->people[s->me].prediction != NULL;
     if (s->me != PLACE_NONE) {
         j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX);
         j->status = s->people[s->me].stored ? 200 : 201;
@@ -330,6 +333,15 @@ static void weigh(struct join_run *j)
         late_weighing(&j->weighs);
 }
 
+/* Somebody has no live report: the next look asks what others tell of it. */
+static bool predict(struct join_run *j, const struct join_scene *s)
+{
+    if (j->ask.predict != NULL || !join_predict_wanted(s, &j->predict))
+        return false;
+    j->ask.predict = &j->predict;
+    return true;
+}
+
 static void looked(void *ctx, const struct db_result *result)
 {
     struct join_run *j = ctx;
@@ -342,7 +354,10 @@ static void looked(void *ctx, const struct db_result *result)
     }
     switch (join_scene_build(&s, &j->ask, catalogue->data, result)) {
     case 0:
-        carry_out(j, &s);
+        if (predict(j, &s))
+            look(j);
+        else
+            carry_out(j, &s);
         break;
     case -EFBIG:
         weigh(j);

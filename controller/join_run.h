@@ -4,6 +4,7 @@
 #define BERTH_CONTROLLER_JOIN_RUN_H
 
 #include "controller.h"
+#include "join_predict.h"
 #include "join_scene.h"
 #include "join_turn.h"
 
@@ -24,6 +25,8 @@ typedef void join_run_done_cb(struct join_run *run, const struct join_end *end);
 struct join_run {
     struct worker *worker;
     struct join_ask ask; /* its strings outlive the run; join_run_start sets rows_max */
+    struct join_predict
+        predict; /* where the newcomer is; asked for once a look has shown that somebody has no live report */
     int64_t deadline_us;
     join_run_done_cb *done;
     /* the run's own: */
@@ -36,8 +39,10 @@ struct join_run {
     json_t *answer; /* what is said once the plan is kept */
     int status;
     size_t moved;
-    int64_t lease, coming; /* seats taken of a lease of the plan under way, and how many; 0: the database counts */
-    json_t *told;          /* agents that have an event once it is kept; NULL: none */
+    bool predicted; /* the answer is by a prediction */
+    int64_t lease,
+        coming;   /* seats taken of a lease of the plan under way, and how many; 0: the database counts */
+    json_t *told; /* agents that have an event once it is kept; NULL: none */
 };
 
 void join_run_start(struct join_run *run);

@@ -1,6 +1,6 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
- * catalogue's snapshot. In files: join_rows.c reads, join_given.c takes what a request gives instead, join_scene.c makes the problem,
+ * catalogue's snapshot. In files: join_rows.c reads, join_predict.c guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem,
  * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
@@ -31,6 +31,9 @@ struct join_correction {
     bool full; /* else: drained or gone */
 };
 
+struct join_predict;
+struct predict_group;
+
 struct join_ask {
     const char *org, *meeting;
     const char *agent;   /* who joins; NULL: nobody, the meeting is looked at as it is */
@@ -38,7 +41,8 @@ struct join_ask {
     int capabilities;    /* bits; -1: not said */
     bool
         stays; /* it is in the meeting already, and what it said when it joined holds: -ESRCH where it isn't */
-    int64_t rows_max; /* reports with more rows than that together are not read */
+    const struct join_predict *predict; /* NULL: nobody is predicted */
+    int64_t rows_max;                   /* reports with more rows than that together are not read */
     size_t n_corrections;
     struct join_correction corrections[JOIN_CORRECTIONS_MAX];
 };
@@ -61,6 +65,7 @@ struct join_person {
     bool lifted;                       /* offered what failed all the same, for want of anything else */
     const json_t *given;               /* of a simulation: what the request says of it, and its place there */
     size_t place;
+    const struct predict_group *prediction; /* what it is predicted by; NULL: nothing */
 };
 
 struct join_scene {

@@ -1,6 +1,6 @@
-/* Why an assignment is what it is: a reason, a sentence, the candidates. Invariant: a figure is given where it was measured, and nowhere
- * else. */
-#include "join_scene.h"
+/* Why an assignment is what it is: a reason, a sentence, the candidates. Invariant: a figure is given where it was measured, and one
+ * that was predicted only beside what it was predicted from. */
+#include "join_predict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +67,22 @@ static void sentence_unmeasured(const struct join_scene *s, size_t i, const char
             out, cap,
             "%s has no live report%s, nor has anybody in the meeting: %s was taken as the least loaded node.",
             s->people[i].agent, where, node);
+}
+
+static void sentence_predicted(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    const struct predict_group *g = s->people[i].prediction;
+    const char *network = i == s->me ? s->network : s->people[i].network;
+    char from[96], figure[48] = "", where[NETWORK_ID_MAX + 32] = "";
+    int64_t rtt = predict_rtt(g, s->plan.seats[i].node);
+
+    join_predict_words(g, from, sizeof(from));
+    if (rtt >= 0)
+        snprintf(figure, sizeof(figure), ", some %.1f ms away", ms(rtt));
+    if (network != NULL)
+        snprintf(where, sizeof(where), " for network %s", network);
+    snprintf(out, cap, "%s has no live report%s; predicted from %s, %u %% sure: %s%s.", s->people[i].agent,
+             where, from, predict_confidence(g), node, figure);
 }
 
 static void sentence_alone(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
@@ -212,7 +228,10 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
     if ((i != s->me || s->stays) && s->people[i].stored && seat->node != s->problem.participants[i].present)
         return moved(s, i, node, out, cap);
     if (!s->problem.participants[i].measured) {
-        sentence_unmeasured(s, i, node, out, cap);
+        if (s->people[i].prediction != NULL)
+            sentence_predicted(s, i, node, out, cap);
+        else
+            sentence_unmeasured(s, i, node, out, cap);
         return "no_live_report";
     }
     if (s->plan.outcome == PLACE_COMMON) {
@@ -234,15 +253,17 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
 json_t *join_why(const struct join_scene *s, size_t i, size_t candidates)
 {
     const struct place_seat *seat = &s->plan.seats[i];
-    char sentence[640];
+    json_t *prediction = join_predict_json(s, i), *j;
+    char sentence[800];
     const char *reason;
-    json_t *j;
 
     place_view(&s->problem, i, s->plan.reach);
     reason = reason_of(s, i, sentence, sizeof(sentence));
     j = json_pack("{s:s, s:s, s:o, s:I}", "reason", reason, "sentence", sentence, "candidates",
                   candidates_json(s, seat->node, candidates), "candidates_total",
                   (json_int_t)s->problem.n_nodes);
+    if (prediction != NULL)
+        json_object_set_new(j, "prediction", prediction);
     if (j != NULL && seat->overflow != PLACE_OVERFLOW_NO) {
         json_object_set_new(j, "overflow", json_string(place_overflow_name(seat->overflow)));
         json_object_set_new(j, "remedy", json_string(place_overflow_remedy(seat->overflow)));

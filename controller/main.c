@@ -3,6 +3,7 @@
  * environment and waits for signals. */
 #include "auth.h"
 #include "control.h"
+#include "geo.h"
 #include "housekeeper.h"
 #include "migrate.h"
 #include "options.h"
@@ -32,6 +33,8 @@ struct program {
     void *cells; /* the limiter's */
     struct tls_server *tls;
     struct server *server;
+    struct geo *geo;
+    struct predict_errors predict_errors;
     struct control *control;
     struct housekeeper *housekeeper;
     int signal_fd;
@@ -162,6 +165,7 @@ static int serve(struct program *p)
     (void)service_raise_fds();
     p->ctl.options = &p->options;
     p->ctl.slots = p->slots;
+    p->ctl.predict_errors = &p->predict_errors;
     randombytes_buf(p->ctl.boot_id, sizeof(p->ctl.boot_id));
     for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
         snapshot_slot_init(&p->slots[i]);
@@ -221,6 +225,12 @@ static int run(struct program *p, const struct config_list *words)
         fprintf(stderr, "berth-controller: %s\n", e.text);
         return EXIT_USAGE;
     }
+    if (!migrating && p->options.geoip != NULL && p->options.geoip[0] != '\0' &&
+        geo_open(&p->geo, p->options.geoip, e.text, sizeof(e.text)) != 0) {
+        fprintf(stderr, "berth-controller: geoip: %s\n", e.text);
+        return EXIT_USAGE;
+    }
+    p->ctl.geo = p->geo;
     if (p->options.check_config) {
         printf("the configuration is fine\n");
         return EXIT_DONE;
@@ -250,6 +260,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     r = run(&program, &words);
+    geo_close(program.geo);
     config_destroy(config);
     return r;
 }

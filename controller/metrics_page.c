@@ -64,6 +64,7 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
     single(m, "berth_streams_open", METRIC_GAUGE, "Event streams.",
            (double)(sum(ctl, offsetof(struct counters, streams_opened)) -
                     sum(ctl, offsetof(struct counters, streams_closed))));
+    predict_errors_write(ctl->predict_errors, m);
     single(m, "berth_ready", METRIC_GAUGE, "1 when requests can be answered.",
            control_ready(ctl, reason, sizeof(reason)) ? 1 : 0);
     single(m, "berth_database_connections", METRIC_GAUGE, "The workers' connections that are up.",

@@ -14,6 +14,7 @@ struct options {
     const char *public_name;           /* HOST[:PORT]; NULL: not said */
     struct config_list public_address; /* IP */
     const char *cert, *key;
+    const char *geoip;                  /* a MaxMind file; NULL: none */
     const char *master_key, *admin_key; /* files */
     int64_t threads;                    /* 0: one a core */
     int64_t report_lifetime_s;

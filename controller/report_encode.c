@@ -2,14 +2,16 @@
  * stand once and are referred to by position from 1, 0 is none. */
 #include "report_store.h"
 
+#include "geo.h"
 #include "pgarray.h"
+#include "predict.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENCODE_PARAMS = 24, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
+enum { ENCODE_PARAMS = 27, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
 
 /* The database's clock alone decides what is expired or too far ahead, inside the statement. The role can insert and nothing else, so a
  * repeat is told by the row that did not go in. */
@@ -20,13 +22,13 @@ const struct db_stmt report_insert_stmt = {
     "ins as (insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, "
     "mapped, "
     "capabilities, names, addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
-    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies) "
+    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies, net4, net6, country) "
     "select $1::text, $2::text, $3::uuid, t.m, t.at, least(t.m, t.at) + t.life, $6::text, $7::text[], "
     "$8::smallint, $9::text[], $10::text[], $11::smallint[], $12::smallint[], $13::smallint[], "
     "$14::smallint[], "
     "$15::smallint[], $16::smallint[], $17::int[], $18::int[], $19::int[], $20::int[], $21::int[], "
     "$22::int[], "
-    "$23::int[], $24::jsonb from t "
+    "$23::int[], $24::jsonb, $25::bigint, $26::bigint, $27::text from t "
     "where t.m <= t.at + interval '60 seconds' and t.m + t.life > t.at on conflict do nothing returning 1) "
     "select case when t.m > t.at + interval '60 seconds' then 'future' when t.m + t.life <= t.at then "
     "'expired' "
@@ -261,14 +263,40 @@ static size_t encoded_size(const struct encoder *e, const char *org, const char 
 {
     size_t n = e->r->n_results;
 
-    return strlen(org) + strlen(agent) + sizeof(e->r->report_id) + strlen(e->r->network_id) + 16 + 4 * 24 +
-           3 * (size_t)PGARRAY_HEADER + e->names.bytes + e->addrs.bytes +
+    return strlen(org) + strlen(agent) + sizeof(e->r->report_id) + strlen(e->r->network_id) + 16 + 6 * 24 +
+           COUNTRY_LEN + 1 + 3 * (size_t)PGARRAY_HEADER + e->names.bytes + e->addrs.bytes +
            e->r->n_mapped * (4 + MAPPED_TEXT_MAX) + 6 * pgarray_int_size(n, 2) + 7 * pgarray_int_size(n, 4) +
            (proxies != NULL ? strlen(proxies) + 1 : 0);
 }
 
+static void param_null(struct encoder *e)
+{
+    e->row->params[e->row->n_params++] = db_text(NULL);
+}
+
+/* Where it comes from, for predictions. */
+static void param_place(struct encoder *e, const char *country)
+{
+    struct predict_nets nets = {0, 0};
+
+    for (size_t i = 0; i < e->r->n_mapped; i++)
+        predict_nets_add(&nets, &e->r->mapped[i]);
+    if (nets.net4 != 0)
+        param_int(e, nets.net4);
+    else
+        param_null(e);
+    if (nets.net6 != 0)
+        param_int(e, nets.net6);
+    else
+        param_null(e);
+    if (country[0] != '\0')
+        param_text(e, country);
+    else
+        param_null(e);
+}
+
 static void write_params(struct encoder *e, const char *org, const char *agent, int64_t lifetime_s,
-                         const char *proxies)
+                         const char *proxies, const char *country)
 {
     static const size_t figures[] = {
         offsetof(struct probe_result, rtt_min_us), offsetof(struct probe_result, rtt_median_us),
@@ -286,7 +314,7 @@ static void write_params(struct encoder *e, const char *org, const char *agent, 
     if (e->r->has_capabilities)
         param_int(e, (int64_t)e->r->capabilities);
     else
-        e->row->params[e->row->n_params++] = db_text(NULL);
+        param_null(e);
     param_strings(e, &e->names);
     param_strings(e, &e->addrs);
     param_int2s(e, e->node);
@@ -300,11 +328,12 @@ static void write_params(struct encoder *e, const char *org, const char *agent, 
     if (proxies != NULL)
         param_text(e, proxies);
     else
-        e->row->params[e->row->n_params++] = db_text(NULL);
+        param_null(e);
+    param_place(e, country);
 }
 
 int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
-                      int64_t lifetime_s)
+                      int64_t lifetime_s, const char *country)
 {
     struct encoder e;
     char *proxies = NULL;
@@ -324,7 +353,7 @@ int report_row_encode(struct report_row *row, const struct report *r, const char
     if (row->memory == NULL)
         goto out;
     e.w = wire_wr_init(row->memory, row->bytes);
-    write_params(&e, org, agent, lifetime_s, proxies);
+    write_params(&e, org, agent, lifetime_s, proxies, country);
     rc = e.w.bad || row->n_params != ENCODE_PARAMS ? -EOVERFLOW : 0;
 out:
     free(proxies);

@@ -54,9 +54,9 @@ struct report_row {
     size_t bytes; /* of `memory`: what a queue of rows counts */
     void *memory;
 };
-/* `org`, `agent`: of the caller; the report's own agent isn't looked at. 0 or -ENOMEM. */
+/* `org`, `agent`: of the caller; the report's own agent isn't looked at. `country`: "" where it isn't known. 0 or -ENOMEM. */
 int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
-                      int64_t lifetime_s) __attribute__((warn_unused_result));
+                      int64_t lifetime_s, const char *country) __attribute__((warn_unused_result));
 void report_row_clear(struct report_row *row);
 /* Inserts one row by report_row's parameters. One row comes back: outcome ('new', 'repeat', 'expired', 'future'),
  * received_at and expires_at in microseconds (of this attempt). */

@@ -10,7 +10,6 @@
 #include "router.h"
 #include "serve/http.h"
 #include "sys/clock.h"
-#include "sys/sockaddr.h"
 
 #include <string.h>
 #include <strings.h>
@@ -85,7 +84,6 @@ static void refuse_auth(struct api_request *r, enum auth_result result, const ch
 
 static size_t limit_key(struct api_request *r, uint8_t *key, size_t cap)
 {
-    struct sockaddr_storage ss;
     struct addr peer;
     int n;
 
@@ -93,9 +91,7 @@ static size_t limit_key(struct api_request *r, uint8_t *key, size_t cap)
         n = snprintf((char *)key, cap, "%d/%s/%s", (int)r->caller.kind, r->caller.key_id, r->caller.agent);
         return n > 0 && (size_t)n < cap ? (size_t)n : cap - 1;
     }
-    memset(&ss, 0, sizeof(ss));
-    (void)r->req->conn->callbacks->get_peername(r->req->conn, (struct sockaddr *)&ss);
-    addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
+    (void)api_peer(r, &peer);
     peer = addr_prefix(&peer, peer.family == ADDR_V6 ? 64 : 32);
     memcpy(key, peer.ip, sizeof(peer.ip));
     return sizeof(peer.ip);

@@ -31,7 +31,9 @@ __attribute__((format(printf, 2, 3))) static void put_line(struct metrics_text *
 void metrics_family(struct metrics_text *m, const char *name, enum metric_type type, const char *help)
 {
     put_line(m, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-             type == METRIC_COUNTER ? "counter" : "gauge");
+             type == METRIC_COUNTER ? "counter"
+             : type == METRIC_GAUGE ? "gauge"
+                                    : "histogram");
 }
 
 static void format_value(double v, char out[static 32])

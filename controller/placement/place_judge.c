@@ -68,7 +68,7 @@ static void name_misses(const struct place_problem *p, const struct place_work *
 {
     for (size_t i = 0; i < w->n; i++) {
         size_t at = i * w->nodes + v;
-        bool measured = w->flags[i] & PLACE_F_MEASURED;
+        bool measured = p->participants[w->who[i]].measured;
         bool reached = measured ? w->rtt[at] >= 0 : w->usable[at] != 0;
 
         if (!reached || (w->cost[at] == PLACE_FAR && w->rejects[v] == 0))

@@ -28,10 +28,10 @@ static bool moved_lately(const struct place_problem *p, const struct place_work 
     return ago > 0 && ago < r->interval_us;
 }
 
-/* Who is on a node by measurements that have expired stays; who was put there by guess follows the others. */
+/* Who is on a node by measurements that have expired, or by a prediction, stays; who was put there by guess follows the others. */
 static bool may_move(const struct place_problem *p, const struct place_work *w, size_t i)
 {
-    return (w->flags[i] & PLACE_F_MEASURED) || p->participants[w->who[i]].guessed;
+    return p->participants[w->who[i]].measured || p->participants[w->who[i]].guessed;
 }
 
 /* An own cost is twice a one-way latency, n - 1 times. */

@@ -220,11 +220,12 @@ static void doubt(const struct place_work *w, const struct place_participant *wh
     cost[v] = least == PLACE_FAR ? PLACE_RTT_UNKNOWN_US : least;
 }
 
-/* What differs between the nodes by a prediction counts as far as the prediction is sure. */
-static void shrink(struct place_work *w, size_t i, unsigned pct)
+/* What differs between the nodes by a prediction counts as far as the prediction is sure. A node that it doesn't speak of is as good as the mean;
+ * one that others could not reach is the last to be tried, not forbidden; and every rung may be tried. */
+static void rank_predicted(struct place_work *w, const struct place_participant *who, size_t i)
 {
     int32_t *cost = w->cost + i * w->nodes;
-    int64_t sum = 0, n = 0;
+    int64_t sum = 0, n = 0, pct = who->confidence_pct;
 
     for (size_t v = 0; v < w->nodes; v++) {
         if (cost[v] != PLACE_FAR) {
@@ -232,9 +233,16 @@ static void shrink(struct place_work *w, size_t i, unsigned pct)
             n++;
         }
     }
-    for (size_t v = 0; n > 0 && pct < 100 && v < w->nodes; v++) {
-        if (cost[v] != PLACE_FAR)
-            cost[v] = (int32_t)(sum / n + (cost[v] - sum / n) * (int64_t)pct / 100);
+    for (size_t v = 0; v < w->nodes; v++) {
+        uint8_t can = (uint8_t)(who->capabilities & w->offered[v]);
+
+        if (w->rejects[v] != 0 || can == 0)
+            continue;
+        w->usable[i * w->nodes + v] = can;
+        if (cost[v] == PLACE_FAR)
+            cost[v] = w->seen[v] != 0 ? PLACE_BLIND_US : n > 0 ? (int32_t)(sum / n) : UNKNOWN_US;
+        else if (pct < 100)
+            cost[v] = (int32_t)(sum / n + (cost[v] - sum / n) * pct / 100);
     }
 }
 
@@ -366,8 +374,8 @@ static void rank_one(const struct place_problem *p, struct place_work *w, size_t
     rank_rows(w, i);
     rank_rarities(w, who, i, flags & ROWS_LOSSY);
     if (!who->measured)
-        shrink(w, i, who->confidence_pct);
-    if (!all_seen(w))
+        rank_predicted(w, who, i);
+    else if (!all_seen(w))
         rank_untested(w, who, i);
     doubt(w, who, i);
     bar_failed(w, who, i);

@@ -239,7 +239,7 @@ static void test_there_and_back(void **state)
         struct report r = parse(documents[i]);
         struct report_row row;
         struct stored_report back;
-        assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+        assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200, ""), 0);
         PGresult *res = as_result(&row);
         assert_int_equal(report_row_decode(&back, res, 0, 0), 0);
         json_t *sent = report_to_json(&r), *got;
@@ -266,7 +266,7 @@ static void test_broken_rows(void **state)
     int broken = 0;
 
     (void)state;
-    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200, ""), 0);
     for (int col = 6; col < REPORT_COLUMNS_N; col++) {
         for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
             PGresult *res = as_result(&row);
@@ -316,7 +316,7 @@ static void test_brief(void **state)
         struct report r = parse(documents[i]);
         struct report_row row;
         struct report_brief b;
-        assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+        assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200, ""), 0);
         PGresult *res = as_brief(&row);
         assert_int_equal(report_brief_decode(&b, res, 0, 0), 0);
         assert_string_equal(b.agent, "a1");
@@ -344,7 +344,7 @@ static void test_broken_briefs(void **state)
     int broken = 0;
 
     (void)state;
-    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200, ""), 0);
     for (int col = 2; col < REPORT_BRIEF_COLUMNS_N; col++) {
         for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
             PGresult *res = as_brief(&row);
@@ -382,7 +382,7 @@ static void test_too_many_rows(void **state)
     text[0] = '{';
     text[len - 1] = '}';
     text[len] = '\0';
-    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200), 0);
+    assert_int_equal(report_row_encode(&row, &r, "oabc", "a1", 7200, ""), 0);
     PGresult *brief = as_brief(&row), *whole = as_result(&row);
     assert_int_equal(PQsetvalue(brief, 0, 3, text, (int)len), 1);
     assert_int_equal(PQsetvalue(whole, 0, 10, text, (int)len), 1);

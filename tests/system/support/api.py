@@ -87,10 +87,10 @@ def result(node, transport, rtt_ms=None, status=None, address=None, **more):
     return row
 
 
-def report_body(results, network="home", agent=None, measured_at=None, capabilities=None, **more):
+def report_body(results, network="home", agent=None, measured_at=None, capabilities=None, mapped=("198.51.100.7",), **more):
     body = {
         "report_id": str(uuid.uuid4()),
-        "network": {"id": network, "mapped_addresses": ["198.51.100.7"]},
+        "network": {"id": network, "mapped_addresses": list(mapped)},
         "measured_at": measured_at or now(),
         "results": results,
         **more,
