@@ -132,7 +132,7 @@ static void winner_event(struct ladder_io *io, const struct shell_event *e)
     case SHELL_TLS_FAILED:
         lose(io, "TLS broke");
         break;
-    case SHELL_UPGRADE_FAILED:
+    case SHELL_WEBSOCKET_FAILED:
         lose(io, "the WebSocket ended");
         break;
     default:

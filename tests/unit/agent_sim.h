@@ -294,7 +294,7 @@ static inline void sim_happen(struct sim *s, const struct sim_event *e)
         prober_on_upgraded(s->prober, e->stream, s->now_us);
         break;
     case SIM_UPGRADE_ERROR:
-        prober_on_upgrade_error(s->prober, e->stream, "no WebSocket there: HTTP 404", s->now_us);
+        prober_on_websocket_error(s->prober, e->stream, "no WebSocket there: HTTP 404", s->now_us);
         break;
     case SIM_PROXY_ERROR:
         prober_on_proxy_error(s->prober, e->stream, true, "the proxy refuses to connect (403)", s->now_us);
