@@ -168,6 +168,7 @@ static int describe_members(struct place_engine *p, size_t n, const struct place
                                                         .n_rows = measured ? p->n_rows[m->site] : 0,
                                                         .rows = measured ? p->rows[m->site] : NULL,
                                                         .present = m->present,
+                                                        .guessed = !measured, /* its site never changes */
                                                         .moved_ago_us = m->moved_ago_us};
     }
     return 0;
