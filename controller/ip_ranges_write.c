@@ -158,6 +158,21 @@ static void write_json(const struct ip_ranges *r, FILE *f)
 
 /* ---- text ---- */
 
+static const char no_controller[] =
+    "Not in here: the controller, which wasn't told its name (--public-name). Let it out too.";
+
+static bool has_controller(const struct ip_ranges *r)
+{
+    const struct ip_port *ports;
+    size_t n = ip_ranges_ports(r, &ports);
+
+    for (size_t i = 0; i < n; i++) {
+        if (ports[i].service == IP_SERVICE_HTTPS)
+            return true;
+    }
+    return false;
+}
+
 static void write_text(const struct ip_ranges *r, FILE *f)
 {
     const struct ip_prefix *prefixes;
@@ -167,9 +182,11 @@ static void write_text(const struct ip_ranges *r, FILE *f)
     size_t n_hosts = ip_ranges_hosts(r, &hosts);
     char text[ADDR_TEXT_LEN + 4];
 
-    fprintf(f,
-            "Berth: what a firewall or proxy must let out; everything is opened from the inside.\n"
-            "UDP is best, then TCP, then TLS; a proxy needs the TLS and HTTPS ports and the host names.\n");
+    fprintf(f, "Berth: what a firewall or proxy must let out; all is opened from the inside.\n"
+               "UDP is best, then TCP, then TLS.\n"
+               "A proxy needs the TLS and HTTPS ports, and the host names.\n");
+    if (!has_controller(r))
+        fprintf(f, "%s\n", no_controller);
     fprintf(f, "\nPorts\n");
     for (size_t i = 0; i < n_ports; i++)
         fprintf(f, "  %s %u  (%s)\n", ports[i].service == IP_SERVICE_UDP ? "UDP" : "TCP", ports[i].port,
@@ -214,6 +231,8 @@ static void write_nftables(const struct ip_ranges *r, FILE *f)
             "come back\n"
             "# by \"ct state established,related accept\".\n",
             ip_ranges_version(r));
+    if (!has_controller(r))
+        fprintf(f, "# %s\n", no_controller);
     for (size_t i = 0; i < n; i++) {
         const char *const *hosts;
 
@@ -341,6 +360,8 @@ static void write_squid(const struct ip_ranges *r, FILE *f)
             "at the end.\n"
             "acl berth_connect method CONNECT\n",
             ip_ranges_version(r));
+    if (!has_controller(r))
+        fprintf(f, "# %s\n", no_controller);
     write_squid_ports(r, f);
     if (write_squid_hosts(r, f) > 0)
         fprintf(f, "http_access allow berth_connect berth_ports berth_hosts\n");

@@ -183,11 +183,16 @@ enum cli_exit connect_print(const struct cli *c, const json_t *assignment)
     if (code != CLI_OK || !json_is_true(json_object_get(o, "ok")))
         return code;
     const char *how = cli_cell(o, "framing", framing);
-    cli_say(c, "\nConnected over %s to %s%s after %s ms.", cli_cell(o, "transport", transport),
+    fputc('\n', c->out);
+    cli_say(c, "Connected over %s to %s%s after %s ms.", cli_cell(o, "transport", transport),
             cli_cell(o, "address", address), strcmp(how, "websocket") == 0 ? ", by WebSocket," : "",
             ms(o, "decided_us", took));
-    cli_say(c, "Keep-alives: %s sent, %s lost; RTT %s ms at least, %s median, %s 95th percentile.",
-            cli_cell(k, "sent", sent), cli_cell(k, "lost", lost), ms(rtt, "min", min),
+    if (json_object_get(rtt, "min") == NULL) {
+        cli_say(c, "Keep-alives: none answered yet; they go out every 5 s.");
+        return CLI_OK;
+    }
+    cli_say(c, "Keep-alives: %s sent, %s lost;", cli_cell(k, "sent", sent), cli_cell(k, "lost", lost));
+    cli_say(c, "RTT %s ms at least, %s median, %s 95th percentile.", ms(rtt, "min", min),
             ms(rtt, "median", median), ms(rtt, "p95", p95));
     return CLI_OK;
 }

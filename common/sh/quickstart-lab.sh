@@ -51,7 +51,8 @@ run_lab() {
 }
 
 lab_how_to_enter() {
-    printf 'In a second terminal, as root, the lab from inside:  nsenter --target PID --net --mount, where PID is\n'
-    sed 's/^/  /' "$work/lab/enter"
-    printf 'then there, say:  . %s; build/agent/berth probe\n' "${work#"$root/"}/env"
+    local enter=${work#"$root/"}/lab/enter
+    printf 'In a second terminal, as root, from inside the networks:\n'
+    printf '  %s %s build/agent/berth firewall\n' "$enter" alice "$enter" dave
+    printf '(bob, carol and controller too; no command: a shell. dave has his proxy set.)\n'
 }

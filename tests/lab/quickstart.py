@@ -4,6 +4,7 @@ step has worked, or `error`; with --once or on SIGTERM it ends, and all of the l
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,6 +27,10 @@ AGENTS = {
     "carol": ("443-only", "tls", {"udp": "drop", "tcp": "reject", "tcp_ports": [443]}),
     "dave": ("proxy-only", "proxy", {"from": ["192.168.1.10"]}),
 }
+
+
+def exports(values):
+    return "".join(f"export {k}={shlex.quote(v)}; " for k, v in values.items())
 
 
 class Quickstart:
@@ -110,6 +115,18 @@ class Quickstart:
         self.meeting = meeting
         self.say(f"meeting {meeting}: participants are assigned, and connected")
 
+    def enter_script(self, values):
+        """Shell: runs a command, else a shell, as one of the hosts, with what its network asks it to use."""
+        hosts = [*AGENTS, CONTROLLER[0]]
+        cases = [f"{host}) pid={self.lab.hosts[host].ns.pid}; {exports(self.environment(host) if host in AGENTS else {})};;"
+                 for host in hosts]
+        return "\n".join([
+            "#!/bin/bash", "# One of the lab's hosts from inside: enter HOST [COMMAND...]",
+            "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY",
+            exports({**values, "BERTH_STATE": "none"}) + 'export BERTH_AGENT="$1"',
+            'case ${1:-} in', *cases, f"*) echo 'enter: which of {', '.join(hosts)}? and perhaps a command' >&2; exit 2 ;;",
+            "esac", "shift", '[[ $# -gt 0 ]] || set -- bash', 'exec nsenter --target "$pid" --net --mount --wd="$PWD" -- "$@"', ""])
+
     def write_result(self):
         service = self.service
         ca = os.path.join(self.folder, "ca.pem")
@@ -117,11 +134,9 @@ class Quickstart:
         values = {"BERTH_CONTROLLER": service.url, "BERTH_TOKEN": service.org_key,
                   "BERTH_ADMIN_TOKEN": service.admin_key, "BERTH_CA": ca,
                   "BERTH_METRICS": "http://127.0.0.1:9640/metrics"}
-        self.write("env", "".join(f"export {k}='{v}'\n" for k, v in values.items()), 0o600)
+        self.write("env", exports(values).replace("; ", "\n"), 0o600)
         nodes = [{k: n[k] for k in ("node", "cluster", "region", "addresses")} for n in service.nodes().values()]
-        self.write("enter", "".join(
-            f"{self.lab.hosts[host].ns.pid}  {host}{' in ' + AGENTS[host][0] if host in AGENTS else ''}\n"
-            for host in [*AGENTS, CONTROLLER[0]]))
+        self.write("enter", self.enter_script(values), 0o700)
         self.write("result.json", json.dumps({
             "meeting": self.meeting, "controller": service.url, "nodes": sorted(nodes, key=lambda n: n["node"]),
             "probes": self.probes, "assignments": self.assignments}))

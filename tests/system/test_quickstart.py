@@ -235,11 +235,12 @@ def test_lab_stays_up_and_leaves_nothing(up, how):
     settings = read_env()
     assert settings["BERTH_CONTROLLER"] == "https://controller.lab" and Path(settings["BERTH_CA"]).exists()
     shown = up.log.read_text()
-    for words in ("dave (proxy-only)", "carol (443-only)", "nsenter --target"):
+    for words in ("dave (proxy-only)", "carol (443-only)", "build/quickstart/lab/enter dave build/agent/berth firewall"):
         assert words in shown
-    inside = next(line.split()[0] for line in shown.splitlines() if line.endswith("alice in open"))
-    probe = run(["nsenter", "--target", inside, "--net", "--mount", BUILD / "agent" / "berth", "probe", "--json"], env=settings)
-    assert probe.returncode == 0 and len(json.loads(probe.stdout)["nodes"]) == 3, probe.stderr
+    for agent, transport in (("alice", "udp"), ("dave", "proxy")):
+        probe = run([BUILD / "quickstart" / "lab" / "enter", agent, BUILD / "agent" / "berth", "probe", "--json", "--require", transport],
+                    env=clean_env())
+        assert probe.returncode == 0 and len(json.loads(probe.stdout)["nodes"]) == 3, probe.stderr
     family = descendants(up.popen.pid)
     assert len(family) > 20
     up.popen.send_signal(how)
