@@ -72,8 +72,9 @@ static void on_done(struct curl_job *job, CURLcode code)
     struct rest_call ended;
     end_transfer(c, &ended);
     long status = code == CURLE_OK ? rest_call_status(&ended) : 0;
-    if (code != CURLE_OK && ended.error[0] == '\0')
-        snprintf(ended.error, sizeof ended.error, "%s", curl_easy_strerror(code));
+    const char *error = rest_call_error(&ended, code);
+    if (error != ended.error)
+        snprintf(ended.error, sizeof ended.error, "%s", error);
     c->cb(c->user, &ended, status);
     clear_call(&ended);
 }

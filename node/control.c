@@ -52,10 +52,10 @@ struct control {
 
 /* ---- one call ---- */
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t d, curl_off_t e)
+static bool is_broken_off(void *arg)
 {
     const struct control *c = arg;
-    return atomic_load(&c->abort) ? 1 : 0;
+    return atomic_load(&c->abort);
 }
 
 static void log_result(struct control *c, const char *what, long status, const char *error, const char *code,
@@ -134,7 +134,9 @@ static long perform(struct control *c, const struct call *w, char code[static PR
                                    .ca_file = c->opts.ca,
                                    .body = w->body,
                                    .timeout_ms = w->timeout_ms,
-                                   .proxy = control_proxy_rest(&c->proxy, &proxy)};
+                                   .proxy = control_proxy_rest(&c->proxy, &proxy),
+                                   .stop = is_broken_off,
+                                   .stop_user = c};
     code[0] = '\0';
     c->retry_after_s = -1;
     int rc = rest_call_init(&call, &r);
@@ -144,9 +146,6 @@ static long perform(struct control *c, const struct call *w, char code[static PR
                    "", "");
         return 0;
     }
-    curl_easy_setopt(call.easy, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(call.easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(call.easy, CURLOPT_XFERINFODATA, c);
     CURLcode done = curl_easy_perform(call.easy);
     long status = done == CURLE_OK ? rest_call_status(&call) : 0;
     if (status < 200 || status > 299)
@@ -154,8 +153,7 @@ static long perform(struct control *c, const struct call *w, char code[static PR
     else if (w->read(w->to, call.body, call.body_len) != 0)
         status = 0;
     c->retry_after_s = call.retry_after_s;
-    const char *error = done == CURLE_OK ? "" : call.error[0] ? call.error : curl_easy_strerror(done);
-    log_result(c, w->what, status, error, code,
+    log_result(c, w->what, status, rest_call_error(&call, done), code,
                done == CURLE_OK ? advice(status, code) : advice_of_transport(done, c->opts.url));
     rest_call_clear(&call);
     return status;

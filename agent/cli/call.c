@@ -104,8 +104,7 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
                             json_t **answer)
 {
     if (rc != CURLE_OK) {
-        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller,
-                 call->error[0] != '\0' ? call->error : curl_easy_strerror(rc));
+        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller, rest_call_error(call, rc));
         const char *advice = advice_of_transport(rc, c->o.controller);
         if (advice != NULL)
             cli_advise(c, "%s", advice);

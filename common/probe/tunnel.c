@@ -15,6 +15,7 @@ struct tunnel {
     const char *auth;
     tunnel_cb cb;
     void *user;
+    struct rest_patience patience;
     struct rest_proxy schemes; /* no texts: what rest_proxy_auth asks */
     char error[TUNNEL_ERROR_TEXT];
 };
@@ -90,7 +91,9 @@ static void on_done(struct curl_job *job, CURLcode code)
     }
     t->fd = CURL_SOCKET_BAD;
     t->refused = status >= 300 && status != 407;
-    if (status >= 300)
+    if (t->patience.exceeded)
+        snprintf(t->error, sizeof t->error, "the proxy's answer is too long (%ld)", status);
+    else if (status >= 300)
         explain_status(t, status);
     else
         snprintf(t->error, sizeof t->error, "%s", explain_code(code));
@@ -138,6 +141,7 @@ int tunnel_open(struct tunnel **out, struct curl_loop *loop, const struct tunnel
     int err = -ENOMEM;
     if (t->job.easy) {
         set_options(t->job.easy, r);
+        rest_set_patience(t->job.easy, &t->patience);
         err = curl_loop_add(loop, &t->job);
     }
     if (err < 0) {

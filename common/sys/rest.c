@@ -202,6 +202,22 @@ void rest_set_proxy(CURL *easy, const struct rest_proxy *p)
                          p->ca_file); /* CURLOPT_PROXY_CAPATH stays the system's */
 }
 
+static int on_progress(void *arg, curl_off_t download_size, curl_off_t downloaded, curl_off_t upload_size,
+                       curl_off_t uploaded)
+{
+    struct rest_patience *p = arg;
+    if (downloaded == 0 && uploaded == 0 && ++p->steps > REST_PROXY_ANSWER_MAX)
+        p->exceeded = true;
+    return p->exceeded || (p->stop != NULL && p->stop(p->user)) ? 1 : 0;
+}
+
+void rest_set_patience(CURL *easy, struct rest_patience *p)
+{
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, p);
+}
+
 const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *p)
 {
     static const struct {
@@ -253,6 +269,7 @@ static void set_callbacks(struct rest_call *c)
     curl_easy_setopt(c->easy, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(c->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(c->easy, CURLOPT_HEADERDATA, c);
+    rest_set_patience(c->easy, &c->patience);
 }
 
 static void set_method(struct rest_call *c, const struct rest_request *r)
@@ -283,7 +300,7 @@ int rest_call_init(struct rest_call *c, const struct rest_request *r)
 {
     char *url = NULL;
     bool loopback = false;
-    *c = (struct rest_call){.retry_after_s = -1};
+    *c = (struct rest_call){.retry_after_s = -1, .patience = {.stop = r->stop, .user = r->stop_user}};
     int rc = make_url(r, &url, &loopback);
     if (rc == 0)
         rc = add_headers(c, r);
@@ -312,6 +329,15 @@ long rest_call_status(const struct rest_call *c)
     if (c->easy != NULL)
         curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     return status;
+}
+
+const char *rest_call_error(const struct rest_call *c, CURLcode code)
+{
+    if (code == CURLE_OK)
+        return "";
+    if (c->patience.exceeded)
+        return "the proxy's answer to CONNECT is too long";
+    return c->error[0] != '\0' ? c->error : curl_easy_strerror(code);
 }
 
 void rest_call_clear(struct rest_call *c)

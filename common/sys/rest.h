@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { REST_BODY_MAX = 16 * 1024 * 1024 };
+enum { REST_BODY_MAX = 16 * 1024 * 1024, REST_PROXY_ANSWER_MAX = 64 * 1024 };
 
 /* An HTTP proxy on the way. */
 struct rest_proxy {
@@ -17,6 +17,15 @@ struct rest_proxy {
     bool guard_password;         /* never send it as Basic: nobody vouches for this proxy */
     const char *except;  /* what is reached without it: libcurl's CURLOPT_NOPROXY; NULL or "": nothing */
     const char *ca_file; /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
+};
+
+/* Patience with a proxy: libcurl reads its answers to CONNECT byte by byte, and as long as bytes come it neither returns nor looks at its
+ * own time limits. */
+struct rest_patience {
+    size_t steps; /* bytes of answers to CONNECT, and a few others */
+    bool exceeded;
+    bool (*stop)(void *user); /* NULL, or asked now and then: is the transfer to be broken off? */
+    void *user;
 };
 
 struct rest_request {
@@ -29,6 +38,8 @@ struct rest_request {
     const char *etag;               /* If-None-Match, or NULL */
     int64_t timeout_ms;             /* whole call */
     const struct rest_proxy *proxy; /* NULL: directly. HTTP to loopback never goes through one */
+    bool (*stop)(void *user);       /* see rest_patience */
+    void *stop_user;
 };
 
 /* Owns the handle, headers, body and answer. Stays where it is until rest_call_clear: the handle points into it. */
@@ -40,6 +51,7 @@ struct rest_call {
     size_t body_len, body_cap;
     char etag[128];
     int64_t retry_after_s; /* -1: no such header */
+    struct rest_patience patience;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -51,10 +63,15 @@ CURL *rest_easy_new(void) __attribute__((warn_unused_result));
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
 /* Sends what `easy` does through the proxy (NULL: directly), whatever the environment says. Texts are copied. */
 void rest_set_proxy(CURL *easy, const struct rest_proxy *proxy);
+/* Breaks off (CURLE_ABORTED_BY_CALLBACK) when proxies have said more than REST_PROXY_ANSWER_MAX before the destination said anything. *p
+ * stays where it is as long as `easy`. */
+void rest_set_patience(CURL *easy, struct rest_patience *p);
 /* The authentication that a proxy was satisfied with: "basic", "digest", "ntlm", "negotiate", or "none". Static. */
 const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *proxy);
 /* The HTTP status after the transfer, or 0. */
 long rest_call_status(const struct rest_call *c);
+/* Why the transfer ended so: "" where it did not fail. The call's, or static. */
+const char *rest_call_error(const struct rest_call *c, CURLcode code);
 void rest_call_clear(struct rest_call *c);
 
 #endif

@@ -307,6 +307,73 @@ static void a_body_is_bounded(void **state)
     }
 }
 
+/* libcurl reads it without looking at its time limits as long as it comes. */
+static void what_a_proxy_says_is_bounded(void **state)
+{
+    static const struct {
+        const char *answer, *user;
+        size_t filler;
+        bool too_long;
+    } cases[] = {
+        {"HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 999999999\r\n\r\n", NULL,
+         999999999, true},
+        {"HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 999999999\r\n\r\n",
+         "carol", 999999999, true},
+        {"HTTP/1.1 407 x\r\nTransfer-Encoding: chunked\r\n\r\n3B9AC9FF\r\n", NULL, 999999999, true},
+        {"HTTP/1.1 407 x\r\nContent-Length: 65000\r\n\r\n", NULL, 65000, false},
+        {"HTTP/1.1 407 x\r\nContent-Length: 65536\r\n\r\n", NULL, 65536, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct server s = {.answer = cases[i].answer, .filler = cases[i].filler};
+        char url[96];
+        struct rest_call c;
+        server_start(&s, "127.0.0.1:0");
+        const struct rest_proxy proxy = {
+            .url = url_of(&s, "http", url), .user = cases[i].user, .password = cases[i].user};
+        struct rest_request r = {.method = "GET",
+                                 .base_url = "https://controller.test",
+                                 .path = "/",
+                                 .timeout_ms = 20000,
+                                 .proxy = &proxy};
+        assert_int_equal(rest_call_init(&c, &r), 0);
+        CURLcode rc = curl_easy_perform(c.easy);
+        assert_int_equal(rc, cases[i].too_long ? CURLE_ABORTED_BY_CALLBACK : CURLE_RECV_ERROR);
+        assert_true(c.patience.steps <= REST_PROXY_ANSWER_MAX + 16);
+        assert_string_equal(rest_call_error(&c, rc), cases[i].too_long
+                                                         ? "the proxy's answer to CONNECT is too long"
+                                                         : "CONNECT tunnel failed, response 407");
+        rest_call_clear(&c);
+        server_stop(&s);
+    }
+}
+
+/* As soon as the server has the connection. */
+static bool stop(void *user)
+{
+    const struct rest_call *c = user;
+    curl_off_t connected_us = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    return connected_us > 0;
+}
+
+static void a_call_is_broken_off(void **state)
+{
+    struct server s = {.answer = NULL};
+    char url[96];
+    struct rest_call c;
+    server_start(&s, "127.0.0.1:0");
+    struct rest_request r = {.method = "GET",
+                             .base_url = url_of(&s, "http", url),
+                             .path = "/",
+                             .timeout_ms = 60000,
+                             .stop = stop,
+                             .stop_user = &c};
+    assert_int_equal(rest_call_init(&c, &r), 0);
+    assert_int_equal(curl_easy_perform(c.easy), CURLE_ABORTED_BY_CALLBACK);
+    rest_call_clear(&c);
+    server_stop(&s);
+}
+
 static void silence_times_out(void **state)
 {
     struct server s = {.answer = NULL};
@@ -354,10 +421,16 @@ static void retry_after_in_its_forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(posts_and_reads_the_answer), cmocka_unit_test(methods_without_body),
-        cmocka_unit_test(only_https_but_to_loopback), cmocka_unit_test(headers_cannot_be_injected),
-        cmocka_unit_test(servers_are_verified),       cmocka_unit_test(a_body_is_bounded),
-        cmocka_unit_test(silence_times_out),          cmocka_unit_test(retry_after_in_its_forms),
+        cmocka_unit_test(posts_and_reads_the_answer),
+        cmocka_unit_test(methods_without_body),
+        cmocka_unit_test(only_https_but_to_loopback),
+        cmocka_unit_test(headers_cannot_be_injected),
+        cmocka_unit_test(servers_are_verified),
+        cmocka_unit_test(a_body_is_bounded),
+        cmocka_unit_test(silence_times_out),
+        cmocka_unit_test(retry_after_in_its_forms),
+        cmocka_unit_test(what_a_proxy_says_is_bounded),
+        cmocka_unit_test(a_call_is_broken_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
