@@ -140,6 +140,23 @@ static void fold_counts(struct control *c)
     PQclear(res);
 }
 
+/* How many events are open, for the metrics. */
+static void count_events(struct control *c)
+{
+    int64_t n[EVENT_SEVERITIES] = {0};
+    PGresult *res = db_sync_exec(
+        &c->db, "select severity, count(*) from event where cleared_at is null group by 1", NULL, 0);
+
+    for (int i = 0; res != NULL && i < PQntuples(res); i++) {
+        enum event_severity s = event_severity_parse(db_get(res, i, 0));
+        if (s < EVENT_SEVERITIES)
+            n[s] = db_get_i64(res, i, 1);
+    }
+    for (size_t s = 0; res != NULL && s < EVENT_SEVERITIES; s++)
+        atomic_store(&c->ctl->events_open[s], n[s]);
+    PQclear(res);
+}
+
 static bool connect_up(struct control *c)
 {
     char sql[128];
@@ -196,6 +213,8 @@ static bool checks(struct control *c, int64_t now)
     watch_partitions(c);
     if (c->db.conn != NULL)
         fold_counts(c);
+    if (c->db.conn != NULL)
+        count_events(c);
     c->checks_due_us = now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
     return true;
 }

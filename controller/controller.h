@@ -5,6 +5,7 @@
 #include "core/limiter.h"
 #include "counters.h"
 #include "db.h"
+#include "events.h"
 #include "join_turn.h"
 #include "options.h"
 #include "predict_judge.h"
@@ -44,6 +45,7 @@ struct controller {
     const struct geo *geo;       /* NULL: no countries */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
     struct predict_errors *predict_errors;
+    _Atomic int64_t events_open[EVENT_SEVERITIES]; /* as last seen */
     size_t n_workers;
     struct worker *workers;
 };
@@ -58,6 +60,7 @@ struct worker {
     struct join_turns joins;           /* under way or waiting */
     struct leases *leases;             /* seats of nodes in demand */
     struct streams *streams;           /* GET /v1/stream */
+    struct events_recent events;       /* that it raised */
     struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
     size_t index;

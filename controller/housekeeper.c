@@ -26,6 +26,9 @@ enum {
         4096, /* that matter for one lifetime: a week has 168, two seconds have 14; older lifetimes' stand among them */
     MAKE_MAX = 512,
     LINKS_DROP_MAX = 20000, /* at once */
+    EVENT_QUIET_S = 60,     /* what nobody has met with again for so long is over */
+    EVENT_KEEP_S = 30 * 86400,
+    EVENT_KEEP_MAX = 10000, /* cleared ones */
     TURN_MIN_MS = 500,
     TURN_MAX_MS = 10 * 1000,
 };
@@ -226,6 +229,23 @@ static void drop_links(struct housekeeper *h)
     PQclear(res);
 }
 
+/* ---- operators' events ---- */
+
+static void tidy_events(struct housekeeper *h)
+{
+    char quiet[24], keep[24], most[24];
+    const char *params[3] = {quiet, keep, most};
+    PGresult *res;
+
+    (void)db_i64(quiet, EVENT_QUIET_S);
+    (void)db_i64(keep, EVENT_KEEP_S);
+    (void)db_i64(most, EVENT_KEEP_MAX);
+    res = db_sync_exec(&h->db, "select event_tidy($1::bigint, $2::bigint, $3::bigint)", params, 3);
+    if (res == NULL)
+        failed(h, "events_not_tidied", "");
+    PQclear(res);
+}
+
 /* ---- turns ---- */
 
 static bool connect_up(struct housekeeper *h)
@@ -270,6 +290,8 @@ static void turn(struct housekeeper *h)
         drop_events(h);
     if (h->db.conn != NULL)
         drop_links(h);
+    if (h->db.conn != NULL)
+        tidy_events(h);
     if (h->db.conn == NULL)
         h->holds_lock = false;
 }

@@ -3,6 +3,7 @@
 #include "join_run.h"
 
 #include "catalogue.h"
+#include "join_events.h"
 #include "join_rows.h"
 #include "lease.h"
 #include "sys/clock.h"
@@ -278,6 +279,7 @@ static void refuse_plan(struct join_run *j, const struct join_scene *s)
                  "no node has been heard of in the last ten minutes: start one, or look at its log");
     else
         snprintf(detail, sizeof(detail), "none of %zu nodes can be used: %s", s->problem.n_nodes, obstacles);
+    join_tell_refusal(j->worker, s, &j->ask, detail);
     refuse(j, 503, "no_node", detail);
 }
 
@@ -294,6 +296,7 @@ static void carry_out(struct join_run *j, struct join_scene *s)
     j->moved = 0;
     j->predicted = s->me != PLACE_NONE && s->people[s->me].prediction != NULL;
     if (s->me != PLACE_NONE) {
+        join_tell_overload(j->worker, s, &j->ask);
         j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX);
         j->status = s->people[s->me].stored ? 200 : 201;
     }

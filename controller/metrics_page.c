@@ -6,6 +6,7 @@
 #include "migrate.h"
 #include "sys/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static uint64_t sum(const struct controller *ctl, size_t offset)
@@ -72,6 +73,13 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
     single(m, "berth_schema_version", METRIC_GAUGE, "Of the database, as last seen.",
            (double)atomic_load(&ctl->schema_version));
     links_metrics(ctl, m);
+    metrics_family(m, "berth_events_open", METRIC_GAUGE,
+                   "Events that were raised and not cleared, by severity.");
+    for (unsigned s = 0; s < EVENT_SEVERITIES; s++) {
+        char label[32];
+        snprintf(label, sizeof(label), "severity=\"%s\"", event_severity_name((enum event_severity)s));
+        metrics_sample(m, "berth_events_open", label, (double)atomic_load(&ctl->events_open[s]));
+    }
     single(m, "berth_connections_open", METRIC_GAUGE, "Clients' connections.", (double)listeners->open);
     single(m, "berth_connections_accepted_total", METRIC_COUNTER, "Clients' connections accepted.",
            (double)listeners->accepted);

@@ -18,6 +18,7 @@ const struct api_module api_modules[] = {
     {api_openapi_routes, API_OPENAPI_ROUTES},
     {api_ip_ranges_routes, API_IP_RANGES_ROUTES},
     {api_stream_routes, API_STREAM_ROUTES},
+    {api_events_routes, API_EVENTS_ROUTES},
 };
 const size_t api_modules_n = sizeof(api_modules) / sizeof(api_modules[0]);
 

@@ -19,6 +19,7 @@ enum {
     API_OPENAPI_ROUTES = 1,
     API_IP_RANGES_ROUTES = 1,
     API_STREAM_ROUTES = 2,
+    API_EVENTS_ROUTES = 1,
 };
 extern const struct api_route api_reports_routes[API_REPORTS_ROUTES];
 extern const struct api_route api_agents_routes[API_AGENTS_ROUTES];
@@ -33,6 +34,7 @@ extern const struct api_route api_simulate_routes[API_SIMULATE_ROUTES];
 extern const struct api_route api_openapi_routes[API_OPENAPI_ROUTES];
 extern const struct api_route api_ip_ranges_routes[API_IP_RANGES_ROUTES];
 extern const struct api_route api_stream_routes[API_STREAM_ROUTES];
+extern const struct api_route api_events_routes[API_EVENTS_ROUTES];
 
 extern const struct snapshot_builder auth_snapshot_builder;
 

@@ -41,6 +41,8 @@ struct cli_options {
     bool probe_first, connect;
     int64_t seconds;
     const char *participant; /* meeting explain */
+    const char *severity;    /* event list */
+    bool open;
 };
 
 struct cli {

@@ -78,6 +78,12 @@ static const struct config_key agent_report_keys[] = {
     {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "Only of this network; else the newest.",
      true},
 };
+static const struct config_key event_list_keys[] = {
+    ADMIN_TOKEN,
+    {"open", NULL, CONFIG_BOOL, AT(open), NULL, 0, 0, NULL, "Only those that still hold.", true},
+    {"severity", NULL, CONFIG_STRING, AT(severity), NULL, 0, 0, "SEVERITY",
+     "Only those: info, warning or critical.", true},
+};
 static const struct config_key key_keys[] = {
     ADMIN_TOKEN,
     {"org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG", "The organisation; by default the token's own.",
@@ -156,6 +162,8 @@ const struct command cli_commands[] = {
     {"node delete", "NODE", 1, 1, CONTROLLER, "forget a node that has been stopped for good",
      "A node that still runs registers again with its next heartbeat: stop it first.", one_node_keys,
      N(one_node_keys), cmd_node_delete},
+    {"event list", "", 0, 0, CONTROLLER, "list what is wrong, or was, the newest first", NULL,
+     event_list_keys, N(event_list_keys), cmd_event_list},
     {"agent list", "", 0, 0, CONTROLLER, "list the organisation's agents", NULL, NULL, 0, cmd_agent_list},
     {"agent show", "AGENT", 1, 1, CONTROLLER, "show an agent and the meetings it is in", NULL, NULL, 0,
      cmd_agent_show},

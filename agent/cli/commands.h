@@ -18,6 +18,7 @@ enum cli_exit cmd_agent_report(struct cli *c);
 enum cli_exit cmd_agent_delete(struct cli *c);
 enum cli_exit cmd_org_create(struct cli *c);
 enum cli_exit cmd_org_list(struct cli *c);
+enum cli_exit cmd_event_list(struct cli *c);
 enum cli_exit cmd_org_show(struct cli *c);
 enum cli_exit cmd_org_delete(struct cli *c);
 enum cli_exit cmd_key_create(struct cli *c);

@@ -226,6 +226,8 @@ struct place_plan {
 };
 
 size_t place_work_size(size_t n_nodes, size_t n_participants);
+/* Newcomers get it only where nothing else is left. */
+bool place_node_overloaded(const struct place_node *n);
 
 /* Decides on what happened: seats those who have none or can't stay, and moves others by the rules only. */
 void place_decide(const struct place_problem *p, struct place_plan *plan);

@@ -107,7 +107,6 @@ void place_order_all(const struct place_problem *p, struct place_work *w);
 unsigned place_node_rejects(const struct place_problem *p, const struct place_node *n);
 int64_t place_node_room(const struct place_problem *p, const struct place_node *n);
 void place_policy_nodes(const struct place_problem *p, struct place_work *w);
-bool place_node_overloaded(const struct place_node *n);
 int32_t place_failures_price(const struct place_node *n);
 int32_t place_blind_price(const struct place_problem *p, const struct place_node *n);
 enum place_outcome place_why_nothing(const struct place_problem *p);

@@ -1,0 +1,27 @@
+/* berth event list: what the operator is to know of. */
+#include "commands.h"
+#include "list.h"
+
+#include <stdio.h>
+
+/* The sentence comes last: where it doesn't fit, it has a line of its own. */
+static const struct table_column columns[] = {
+    {"RAISED", TABLE_LEFT, false}, {"CLEARED", TABLE_LEFT, false}, {"SEVERITY", TABLE_LEFT, false},
+    {"SUBJECT", TABLE_LEFT, true}, {"WHAT", TABLE_LEFT, false},
+};
+static const char *const members[] = {"raised_at", "cleared_at", "severity", "subject", "detail"};
+
+enum cli_exit cmd_event_list(struct cli *c)
+{
+    char path[CALL_PATH_MAX];
+    json_t *list;
+    enum cli_exit code = CLI_OK;
+    if (c->o.severity != NULL)
+        code = call_path(c, path, "/v1/events?severity=", c->o.severity, c->o.open ? "&open=true" : "");
+    else
+        snprintf(path, sizeof(path), "/v1/events%s", c->o.open ? "?open=true" : "");
+    if (code == CLI_OK)
+        code = call_list(c, CALL_TOKEN_ADMIN, "list the events", path, &list);
+    return code == CLI_OK ? list_print(c, list, columns, members, sizeof(columns) / sizeof(columns[0]))
+                          : code;
+}

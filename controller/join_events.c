@@ -1,0 +1,31 @@
+/* Events of joins. Invariant: they name orgs and nodes, never an agent or a meeting. */
+#include "join_events.h"
+
+#include "controller.h"
+
+#include <stdio.h>
+
+void join_tell_overload(struct worker *w, const struct join_scene *s, const struct join_ask *ask)
+{
+    size_t node = s->plan.seats[s->me].node;
+    const struct place_node *n = &s->problem.nodes[node];
+    char detail[256];
+
+    if (!place_node_overloaded(n) || s->problem.participants[s->me].present == node)
+        return;
+    snprintf(detail, sizeof(detail),
+             "Only overloaded nodes were left for %s: %s serves, at a load of %.0f %%. Add nodes there.",
+             ask->org, n->id, n->load * 100);
+    events_raise(w, &(struct event){s->nodes[node]->org, "overloaded", n->id, detail, EVENT_WARNING});
+}
+
+void join_tell_refusal(struct worker *w, const struct join_scene *s, const struct join_ask *ask,
+                       const char *detail)
+{
+    unsigned why = 0;
+
+    for (size_t i = 0; i < s->problem.n_nodes; i++)
+        why |= s->plan.candidates[i].rejected;
+    if (s->problem.n_nodes == 0 || (why & (PLACE_FULL | PLACE_UNHEALTHY | PLACE_DRAINED)))
+        events_raise(w, &(struct event){ask->org, "no_node", "", detail, EVENT_CRITICAL});
+}

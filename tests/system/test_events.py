@@ -1,0 +1,106 @@
+# timeout: 120
+"""Events: raised, told again, cleared; listed by pages; counted; bounded."""
+
+import pytest
+from support.api import Heartbeats, register
+from support.process import wait_for
+
+
+@pytest.fixture(scope="module")
+def cloud(admin, node_key):
+    return admin.with_token(node_key)
+
+
+def raise_event(database, kind, subject, severity="warning", org="cloud", detail="It is so."):
+    return database.sql(f"select event_raise('{org}', '{kind}', '{subject}', '{severity}', '{detail}')")
+
+
+def events(admin, query="?open=true"):
+    items, cursor = [], ""
+    while cursor is not None:
+        page = admin.get(f"/v1/events{query}{'&' if '?' in query else '?'}limit=2{cursor}").expect(200).json
+        items += page["items"]
+        cursor = f"&cursor={page['next']}" if page["next"] else None
+    return items
+
+
+def find(admin, kind, subject=None, query="?open=true"):
+    return [e for e in events(admin, query) if e["kind"] == kind and subject in (None, e["subject"])]
+
+
+def test_raised_told_again_and_cleared(admin, database, org, controller):
+    assert raise_event(database, "test", "one") == "t"
+    assert raise_event(database, "test", "one", "critical", detail="It is worse.") == "f"
+    (e,) = find(admin, "test")
+    assert (e["severity"], e["times"], e["detail"], e["org"], e["cleared_at"]) == ("critical", 2, "It is worse.", "cloud", None)
+    assert raise_event(database, "test", "two") == "t" and raise_event(database, "test", "one", org=org.id) == "t"
+    assert [e["subject"] for e in find(admin, "test")] == ["one", "two", "one"], "the newest first, two a page"
+    wait_for(lambda: controller.metrics()['berth_events_open{severity="critical"}'] == 1, 10, "the gauge")
+    wait_for(lambda: controller.metrics()['berth_events_open{severity="warning"}'] == 2, 10, "the gauge")
+    assert database.sql("select event_clear('cloud', 'test', 'one')") == "t"
+    assert database.sql("select event_clear('cloud', 'test', 'one')") == "f"
+    assert len(find(admin, "test")) == 2
+    (e,) = find(admin, "test", query="?open=false")
+    assert e["cleared_at"] and e["subject"] == "one"
+    assert len(find(admin, "test", query="?severity=warning")) == 2 and len(find(admin, "test", query="")) == 3
+    assert raise_event(database, "test", "one") == "t", "it is a new one then"
+    database.sql("update event set cleared_at = now() where cleared_at is null")
+
+
+def test_who_may_and_what_may_be_asked(admin, org, cloud):
+    org.api.get("/v1/events").problem(403, "forbidden")
+    org.agent("a").get("/v1/events").problem(403, "forbidden")
+    cloud.get("/v1/events").problem(403, "forbidden")
+    for query in ("severity=bad", "severity=", "open=yes", "limit=0", "cursor=!"):
+        admin.get(f"/v1/events?{query}").problem(400, "bad_request")
+    admin.get("/v1/events?cursor=eHg").expect(200)  # a place that no event has
+
+
+def test_they_are_bounded(admin, database):
+    database.sql("update event set cleared_at = now() where cleared_at is null")
+    database.sql("select count(event_raise('cloud', 'many', 'n' || g, 'info', 'x')) from generate_series(1, 1005) g")
+    assert database.sql("select count(*) from event where kind = 'many'") == "1000"
+    (e,) = find(admin, "too_many_events")
+    assert e["severity"] == "critical" and e["times"] == 5
+    database.sql("update event set cleared_at = now() where kind = 'many'")
+    database.sql("select event_tidy(60, 86400, 10)")
+    assert database.sql("select count(*) from event where cleared_at is not null") == "10"
+    database.sql("update event set cleared_at = now() - interval '2 days' where kind = 'many'")
+    database.sql("select event_tidy(60, 86400, 10)")
+    assert database.sql("select count(*) from event where kind = 'many'") == "0"
+
+
+def test_a_join_without_room_is_told(admin, org, cloud, database):
+    register(cloud, "ev-full", 1, region="ev-full", capacity=1, seen_by=[org.api])
+    for m in ("one", "two"):
+        org.api.post("/v1/meetings", {"id": m, "policy": {"regions": {"allow": ["ev-full"]}}}).expect(201)
+    org.api.post("/v1/meetings/one/participants", {"agent": "ann"}).expect(201)
+    org.api.post("/v1/meetings/two/participants", {"agent": "ann"}).problem(503, "no_node")
+    wait_for(lambda: find(admin, "no_node"), 10, "the event")
+    (e,) = find(admin, "no_node")
+    assert e["org"] == org.id and e["severity"] == "critical" and "full" in e["detail"]
+    database.sql("update event set seen_at = now() - interval '2 minutes' where kind = 'no_node'")
+    wait_for(lambda: not find(admin, "no_node"), 20, "the event to be cleared, as nobody has met with it again")
+
+
+def test_the_least_loaded_serves_where_all_are_overloaded(admin, org, cloud):
+    for i, (name, cpu) in enumerate({"ov-a": 0.99, "ov-b": 0.97}.items()):
+        register(cloud, name, 10 + i, region="ov", seen_by=[org.api])
+        cloud.post(f"/v1/nodes/{name}/heartbeat", {"load": {"cpu": cpu}}).expect(200)
+    org.api.post("/v1/meetings", {"id": "hot", "policy": {"regions": {"allow": ["ov"]}}}).expect(201)
+    wait_for(lambda: all(n["load"] for n in admin.get("/v1/nodes").json["nodes"] if n["region"] == "ov"), 10, "the load")
+    assert org.api.post("/v1/meetings/hot/participants", {"agent": "ann"}).expect(201).json["node"] == "ov-b"
+    wait_for(lambda: find(admin, "overloaded", "ov-b"), 10, "the event")
+    (e,) = find(admin, "overloaded")
+    assert e["severity"] == "warning" and "97 %" in e["detail"]
+
+
+def test_the_command_fits_a_terminal(world, controller, database):
+    raise_event(database, "test", "a-node-with-quite-a-long-name-1", "critical", detail="Something is wrong with it, " + "very " * 20)
+    env = {"BERTH_CONTROLLER": controller.url, "BERTH_ADMIN_TOKEN": world.admin_key, "BERTH_CA": world.authority.file}
+    done = world.agent("event", "list", "--open", "--severity", "critical", env={**env, "COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert "Something is wrong" in done.stdout and "a-node-with" in done.stdout
+    listed = world.agent("event", "list", "--json", env=env)
+    assert any(e["kind"] == "test" for e in listed.json()["items"])
+    assert world.agent("event", "list", "--severity", "bad", env=env).returncode == 3
