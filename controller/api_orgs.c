@@ -115,6 +115,9 @@ static const struct db_stmt erase_heads_stmt = {
 static const struct db_stmt erase_outbox_stmt = {"org_erase_outbox",
                                                  "delete from outbox where org = $1 and ctid = any (array("
                                                  "select ctid from outbox where org = $1 limit 5000))"};
+static const struct db_stmt erase_failures_stmt = {
+    "org_erase_failures", "delete from node_failure where org = $1 and ctid = any (array("
+                          "select ctid from node_failure where org = $1 limit 5000))"};
 
 static bool erased_any(const struct db_result *result)
 {
@@ -149,6 +152,7 @@ static void erase_some(struct api_request *r)
     db_add(b, &erase_reports_stmt, p, 1);
     db_add(b, &erase_heads_stmt, p, 1);
     db_add(b, &erase_outbox_stmt, p, 1);
+    db_add(b, &erase_failures_stmt, p, 1);
     api_db_send(r, b, erased_some);
 }
 

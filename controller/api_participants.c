@@ -3,6 +3,7 @@
 #include "catalogue.h"
 #include "core/timefmt.h"
 #include "modules.h"
+#include "reviews.h"
 
 static const struct db_stmt exists_stmt = {"participants_meeting",
                                            "select 1 from meeting where org = $1 and id = $2"};
@@ -75,14 +76,16 @@ static const struct db_stmt leave_stmt = {
 
 static void left(struct api_request *r, const struct db_result *result)
 {
-    if (result->error != 0)
+    if (result->error != 0) {
         api_db_failed(r, result);
-    else if (PQntuples(result->res[0]) == 0)
+    } else if (PQntuples(result->res[0]) == 0) {
         api_unknown_meeting(r);
-    else if (PQntuples(result->res[1]) == 0)
+    } else if (PQntuples(result->res[1]) == 0) {
         api_problem(r, 404, "unknown_agent", "this agent is not in the meeting");
-    else
+    } else {
+        reviews_add(r->worker->reviews, r->caller.org, r->param[0]);
         api_empty(r, 204);
+    }
 }
 
 static void participant_delete(struct api_request *r)

@@ -6,6 +6,7 @@
 #include "ingest.h"
 #include "modules.h"
 #include "report_store.h"
+#include "reviews.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ static void on_committed(struct api_request *r, enum ingest_outcome outcome, int
 {
     switch (outcome) {
     case INGEST_NEW:
+        reviews_reported(r->worker->reviews, r->caller.org, ((const struct posted *)r->state)->agent);
         answer(r, 201, received_at_us, expires_at_us);
         break;
     case INGEST_REPEAT:

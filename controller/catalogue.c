@@ -292,6 +292,11 @@ const struct catalogue_node *catalogue_next(const struct catalogue *c, const cha
     }
 }
 
+const struct catalogue_node *catalogue_at(const struct catalogue *c, size_t i)
+{
+    return i < c->nodes->n ? &c->nodes->at[i] : NULL;
+}
+
 /* ---- state ---- */
 
 const struct catalogue_load *catalogue_load_of(const struct catalogue *c, const struct catalogue_node *n)

@@ -63,6 +63,8 @@ struct catalogue_iter {
 };
 const struct catalogue_node *catalogue_next(const struct catalogue *c, const char *org,
                                             struct catalogue_iter *it);
+/* Any node, deleted ones included, by place; NULL behind the last. */
+const struct catalogue_node *catalogue_at(const struct catalogue *c, size_t i);
 /* A node of exactly that org (CLOUD_ORG for cloud nodes); NULL where there is none. */
 const struct catalogue_node *catalogue_find(const struct catalogue *c, const char *org, const char *id);
 /* The node that an org means by this id. */

@@ -25,6 +25,7 @@ enum {
 struct router;
 struct ingest;
 struct outbox_board;
+struct reviews;
 struct leases;
 struct streams;
 struct ip_ranges_cache;
@@ -57,6 +58,7 @@ struct worker {
     struct controller *ctl;
     struct db *db;
     struct ingest *ingest;             /* reports waiting for their commit */
+    struct reviews *reviews;           /* meetings that are decided on again */
     struct join_turns joins;           /* under way or waiting */
     struct leases *leases;             /* seats of nodes in demand */
     struct streams *streams;           /* GET /v1/stream */

@@ -24,6 +24,11 @@
     X(joins_refused, "berth_joins_refused_total", "", "Joins that found no node.")                      \
     X(moves, "berth_moves_total", "", "Participants moved to another node, and told so.")               \
     X(failures, "berth_failures_total", "", "Nodes that did not work for a participant.")               \
+    X(reviews_moved, "berth_reviews_total", "result=\"moved\"",                                         \
+      "Meetings decided on again though nobody asked.")                                                 \
+    X(reviews_same, "berth_reviews_total", "result=\"same\"", "")                                       \
+    X(reviews_failed, "berth_reviews_total", "result=\"failed\"", "")                                   \
+    X(reviews_left_out, "berth_reviews_left_out_total", "", "Reviews left out for want of room.")       \
     X(join_conflicts, "berth_join_conflicts_total", "",                                                 \
       "Assignments computed again because of a concurrent change.")                                     \
     X(streams_opened, "berth_streams_opened_total", "", "Event streams opened.")                        \

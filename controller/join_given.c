@@ -134,10 +134,7 @@ static int take_results(struct join_scene *s, const struct join_ask *ask, const 
             (void)doc_fail(e, "/node", "unknown_node", "there is no node %s", m.node);
             return within(e, at);
         }
-        join_rows_add(rows, &to->n_rows, join_scene_node(s, m.node, PLACE_NONE),
-                      (struct report_brief_result){.transport = (uint8_t)m.transport,
-                                                   .status = (uint8_t)m.status,
-                                                   .rtt_min_us = (int32_t)m.rtt_min_us});
+        join_rows_add(rows, &to->n_rows, join_scene_node(s, m.node, PLACE_NONE), join_rows_brief(&m));
     }
     to->measured = results != NULL;
     to->rows = rows;

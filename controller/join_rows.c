@@ -143,7 +143,20 @@ void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report
     rows[(*n)++] = (struct place_row){.node = (uint32_t)node,
                                       .transport = m.transport,
                                       .reachable = m.status == PROBE_REACHABLE,
+                                      .samples = m.sent,
+                                      .lost = m.lost,
                                       .rtt_us = m.rtt_min_us};
+}
+
+struct report_brief_result join_rows_brief(const struct probe_result *m)
+{
+    uint8_t sent = report_count(m->sent);
+
+    return (struct report_brief_result){.transport = (uint8_t)m->transport,
+                                        .status = (uint8_t)m->status,
+                                        .sent = sent,
+                                        .lost = report_lost(sent, m->received),
+                                        .rtt_min_us = (int32_t)m->rtt_min_us};
 }
 
 static void take_brief(struct join_scene *s, struct place_participant *who, const struct report_brief *b)
@@ -169,10 +182,7 @@ static void take_mine(struct join_scene *s, struct place_participant *who)
         const struct probe_result *m = &r->results[k];
 
         node = join_scene_node(s, m->node, node);
-        join_rows_add(rows, &who->n_rows, node,
-                      (struct report_brief_result){.transport = (uint8_t)m->transport,
-                                                   .status = (uint8_t)m->status,
-                                                   .rtt_min_us = (int32_t)m->rtt_min_us});
+        join_rows_add(rows, &who->n_rows, node, join_rows_brief(m));
     }
     who->measured = true;
     who->rows = rows;
@@ -224,9 +234,9 @@ int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const st
                           s->mine.report.capabilities);
     }
     rc = read_others(s, others, to);
-    if (rc == 0)
-        join_failures_take(s, result->res[RESULT_FAILURES], to);
     if (rc == 0 && ask->predict != NULL)
         rc = join_predict_apply(s, result->res[RESULT_PREDICTION], to);
+    if (rc == 0) /* what failed goes before what others tell of it */
+        join_failures_take(s, result->res[RESULT_FAILURES], to);
     return rc;
 }

@@ -14,6 +14,7 @@ void join_scene_init(struct join_scene *s);
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c);
 void join_scene_decide(struct join_scene *s);
 /* A row that says something of a node that is a candidate. */
+struct report_brief_result join_rows_brief(const struct probe_result *m);
 void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report_brief_result m);
 
 /* Epoch, policy and node. 0, -ENOENT, -EBADMSG. */

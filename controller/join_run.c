@@ -6,6 +6,7 @@
 #include "join_events.h"
 #include "join_rows.h"
 #include "lease.h"
+#include "outbox.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -40,7 +41,8 @@ static void finish(struct join_run *j, const struct join_end *end)
 
 static void refuse(struct join_run *j, int status, const char *code, const char *detail)
 {
-    counter_add(&j->worker->counters, joins_refused, 1);
+    if (j->ask.agent != NULL)
+        counter_add(&j->worker->counters, joins_refused, 1);
     finish(j, &(struct join_end){.status = status, .code = code, .detail = detail});
 }
 
@@ -124,22 +126,23 @@ static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
 
 /* ---- keeping a plan ---- */
 
-/* Nothing is written unless the epoch is the one that was read and every node still takes those who come to it; nodes are asked in the order
- * of their names, so that no two decisions wait for each other. Rows come as arrays, one element a participant that moves or joins. Who is
- * told of a move is told in the order of the agents, for the same reason. */
+/* Nothing is written, and nobody told, unless the epoch is the one that was read and every node still takes those who come to it; nodes are
+ * asked in the order of their names, so that no two decisions wait for each other. Rows come as arrays, one element a participant that moves
+ * or joins. */
 static const struct db_stmt keep_stmt = {
     "join_keep",
-    "with takes as materialized (select n.org, n.node, node_takes(n.org, n.node, n.more, $18::bigint) as word"
+    "with takes as materialized (select n.org, n.node, node_takes(n.org, n.node, n.more, $17::bigint) as word"
     "  from (select * from unnest($4::text[], $5::text[], $6::bigint[]) as v (org, node, more)"
     "   order by org collate \"C\", node collate \"C\" offset 0) n),"
-    " won as (update meeting m set epoch = m.epoch + 1, node_org = $7, node = $8"
+    " won as (update meeting m set epoch = m.epoch + 1, node_org = $7, node = $8,"
+    "  review_after = null, review_tries = 0"
     "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint"
     "  and not exists (select from takes where word <> 'ok') returning m.org, m.id),"
     " put as (insert into participant as p (org, meeting, agent, node_org, node, transport, ladder, network, "
     "capabilities, guessed, lease)"
     "  select won.org, won.id, v.agent, v.node_org, v.node, v.transport, v.ladder::smallint[], v.network, "
     "v.capabilities, v.guessed, case when (v.node_org, v.node) = (($4::text[])[1], ($5::text[])[1]) then "
-    "$18::bigint end"
+    "$17::bigint end"
     "  from won, unnest($9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], "
     "$15::smallint[], $16::boolean[])"
     "   as v (agent, node_org, node, transport, ladder, network, capabilities, guessed)"
@@ -152,11 +155,9 @@ static const struct db_stmt keep_stmt = {
     "    then now() else p.moved_at end,"
     "   assigned_at = case when (p.node_org, p.node, p.transport)"
     "   is distinct from (excluded.node_org, excluded.node, excluded.transport) then now() else "
-    "p.assigned_at end),"
-    " told as (select outbox_put(v.org, v.agent, 'assignment', v.body::jsonb) from (select won.org, u.agent, "
-    "u.body from won, unnest($9::text[], $17::text[]) as u (agent, body) where u.body is not null"
-    "  order by u.agent collate \"C\" offset 0) v)"
-    " select (select count(*) from won), t.org, t.node, t.word, (select count(*) from told)"
+    "p.assigned_at end)"
+    " select (select count(*) from won), t.org, t.node, t.word,"
+    " case when (select count(*) from won) = 0 then " OUTBOX_VOID " end"
     " from (select 1) one left join takes t on t.word <> 'ok'"};
 
 /* What the database knew better is believed from then on. "lease": that lease serves no more; another, or none, will. */
@@ -182,6 +183,11 @@ static void kept(void *ctx, const struct db_result *result)
     struct join_run *j = ctx;
 
     if (db_get_i64(result->res[0], 0, 0) == 1) {
+        for (size_t i = 0; i < json_array_size(j->told); i++) {
+            const struct outbox_event e = {json_string_value(json_array_get(j->told, i)), "assignment", ""};
+
+            outbox_tell(j->worker->ctl->outbox, j->ask.org, &e, 1);
+        }
         run_accept(j);
         return;
     }
@@ -197,19 +203,21 @@ static void kept(void *ctx, const struct db_result *result)
         refuse(j, 503, "no_node", "nodes fill up faster than they can be assigned; try again soon");
 }
 
-static void note_told(struct join_run *j, const struct join_columns *c)
+/* What is told, to be put with the plan; whom, to be remembered until it is committed. */
+static void tell(struct join_run *j, struct join_scene *s, const struct join_columns *c, struct db_batch *b)
 {
+    struct outbox_event *events = join_scene_alloc(s, c->n, sizeof(*events));
+
     json_decref(j->told);
-    j->told = NULL;
+    j->told = json_array();
     j->moved = 0;
     for (size_t i = 0; i < c->n; i++) {
         if (c->body[i] == NULL)
             continue;
-        if (j->told == NULL)
-            j->told = json_array();
+        events[j->moved++] = (struct outbox_event){c->agent[i], "assignment", c->body[i]};
         json_array_append_new(j->told, json_string(c->agent[i]));
-        j->moved++;
     }
+    outbox_add(b, &s->pool, j->ask.org, events, j->moved);
 }
 
 /* Of one node alone: who needs seats of several has them counted. */
@@ -236,7 +244,6 @@ static void keep(struct join_run *j, struct join_scene *s, const struct join_col
     if (b == NULL)
         return;
     join_needs(s, c, &n);
-    note_told(j, c);
     const struct db_param p[] = {
         db_text(j->ask.org),
         db_text(j->ask.meeting),
@@ -254,11 +261,11 @@ static void keep(struct join_run *j, struct join_scene *s, const struct join_col
         db_text_array(&s->pool, c->network, c->n),
         db_text_array(&s->pool, c->capabilities, c->n),
         db_text_array(&s->pool, c->guessed, c->n),
-        db_text_array(&s->pool, c->body, c->n),
         db_text(take_lease(j, s, &n)),
     };
     db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
     join_predict_keep(b, s, &j->ask);
+    tell(j, s, c, b);
     run_send(j, b, kept);
 }
 

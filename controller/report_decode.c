@@ -284,6 +284,16 @@ out:
 
 /* ---- the brief ---- */
 
+uint8_t report_count(int64_t n)
+{
+    return n < 0 ? 0 : n > UINT8_MAX ? UINT8_MAX : (uint8_t)n;
+}
+
+uint8_t report_lost(uint8_t sent, int64_t received)
+{
+    return received < 0 || received >= sent ? 0 : (uint8_t)(sent - received);
+}
+
 enum {
     BRIEF_AGENT,
     BRIEF_CAPABILITIES,
@@ -291,9 +301,11 @@ enum {
     BRIEF_NODE,
     BRIEF_TRANSPORT,
     BRIEF_STATUS,
-    BRIEF_RTT_MIN
+    BRIEF_RTT_MIN,
+    BRIEF_SENT,
+    BRIEF_RECEIVED
 };
-_Static_assert(BRIEF_RTT_MIN + 1 == REPORT_BRIEF_COLUMNS_N,
+_Static_assert(BRIEF_RECEIVED + 1 == REPORT_BRIEF_COLUMNS_N,
                "REPORT_BRIEF_COLUMNS and its reader belong together");
 
 /* Column after column, each read into the one list of integers. */
@@ -315,6 +327,14 @@ static int brief_results(struct decoder *d, struct report_brief *out)
         rc = read_ints(d, BRIEF_RTT_MIN, NOT_MEASURED, INT32_MAX);
     for (size_t i = 0; i < d->n && rc == 0; i++)
         out->results[i].rtt_min_us = (int32_t)d->ints[i];
+    if (rc == 0)
+        rc = read_ints(d, BRIEF_SENT, NOT_MEASURED, INT32_MAX);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].sent = report_count(d->ints[i]);
+    if (rc == 0)
+        rc = read_ints(d, BRIEF_RECEIVED, NOT_MEASURED, INT32_MAX);
+    for (size_t i = 0; i < d->n && rc == 0; i++)
+        out->results[i].lost = report_lost(out->results[i].sent, d->ints[i]);
     return rc;
 }
 

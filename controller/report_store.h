@@ -24,8 +24,10 @@ int report_row_decode(struct stored_report *out, const struct pg_result *res, in
     __attribute__((warn_unused_result));
 
 /* What a decision over many reports takes of each. */
-#define REPORT_BRIEF_COLUMNS "r.agent, r.capabilities, r.names, r.node, r.transport, r.status, r.rtt_min_us"
-enum { REPORT_BRIEF_COLUMNS_N = 7 };
+#define REPORT_BRIEF_COLUMNS                                                                  \
+    "r.agent, r.capabilities, r.names, r.node, r.transport, r.status, r.rtt_min_us, r.sent, " \
+    "r.received"
+enum { REPORT_BRIEF_COLUMNS_N = 9 };
 struct report_name {
     char id[NODE_ID_MAX + 1];
 };
@@ -36,12 +38,16 @@ struct report_brief {
     size_t n_names, n_results;
     struct report_name *names;
     struct report_brief_result {
-        uint16_t name;     /* index into names */
-        uint8_t transport; /* enum transport */
-        uint8_t status;    /* enum probe_status */
+        uint16_t name;      /* index into names */
+        uint8_t transport;  /* enum transport */
+        uint8_t status;     /* enum probe_status */
+        uint8_t sent, lost; /* probes, 255 at most; 0: not said */
         int32_t rtt_min_us;
     } * results;
 };
+/* Of sent and received, each as in a report (negative: not said), what a brief holds. */
+uint8_t report_count(int64_t n);
+uint8_t report_lost(uint8_t sent, int64_t received);
 /* As above, of columns col .. col + REPORT_BRIEF_COLUMNS_N - 1; report_brief_clear frees it. */
 int report_brief_decode(struct report_brief *out, const struct pg_result *res, int row, int col)
     __attribute__((warn_unused_result));

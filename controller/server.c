@@ -8,6 +8,7 @@
 #include "lease.h"
 #include "metrics_page.h"
 #include "request.h"
+#include "reviews.h"
 #include "serve/http.h"
 #include "serve/listener.h"
 #include "streams.h"
@@ -249,6 +250,7 @@ static void worker_destroy(struct thread *t)
 
     doors_close(t);
     streams_close(w->streams);
+    reviews_close(w->reviews);
     join_turns_close(&w->joins); /* requests that end from here on must start nothing */
     db_destroy(w->db);
     w->db = NULL;
@@ -256,6 +258,8 @@ static void worker_destroy(struct thread *t)
     w->streams = NULL;
     ingest_destroy(w->ingest);
     w->ingest = NULL;
+    reviews_destroy(w->reviews);
+    w->reviews = NULL;
     leases_destroy(w->leases);
     w->leases = NULL;
     ip_ranges_cache_destroy(w->ip_ranges);
@@ -292,6 +296,8 @@ static int worker_init(struct thread *t)
     if (r == 0)
         r = ingest_new(&w->ingest, w);
     if (r == 0)
+        r = reviews_new(&w->reviews, w);
+    if (r == 0)
         r = leases_new(&w->leases, w);
     if (r == 0)
         r = streams_new(&w->streams, w, t->queue);
@@ -313,13 +319,14 @@ static void relieve(struct thread *t)
 static void worker_turn(struct thread *t)
 {
     struct worker *w = t->worker;
-    bool hurry = t->stopping || w->joins.n > 0;
+    bool hurry = t->stopping || w->joins.n > 0 || reviews_hurry(w->reviews);
     int64_t now;
 
     atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
     now = clock_mono_us();
     join_turns_expire(&w->joins, now);
+    reviews_turn(w->reviews, now);
     streams_turn(w->streams, now);
     if (now >= t->look_at_us) {
         relieve(t);

@@ -1,0 +1,175 @@
+"""Meetings are decided on again when somebody leaves or measures anew, and when a node can't serve any longer; who is moved is told."""
+
+import itertools
+import json
+
+import pytest
+from support.api import Heartbeats, register, report, result
+from support.process import wait_for
+
+
+@pytest.fixture(scope="module")
+def cloud(admin, node_key):
+    return admin.with_token(node_key)
+
+
+class Place:
+    """Nodes of a region of their own, kept alive, and meetings that are kept to it."""
+
+    def __init__(self, org, admin, cloud, database, name):
+        self.org, self.admin, self.cloud, self.database, self.name = org, admin, cloud, database, name
+        self.meetings, self.beats = 0, []
+
+    def nodes(self, *suffixes):
+        names = [f"{self.name}-{s}" for s in suffixes]
+        for n, name in enumerate(names, 1):
+            register(self.cloud, name, n, region=self.name, seen_by=[self.org.api])
+        self.beats.append(Heartbeats(self.cloud, *names))
+        return names
+
+    def report(self, agent, **by):
+        report(self.org.api, {f"{self.name}-{n}": ways for n, ways in by.items()}, agent=agent)
+
+    def meeting(self, *agents):
+        self.meetings += 1
+        id = f"{self.name}-{self.meetings}"
+        self.org.api.post("/v1/meetings", {"id": id, "policy": {"regions": {"allow": [self.name]}}}).expect(201)
+        for agent in agents:
+            self.org.api.post(f"/v1/meetings/{id}/participants", {"agent": agent}).expect(201)
+        return id
+
+    def seats(self, id):
+        items = self.org.api.get(f"/v1/meetings/{id}/participants").expect(200).json["items"]
+        return {i["participant"]: i["node"] for i in items}
+
+    def leave(self, id, agent):
+        self.org.api.delete(f"/v1/meetings/{id}/participants/{agent}").expect(204)
+
+    def told(self, agent):
+        """What the agent was told: the bodies of its events."""
+        rows = self.database.sql(f"select body from outbox where org = '{self.org.id}' and agent = '{agent}' and kind = 'assignment' order by seq")
+        return [json.loads(r) for r in rows.splitlines()]
+
+    def long_ago(self):
+        """Whoever was moved may be moved again."""
+        self.database.sql(f"update participant set moved_at = moved_at - interval '61 seconds' where org = '{self.org.id}'")
+
+
+@pytest.fixture
+def place(make_org, admin, cloud, database, count=itertools.count(1)):
+    made = Place(make_org(), admin, cloud, database, f"v{next(count)}")
+    yield made
+    for beats in made.beats:
+        beats.stop()
+
+
+def reviews(controller):
+    return sum(v for k, v in controller.metrics().items() if k.startswith("berth_reviews_total"))
+
+
+def reviewed(controller, what):
+    """Does it, and waits until a meeting has been decided on again for it."""
+    before = reviews(controller)
+    what()
+    wait_for(lambda: reviews(controller) > before, 10, "a review")
+
+
+def pulled_away(place):
+    """ann is nearer to a, and on b for bob's sake."""
+    a, b = place.nodes("a", "b")
+    place.report("ann", a={"udp": 20}, b={"udp": 60})
+    place.report("bob", a={"udp": 300}, b={"udp": 10})
+    id = place.meeting("ann", "bob")
+    assert place.seats(id) == {"ann": b, "bob": b}
+    assert [e["node"] for e in place.told("ann")] == [b]  # she was moved by bob's join
+    return a, b, id
+
+
+def test_who_is_left_behind_goes_where_it_is_better(place):
+    a, b, id = pulled_away(place)
+    place.long_ago()
+    place.leave(id, "bob")
+    wait_for(lambda: place.seats(id) == {"ann": a}, 10, "ann to be moved")
+    event = place.told("ann")[-1]
+    assert event["meeting"] == id and event["participant"] == "ann" and event["node"] == a and event["moved_from"] == b
+    assert event["why"]["reason"] == "moved" and "ms less" in event["why"]["sentence"]
+    assert event["ladder"][0]["transport"] == "udp" and place.told("bob") == []
+
+
+def test_nobody_is_moved_twice_within_the_interval(place, controller):
+    a, b, id = pulled_away(place)
+    reviewed(controller, lambda: place.leave(id, "bob"))
+    assert place.seats(id) == {"ann": b} and len(place.told("ann")) == 1
+
+
+def test_a_drained_nodes_meetings_go_one_by_one(place, controller):
+    """Forty meetings, more than are taken up at a time."""
+    a, b = place.nodes("a", "b")
+    for agent in ("ann", "bob"):
+        place.report(agent, a={"udp": 10}, b={"udp": 50})
+    ids = [place.meeting("ann", "bob") for _ in range(40)]
+    assert {n for id in ids for n in place.seats(id).values()} == {a}
+    before = reviews(controller)
+    place.admin.post(f"/v1/nodes/{a}/drain").expect(200)
+    wait_for(lambda: all(set(place.seats(id).values()) == {b} for id in ids), 20, "the node to be empty")
+    assert reviews(controller) - before >= 40
+    told = place.told("ann")
+    assert {e["meeting"] for e in told} == set(ids) and {e["node"] for e in told} == {b}
+    assert told[0]["why"]["reason"] == "forced" and "drained" in told[0]["why"]["sentence"]
+
+
+def test_with_nowhere_to_go_they_stay(place, controller):
+    (a,) = place.nodes("a")
+    place.report("ann", a={"udp": 10})
+    id = place.meeting("ann")
+    reviewed(controller, lambda: place.admin.post(f"/v1/nodes/{a}/drain").expect(200))
+    assert place.seats(id) == {"ann": a} and place.told("ann") == []
+    row = place.database.sql(f"select review_tries, review_after > now() from meeting where id = '{id}'")
+    assert row.split("|")[1] == "t"  # it isn't tried again at once
+
+
+def test_a_node_that_is_removed(place):
+    a, b = place.nodes("a", "b")
+    place.report("ann", a={"udp": 10}, b={"udp": 50})
+    id = place.meeting("ann")
+    for beats in place.beats:
+        beats.stop()
+    place.admin.delete(f"/v1/nodes/{a}").expect(204)
+    wait_for(lambda: place.seats(id) == {"ann": b}, 10, "ann to be moved")
+    assert place.told("ann")[-1]["why"]["reason"] == "forced"
+
+
+def test_a_fresh_report_moves_by_the_same_rules(place, controller):
+    a, b = place.nodes("a", "b")
+    place.report("ann", a={"udp": 10}, b={"udp": 50})
+    id = place.meeting("ann")
+    reviewed(controller, lambda: place.report("ann", a={"udp": 30}, b={"udp": 20}))  # better, by too little
+    assert place.seats(id) == {"ann": a}
+    lost = [result(a, "udp", status="timeout", sent=1, received=0), result(b, "udp", 20)]
+    reviewed(controller, lambda: report(place.org.api, lost, agent="ann"))  # one lost probe
+    assert place.seats(id) == {"ann": a} and place.told("ann") == []
+    place.report("ann", a={"udp": 90}, b={"udp": 20})
+    wait_for(lambda: place.seats(id) == {"ann": b}, 10, "ann to be moved")
+    assert len(place.told("ann")) == 1
+
+
+def test_another_networks_report_moves_nobody(place, controller):
+    a, b = place.nodes("a", "b")
+    place.report("ann", a={"udp": 10}, b={"udp": 50})
+    id = place.meeting()
+    place.org.api.post(f"/v1/meetings/{id}/participants", {"agent": "ann", "network": "home"}).expect(201)
+    rows = [result(a, "udp", 200), result(b, "udp", 5)]
+    reviewed(controller, lambda: report(place.org.api, rows, agent="ann", network="office"))
+    assert place.seats(id) == {"ann": a}
+
+
+def test_a_node_that_falls_silent(place, controllers):
+    """Its participants go elsewhere; and where most nodes are silent at once, nobody is moved for it."""
+    a, b, c = place.nodes("a", "b", "c")
+    place.report("ann", a={"udp": 10}, b={"udp": 50}, c={"udp": 60})
+    id = place.meeting("ann")
+    place.beats[0].stop()
+    place.beats.append(Heartbeats(place.cloud, b, c))
+    place.database.sql(f"update node_load set heartbeat_at = now() - interval '16 seconds' where node = '{a}'")
+    wait_for(lambda: place.seats(id) == {"ann": b}, 30, "ann to be moved")
+    assert "unhealthy" in place.told("ann")[-1]["why"]["sentence"]
