@@ -96,6 +96,37 @@ static void index_nodes(struct join_scene *s, size_t n)
     }
 }
 
+/* What ways are asked of: lives as the scene does. */
+struct scene_ways {
+    struct place_ways ways;
+    const struct catalogue *c;
+    const struct catalogue_node **nodes;
+};
+
+static int32_t measured_way(const void *of, size_t a, size_t b)
+{
+    const struct scene_ways *w = of;
+    int32_t us;
+
+    return catalogue_rtt(w->c, w->nodes[a], w->nodes[b], &us) ? us : -1;
+}
+
+static int32_t guessed_way(const void *of, size_t a, size_t b)
+{
+    const struct scene_ways *w = of;
+    int32_t us;
+
+    return catalogue_rtt_by_place(w->nodes[a], w->nodes[b], &us) ? us : -1;
+}
+
+static void take_ways(struct join_scene *s, const struct catalogue *c)
+{
+    struct scene_ways *w = join_scene_alloc(s, 1, sizeof(*w));
+
+    *w = (struct scene_ways){{w, measured_way, guessed_way}, c, s->nodes};
+    s->problem.ways = &w->ways;
+}
+
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
     struct catalogue_iter count = {0}, it = {0};
@@ -137,6 +168,7 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
     }
     s->problem.nodes = nodes;
     s->problem.n_nodes = len;
+    take_ways(s, c);
 }
 
 /* A node that was stored with its org; PLACE_NONE where another one has the id by now. */

@@ -124,13 +124,22 @@ enum place_event {
     PLACE_EV_REPORT
 };
 
+/* Indexes of the problem's nodes to microseconds; negative: can't say. Neither may change while a decision is made. */
+struct place_ways {
+    const void *of;
+    int32_t (*measured)(const void *of, size_t a, size_t b); /* either direction, or the lesser of both */
+    int32_t (*guessed)(const void *of, size_t a, size_t b);  /* by where they stand; NULL: nobody knows */
+};
+
 struct place_problem {
     const char *org; /* the meeting's */
     size_t n_nodes, n_participants;
     const struct place_node *nodes;
     const struct place_participant *participants;
-    const int32_t
-        *node_rtt_us; /* [from * n_nodes + to]; negative: not known, estimated; NULL: nothing is known */
+    /* Round trips between nodes, as they were measured: all of them, [from * n_nodes + to], negative: not known; or, where that would be
+     * too much, who is asked for the pairs that matter. Both NULL: nothing is known. What isn't known is estimated. */
+    const int32_t *node_rtt_us;
+    const struct place_ways *ways; /* where node_rtt_us is NULL */
     struct place_policy policy;
     struct place_rules rules;
     enum place_event event;

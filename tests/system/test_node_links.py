@@ -2,7 +2,7 @@
 """Round trips between nodes: berth-nodes probe each other and tell a real controller; what an org measures is its own."""
 
 import pytest
-from support.api import listed, register
+from support.api import listed, register, result
 from support.process import free_port, wait_for
 
 PROBED = 60  # seconds: two heartbeats for the list, one for the figures, a look of the controller's; and a busy machine
@@ -64,6 +64,7 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     assert set(rtts(cloud, "link-tcp")) == {"link-1", "link-2"}, "whoever doesn't probe knows it from those who do"
     org.api.get("/v1/nodes/link-theirs/peers").problem(404, "unknown_node")
     org.api.get("/v1/nodes/link-1/peers").problem(404, "unknown_node")
+    assert plan_of(org.api, "link-1", "link-2") == {"ann": "link-1", "bob": "link-2"}, "they are near each other, as they found out"
     values = one.metrics()
     assert values["berth_node_peers"] == values["berth_node_peers_measured"] == len(in_cloud) - 1
     assert values['berth_node_peer_probes_total{result="ok"}'] > 0 and values["berth_node_peer_rtt_age_seconds"] < 60
@@ -73,6 +74,15 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     assert shown.returncode == 0 and "link-v6" in shown.stdout and " ms" in shown.stdout, shown.stdout + shown.stderr
     assert one.stop() == 0
     wait_for(lambda: database.sql("select count(*) from node_rtt where node = 'old-a'") == "0", 60, "the old row to be dropped")
+
+
+def plan_of(api, left, right):
+    """Where two who are 10 ms from one node each, and 100 ms from the other's, would be seated."""
+    people = [
+        {"agent": "ann", "results": [result(left, "udp", 10), result(right, "udp", 100)]},
+        {"agent": "bob", "results": [result(left, "udp", 100), result(right, "udp", 10)]},
+    ]
+    return api.post("/v1/simulate", {"participants": people}).expect(200).json["plan"]
 
 
 def test_a_node_without_peer_probes_stays_silent(node, cloud):
@@ -96,6 +106,17 @@ def test_the_lesser_of_both_directions_counts(cloud, org):
     wait_for(lambda: rtts(cloud, "way-a").get("way-b") == 20000, 20, "the lesser")
     assert rtts(cloud, "way-b")["way-a"] == 20000
     assert 0 <= peers(cloud, "way-a")["way-b"]["rtt_age_s"] < 60
+
+
+def test_a_decision_minds_the_way_between_nodes(cloud, org):
+    for i, name in enumerate(("dec-a", "dec-b")):
+        register(cloud, name, 15 + i, seen_by=[org.api])
+    assert len(set(plan_of(org.api, "dec-a", "dec-b").values())) == 1, "the participants' own round trips say 90 to 110 ms"
+    beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": 20000}]).expect(200)
+    apart = {"ann": "dec-a", "bob": "dec-b"}
+    wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") == apart, 20, "each at the nearest: the nodes are near each other")
+    beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": 300000}]).expect(200)
+    wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") != apart, 20, "both at one node: the nodes are far from each other")
 
 
 def test_only_what_changes_is_written(cloud, org, database):

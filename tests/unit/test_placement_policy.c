@@ -299,6 +299,59 @@ static void test_ways_between_nodes_are_estimated(void **state)
     assert_int_equal(w.plan.latency_us, (10000 + 20000 + 30000) / 2);
 }
 
+/* A world's ways as somebody tells them who is asked: triangles over three nodes, by row. */
+struct asked {
+    const int32_t *measured, *guessed;
+};
+
+static int32_t ask_measured(const void *of, size_t a, size_t b)
+{
+    return ((const struct asked *)of)->measured[a * 3 + b];
+}
+
+static int32_t ask_guessed(const void *of, size_t a, size_t b)
+{
+    return ((const struct asked *)of)->guessed[a * 3 + b];
+}
+
+/* What was measured counts, else what third nodes say, else the place; without a place, 200 ms. */
+static void test_ways_are_asked_for(void **state)
+{
+    static const int32_t near[] = {0, 20000, -1, 20000, 0, -1, -1, -1, 0},
+                         third[] = {0, -1, 40000, -1, 0, 60000, 40000, 60000, 0},
+                         none[9] = {-1, -1, -1, -1, -1, -1, -1, -1, -1},
+                         places[] = {0, 70000, -1, 70000, 0, -1, -1, -1, 0};
+    struct asked asked = {near, places};
+    struct place_ways ways = {&asked, ask_measured, ask_guessed};
+    struct place_terms t;
+    struct world w;
+
+    world_init(&w);
+    add_node(&w, "a");
+    add_node(&w, "b");
+    add_node(&w, "c");
+    add_person(&w, "x");
+    add_person(&w, "y");
+    measure(&w, 0, 0, TRANSPORT_UDP, 10000); /* nobody has measured both a and b */
+    measure(&w, 1, 1, TRANSPORT_UDP, 10000);
+    w.p.ways = &ways;
+    decide(&w);
+    assert_int_equal(w.plan.outcome, PLACE_NO_COMMON);
+    assert_int_equal(w.plan.latency_us, (10000 + 10000 + 20000) / 2);
+    asked.measured = third;
+    decide(&w);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.nodes_us, (20000 + (100000 - 20000) * 3 / 4) / 2);
+    asked.measured = none;
+    decide(&w);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.nodes_us, 35000);
+    ways.guessed = NULL;
+    decide(&w);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.nodes_us, 100000);
+}
+
 static void test_names(void **state)
 {
     for (int r = 0; r < PLACE_REASONS; r++)
@@ -322,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_failures_make_a_node_dearer),
         cmocka_unit_test(test_a_stream_carries_a_penalty),
         cmocka_unit_test(test_ways_between_nodes_are_estimated),
+        cmocka_unit_test(test_ways_are_asked_for),
         cmocka_unit_test(test_names),
     };
 
