@@ -84,6 +84,12 @@ static void on_connection(void *user, const struct connection *c)
     e->u.connection.user = c->user;
 }
 
+static bool on_stream(void *user, uint64_t number, const struct berth_event *e)
+{
+    struct berth_agent *a = user;
+    return events_push_stream(&a->events, number, e);
+}
+
 static void on_log(void *user, int level, const char *event, const char *text)
 {
     struct berth_agent *a = user;
@@ -105,8 +111,8 @@ static void on_wake(void *user, unsigned events)
 
 static int open_agent(struct berth_agent *a)
 {
-    static const struct session_events events = {on_result, on_done,       on_delivery,
-                                                 on_state,  on_connection, on_log};
+    static const struct session_events events = {on_result,     on_done,   on_delivery, on_state,
+                                                 on_connection, on_stream, on_log};
     int err = sys_poller_new(&a->poller);
     if (err < 0)
         return err;
@@ -182,16 +188,27 @@ int berth_agent_timeout(struct berth_agent *agent)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* What it is about may have been closed meanwhile. */
+static bool is_current(const struct berth_agent *a, struct event *e)
+{
+    if (e->kind == EVENT_CONNECTION)
+        return session_connection(a->session, e->u.connection.is.id) != NULL;
+    if (e->kind == EVENT_STREAM)
+        return session_follower(a->session, e->u.stream.number, &e->u.stream.event, &e->u.stream.user);
+    return true;
+}
+
 /* With the lock held, which it lets go of while the caller's code runs. */
 static void tell_events(struct berth_agent *a)
 {
     struct event e;
     while (!a->stopping && events_pop(&a->events, &e)) {
-        if (e.kind == EVENT_CONNECTION && !session_connection(a->session, e.u.connection.is.id))
-            continue; /* closed meanwhile */
-        pthread_mutex_unlock(&a->lock);
-        event_tell(&e, &a->options.callbacks, a->options.user, a);
-        pthread_mutex_lock(&a->lock);
+        if (is_current(a, &e)) {
+            pthread_mutex_unlock(&a->lock);
+            event_tell(&e, &a->options.callbacks, a->options.user, a);
+            pthread_mutex_lock(&a->lock);
+        }
+        event_clear(&e);
     }
 }
 
@@ -305,6 +322,12 @@ int berth_agent_watch(struct berth_agent *agent, int on)
 {
     pthread_mutex_lock(&agent->lock);
     return unlock_and_wake(agent, session_watch(agent->session, on != 0, clock_mono_us()));
+}
+
+int berth_agent_follow(struct berth_agent *agent, const struct berth_follow_options *options)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_follow(agent->session, options, clock_mono_us()));
 }
 
 int berth_agent_set_token(struct berth_agent *agent, const char *token)

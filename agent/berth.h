@@ -67,7 +67,7 @@ enum berth_state {
     BERTH_STATE_RESOLVING = 2, /* looking up given host names */
     BERTH_STATE_PROBING = 3,
     BERTH_STATE_REPORTING = 4,
-    BERTH_STATE_WAITING = 5 /* watching; or waiting to try again */
+    BERTH_STATE_WAITING = 5 /* watching or following; or waiting to try again */
 };
 
 enum berth_log_level { BERTH_LOG_DEBUG = 0, BERTH_LOG_INFO = 1, BERTH_LOG_WARN = 2, BERTH_LOG_ERROR = 3 };
@@ -251,6 +251,45 @@ BERTH_API int berth_agent_watch(struct berth_agent *agent, int on);
 /* Replaces the bearer token for all later calls (tokens expire). 0, -EINVAL, -ENOMEM. */
 BERTH_API int berth_agent_set_token(struct berth_agent *agent, const char *token);
 
+/* ---- events: what the controller tells without being asked (GET /v1/stream) ---- */
+
+enum berth_event_kind {
+    BERTH_EVENT_OTHER = 0, /* one that this version doesn't know: see `name` */
+    BERTH_EVENT_ASSIGNMENT =
+        1, /* this agent was moved in a meeting: `data` is its new assignment, for berth_agent_connect, with
+                                 * "meeting", and in "why" the reason */
+    BERTH_EVENT_PROBE = 2, /* a probe was asked for: it begins by itself */
+    BERTH_EVENT_RESET =
+        3, /* events were missed: join your meetings again to know where you are. A probe begins by itself */
+    BERTH_EVENT_UP = 4,  /* the stream is open: from here on nothing is missed without a BERTH_EVENT_RESET */
+    BERTH_EVENT_DOWN = 5 /* it has ended, or could not be opened; another try comes by itself */
+};
+
+/* Texts are never NULL, and valid until the callback returns. Later versions may append members. */
+struct berth_event {
+    int kind;         /* enum berth_event_kind */
+    const char *name; /* as the controller calls it; of up and down, these words */
+    const char *data; /* JSON; "" of up and down */
+    /* BERTH_EVENT_DOWN: */
+    int error;           /* 0: the controller has asked us to come back; else enum berth_error or -errno */
+    int http_status;     /* the controller's, where it answered an error; else 0 */
+    int64_t retry_in_us; /* else -1 */
+    const char *detail;  /* of the error; else "" */
+};
+
+/* Zero it, set `size`, and fill in what you need. Copied. */
+struct berth_follow_options {
+    size_t size;
+    /* Called as the callbacks of berth_options are. May be NULL: then probes that are asked for are all that comes of it. */
+    void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
+    void *user;
+};
+
+/* Follows the controller's events, by the way that the calls on the controller take, until called with NULL. It comes back after a
+ * failure with growing, jittered pauses (of a minute at most, five where the token is refused), at once with another token or in another
+ * network, and resumes where it was. Another call replaces options. 0, -EINVAL (no controller), or -ENOMEM. */
+BERTH_API int berth_agent_follow(struct berth_agent *agent, const struct berth_follow_options *options);
+
 /* ---- connecting ---- */
 
 /* By the ladder of an assignment (the answer to POST /v1/meetings/{id}/participants): its rungs are raced, the best that answers
@@ -357,8 +396,10 @@ BERTH_API const char *berth_strerror(int error);
 BERTH_API const char *berth_transport_name(int transport);    /* "udp", "tcp", "tls", "proxy"; "unknown" */
 BERTH_API const char *berth_status_name(int status);          /* "reachable", "tls_error" ...; "unknown" */
 BERTH_API const char *berth_connection_state_name(int state); /* "racing", "up", "waiting"; "unknown" */
-BERTH_API const char *berth_state_name(int state);            /* "idle", "fetching" ...; "unknown" */
-BERTH_API const char *berth_version(void);                    /* "0.1.0" */
+BERTH_API const char *
+berth_event_name(int kind); /* "assignment", "probe", "reset", "up", "down", "other"; "unknown" */
+BERTH_API const char *berth_state_name(int state); /* "idle", "fetching" ...; "unknown" */
+BERTH_API const char *berth_version(void);         /* "0.1.0" */
 
 #ifdef __cplusplus
 }

@@ -43,8 +43,35 @@ int events_pop(struct events *q, struct event *out)
     return 1;
 }
 
+/* `name`, `data` and `detail`, one behind the other. */
+bool events_push_stream(struct events *q, uint64_t number, const struct berth_event *is)
+{
+    size_t name = strlen(is->name) + 1, data = strlen(is->data) + 1, detail = strlen(is->detail) + 1;
+    char *texts = malloc(name + data + detail);
+    struct event *e = texts ? events_push(q, EVENT_STREAM) : NULL;
+    if (!e) {
+        free(texts);
+        return false;
+    }
+    e->u.stream.number = number;
+    e->u.stream.is = *is;
+    e->u.stream.texts = texts;
+    e->u.stream.is.name = memcpy(texts, is->name, name);
+    e->u.stream.is.data = memcpy(texts + name, is->data, data);
+    e->u.stream.is.detail = memcpy(texts + name + data, is->detail, detail);
+    return true;
+}
+
+void event_clear(struct event *e)
+{
+    if (e->kind == EVENT_STREAM)
+        free(e->u.stream.texts);
+}
+
 void events_clear(struct events *q)
 {
+    for (size_t i = 0; i < q->n; i++)
+        event_clear(&q->v[q->head + i]);
     free(q->v);
     *q = (struct events){.dropped = q->dropped};
 }
@@ -71,6 +98,10 @@ void event_tell(const struct event *e, const struct berth_callbacks *cb, void *u
         break;
     case EVENT_CONNECTION:
         e->u.connection.changed(e->u.connection.user, agent, &e->u.connection.is);
+        break;
+    case EVENT_STREAM:
+        if (e->u.stream.event)
+            e->u.stream.event(e->u.stream.user, agent, &e->u.stream.is);
         break;
     case EVENT_LOG:
         if (cb->log)

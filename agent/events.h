@@ -4,7 +4,17 @@
 
 #include "berth.h"
 
-enum event_kind { EVENT_RESULT, EVENT_DONE, EVENT_DELIVERY, EVENT_STATE, EVENT_CONNECTION, EVENT_LOG };
+#include <stdbool.h>
+
+enum event_kind {
+    EVENT_RESULT,
+    EVENT_DONE,
+    EVENT_DELIVERY,
+    EVENT_STATE,
+    EVENT_CONNECTION,
+    EVENT_STREAM,
+    EVENT_LOG
+};
 enum { EVENTS_MAX = 8192, EVENT_NAME = 32, EVENT_TEXT = 256 };
 
 struct event {
@@ -19,6 +29,13 @@ struct event {
             void (*changed)(void *user, struct berth_agent *agent, const struct berth_connection *c);
             void *user;
         } connection;
+        struct {
+            uint64_t number;       /* of the following */
+            struct berth_event is; /* its texts point into `texts` */
+            char *texts;           /* the event's own */
+            void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
+            void *user;
+        } stream;
         struct {
             int level;
             char name[EVENT_NAME], text[EVENT_TEXT];
@@ -36,6 +53,9 @@ struct events {
 struct event *events_push(struct events *q, enum event_kind kind);
 /* Takes the first one. */
 int events_pop(struct events *q, struct event *out); /* 1, or 0: none */
+/* Copies an event of the stream, with its texts. False: no memory, and nothing was kept. */
+bool events_push_stream(struct events *q, uint64_t number, const struct berth_event *is);
+void event_clear(struct event *e); /* of one that was popped */
 void events_clear(struct events *q);
 void event_tell(const struct event *e, const struct berth_callbacks *cb, void *user,
                 struct berth_agent *agent);

@@ -35,6 +35,12 @@ const char *berth_state_name(int state)
     return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
+const char *berth_event_name(int kind)
+{
+    static const char *const names[] = {"other", "assignment", "probe", "reset", "up", "down"};
+    return kind >= 0 && (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
+}
+
 const char *berth_connection_state_name(int state)
 {
     static const char *const names[] = {"racing", "up", "waiting"};

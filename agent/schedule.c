@@ -16,7 +16,7 @@ static uint64_t next_random(struct schedule *s)
     return z ^ (z >> 31);
 }
 
-static int64_t random_between(struct schedule *s, int64_t low, int64_t high)
+int64_t schedule_random(struct schedule *s, int64_t low, int64_t high)
 {
     if (high <= low)
         return low;
@@ -97,7 +97,7 @@ void schedule_probed(struct schedule *s, int64_t reprobe_after_us, int64_t now_u
     s->fetch_failures = 0;
     if (!s->watching)
         return;
-    s->probe_at_us = now_us + random_between(s, reprobe_after_us - reprobe_after_us / 4, reprobe_after_us);
+    s->probe_at_us = now_us + schedule_random(s, reprobe_after_us - reprobe_after_us / 4, reprobe_after_us);
     s->overdue_wall_us = wall_us + reprobe_after_us;
     s->wall_check_at_us = now_us + SCHEDULE_WALL_CHECK_US;
 }
@@ -114,7 +114,7 @@ void schedule_wall(struct schedule *s, int64_t now_us, int64_t wall_us)
     }
 }
 
-static int64_t backoff(struct schedule *s, unsigned *failures, int64_t retry_after_us)
+int64_t schedule_backoff(struct schedule *s, unsigned *failures, int64_t retry_after_us)
 {
     enum { DOUBLINGS_MAX = 20 };
     int64_t pause = SCHEDULE_BACKOFF_US;
@@ -123,9 +123,9 @@ static int64_t backoff(struct schedule *s, unsigned *failures, int64_t retry_aft
     if (*failures < DOUBLINGS_MAX)
         (*failures)++;
     pause = min64(pause, SCHEDULE_BACKOFF_MAX_US);
-    pause = random_between(s, pause / 2, pause);
+    pause = schedule_random(s, pause / 2, pause);
     if (pause < retry_after_us)
-        pause = retry_after_us + random_between(s, 0, pause);
+        pause = retry_after_us + schedule_random(s, 0, pause);
     return pause;
 }
 
@@ -133,7 +133,7 @@ int64_t schedule_fetch_failed(struct schedule *s, int64_t retry_after_us, int64_
 {
     if (!s->watching)
         return SCHEDULE_NEVER;
-    int64_t pause = backoff(s, &s->fetch_failures, retry_after_us);
+    int64_t pause = schedule_backoff(s, &s->fetch_failures, retry_after_us);
     s->probe_at_us = now_us + pause;
     return pause;
 }
@@ -163,7 +163,7 @@ void schedule_delivered(struct schedule *s)
 
 int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us)
 {
-    int64_t pause = backoff(s, &s->delivery_failures, retry_after_us);
+    int64_t pause = schedule_backoff(s, &s->delivery_failures, retry_after_us);
     if (now_us + pause >= s->valid_until_us) {
         s->deliver_at_us = SCHEDULE_NEVER;
         return SCHEDULE_NEVER;

@@ -60,6 +60,10 @@ void schedule_delivered(struct schedule *s);                   /* or given up */
 /* The pause until the next try, or SCHEDULE_NEVER: it would be too late, give it up. */
 int64_t schedule_delivery_failed(struct schedule *s, int64_t retry_after_us, int64_t now_us);
 
+/* A pause that doubles with each failure, and counts this one; with jitter, and no shorter than asked for. */
+int64_t schedule_backoff(struct schedule *s, unsigned *failures, int64_t retry_after_us);
+int64_t schedule_random(struct schedule *s, int64_t low, int64_t high);
+
 int64_t schedule_deadline(const struct schedule *s);
 
 #endif

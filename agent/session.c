@@ -56,6 +56,7 @@ int session_new(struct session **out, const struct agent_options *options, struc
     randombytes_buf(&seed, sizeof seed);
     schedule_init(&s->schedule, seed);
     settle_init(&s->connect_settle);
+    s->following.open_at_us = s->following.probe_at_us = SCHEDULE_NEVER;
     make_network_key(s);
     int err = make_tls(s);
     if (err == 0)
@@ -84,6 +85,7 @@ void session_destroy(struct session *s)
     if (!s)
         return;
     session_close_connections(s);
+    session_close_stream(s);
     session_drop_probe(s);
     resolver_destroy(s->resolver);
     rest_client_destroy(s->rest);
@@ -134,14 +136,16 @@ static bool can_report(const struct session *s)
     return s->options->controller && s->options->n_given == 0;
 }
 
-static bool delivering(const struct session *s)
+/* A report or the stream has its turn, not a probe. */
+static bool busy_otherwise(const struct session *s)
 {
-    return s->phase == PHASE_DELIVER || (s->phase == PHASE_FIND && s->after_route == session_deliver);
+    return s->phase == PHASE_DELIVER || (s->phase == PHASE_FIND && (s->after_route == session_deliver ||
+                                                                    s->after_route == session_open_stream));
 }
 
 static bool probing(const struct session *s)
 {
-    return s->requested || (s->phase == PHASE_FIND && !delivering(s)) || s->phase == PHASE_FETCH ||
+    return s->requested || (s->phase == PHASE_FIND && !busy_otherwise(s)) || s->phase == PHASE_FETCH ||
            s->phase == PHASE_RESOLVE || s->phase == PHASE_PROBE;
 }
 
@@ -200,6 +204,8 @@ int session_watch(struct session *s, bool on, int64_t now_us)
 void session_token_changed(struct session *s, int64_t now_us)
 {
     schedule_deliver_now(&s->schedule, now_us);
+    if (s->following.number != 0 && !s->following.open)
+        s->following.open_at_us = now_us;
     if (s->schedule.watching && s->schedule.fetch_failures > 0 && s->phase == PHASE_REST)
         schedule_probe_now(&s->schedule, now_us);
 }
@@ -228,6 +234,7 @@ static void look_at_network(struct session *s, int64_t now_us)
     session_log(s, BERTH_LOG_INFO, "network_changed", "probing again");
     rest_client_forget(s->rest);
     session_find_again(s);
+    session_restart_stream(s, now_us);
     schedule_probe_now(&s->schedule, now_us);
 }
 
@@ -265,7 +272,7 @@ static void choose_job(struct session *s, int64_t now_us)
 
 static void do_job(struct session *s, int64_t now_us)
 {
-    if (s->cancelled && delivering(s))
+    if (s->cancelled && busy_otherwise(s))
         drop_request(s);
     if (s->cancelled && s->phase != PHASE_PROBE)
         drop_job(s, now_us);
@@ -295,6 +302,7 @@ void session_step(struct session *s, int64_t now_us)
     enum { JOBS_MAX = 8 }; /* then others have their turn */
     curl_loop_step(s->curl, now_us);
     session_step_connections(s, now_us);
+    session_step_stream(s, now_us);
     for (int i = 0; i < JOBS_MAX; i++) {
         enum session_phase before = s->phase;
         do_job(s, now_us);
@@ -308,7 +316,7 @@ void session_step(struct session *s, int64_t now_us)
 int64_t session_deadline(const struct session *s)
 {
     int64_t deadline = curl_loop_deadline(s->curl), connections = session_connections_deadline(s);
-    int64_t next = INT64_MAX;
+    int64_t stream = session_stream_deadline(s), next = INT64_MAX;
     if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) || (s->phase == PHASE_FIND && s->found) ||
         (s->phase == PHASE_REST && s->requested))
         return 0;
@@ -321,6 +329,7 @@ int64_t session_deadline(const struct session *s)
     else if (s->phase == PHASE_REST)
         next = schedule_deadline(&s->schedule);
     deadline = connections < deadline ? connections : deadline;
+    deadline = stream < deadline ? stream : deadline;
     return next < deadline ? next : deadline;
 }
 
@@ -339,7 +348,8 @@ int session_state(const struct session *s)
     case PHASE_REST:
         break;
     }
-    return s->schedule.watching || s->kept.body ? BERTH_STATE_WAITING : BERTH_STATE_IDLE;
+    return s->schedule.watching || s->kept.body || s->following.number != 0 ? BERTH_STATE_WAITING
+                                                                            : BERTH_STATE_IDLE;
 }
 
 const struct results *session_results(const struct session *s)

@@ -15,6 +15,8 @@ struct session_events {
     void (*delivery)(void *user, const struct berth_delivery *delivery);
     void (*state)(void *user, int state);
     void (*connection)(void *user, const struct connection *c); /* its state has changed */
+    /* Of the stream; `number` is the following's. False: it could not be kept, and has to come again. */
+    bool (*stream)(void *user, uint64_t number, const struct berth_event *e);
     void (*log)(void *user, int level, const char *event, const char *text);
 };
 
@@ -35,6 +37,13 @@ int session_connect(struct session *s, const struct berth_connect_options *o, in
 int session_disconnect(struct session *s, uint64_t id) __attribute__((warn_unused_result));
 const struct connection *session_connection(const struct session *s, uint64_t id); /* or NULL */
 int session_known_network(struct session *s, char out[static BERTH_NETWORK_ID_TEXT]);
+
+int session_follow(struct session *s, const struct berth_follow_options *o, int64_t now_us)
+    __attribute__((warn_unused_result));
+/* Whom to tell of this following; false: it has ended. */
+bool session_follower(const struct session *s, uint64_t number,
+                      void (**event)(void *user, struct berth_agent *agent, const struct berth_event *e),
+                      void **user);
 
 /* To be called when the poller has dispatched, and at session_deadline. */
 void session_step(struct session *s, int64_t now_us);

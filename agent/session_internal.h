@@ -3,6 +3,7 @@
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
+#include "core/sse.h"
 #include "network_id.h"
 #include "network_memory.h"
 #include "probe/probe_io.h"
@@ -17,6 +18,24 @@
 enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
 
 enum { KNOWN_NETWORKS = 8 };
+
+/* Following the controller's events. */
+struct following {
+    uint64_t number; /* of the following; 0: none */
+    uint64_t last_number;
+    void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
+    void *user;
+    struct rest_client *client;
+    char *room; /* sse's */
+    struct sse sse;
+    char last_id[SSE_ID_MAX + 1];
+    bool open, up;           /* a call is under way; and it has said something */
+    int64_t open_at_us;      /* the next call; SCHEDULE_NEVER while one is open */
+    int64_t heard_us, up_us; /* when something came last; when it came up */
+    int64_t asked_pause_us;  /* the controller has said when to come back; -1: it hasn't */
+    int64_t probe_at_us;     /* asked for; SCHEDULE_NEVER: not */
+    unsigned failures;
+};
 
 struct session {
     const struct agent_options *options;
@@ -62,6 +81,8 @@ struct session {
     struct known_network known[KNOWN_NETWORKS];
     struct known_network reported; /* of the kept report */
 
+    struct following following;
+
     struct connection connections[BERTH_CONNECTIONS_MAX];
     uint64_t last_connection;
     struct settle connect_settle;
@@ -94,6 +115,19 @@ void session_fetch(struct session *s, int64_t now_us);
 void session_deliver(struct session *s, int64_t now_us);
 /* The report that is kept, if any, won't be delivered, and that is told. */
 void session_give_up_report(struct session *s, int error);
+
+/* What the controller (or curl) says of a failure, for people; an enum berth_error of it; Retry-After, or 0. */
+void session_explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT]);
+int session_classify(long status);
+int64_t session_retry_after_us(const struct rest_call *call);
+struct rest_request session_request(const struct session *s, const char *method, const char *path);
+
+/* session_stream.c */
+void session_step_stream(struct session *s, int64_t now_us);
+int64_t session_stream_deadline(const struct session *s);
+void session_open_stream(struct session *s, int64_t now_us);    /* once the way is known */
+void session_restart_stream(struct session *s, int64_t now_us); /* the network is another one */
+void session_close_stream(struct session *s);
 
 /* session_proxy.c */
 struct session_hop { /* what a rest_request borrows */

@@ -12,7 +12,7 @@
 enum { CALL_TIMEOUT_MS = 20000 };
 
 /* What the controller (or curl) says of a failure, for people. */
-static void explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT])
+void session_explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT])
 {
     if (status == 0) {
         snprintf(out, BERTH_ERROR_TEXT, "%.180s", call->error);
@@ -29,7 +29,7 @@ static void explain(const struct rest_call *call, long status, char out[static B
     json_decref(j);
 }
 
-static int classify(long status)
+int session_classify(long status)
 {
     if (status == 0)
         return BERTH_E_UNREACHABLE;
@@ -38,12 +38,12 @@ static int classify(long status)
     return status >= 400 ? BERTH_E_REFUSED : BERTH_E_PROTOCOL;
 }
 
-static int64_t retry_after_us(const struct rest_call *call)
+int64_t session_retry_after_us(const struct rest_call *call)
 {
     return call->retry_after_s > 0 ? call->retry_after_s * 1000000 : 0;
 }
 
-static struct rest_request request(const struct session *s, const char *method, const char *path)
+struct rest_request session_request(const struct session *s, const char *method, const char *path)
 {
     return (struct rest_request){.method = method,
                                  .base_url = s->options->controller,
@@ -115,7 +115,7 @@ static bool fetch_another_way(struct session *s, const struct rest_call *call, i
         if (!session_ask_network(s))
             return false;
         s->asked_network = true;
-        explain(call, 0, s->fetch_error);
+        session_explain(call, 0, s->fetch_error);
     }
     session_fetch(s, now_us);
     return true;
@@ -133,13 +133,13 @@ static void on_list(void *user, struct rest_call *call, long status)
     if (status == 200) {
         error = take_list(s, call, detail);
     } else if (status != 304) {
-        error = classify(status);
-        explain(call, status, detail);
+        error = session_classify(status);
+        session_explain(call, status, detail);
     }
     if (error == 0)
         session_begin_probe(s, now);
     else
-        list_failed(s, error, status >= 400 ? (int)status : 0, retry_after_us(call), detail, now);
+        list_failed(s, error, status >= 400 ? (int)status : 0, session_retry_after_us(call), detail, now);
 }
 
 /* After the way has been found. */
@@ -153,7 +153,7 @@ static void fetch(struct session *s, int64_t now_us)
         list_failed(s, BERTH_E_UNREACHABLE, 0, 0, s->fetch_error, now_us);
         return;
     }
-    struct rest_request r = request(s, "GET", "/v1/nodes");
+    struct rest_request r = session_request(s, "GET", "/v1/nodes");
     r.proxy = session_route(s, &hop);
     if (s->etag[0] != '\0')
         r.etag = s->etag;
@@ -176,7 +176,7 @@ void session_fetch(struct session *s, int64_t now_us)
 /* Worth another try, now or with another token? */
 static bool may_still_work(long status)
 {
-    return status < 400 || status == 401 || status == 403 || classify(status) == BERTH_E_UNAVAILABLE;
+    return status < 400 || status == 401 || status == 403 || session_classify(status) == BERTH_E_UNAVAILABLE;
 }
 
 static void tell_delivery(struct session *s, int error, long status, int64_t retry_in_us, const char *detail)
@@ -230,8 +230,8 @@ static void on_delivered(void *user, struct rest_call *call, long status)
         tell_delivery(s, 0, status, SCHEDULE_NEVER, "");
         return;
     }
-    explain(call, status, detail);
-    delivery_failed(s, classify(status), status, retry_after_us(call), detail);
+    session_explain(call, status, detail);
+    delivery_failed(s, session_classify(status), status, session_retry_after_us(call), detail);
 }
 
 void session_deliver(struct session *s, int64_t now_us)
@@ -245,7 +245,7 @@ void session_deliver(struct session *s, int64_t now_us)
     if (session_find_route(s, session_deliver, now_us))
         return;
     struct session_hop hop;
-    struct rest_request r = request(s, "POST", "/v1/reports");
+    struct rest_request r = session_request(s, "POST", "/v1/reports");
     r.proxy = session_route(s, &hop);
     r.body = s->kept.body;
     int err = rest_client_start(s->rest, &r, on_delivered, s);

@@ -34,8 +34,13 @@ static bool place(struct stream *st, const PGresult *res, int row)
 {
     int64_t last = db_get_i64(res, row, COL_LAST), floor = db_get_i64(res, row, COL_FLOOR);
 
-    if (st->position >= floor && st->position <= last)
+    if (st->position >= floor && st->position <= last) {
+        if (!st->placed)
+            (void)stream_put(st, NULL, st->position, NULL);
+        st->placed = true;
         return true;
+    }
+    st->placed = true;
     if (st->position == STREAM_FROM_NOW) {
         (void)stream_put(st, NULL, last, NULL);
     } else {

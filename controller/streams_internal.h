@@ -30,6 +30,7 @@ struct stream {
     int64_t opened_us, wrote_us; /* clock_mono_us(); when the last write began */
     int64_t life_us;             /* from opened_us */
     int64_t expires_s;           /* Unix time: of a JWT; 0: never */
+    bool placed;                 /* its client has been told where it is */
     bool writing, again; /* again: there is something to read once the read or write under way is over */
     const char *ending;  /* why it is to reconnect; NULL: it isn't */
     bool farewell;       /* that has been written */

@@ -132,9 +132,64 @@ static void on_log(void *user, struct berth_agent *agent, int level, const char 
     say(c, line);
 }
 
-static int run(struct cli *c, struct driver *s)
+/* ---- what the controller tells ---- */
+
+static void event_json(const struct cli *c, const struct berth_event *e)
 {
+    json_t *j = event_new("stream"), *data = json_loads(e->data, 0, NULL);
+    json_object_set_new(j, "name", json_string(e->name));
+    if (data != NULL)
+        json_object_set_new(j, "data", data);
+    if (e->kind == BERTH_EVENT_DOWN)
+        set_error(j, e->error, e->http_status, e->detail);
+    if (e->retry_in_us >= 0)
+        json_object_set_new(j, "retry_in_us", json_integer(e->retry_in_us));
+    print_event(c, j);
+}
+
+static void moved_text(const struct berth_event *e, char *text, size_t cap)
+{
+    const char *meeting = "?", *node = "?", *transport = "?", *sentence = "";
+    json_t *j = json_loads(e->data, 0, NULL);
+    (void)json_unpack(j, "{s?s, s?s, s?s, s?{s?s}}", "meeting", &meeting, "node", &node, "transport",
+                      &transport, "why", "sentence", &sentence);
+    snprintf(text, cap, "moved in %.128s: to %.64s over %.8s. %.300s", meeting, node, transport, sentence);
+    json_decref(j);
+}
+
+static void on_event(void *user, struct berth_agent *agent, const struct berth_event *e)
+{
+    const struct cli *c = ((struct watch *)user)->cli;
+    char text[640] = "";
+    if (c->o.json) {
+        event_json(c, e);
+        return;
+    }
+    if (e->kind == BERTH_EVENT_UP)
+        snprintf(text, sizeof(text), "following the controller's events");
+    else if (e->kind == BERTH_EVENT_DOWN && e->error != 0)
+        snprintf(text, sizeof(text), "no events: %s%s%s; again in %.0f s", berth_strerror(e->error),
+                 e->detail[0] != '\0' ? ": " : "", e->detail, (double)e->retry_in_us / 1e6);
+    else if (e->kind == BERTH_EVENT_DOWN)
+        snprintf(text, sizeof(text), "the controller asks to come back in %.1f s",
+                 (double)e->retry_in_us / 1e6);
+    else if (e->kind == BERTH_EVENT_ASSIGNMENT)
+        moved_text(e, text, sizeof(text));
+    else if (e->kind == BERTH_EVENT_PROBE)
+        snprintf(text, sizeof(text), "asked to probe");
+    else if (e->kind == BERTH_EVENT_RESET)
+        snprintf(text, sizeof(text), "events were missed: join meetings again to know where you are");
+    else
+        snprintf(text, sizeof(text), "%.64s: %.500s", e->name, e->data);
+    say(c, text);
+}
+
+static int run(struct cli *c, struct driver *s, struct watch *w)
+{
+    const struct berth_follow_options follow = {.size = sizeof(follow), .event = on_event, .user = w};
     int rc = berth_agent_watch(s->agent, 1);
+    if (rc == 0 && s->n_nodes == 0)
+        rc = berth_agent_follow(s->agent, &follow);
     while (rc == 0) {
         rc = driver_step(s, c->signal_fd);
         if (rc != 1)
@@ -159,7 +214,7 @@ enum cli_exit cmd_watch(struct cli *c)
     if (code == CLI_OK)
         code = driver_open(&s, c, &callbacks, &w);
     if (code == CLI_OK) {
-        int rc = run(c, &s);
+        int rc = run(c, &s, &w);
         if (rc < 0)
             code = driver_fail(c, "the agent failed", rc, 0, "");
     }

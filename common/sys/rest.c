@@ -93,11 +93,15 @@ static int add_header(struct rest_call *c, const char *name, const char *value)
 
 static int add_headers(struct rest_call *c, const struct rest_request *r)
 {
-    int rc = add_header(c, "Accept: ", "application/json, application/problem+json");
+    int rc = add_header(c, "Accept: ",
+                        r->stream != NULL ? "text/event-stream, application/problem+json"
+                                          : "application/json, application/problem+json");
     if (rc == 0)
         rc = add_header(c, "Expect:", ""); /* no waiting for 100 Continue */
     if (rc == 0 && r->token != NULL)
         rc = add_header(c, "Authorization: Bearer ", r->token);
+    if (rc == 0 && r->stream != NULL && r->stream->last_id[0] != '\0')
+        rc = add_header(c, "Last-Event-ID: ", r->stream->last_id);
     if (rc == 0 && r->etag != NULL)
         rc = add_header(c, "If-None-Match: ", r->etag);
     if (rc == 0)
@@ -109,6 +113,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
     struct rest_call *c = arg;
     size_t len = size * n;
+    if (c->stream.data != NULL && rest_call_status(c) == 200)
+        return c->stream.data(c->stream.user, data, len) ? len : 0;
     if (len > REST_BODY_MAX - c->body_len)
         return 0; /* the transfer fails with CURLE_WRITE_ERROR */
     if (c->body_len + len + 1 > c->body_cap) {
@@ -245,13 +251,13 @@ static void set_transfer(struct rest_call *c, const struct rest_request *r, cons
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, loopback ? "http,https" : "https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, r->stream != NULL ? 0L : timeout);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)REST_BODY_MAX);
+    curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(r->stream != NULL ? 0 : REST_BODY_MAX));
     curl_easy_setopt(e, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);
     if (r->ca_file != NULL) {
         curl_easy_setopt(e, CURLOPT_CAINFO, r->ca_file);
@@ -301,6 +307,8 @@ int rest_call_init(struct rest_call *c, const struct rest_request *r)
     char *url = NULL;
     bool loopback = false;
     *c = (struct rest_call){.retry_after_s = -1, .patience = {.stop = r->stop, .user = r->stop_user}};
+    if (r->stream != NULL)
+        c->stream = *r->stream;
     int rc = make_url(r, &url, &loopback);
     if (rc == 0)
         rc = add_headers(c, r);

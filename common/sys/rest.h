@@ -28,17 +28,26 @@ struct rest_patience {
     void *user;
 };
 
+/* For an answer without end: server-sent events. */
+struct rest_stream {
+    const char *last_id; /* Last-Event-ID; "": none */
+    /* Bytes of a 200's body, as they come; false ends the call. Other answers' bodies are kept as ever. */
+    bool (*data)(void *user, const char *bytes, size_t len);
+    void *user;
+};
+
 struct rest_request {
-    const char *method;             /* "GET", "POST", "DELETE" */
-    const char *base_url;           /* "https://host:port" */
-    const char *path;               /* "/v1/nodes" */
-    const char *token;              /* bearer, or NULL */
-    const char *ca_file;            /* NULL: the system's store */
-    const char *body;               /* JSON, or NULL; copied */
-    const char *etag;               /* If-None-Match, or NULL */
-    int64_t timeout_ms;             /* whole call */
-    const struct rest_proxy *proxy; /* NULL: directly. HTTP to loopback never goes through one */
-    bool (*stop)(void *user);       /* see rest_patience */
+    const char *method;               /* "GET", "POST", "DELETE" */
+    const char *base_url;             /* "https://host:port" */
+    const char *path;                 /* "/v1/nodes" */
+    const char *token;                /* bearer, or NULL */
+    const char *ca_file;              /* NULL: the system's store */
+    const char *body;                 /* JSON, or NULL; copied */
+    const char *etag;                 /* If-None-Match, or NULL */
+    int64_t timeout_ms;               /* whole call; of a stream, until it is connected */
+    const struct rest_stream *stream; /* or NULL */
+    const struct rest_proxy *proxy;   /* NULL: directly. HTTP to loopback never goes through one */
+    bool (*stop)(void *user);         /* see rest_patience */
     void *stop_user;
 };
 
@@ -49,6 +58,7 @@ struct rest_call {
     char *request_body;
     char *body; /* answer, NUL-terminated; NULL where empty */
     size_t body_len, body_cap;
+    struct rest_stream stream; /* data NULL: none */
     char etag[128];
     int64_t retry_after_s; /* -1: no such header */
     struct rest_patience patience;

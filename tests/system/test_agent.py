@@ -16,11 +16,11 @@ HEADER = SOURCE / "agent" / "berth.h"
 
 EXPORTED = """
     berth_agent_cancel berth_agent_connect berth_agent_connection berth_agent_create berth_agent_destroy
-    berth_agent_disconnect berth_agent_dispatch berth_agent_fd berth_agent_network_id berth_agent_node
-    berth_agent_node_count berth_agent_probe berth_agent_result berth_agent_result_count berth_agent_results_json
+    berth_agent_disconnect berth_agent_dispatch berth_agent_fd berth_agent_follow berth_agent_network_id
+    berth_agent_node berth_agent_node_count berth_agent_probe berth_agent_result berth_agent_result_count berth_agent_results_json
     berth_agent_rung berth_agent_set_token berth_agent_start_thread berth_agent_state berth_agent_stop_thread
-    berth_agent_timeout berth_agent_watch berth_connection_state_name berth_free berth_state_name berth_status_name
-    berth_strerror berth_transport_name berth_version
+    berth_agent_timeout berth_agent_watch berth_connection_state_name berth_event_name berth_free berth_state_name
+    berth_status_name berth_strerror berth_transport_name berth_version
 """.split()
 
 # A library that is a guest installs no handlers, writes to nobody's output, ends nobody's process, and starts none.

@@ -23,7 +23,8 @@ class Event:
 
 
 class Stream:
-    """GET /v1/stream, read by a thread until its end. With last=None the position is waited for: what is put from then on comes."""
+    """GET /v1/stream, read by a thread until its end. It is waited for what comes first: the position, or with last= perhaps a reset
+    (which .next() gives then)."""
 
     def __init__(self, client, agent=None, last=None, timeout=60):
         self.connection = client.connection()
@@ -40,8 +41,9 @@ class Stream:
         self.queue = queue.Queue()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
-        if last is None:
-            assert self.next().kind is None and self.last is not None
+        self.first = self.next()
+        assert self.first is not None and self.first.kind in ((None, "reset") if last is not None else (None,)), self.first
+        assert self.first.id is not None
 
     def _read(self):
         fields, comment = {}, False
@@ -62,6 +64,9 @@ class Stream:
 
     def next(self, seconds=15, comments=False):
         """The next event, None at the end."""
+        if getattr(self, "first", None) is not None and self.first.kind is not None:
+            event, self.first = self.first, None
+            return event
         while True:
             try:
                 event = self.queue.get(timeout=seconds)
