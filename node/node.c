@@ -93,6 +93,8 @@ static void peers_metrics(struct peers *p, struct metrics_text *m)
     const char *name = "berth_node_peer_probes_total";
     gauge(m, "berth_node_peers", "Other nodes that this one probes", (double)c.peers);
     gauge(m, "berth_node_peers_measured", "Of them, those with a round trip", (double)c.known);
+    gauge(m, "berth_node_peers_unreachable",
+          "Other nodes that answered none of the last four probes, over any transport", (double)c.lost);
     metrics_family(m, name, METRIC_COUNTER, "Probes of other nodes, by outcome");
     metrics_sample(m, name, "result=\"ok\"", (double)c.measured);
     metrics_sample(m, name, "result=\"failed\"", (double)c.failed);

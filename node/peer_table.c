@@ -115,6 +115,11 @@ static int64_t least_of_window(const struct peer *p)
     return least;
 }
 
+static bool is_lost(const struct peer *p)
+{
+    return p->silent >= PEER_LOST_AFTER;
+}
+
 /* NULL: it has gone, or is elsewhere now. */
 static struct peer *find_probed(const struct peer_table *t, const struct node_entry *probed)
 {
@@ -122,26 +127,34 @@ static struct peer *find_probed(const struct peer_table *t, const struct node_en
     return p && same_place(&p->entry.addresses, &probed->addresses) ? p : NULL;
 }
 
-void peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
+bool peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
                          int64_t now_us)
 {
     struct peer *p = find_probed(t, probed);
     t->measured++;
     if (!p)
-        return;
+        return false;
+    bool back = is_lost(p);
+    p->silent = 0;
     p->window_us[p->n_window++ % PEER_WINDOW] = rtt_us;
     int64_t least = least_of_window(p);
     p->rtt_us = p->rtt_us == NOT_MEASURED ? least : p->rtt_us + (least - p->rtt_us) / PEER_SMOOTHING;
     p->at_us = now_us;
     p->news = true;
+    return back;
 }
 
-void peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport)
+bool peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport)
 {
     struct peer *p = find_probed(t, probed);
     t->failed++;
-    if (p && p->transport == transport)
+    if (!p)
+        return false;
+    if (p->transport == transport)
         p->transport = first_transport(&p->entry.addresses, (transport + 1) % TRANSPORT_PROXY);
+    bool before = is_lost(p);
+    p->silent++;
+    return !before && is_lost(p);
 }
 
 /* ---- what the controller is told ---- */
@@ -202,6 +215,7 @@ struct peer_counts peer_table_counts(const struct peer_table *t)
     struct peer_counts c = {.peers = t->n, .measured = t->measured, .failed = t->failed};
     for (size_t i = 0; i < t->n; i++) {
         c.known += t->at[i].rtt_us != NOT_MEASURED;
+        c.lost += is_lost(&t->at[i]);
         c.newest_us = t->at[i].at_us > c.newest_us ? t->at[i].at_us : c.newest_us;
     }
     return c;

@@ -10,6 +10,7 @@ enum {
     PEER_WINDOW = 5,      /* probes of a peer whose least counts: a burst of traffic is no longer way */
     PEER_SMOOTHING = 4,   /* the figure goes this part of the way to the least */
     PEER_TELL_MAX = 64,   /* figures in one heartbeat */
+    PEER_LOST_AFTER = 4,  /* probes in a row without an answer, over every transport that the peer has */
 };
 #define PEER_TELL_AGAIN_US (300LL * 1000 * 1000) /* what doesn't change is told again after this */
 #define PEER_NONE          ((size_t)-1)
@@ -21,6 +22,7 @@ struct peer {
     size_t n_window; /* ever */
     int64_t rtt_us;  /* smoothed; NOT_MEASURED: none yet */
     int64_t at_us;   /* of the newest measurement */
+    size_t silent;   /* probes since, without an answer */
     bool news;       /* measured since it was told */
     bool telling;    /* in the heartbeat under way */
     bool told;
@@ -48,10 +50,11 @@ size_t peer_table_next(struct peer_table *t, int64_t now_us);
 int64_t peer_table_deadline(const struct peer_table *t); /* INT64_MAX: never */
 /* How a probe of `probed`, as it was in the table then, went. The list may have changed meanwhile: what was measured
  * of a peer that has gone, or has moved to other addresses, says nothing of any that is there now. */
-void peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
+/* True: the peer had been out of reach. */
+bool peer_table_measured(struct peer_table *t, const struct node_entry *probed, int64_t rtt_us,
                          int64_t now_us);
-/* Next time over the next transport that it has. */
-void peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport);
+/* Next time over the next transport that it has. True: from now on the peer is out of reach. */
+bool peer_table_failed(struct peer_table *t, const struct node_entry *probed, enum transport transport);
 
 struct peer_rtt {
     char node[NODE_ID_MAX + 1];
@@ -66,7 +69,7 @@ void peer_table_told(struct peer_table *t, bool heard, int64_t now_us);
 void peer_table_tell_all(struct peer_table *t, int64_t now_us);
 
 struct peer_counts {
-    size_t peers, known;       /* with a figure */
+    size_t peers, known, lost; /* known: with a figure; lost: out of reach */
     int64_t newest_us;         /* when the newest measurement was; 0: there is none */
     uint64_t measured, failed; /* probes */
 };

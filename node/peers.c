@@ -71,15 +71,20 @@ static void end(struct peers *p, struct probe *b)
     prober_result(probe_io_prober(b->io), 0, &r, error);
     bool ok = r.status == PROBE_REACHABLE && r.rtt_min_us != NOT_MEASURED && !r.tls_intercepted;
     pthread_mutex_lock(&p->lock);
-    if (ok)
-        peer_table_measured(&p->table, &b->entry, r.rtt_min_us, clock_mono_us());
-    else
-        peer_table_failed(&p->table, &b->entry, b->transport);
+    bool turned = ok ? peer_table_measured(&p->table, &b->entry, r.rtt_min_us, clock_mono_us())
+                     : peer_table_failed(&p->table, &b->entry, b->transport);
     pthread_mutex_unlock(&p->lock);
     if (!ok)
         log_event(p->log, LOG_DEBUG, "peers", "no_round_trip", LOG_S("node", b->entry.node),
                   LOG_S("transport", transport_name(b->transport)),
                   LOG_S("status", probe_status_name(r.status)), LOG_S("error", error));
+    if (turned && ok)
+        log_event(p->log, LOG_INFO, "peers", "peer_reachable_again", LOG_S("node", b->entry.node));
+    else if (turned)
+        log_event(p->log, LOG_WARN, "peers", "peer_unreachable", LOG_S("node", b->entry.node),
+                  LOG_S("last_status", probe_status_name(r.status)),
+                  LOG_S("hint", "it answers over none of its transports: if it runs, look at the firewalls "
+                                "between the two"));
     probe_io_destroy(b->io);
     b->io = NULL;
 }

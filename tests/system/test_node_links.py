@@ -2,7 +2,7 @@
 """Round trips between nodes: berth-nodes probe each other and tell a real controller; what an org measures is its own."""
 
 import pytest
-from support.api import listed, register, result
+from support.api import listed, node_body, register, result
 from support.process import free_port, wait_for
 
 PROBED = 60  # seconds: two heartbeats for the list, one for the figures, a look of the controller's; and a busy machine
@@ -40,6 +40,8 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     fast = {"peer_probe_interval": 1}
     silent = {"peer_probe_interval": 0}
     database.sql("insert into node_rtt values ('cloud', 'old-a', 'cloud', 'old-b', 5, now() - interval '21 minutes')")
+    mute = f"127.0.0.1:{free_port()}"  # nobody listens there
+    cloud.post("/v1/nodes", node_body("link-mute", addresses={"udp": [mute]})).expect(201)
     one = node("link-1", **fast)
     node("link-2", **fast, location="52.37,4.9")
     node("link-tcp", **silent, udp=None, tls=None)
@@ -58,18 +60,22 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     wait_for(lambda: set(rtts(cloud, "link-1")) == in_cloud - {"link-1"}, PROBED, "the controller to know link-1's")
     assert all(0 < us < 1_000_000 for us in rtts(cloud, "link-1").values())
     wait_for(lambda: set(rtts(org.api, "link-mine")) == in_cloud | {"link-mine-2"}, PROBED, "the mesh node's round trips")
-    assert set(peers(cloud, "link-1")) == in_cloud - {"link-1"}
-    assert set(peers(org.api, "link-mine-2")) == in_cloud | {"link-mine"}
-    assert set(peers(admin, "link-theirs")) == in_cloud
+    everyone = in_cloud | {"link-mute"}
+    assert set(peers(cloud, "link-1")) == everyone - {"link-1"}
+    assert set(peers(org.api, "link-mine-2")) == everyone | {"link-mine"}
+    assert set(peers(admin, "link-theirs")) == everyone
     assert set(rtts(cloud, "link-tcp")) == {"link-1", "link-2"}, "whoever doesn't probe knows it from those who do"
     org.api.get("/v1/nodes/link-theirs/peers").problem(404, "unknown_node")
     org.api.get("/v1/nodes/link-1/peers").problem(404, "unknown_node")
-    assert plan_of(org.api, "link-1", "link-2") == {"ann": "link-1", "bob": "link-2"}, "they are near each other, as they found out"
+    apart = {"ann": "link-1", "bob": "link-2"}
+    assert plan_of(org.api, "link-1", "link-2") == apart, "they are near each other, as they found out"
     values = one.metrics()
-    assert values["berth_node_peers"] == values["berth_node_peers_measured"] == len(in_cloud) - 1
+    assert (values["berth_node_peers"], values["berth_node_peers_measured"]) == (len(everyone) - 1, len(everyone) - 2)
     assert values['berth_node_peer_probes_total{result="ok"}'] > 0 and values["berth_node_peer_rtt_age_seconds"] < 60
     assert controller.metrics()["berth_node_pairs"] == 18 and controller.metrics()["berth_node_pairs_left_out"] == 0
     assert controller.metrics()['berth_node_pairs_age_seconds{which="newest"}'] < 60
+    wait_for(lambda: one.metrics()["berth_node_peers_unreachable"] == 1, PROBED, "link-1 to give link-mute up")
+    assert "event=peer_unreachable node=link-mute" in one.process.log
     shown = world.agent("node", "show", "link-1", "--rtt", controller=controller, token=world.admin_key)
     assert shown.returncode == 0 and "link-v6" in shown.stdout and " ms" in shown.stdout, shown.stdout + shown.stderr
     assert one.stop() == 0

@@ -50,16 +50,16 @@ static struct node_entry entry_of(const struct peer_table *t, const char *node)
     return e;
 }
 
-static void measured(struct peer_table *t, const char *node, int64_t rtt_us, int64_t now_us)
+static bool measured(struct peer_table *t, const char *node, int64_t rtt_us, int64_t now_us)
 {
     const struct node_entry e = entry_of(t, node);
-    peer_table_measured(t, &e, rtt_us, now_us);
+    return peer_table_measured(t, &e, rtt_us, now_us);
 }
 
-static void failed(struct peer_table *t, const char *node, enum transport transport)
+static bool failed(struct peer_table *t, const char *node, enum transport transport)
 {
     const struct node_entry e = entry_of(t, node);
-    peer_table_failed(t, &e, transport);
+    return peer_table_failed(t, &e, transport);
 }
 
 /* How often each peer had its turn in `us`. */
@@ -269,9 +269,34 @@ static void a_probe_of_where_a_peer_was_says_nothing_of_where_it_is(void **state
     peer_table_clear(&t);
 }
 
+/* One lost probe is nothing; a row of them is said once, and the end of it once. */
+static void whoever_never_answers_is_out_of_reach(void **state)
+{
+    struct peer_table t = table_of(2);
+    (void)state;
+    assert_false(measured(&t, "p0", 1000, 1));
+    for (int i = 1; i < PEER_LOST_AFTER; i++)
+        assert_false(failed(&t, "p0", i % 2 ? TRANSPORT_UDP : TRANSPORT_TLS));
+    assert_false(measured(&t, "p0", 1000, 2)); /* just in time */
+    for (int i = 1; i < PEER_LOST_AFTER; i++)
+        assert_false(failed(&t, "p0", TRANSPORT_UDP));
+    assert_int_equal(peer_table_counts(&t).lost, 0);
+    assert_true(failed(&t, "p0", TRANSPORT_UDP));
+    assert_false(failed(&t, "p0", TRANSPORT_UDP));
+    assert_int_equal(peer_table_counts(&t).lost, 1);
+    update(&t, list_of(2)); /* the same list again */
+    assert_int_equal(peer_table_counts(&t).lost, 1);
+    assert_true(measured(&t, "p0", 1000, 3));
+    assert_false(measured(&t, "p0", 1000, 4));
+    assert_int_equal(peer_table_counts(&t).lost, 0);
+    assert_false(failed(&t, "nobody", TRANSPORT_UDP));
+    peer_table_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whoever_never_answers_is_out_of_reach),
         cmocka_unit_test(nobody_is_probed_without_a_list),
         cmocka_unit_test(each_peer_once_an_interval),
         cmocka_unit_test(starts_are_spread),
