@@ -49,21 +49,6 @@ bool session_step_find(struct session *s, int64_t now_us)
 
 /* ---- to the controller ---- */
 
-/* "https://host:port/..." */
-static bool controller_place(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
-{
-    const char *authority = strstr(url, "://");
-    char text[HOST_MAX + 16];
-    uint16_t standard = strncmp(url, "http:", 5) == 0 ? 80 : 443;
-    authority = authority ? authority + 3 : url;
-    size_t len = strcspn(authority, "/?#");
-    if (len >= sizeof text)
-        return false;
-    memcpy(text, authority, len);
-    text[len] = '\0';
-    return host_port_parse(text, standard, host, port) == 0;
-}
-
 static void take_route(struct session *s, int64_t now_us)
 {
     char url[PROXY_URL_MAX + 1];
@@ -83,7 +68,7 @@ bool session_find_route(struct session *s, void (*next)(struct session *s, int64
 {
     char host[HOST_MAX + 1];
     struct proxy_destination d = {.host = host};
-    if (s->route_known || !controller_place(s->options->controller, host, &d.port))
+    if (s->route_known || url_place_parse(s->options->controller, host, &d.port) < 0)
         return false;
     s->after_route = next;
     find(s, &d, 1, take_route, now_us);

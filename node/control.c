@@ -358,7 +358,7 @@ static void control_free(struct control *c)
     free(c->node);
     free(c->body);
     free(c->token);
-    sodium_memzero(&c->proxy, sizeof(c->proxy));
+    control_proxy_wipe(&c->proxy);
     free(c);
 }
 

@@ -294,6 +294,11 @@ static int start_control(struct node *n, struct options_error *e)
                                       .ctx = n,
                                       .log = n->setup.log};
     struct control *control = NULL;
+    if (opts.proxy->problem)
+        log_event(n->setup.log, LOG_WARN, "control", "proxy_not_used",
+                  LOG_S("source", "https_proxy or all_proxy in the environment"),
+                  LOG_S("error", opts.proxy->problem),
+                  LOG_S("hint", "the controller is called directly; say --proxy http://HOST:PORT, or none"));
     rc = control_start(&control, &opts, body, a.token);
     atomic_store(&n->control, control);
     if (rc != 0)

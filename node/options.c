@@ -333,12 +333,9 @@ static int plan_identity(struct node_plan *plan, const struct node_options *o, s
 static int plan_proxy(struct node_plan *plan, const struct node_options *o, char *const *environment,
                       struct options_error *e)
 {
-    const struct control_proxy_inputs in = {o->proxy, o->no_proxy, environment};
-    if (control_proxy_choose(&plan->proxy, &in) != 0)
-        return fail(e,
-                    "--proxy is http://[USER:PASSWORD@]HOST:PORT, https://... or none; --no-proxy at most %d "
-                    "characters",
-                    CONTROL_PROXY_EXCEPT - 1);
+    const struct proxy_inputs in = {.proxy = o->proxy, .no_proxy = o->no_proxy, .environment = environment};
+    if (o->controller && control_proxy_choose(&plan->proxy, &in, o->controller) != 0)
+        return fail(e, "--proxy is http://[USER:PASSWORD@]HOST:PORT, https://... or none");
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t ip_len(const struct addr *a)
 {
@@ -254,4 +255,19 @@ int host_port_parse(const char *text, uint16_t def_port, char host[static HOST_M
     host[len] = '\0';
     *port = parsed_port;
     return 0;
+}
+
+int url_place_parse(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
+{
+    char text[HOST_MAX + 16];
+    bool clear = strncasecmp(url, "http://", 7) == 0;
+    if (!clear && strncasecmp(url, "https://", 8) != 0)
+        return -EINVAL;
+    const char *authority = strstr(url, "://") + 3;
+    size_t len = strcspn(authority, "/?#");
+    if (len >= sizeof text)
+        return -EINVAL;
+    memcpy(text, authority, len);
+    text[len] = '\0';
+    return host_port_parse(text, clear ? 80 : 443, host, port);
 }

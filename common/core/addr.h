@@ -47,5 +47,8 @@ bool host_valid(const char *text);
 /* Splits "host:port", "[v6]:port" or a bare host (port then is `def_port`). 0, or -EINVAL. */
 int host_port_parse(const char *text, uint16_t def_port, char host[static HOST_MAX + 1], uint16_t *port)
     __attribute__((warn_unused_result));
+/* Of "https://host:port/..." host and port; where there is none it is 443, of http 80. 0, or -EINVAL. */
+int url_place_parse(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
+    __attribute__((warn_unused_result));
 
 #endif

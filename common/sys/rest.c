@@ -195,7 +195,7 @@ static unsigned long proxy_schemes(const struct rest_proxy *p)
 
 void rest_set_proxy(CURL *easy, const struct rest_proxy *p)
 {
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, p != NULL && p->except != NULL ? p->except : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* not the environment's list either */
     curl_easy_setopt(easy, CURLOPT_PROXY, p != NULL ? p->url : "");
     if (p == NULL)
         return;

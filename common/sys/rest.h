@@ -15,8 +15,7 @@ struct rest_proxy {
     const char *url;             /* "http://host:port" or "https://host:port", without credentials */
     const char *user, *password; /* NULL or "": none; then Kerberos where the proxy asks for Negotiate */
     bool guard_password;         /* never send it as Basic: nobody vouches for this proxy */
-    const char *except;  /* what is reached without it: libcurl's CURLOPT_NOPROXY; NULL or "": nothing */
-    const char *ca_file; /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
+    const char *ca_file;         /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
 };
 
 /* Patience with a proxy: libcurl reads its answers to CONNECT byte by byte, and as long as bytes come it neither returns nor looks at its

@@ -105,6 +105,13 @@ def test_the_environments_proxy_and_its_exceptions(world, controller, node_key):
         proxy.close()
 
 
+def test_an_environments_proxy_that_cant_be_used_is_told(world, controller, node_key):
+    n = Node(world, "env-9", {}, controller, node_key, env={"https_proxy": "socks5://carol:secret@127.0.0.1:1"}).start()
+    wait_for(lambda: registered(n), HEARTBEATS, "direct registration")
+    assert "proxy_not_used" in n.process.log and "SOCKS" in n.process.log and "secret" not in n.process.log
+    assert n.stop() == 0
+
+
 def test_advertised_addresses_are_handed_out(node, org):
     port = free_port()
     n = node("adv-1", udp=f"127.0.0.1:{port}", advertise=["203.0.113.9", "tls=203.0.113.10:443"])

@@ -193,6 +193,30 @@ static void test_host_and_port(void **state)
     assert_int_equal(host_port_parse(longest, 1, host, &port), -EINVAL);
 }
 
+static void a_urls_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *host;
+        uint16_t port;
+    } right[] = {{"https://c", "c", 443},
+                 {"HTTP://c/", "c", 80},
+                 {"https://c:8443/v1?x#y", "c", 8443},
+                 {"https://[2001:db8::1]:1", "2001:db8::1", 1},
+                 {"https://192.0.2.1", "192.0.2.1", 443}};
+    const char *const wrong[] = {"",           "c:1", "ftp://c", "https://", "https:///x", "https://c:99999",
+                                 "https://u@c"};
+    char host[HOST_MAX + 1];
+    uint16_t port;
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        assert_int_equal(url_place_parse(right[i].url, host, &port), 0);
+        assert_string_equal(host, right[i].host);
+        assert_int_equal(port, right[i].port);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(url_place_parse(wrong[i], host, &port), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_kinds),          cmocka_unit_test(test_what_others_may_be_told),
         cmocka_unit_test(test_unmap),          cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_order),          cmocka_unit_test(test_host_and_port),
+        cmocka_unit_test(a_urls_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,6 @@ static void a_proxy_is_an_option_or_the_environments(void **state)
     (void)state;
     char *const environment[] = {"HTTPS_PROXY=http://second:1", "https_proxy=first.example:3128",
                                  "no_proxy=.example", NULL};
-    char *const socks[] = {"https_proxy=socks5://first.example:1", NULL};
     struct rest_proxy r;
     struct loaded l = LOAD(CONTROLLED);
     assert_int_equal(l.rc, 0);
@@ -97,8 +96,7 @@ static void a_proxy_is_an_option_or_the_environments(void **state)
     l = load_in(environment, (const char *const[]){CONTROLLED, NULL});
     assert_int_equal(l.rc, 0);
     assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
-    assert_string_equal(r.url, "http://first.example:3128/");
-    assert_string_equal(r.except, ".example");
+    assert_string_equal(r.url, "http://first.example:3128");
     assert_string_equal(r.user, "");
     config_destroy(l.config);
     l = load_in(environment,
@@ -106,39 +104,64 @@ static void a_proxy_is_an_option_or_the_environments(void **state)
                                       "--no-proxy", "10.0.0.0/8", NULL});
     assert_int_equal(l.rc, 0);
     assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
-    assert_string_equal(r.url, "https://[2001:db8::1]:8443/");
+    assert_string_equal(r.url, "https://[2001:db8::1]:8443");
     assert_string_equal(r.user, "carol");
     assert_string_equal(r.password, "a:b@c");
-    assert_string_equal(r.except, "10.0.0.0/8");
     config_destroy(l.config);
     l = load_in(environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
     assert_int_equal(l.rc, 0);
     assert_null(control_proxy_rest(&l.plan.proxy, &r));
     config_destroy(l.config);
-    l = load_in(socks, (const char *const[]){CONTROLLED, NULL}); /* not for us */
+    l = load_in(environment,
+                (const char *const[]){CONTROLLED, "--no-proxy", "c", NULL}); /* it is https://c */
     assert_int_equal(l.rc, 0);
     assert_null(control_proxy_rest(&l.plan.proxy, &r));
+    assert_null(l.plan.proxy.problem);
     config_destroy(l.config);
+}
+
+static void an_environments_proxy_that_cant_be_used_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *proxy, *problem;
+    } ways[] = {{"https_proxy=socks5://carol:secret@first.example:1", "SOCKS"},
+                {"ALL_PROXY=http://carol:secret@first.example:99999", "URL"}};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct rest_proxy r;
+        char text[80];
+        snprintf(text, sizeof(text), "%s", ways[i].proxy);
+        char *const environment[] = {text, NULL};
+        struct loaded l = load_in(environment, (const char *const[]){CONTROLLED, NULL});
+        assert_int_equal(l.rc, 0);
+        assert_null(control_proxy_rest(&l.plan.proxy, &r));
+        assert_non_null(l.plan.proxy.problem);
+        assert_non_null(strstr(l.plan.proxy.problem, ways[i].problem));
+        assert_null(strstr(l.plan.proxy.problem, "secret"));
+        config_destroy(l.config);
+        l = load_in(environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
+        assert_null(l.plan.proxy.problem);
+        config_destroy(l.config);
+    }
 }
 
 static void a_wrong_proxy_is_refused_without_its_password(void **state)
 {
     (void)state;
-    char host[2 * CONTROL_PROXY_URL], user[2 * CONTROL_PROXY_LOGIN], except[CONTROL_PROXY_EXCEPT + 1];
+    char host[2 * PROXY_URL_MAX], user[2 * PROXY_SECRET_MAX];
     memset(host, 'h', sizeof(host));
     memset(user, 'u', sizeof(user));
-    memset(except, 'e', sizeof(except));
     memcpy(host, "http://", 7);
     memcpy(user, "http://", 7);
     memcpy(user + sizeof(user) - 7, "@h:123", 7);
-    host[sizeof(host) - 1] = except[sizeof(except) - 1] = '\0';
+    host[sizeof(host) - 1] = '\0';
     const char *const wrong[] = {"socks5://carol:secret@h:1",
                                  "http://",
                                  "http://carol:secret@:1",
                                  "ftp://h",
                                  "http://h:99999",
                                  "http://carol:secret@h/path",
-                                 "",
+                                 "auto",
                                  host,
                                  user};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -148,9 +171,6 @@ static void a_wrong_proxy_is_refused_without_its_password(void **state)
         assert_null(strstr(l.e.text, "secret"));
         config_destroy(l.config);
     }
-    struct loaded l = LOAD(CONTROLLED, "--proxy", "http://h:1", "--no-proxy", except);
-    assert_int_equal(l.rc, -EINVAL);
-    config_destroy(l.config);
 }
 
 static void defaults_with_a_controller(void **state)
@@ -283,6 +303,7 @@ int main(void)
         cmocka_unit_test(standalone_is_what_was_asked_for),
         cmocka_unit_test(behaviour_takes_two_ports_of_one_ip),
         cmocka_unit_test(a_proxy_is_an_option_or_the_environments),
+        cmocka_unit_test(an_environments_proxy_that_cant_be_used_is_told),
         cmocka_unit_test(a_wrong_proxy_is_refused_without_its_password),
         cmocka_unit_test(defaults_with_a_controller),
         cmocka_unit_test(identity),
