@@ -17,6 +17,7 @@ const struct api_module api_modules[] = {
     {api_simulate_routes, API_SIMULATE_ROUTES},
     {api_openapi_routes, API_OPENAPI_ROUTES},
     {api_ip_ranges_routes, API_IP_RANGES_ROUTES},
+    {api_analytics_routes, API_ANALYTICS_ROUTES},
     {api_stream_routes, API_STREAM_ROUTES},
     {api_events_routes, API_EVENTS_ROUTES},
 };

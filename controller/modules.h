@@ -18,6 +18,7 @@ enum {
     API_FAILURE_ROUTES = 1,
     API_OPENAPI_ROUTES = 1,
     API_IP_RANGES_ROUTES = 1,
+    API_ANALYTICS_ROUTES = 3,
     API_STREAM_ROUTES = 2,
     API_EVENTS_ROUTES = 1,
 };
@@ -32,6 +33,7 @@ extern const struct api_route api_explain_routes[API_EXPLAIN_ROUTES];
 extern const struct api_route api_failure_routes[API_FAILURE_ROUTES];
 extern const struct api_route api_simulate_routes[API_SIMULATE_ROUTES];
 extern const struct api_route api_openapi_routes[API_OPENAPI_ROUTES];
+extern const struct api_route api_analytics_routes[API_ANALYTICS_ROUTES];
 extern const struct api_route api_ip_ranges_routes[API_IP_RANGES_ROUTES];
 extern const struct api_route api_stream_routes[API_STREAM_ROUTES];
 extern const struct api_route api_events_routes[API_EVENTS_ROUTES];

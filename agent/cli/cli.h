@@ -43,6 +43,7 @@ struct cli_options {
     const char *participant; /* meeting explain */
     const char *severity;    /* event list */
     bool open;
+    const char *like, *lat, *lon; /* analytics new-node */
 };
 
 struct cli {

@@ -127,10 +127,30 @@ static const struct config_key meeting_explain_keys[] = {
      "This participant only, with up to 500 candidates in JSON.", true},
 };
 
+#define ANALYTICS_ORG                                                                            \
+    ADMIN_TOKEN,                                                                                 \
+    {                                                                                            \
+        "org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG",                                  \
+            "The organisation, with the operator's admin key; by default the token's own.", true \
+    }
+static const struct config_key analytics_keys[] = {ANALYTICS_ORG};
+static const struct config_key analytics_rtt_keys[] = {
+    ANALYTICS_ORG,
+    {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "Only agents of this network.", true},
+};
+static const struct config_key analytics_new_node_keys[] = {
+    ANALYTICS_ORG,
+    {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "The node would stand in this network.",
+     true},
+    {"like", NULL, CONFIG_STRING, AT(like), NULL, 0, 0, "NODE", "It would stand where this node does.", true},
+    {"lat", NULL, CONFIG_STRING, AT(lat), NULL, 0, 0, "DEGREES", "It would stand there; with --lon.", true},
+    {"lon", NULL, CONFIG_STRING, AT(lon), NULL, 0, 0, "DEGREES", "It would stand there; with --lat.", true},
+};
+
 enum { CONTROLLER = CLI_NEEDS_CONTROLLER, CA = CLI_NEEDS_CA };
 
 const struct command cli_commands[] = {
-    {"probe", "", 0, 0, CA, "measure which nodes are reached, and how far away they are",
+    {"probe", "", 0, 0, CA, "measure which nodes are reached, and how far they are",
      "Probes every node of the controller's list, or the nodes given with --node, over UDP, TCP and TLS. All "
      "times are in milliseconds: the STUN round trip (least, median, 95th percentile), and the TCP and TLS "
      "handshakes. Without any port, a given node is probed on Berth's default ports.\n\n"
@@ -151,9 +171,9 @@ const struct command cli_commands[] = {
      "offers RFC 5780, or several nodes see one socket. A port that no node serves is untested.\n\n"
      "Exit status 1: media would find no way.",
      firewall_keys, N(firewall_keys), cmd_firewall},
-    {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also their state and load", NULL,
+    {"node list", "", 0, 0, CONTROLLER, "list the nodes; with the admin key also state and load", NULL,
      operator_keys, N(operator_keys), cmd_node_list},
-    {"node show", "NODE", 1, 1, CONTROLLER, "show one node; with the admin key also its state and load", NULL,
+    {"node show", "NODE", 1, 1, CONTROLLER, "show one node; with the admin key also state and load", NULL,
      node_show_keys, N(node_show_keys), cmd_node_show},
     {"node drain", "NODE", 1, 1, CONTROLLER, "give a node no new meetings", NULL, one_node_keys,
      N(one_node_keys), cmd_node_drain},
@@ -186,9 +206,9 @@ const struct command cli_commands[] = {
      key_create_keys, N(key_create_keys), cmd_key_create},
     {"key list", "", 0, 0, CONTROLLER, "list API keys, without their secrets", NULL, key_keys, N(key_keys),
      cmd_key_list},
-    {"key revoke", "KEY_ID", 1, 1, CONTROLLER, "end a key and all tokens made with it, within five seconds",
-     NULL, operator_keys, N(operator_keys), cmd_key_revoke},
-    {"key token", "", 0, 0, 0, "make an agent's token from an organisation's key, offline",
+    {"key revoke", "KEY_ID", 1, 1, CONTROLLER, "end a key and all tokens made with it, within 5 s", NULL,
+     operator_keys, N(operator_keys), cmd_key_revoke},
+    {"key token", "", 0, 0, 0, "make an agent's token from an org's key, offline",
      "Prints a JWT for --agent (which must be given) to use as its --token. The organisation's key is "
      "--token or "
      "BERTH_TOKEN; no controller is asked.",
@@ -218,6 +238,22 @@ const struct command cli_commands[] = {
     {"meeting leave", "MEETING", 1, 1, CONTROLLER, "take a participant out of a meeting",
      "The participant is --agent: by default the one that the token names, else the host name.", NULL, 0,
      cmd_meeting_leave},
+    {"analytics transports", "", 0, 0, CONTROLLER, "show which transports work, network by network",
+     "Of the agents with a live report: the share of those who tried a transport that reached some node by "
+     "it, "
+     "and how many reach none at all.",
+     analytics_keys, N(analytics_keys), cmd_analytics_transports},
+    {"analytics rtt", "", 0, 0, CONTROLLER, "show how far each node is from the agents",
+     "Each agent counts with the least round trip over the transport that it would use: least, median and "
+     "95th percentile over the agents that reach the node.",
+     analytics_rtt_keys, N(analytics_rtt_keys), cmd_analytics_rtt},
+    {"analytics new-node", "", 0, 0, CONTROLLER, "estimate whom a node in a new place would help",
+     "Where it would stand is said by --network, --like, or --lat and --lon. The round trips that agents "
+     "would "
+     "have to it are estimated from those that both have to the nodes that are there: an estimate, good to "
+     "some "
+     "10 ms at the median where there are ten nodes or more. Agents count as helped from 5 ms on.",
+     analytics_new_node_keys, N(analytics_new_node_keys), cmd_analytics_new_node},
     {"help", "[COMMAND]", 0, 2, 0, "explain a command", NULL, NULL, 0, cli_help},
 };
 const size_t cli_n_commands = N(cli_commands);

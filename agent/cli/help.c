@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 78, NAME_COLUMN = 19 };
+enum { WIDTH = 78, NAME_COLUMN = 24 };
 
 static const char common_title[] =
     "Options of all commands (those before --json also as BERTH_CONTROLLER ...):\n";

@@ -61,7 +61,7 @@ def test_usage_errors_are_2_and_on_stderr(world, args, says):
 
 def names_of_commands():
     overview = run([AGENT, "--help"]).stdout
-    return re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", overview, re.M)
+    return re.findall(r"^  ([a-z]+(?: [a-z-]+)?)  ", overview, re.M)
 
 
 def test_every_help_is_0_and_fits(world):

@@ -106,6 +106,10 @@ CALLS = [
     Call("GET", M + "/participants", {ORG, JOIN}, SECRET + "/participants", wrong=(404, "unknown_meeting")),
     Call("DELETE", M + "/participants/{agent}", {ORG, JOIN}, SECRET + "/participants/secret-agent", wrong=(404, "unknown_meeting")),
     Call("POST", "/v1/simulate", {ORG}, body=lambda s: {"participants": [{"agent": "a", "results": [result("iso-mesh", "udp", 5)]}]}, wrong=(422, "unknown_node")),
+    *(
+        Call("GET", f"/v1/analytics/{what}", {ADMIN, ORG}, f"/v1/analytics/{what}?org={{org}}{more}", wrong=(404, "not_found"))
+        for what, more in (("transports", ""), ("rtt", ""), ("new-node", "&like=iso-cloud"))
+    ),
     Call("POST", "/v1/orgs", {ADMIN}, body={"name": "x"}),
     Call("GET", "/v1/orgs", {ADMIN}),
     Call("GET", "/v1/orgs/{org}", {ADMIN, ORG}, "/v1/orgs/{org}", wrong=(404, "not_found")),

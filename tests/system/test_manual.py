@@ -24,7 +24,7 @@ def flags_of_help(*argv):
 
 def flags_of_command():
     overview = run([AGENT, "--help"]).stdout
-    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", overview, re.M)
+    commands = re.findall(r"^  ([a-z]+(?: [a-z-]+)?)  ", overview, re.M)
     assert "probe" in commands and "meeting join" in commands
     return set().union(*(flags_of_help(AGENT, "help", *c.split()) for c in commands))
 

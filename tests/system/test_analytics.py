@@ -1,0 +1,125 @@
+# timeout: 300
+"""What an org's live reports tell of it as a whole: GET /v1/analytics/..., and `berth analytics`."""
+
+import json
+
+import pytest
+from support.api import Heartbeats, register, report
+from support.process import AGENT, run
+
+ONE, TWO = "y-one", "y-two"
+
+
+@pytest.fixture(scope="module")
+def nodes(admin, node_key, make_org):
+    cloud, viewer = admin.with_token(node_key), make_org("Viewer").api
+    register(cloud, ONE, 1, seen_by=[viewer], location={"lat": 50.1, "lon": 8.7})
+    register(cloud, TWO, 2, seen_by=[viewer], location={"lat": 40.7, "lon": -74.0})
+    beats = Heartbeats(cloud, ONE, TWO)
+    yield
+    beats.stop()
+
+
+@pytest.fixture(scope="module")
+def org(make_org, nodes):
+    """An office where UDP is blocked for one of three, a home that reaches nothing, and somebody near the office."""
+    org = make_org("Analysed")
+    for agent, one, udp in (("a", 80, True), ("b", 82, True), ("c", 90, False)):
+        results = {ONE: {"udp": one if udp else None, "tls": one + 10}, TWO: {"udp": 90 if udp else None, "tls": 100}}
+        report(org.api, results, agent=agent, network="office")
+    report(org.api, {ONE: {"udp": None, "tls": None}}, agent="d", network="home")
+    report(org.api, {ONE: {"udp": 83}, TWO: {"udp": 91}}, agent="e", network="near")
+    report(org.api, {ONE: {"udp": 10}, TWO: {"udp": 95}}, agent="f", network="far")
+    return org
+
+
+def test_transports_by_site(org, make_org):
+    page = org.api.get("/v1/analytics/transports").expect(200).json
+    assert page["next"] is None
+    sites = {i["network"]: i for i in page["items"]}
+    assert list(sites) == ["far", "home", "near", "office"]
+    office = sites["office"]
+    assert (office["agents"], office["blocked"]) == (3, 0)
+    assert office["transports"]["udp"] == {"tested": 3, "works": 2, "share": pytest.approx(2 / 3)}
+    assert office["transports"]["tls"]["share"] == 1 and "proxy" not in office["transports"]
+    assert (sites["home"]["agents"], sites["home"]["blocked"]) == (1, 1)
+    assert make_org("Nobody").api.get("/v1/analytics/transports").expect(200).json == {"items": [], "next": None}
+
+
+def test_pages(org):
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = org.api.get(f"/v1/analytics/transports?limit=3{cursor and '&cursor=' + cursor}").expect(200).json
+        seen += [i["network"] for i in page["items"]]
+        cursor = page["next"]
+    assert seen == ["far", "home", "near", "office"]
+    first = org.api.get("/v1/analytics/rtt?limit=1").expect(200).json
+    assert [i["node"] for i in first["items"]] == [ONE]
+    second = org.api.get(f"/v1/analytics/rtt?limit=1&cursor={first['next']}").expect(200).json
+    assert [i["node"] for i in second["items"]] == [TWO] and second["next"] is None
+
+
+def test_rtt_by_node(org):
+    nodes = {i["node"]: i for i in org.api.get("/v1/analytics/rtt?network=office").expect(200).json["items"]}
+    assert nodes[ONE]["rtt_us"] == {"min": 80000, "median": 82000, "p95": 100000}
+    assert nodes[ONE]["by_transport"] == {"udp": 2, "tls": 1}
+    assert (nodes[ONE]["cluster"], nodes[ONE]["class"]) == (f"{ONE}-cluster", "cloud")
+    everywhere = {i["node"]: i for i in org.api.get("/v1/analytics/rtt").expect(200).json["items"]}
+    assert (everywhere[ONE]["agents"], everywhere[ONE]["reached"], everywhere[ONE]["rtt_us"]["min"]) == (6, 5, 10000)
+    assert "rtt_us" not in org.api.get("/v1/analytics/rtt?network=home").expect(200).json["items"][0]
+
+
+def test_whom_a_new_node_would_help(org):
+    """In the office: its three, and who is near by every figure; not who is near another node."""
+    told = org.api.get("/v1/analytics/new-node?network=office").expect(200).json
+    assert (told["agents"], told["helped"], told["landmarks"], told["sampled"]) == (5, 4, 2, False)
+    sites = {s["network"]: s for s in told["sites"]}
+    assert list(sites) == ["office", "near"]  # by what they gain together
+    assert sites["office"]["helped"] == 3 and sites["office"]["rtt_then_us"] == 2000
+    # The office is at 82 and 90 ms: the greatest difference to 83 and 91 is 1 ms.
+    assert sites["near"] == {"network": "near", "agents": 1, "helped": 1, "rtt_now_us": 83000, "rtt_then_us": 6500, "gain_us": 76500}
+    assert org.api.get("/v1/analytics/new-node?network=office&min_gain_us=10000000").expect(200).json["sites"] == []
+
+
+def test_another_node_beside_one_that_is_there(org):
+    """Nobody comes nearer by a second node at the same place."""
+    told = org.api.get(f"/v1/analytics/new-node?like={ONE}").expect(200).json
+    assert told["helped"] == 0 and told["sites"] == [] and told["agents"] == 5
+
+
+def test_a_place_on_the_map(org):
+    told = org.api.get("/v1/analytics/new-node?lat=-33.9&lon=151.2").expect(200).json
+    assert told["landmarks"] == 2 and told["agents"] == 5
+
+
+def test_refusals(org, admin, make_org):
+    new = "/v1/analytics/new-node"
+    for query in ("", "?like=x&network=y", "?lat=1", "?lat=91&lon=0", "?lat=x&lon=0", f"?like={ONE}&min_gain_us=0", "?network=a%20b"):
+        org.api.get(new + query).problem(400, "bad_request")
+    org.api.get(new + "?like=nowhere").problem(404, "unknown_node")
+    org.api.get(new + "?network=nowhere").problem(409, "place_unknown")
+    nobody = make_org("Nobody").api.get(new + f"?like={ONE}").expect(200).json
+    assert (nobody["agents"], nobody["helped"], nobody["sites"]) == (0, 0, [])
+    admin.get("/v1/analytics/rtt").problem(400, "bad_request")
+    assert len(admin.get(f"/v1/analytics/rtt?org={org.id}").expect(200).json["items"]) == 2
+    org.api.get("/v1/analytics/rtt?org=another").problem(404, "not_found")
+    org.agent("a").get("/v1/analytics/rtt").problem(403, "forbidden")
+
+
+def test_the_command(org, controller, world):
+    def berth(*words):
+        env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key, "BERTH_CA": str(world.authority.file)}
+        return run([AGENT, "analytics", *words], env=env)
+
+    for words, wanted in (
+        (["transports"], ["office", "67 %", "100 %"]),
+        (["rtt", "--network", "office"], [ONE, "82.0 ms"]),
+        (["new-node", "--network", "office"], ["4 of 5 agents", "near", "76.5 ms"]),
+    ):
+        done = berth(*words)
+        assert done.returncode == 0, done.stderr
+        assert all(w in done.stdout for w in wanted), done.stdout
+        assert all(len(line) <= 80 for line in done.stdout.splitlines()), done.stdout
+    assert json.loads(berth("new-node", "--like", ONE, "--json").stdout)["helped"] == 0
+    assert berth("new-node").returncode == 2
+    assert berth("new-node", "--network", "nowhere").returncode == 3
