@@ -16,6 +16,7 @@ enum {
     LABEL_VALUE_MAX = 256,
     SERVICES_BYTES_MAX = 16384,
     COUNT_MAX = 1000000000,
+    KBPS_MAX = 1000000000,
 };
 static const double bandwidth_max = 1e13;
 
@@ -24,7 +25,7 @@ static const double bandwidth_max = 1e13;
 struct registration {
     const char *org, *node, *cluster, *region, *tls_name;
     const char *addresses, *advertise, *labels, *location, *services, *tls_spki; /* JSON text */
-    int64_t capacity;
+    int64_t capacity, capacity_kbps;
 };
 
 /* The text of a JSON value, kept with the request. */
@@ -174,6 +175,7 @@ static bool read_registration(struct api_request *r, struct registration *g)
            body_id(r, "cluster", NODE_ID_MAX, true, &g->cluster) &&
            body_id(r, "region", NODE_ID_MAX, true, &g->region) && read_tls_name(r, g) &&
            read_tls_spki(r, g) && body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) &&
+           body_int(r, r->body, "", "capacity_kbps", 0, KBPS_MAX, &g->capacity_kbps) &&
            read_all_addresses(r, g) && read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }
 
@@ -182,9 +184,9 @@ static bool read_registration(struct api_request *r, struct registration *g)
 static const struct db_stmt register_stmt = {
     "node_register",
     "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
-    "location, services, tls_spki)"
+    "location, services, tls_spki, capacity_kbps)"
     " select $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8::bigint, $9::jsonb, $10::jsonb, $11::jsonb, "
-    "$12::jsonb"
+    "$12::jsonb, $15::bigint"
     " where org_lives($1) and ($1 = 'cloud'"
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
     " and ($1 = 'cloud' or exists (select from node m where m.org = $1 and m.id = $2 and m.deleted_at is "
@@ -192,15 +194,16 @@ static const struct db_stmt register_stmt = {
     "  or (select count(*) from node m where m.org = $1 and m.deleted_at is null) < $13::bigint)"
     " on conflict (org, id) do update set cluster = excluded.cluster, region = excluded.region,"
     "  addresses = excluded.addresses, advertised = excluded.advertised, tls_name = excluded.tls_name,"
-    "  capacity = excluded.capacity, labels = excluded.labels, location = excluded.location,"
+    "  capacity = excluded.capacity, capacity_kbps = excluded.capacity_kbps,"
+    "  labels = excluded.labels, location = excluded.location,"
     "  services = excluded.services, tls_spki = excluded.tls_spki,"
     "  drain = n.drain and n.deleted_at is null, deleted_at = null"
     " where n.deleted_at is not null"
     "  or (n.cluster, n.region, n.addresses, n.advertised, n.tls_name, n.capacity, n.labels, n.location, "
-    "n.services, n.tls_spki)"
+    "n.services, n.tls_spki, n.capacity_kbps)"
     "  is distinct from (excluded.cluster, excluded.region, excluded.addresses, excluded.advertised,"
     "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services,"
-    "  excluded.tls_spki)"
+    "  excluded.tls_spki, excluded.capacity_kbps)"
     " returning xmax = 0, (select coalesce(w.advertised, w.addresses)::text from node w, node_load l where "
     "w.org = $1"
     "  and w.id = $2 and l.org = $1 and l.node = $2 and w.deleted_at is null and not l.stopping"
@@ -273,7 +276,7 @@ void api_node_register(struct api_request *r)
 {
     struct registration *g = api_alloc(r, sizeof(*g));
     struct db_batch *b;
-    char capacity[24], most[24], alive_s[24];
+    char capacity[24], kbps[24], most[24], alive_s[24];
 
     r->state = g;
     if (!read_registration(r, g) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
@@ -293,6 +296,7 @@ void api_node_register(struct api_request *r)
         db_text(g->tls_spki),
         quota_param(r, QUOTA_NODES, most),
         db_i64(alive_s, CATALOGUE_HEALTHY_US / 1000000),
+        db_i64(kbps, g->capacity_kbps),
     };
     db_add(b, &register_stmt, p, sizeof(p) / sizeof(p[0]));
     db_add(b, &register_load_stmt, p, 2);
@@ -434,6 +438,40 @@ void api_node_drain(struct api_request *r)
 void api_node_undrain(struct api_request *r)
 {
     set_drain(r, false);
+}
+
+static const struct db_stmt weight_stmt = {
+    "node_weight", NODE_TARGET ", changed as (update node n set weight = $3::real from target"
+                               " where n.org = target.org and n.id = target.id and n.weight <> $3::real)"
+                               " select org from target"};
+static const double weight_least = 0.1, weight_most = 10;
+
+static void weight_done(struct api_request *r, const struct db_result *result)
+{
+    if (target_found(r, result, 0))
+        api_json(r, 200,
+                 json_pack("{s:s, s:O}", "node", r->param[0], "weight", json_object_get(r->body, "weight")));
+}
+
+void api_node_weight(struct api_request *r)
+{
+    double weight = 0;
+    struct db_param p[3];
+    char text[32];
+    struct db_batch *b;
+
+    if (!body_number(r, r->body, "", "weight", weight_least, weight_most, &weight))
+        return;
+    if (weight <= 0) {
+        (void)body_refuse(r, "", "weight", "this member is required");
+        return;
+    }
+    if (!target(r, p) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    snprintf(text, sizeof(text), "%.6f", weight);
+    p[2] = db_text(text);
+    db_add(b, &weight_stmt, p, 3);
+    api_db_send(r, b, weight_done);
 }
 
 static const struct db_stmt delete_stmt = {

@@ -48,6 +48,8 @@ static json_t *operator_node(const struct catalogue *c, const struct catalogue_n
     json_object_set_new(o, "state", json_string(node_state_name(node_state_of(n, l))));
     json_object_set_new(o, "drain", json_boolean(n->drain));
     json_object_set_new(o, "capacity", json_integer(n->capacity));
+    json_object_set_new(o, "capacity_kbps", json_integer(n->capacity_kbps));
+    json_object_set_new(o, "weight", json_real(n->weight));
     json_object_set_new(o, "participants", json_integer(l->assigned));
     json_object_set_new(o, "load", load_json(l));
     json_object_set_new(o, "heartbeat_age_s",
@@ -231,6 +233,7 @@ const struct api_route api_nodes_routes[API_NODES_ROUTES] = {
     {"GET", "/v1/nodes/{node}/peers", MANAGERS | CALLER_NODE, 0, API_BODY_NONE, api_node_peers},
     {"POST", "/v1/nodes/{node}/drain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_drain},
     {"POST", "/v1/nodes/{node}/undrain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_undrain},
+    {"POST", "/v1/nodes/{node}/weight", MANAGERS, 0, API_BODY_OBJECT, api_node_weight},
     {"DELETE", "/v1/nodes/{node}", MANAGERS, 0, API_BODY_NONE, api_node_delete},
     {"GET", "/v1/clusters", MANAGERS, 0, API_BODY_NONE, clusters_get},
 };

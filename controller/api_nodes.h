@@ -14,6 +14,7 @@ void api_node_register(struct api_request *r);
 void api_node_heartbeat(struct api_request *r);
 void api_node_drain(struct api_request *r);
 void api_node_undrain(struct api_request *r);
+void api_node_weight(struct api_request *r);
 void api_node_delete(struct api_request *r);
 void api_node_peers(struct api_request *r);
 

@@ -110,6 +110,8 @@ static void node_fill(h2o_mem_pool_t *pool, struct catalogue_node *n, const stru
         .drain = r->drain,
         .deleted = r->deleted,
         .capacity = r->capacity,
+        .capacity_kbps = r->capacity_kbps,
+        .weight = r->weight,
         .created_at_us = r->created_at_us,
         .link = link_id(r->org, r->id, strcmp(r->org, CLOUD_ORG) != 0),
     };

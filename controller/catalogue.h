@@ -25,9 +25,10 @@ struct catalogue_node {
     const char *id, *cluster, *region, *tls_name;
     const char *labels, *location, *services; /* JSON text; location and services may be NULL */
     bool mesh;
-    bool drain;   /* asked for by an operator */
-    bool deleted; /* known to reports for a while yet, in no list */
-    int64_t capacity;
+    bool drain;                      /* asked for by an operator */
+    bool deleted;                    /* known to reports for a while yet, in no list */
+    int64_t capacity, capacity_kbps; /* 0: no limit */
+    double weight;                   /* the operator's */
     int64_t created_at_us;
     struct node_addresses addresses; /* what is handed out */
     const char *json;                /* its entry in GET /v1/nodes */
@@ -108,7 +109,8 @@ char *catalogue_peers_json(const struct catalogue *c, const struct catalogue_nod
 struct catalogue_row {
     const char *org, *id, *cluster, *region, *tls_name, *labels, *location, *services;
     const char *addresses, *advertised, *tls_spki; /* JSON text; the latter two may be NULL */
-    int64_t capacity, created_at_us;
+    int64_t capacity, capacity_kbps, created_at_us;
+    double weight;
     bool drain, deleted;
 };
 struct catalogue_nodes; /* the shared part, counted */

@@ -13,7 +13,7 @@
 /* Deleted nodes stay known for one report lifetime: an agent may report on a list that it got before. */
 static const char nodes_sql[] =
     "select org, id, cluster, region, tls_name, labels, location, services, addresses, advertised, capacity,"
-    " berth_us(created_at), drain, deleted_at is not null, tls_spki"
+    " berth_us(created_at), drain, deleted_at is not null, tls_spki, weight, capacity_kbps"
     " from node where deleted_at is null or deleted_at > now() - $1::bigint * interval '1 second'"
     " order by org, id";
 
@@ -89,6 +89,8 @@ static void row_read(struct catalogue_row *r, const PGresult *res, int i)
         .drain = truth(res, i, 12),
         .deleted = truth(res, i, 13),
         .tls_spki = text_or_null(res, i, 14),
+        .weight = strtod(PQgetvalue(res, i, 15), NULL),
+        .capacity_kbps = number(res, i, 16),
     };
 }
 

@@ -127,6 +127,14 @@ static void take_ways(struct join_scene *s, const struct catalogue *c)
     s->problem.ways = &w->ways;
 }
 
+/* As the last heartbeat says. 0 is no limit, so a node that has nothing left has next to nothing. */
+static int64_t kbps_left(const struct catalogue_node *n, const struct catalogue_load *l)
+{
+    int64_t left = n->capacity_kbps - l->bandwidth_bps / 1000;
+
+    return n->capacity_kbps == 0 ? 0 : left > 1 ? left : 1;
+}
+
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
     struct catalogue_iter count = {0}, it = {0};
@@ -162,6 +170,8 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
             .assigned = l->assigned,
             .load = l->told ? l->cpu : load_unknown,
             .failures = l->failures,
+            .weight = n->weight,
+            .kbps_left = kbps_left(n, l),
             .transports = node_transports(n),
         };
         correct(&nodes[i], n, ask);
@@ -220,6 +230,12 @@ void join_scene_decide(struct join_scene *s)
         .deny = p->deny,
         .private_only = p->private_only,
         .transports = meeting_policy_transports(p),
+        .expected_size = p->expected_size,
+        .bitrate_kbps = p->bitrate_kbps,
+        .mesh_within_us = !p->has_mesh_within      ? 0
+                          : p->mesh_within_ms == 0 ? -1
+                                                   : p->mesh_within_ms * 1000,
+        .cap_worst = p->cap_worst,
     };
     plan->candidates = join_scene_alloc(s, nodes, sizeof(plan->candidates[0]));
     plan->reach = join_scene_alloc(s, nodes, sizeof(plan->reach[0]));

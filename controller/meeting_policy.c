@@ -53,6 +53,35 @@ static int int_read(const json_t *j, const char *name, int64_t max, int64_t *out
     return 0;
 }
 
+static int bool_read(const json_t *j, const char *name, bool *has, bool *out, struct doc_error *e)
+{
+    const json_t *v = json_object_get(j, name);
+    char pointer[64];
+
+    if (v == NULL || json_is_null(v))
+        return 0;
+    snprintf(pointer, sizeof(pointer), "/%s", name);
+    if (!json_is_boolean(v))
+        return doc_fail(e, pointer, "invalid_member", "true or false is wanted");
+    *has = true;
+    *out = json_is_true(v);
+    return 0;
+}
+
+static int mesh_within_read(const json_t *j, struct meeting_policy *p, struct doc_error *e)
+{
+    const json_t *v = json_object_get(j, "mesh_within_ms");
+
+    if (v == NULL || json_is_null(v))
+        return 0;
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > POLICY_MESH_WITHIN_MAX_MS)
+        return doc_fail(e, "/mesh_within_ms", "invalid_member", "a whole number from 0 to %d is wanted",
+                        POLICY_MESH_WITHIN_MAX_MS);
+    p->has_mesh_within = true;
+    p->mesh_within_ms = json_integer_value(v);
+    return 0;
+}
+
 static int transports_read(const json_t *j, struct meeting_policy *p, struct doc_error *e)
 {
     const json_t *v = json_object_get(j, "transports");
@@ -102,8 +131,8 @@ static int check_known(const json_t *o, const char *at, const char *const *known
 
 int meeting_policy_check_members(const json_t *j, struct doc_error *e)
 {
-    static const char *const members[] = {"regions", "private", "expected_size", "bitrate_kbps",
-                                          "transports"};
+    static const char *const members[] = {"regions",    "private",        "expected_size", "bitrate_kbps",
+                                          "transports", "mesh_within_ms", "cap_worst"};
     static const char *const lists[] = {"allow", "deny"};
     int r = check_known(j, "", members, sizeof(members) / sizeof(members[0]), e);
 
@@ -114,7 +143,7 @@ int meeting_policy_check_members(const json_t *j, struct doc_error *e)
 
 int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct doc_error *e)
 {
-    const json_t *regions = json_object_get(j, "regions"), *mesh = json_object_get(j, "private");
+    const json_t *regions = json_object_get(j, "regions");
 
     memset(p, 0, sizeof(*p));
     if (j == NULL || json_is_null(j))
@@ -123,10 +152,9 @@ int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct d
         return doc_fail(e, "", "invalid_member", "an object is wanted");
     if (regions != NULL && !json_is_null(regions) && !json_is_object(regions))
         return doc_fail(e, "/regions", "invalid_member", "an object with allow and deny is wanted");
-    if (mesh != NULL && !json_is_null(mesh) && !json_is_boolean(mesh))
-        return doc_fail(e, "/private", "invalid_member", "true or false is wanted");
-    p->has_private = json_is_boolean(mesh);
-    p->private_only = json_is_true(mesh);
+    if (bool_read(j, "private", &p->has_private, &p->private_only, e) != 0 ||
+        bool_read(j, "cap_worst", &p->has_cap, &p->cap_worst, e) != 0 || mesh_within_read(j, p, e) != 0)
+        return -EINVAL;
     if (regions_read(regions, "allow", p->allow, &p->n_allow, e) != 0 ||
         regions_read(regions, "deny", p->deny, &p->n_deny, e) != 0 ||
         int_read(j, "expected_size", POLICY_SIZE_MAX, &p->expected_size, e) != 0 ||
@@ -161,6 +189,10 @@ json_t *meeting_policy_to_json(const struct meeting_policy *p)
         json_object_set_new(j, "expected_size", json_integer(p->expected_size));
     if (p->bitrate_kbps > 0)
         json_object_set_new(j, "bitrate_kbps", json_integer(p->bitrate_kbps));
+    if (p->has_mesh_within)
+        json_object_set_new(j, "mesh_within_ms", json_integer(p->mesh_within_ms));
+    if (p->has_cap)
+        json_object_set_new(j, "cap_worst", json_boolean(p->cap_worst));
     if (p->transports != 0)
         json_object_set_new(j, "transports", capabilities_to_json(p->transports));
     return j;

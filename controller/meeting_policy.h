@@ -4,7 +4,12 @@
 
 #include "core/doc.h"
 
-enum { POLICY_REGIONS_MAX = 64, POLICY_SIZE_MAX = 1000000, POLICY_BITRATE_MAX_KBPS = 1000000 };
+enum {
+    POLICY_REGIONS_MAX = 64,
+    POLICY_SIZE_MAX = 1000000,
+    POLICY_BITRATE_MAX_KBPS = 1000000,
+    POLICY_MESH_WITHIN_MAX_MS = 60000
+};
 
 /* A region is meant by its whole name. Members that were not given are left out again when written. */
 struct meeting_policy {
@@ -15,6 +20,9 @@ struct meeting_policy {
     int64_t expected_size;          /* participants; 0: not said */
     int64_t bitrate_kbps;           /* a participant's; 0: not said */
     unsigned transports;            /* bits; 0: not said, all */
+    bool has_mesh_within;
+    int64_t mesh_within_ms;  /* an own mesh node no farther goes before cloud nodes; 0: no preference */
+    bool has_cap, cap_worst; /* the worst-off participant goes before the mean */
 };
 
 /* NULL or null is the empty policy. 0, or -EINVAL with *e (pointers start at the policy). `p` borrows from `j`. */

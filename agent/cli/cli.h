@@ -35,7 +35,8 @@ struct cli_options {
     int64_t ttl;                                              /* key token */
     struct config_list allow_region, deny_region, transports; /* meeting create */
     bool private_only;
-    int64_t expected_size, bitrate_kbps;
+    bool cap_worst;
+    int64_t expected_size, bitrate_kbps, mesh_within_ms;
     const char *network; /* meeting join */
     struct config_list capabilities;
     bool probe_first, connect;

@@ -11,6 +11,7 @@ enum cli_exit cmd_node_list(struct cli *c);
 enum cli_exit cmd_node_show(struct cli *c);
 enum cli_exit cmd_node_drain(struct cli *c);
 enum cli_exit cmd_node_undrain(struct cli *c);
+enum cli_exit cmd_node_weight(struct cli *c);
 enum cli_exit cmd_node_delete(struct cli *c);
 enum cli_exit cmd_agent_list(struct cli *c);
 enum cli_exit cmd_agent_show(struct cli *c);

@@ -39,6 +39,10 @@ static json_t *policy(const struct cli_options *o)
         json_object_set_new(p, "expected_size", json_integer(o->expected_size));
     if (o->bitrate_kbps > 0)
         json_object_set_new(p, "bitrate_kbps", json_integer(o->bitrate_kbps));
+    if (o->mesh_within_ms >= 0)
+        json_object_set_new(p, "mesh_within_ms", json_integer(o->mesh_within_ms));
+    if (o->cap_worst)
+        json_object_set_new(p, "cap_worst", json_true());
     if (json_object_size(p) > 0)
         return p;
     json_decref(p);

@@ -1,8 +1,9 @@
-/* berth node list|show|drain|undrain|delete. */
+/* berth node list|show|drain|undrain|weight|delete. */
 #include "call.h"
 #include "commands.h"
 #include "list.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ORG_TEXT_MAX = 40 };
@@ -169,6 +170,8 @@ static enum cli_exit print_node(const struct cli *c, const json_t *node)
         {"heartbeat_age_s", "heard, s ago"},
         {"participants", "participants"},
         {"capacity", "capacity"},
+        {"capacity_kbps", "capacity, kbit/s"},
+        {"weight", "weight"},
     };
     static const char *const load_members[] = {"cpu", "sessions", "packets_per_s", "bandwidth_bps"};
     static const struct table_column columns[] = {{"MEMBER", TABLE_LEFT, false},
@@ -278,7 +281,9 @@ static enum cli_exit set_drain(struct cli *c, bool drain)
     if (c->o.json)
         code = cli_print_json(c, answer);
     else
-        cli_say(c, drain ? "%s is drained: it gets no new meetings." : "%s gets meetings again.",
+        cli_say(c,
+                drain ? "%s is drained: nobody new comes, and who is there is moved."
+                      : "%s gets meetings again.",
                 c->words.v[0]);
     json_decref(answer);
     return code;
@@ -292,6 +297,27 @@ enum cli_exit cmd_node_drain(struct cli *c)
 enum cli_exit cmd_node_undrain(struct cli *c)
 {
     return set_drain(c, false);
+}
+
+enum cli_exit cmd_node_weight(struct cli *c)
+{
+    char path[CALL_PATH_MAX], *end;
+    double weight = strtod(c->words.v[1], &end);
+    json_t *answer;
+    if (end == c->words.v[1] || *end != '\0')
+        return cli_fail(c, CLI_USAGE, "a weight is a number from 0.1 to 10, not '%.40s'", c->words.v[1]);
+    enum cli_exit code = node_path(c, path, "/weight");
+    if (code == CLI_OK)
+        code = call(c, CALL_TOKEN_ADMIN, "weigh the node", "POST", path, json_pack("{s:f}", "weight", weight),
+                    &answer);
+    if (code != CLI_OK)
+        return code;
+    if (c->o.json)
+        code = cli_print_json(c, answer);
+    else
+        cli_say(c, "%s has the weight %g.", c->words.v[0], weight);
+    json_decref(answer);
+    return code;
 }
 
 enum cli_exit cmd_node_delete(struct cli *c)

@@ -80,6 +80,7 @@ CALLS = [
     Call("GET", "/v1/nodes/{node}/peers", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/peers", wrong=(404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/drain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/drain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/undrain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/undrain", {}, (404, "unknown_node")),
+    Call("POST", "/v1/nodes/{node}/weight", {ADMIN, ORG}, "/v1/nodes/iso-mesh/weight", {"weight": 2}, (404, "unknown_node")),
     Call("DELETE", "/v1/nodes/{node}", {ADMIN, ORG}, "/v1/nodes/iso-mesh", wrong=(404, "unknown_node")),
     Call("GET", "/v1/clusters", {ADMIN, ORG}),
     Call("POST", "/v1/reports", {ORG, PROBE}, body=secret_report, wrong=(422, "unknown_node")),

@@ -1,0 +1,144 @@
+"""What a meeting's policy and the operator's weights do to its nodes: mesh first, overflow with its reason, room, the worst-off."""
+
+import itertools
+
+import pytest
+from support.api import listed, register, report, wait_state
+from support.process import wait_for
+
+
+@pytest.fixture(scope="module")
+def cloud(admin, node_key):
+    return admin.with_token(node_key)
+
+
+class Place:
+    """A region of its own with cloud nodes and the org's mesh nodes."""
+
+    def __init__(self, org, admin, cloud, name):
+        self.org, self.admin, self.cloud, self.name = org, admin, cloud, name
+        self.meetings = self.made = 0
+
+    def node(self, suffix, mesh=False, **more):
+        self.made += 1
+        name = f"{self.name}-{suffix}"
+        register(self.org.api if mesh else self.cloud, name, self.made, region=self.name, seen_by=[self.org.api], **more)
+        return name
+
+    def report(self, agent, **by):
+        report(self.org.api, {f"{self.name}-{n}": ways for n, ways in by.items()}, agent=agent)
+
+    def meeting(self, **policy):
+        self.meetings += 1
+        id = f"{self.name}-{self.meetings}"
+        body = {"id": id, "policy": {"regions": {"allow": [self.name]}, **policy}}
+        assert self.org.api.post("/v1/meetings", body).expect(201).json["policy"] == body["policy"]
+        return id
+
+    def join(self, id, agent):
+        return self.org.api.post(f"/v1/meetings/{id}/participants", {"agent": agent}).expect(200, 201).json
+
+
+@pytest.fixture
+def place(make_org, admin, cloud, count=itertools.count(1)):
+    return Place(make_org(), admin, cloud, f"y{next(count)}")
+
+
+def test_mesh_goes_before_the_cloud_within_the_threshold(place):
+    c, m = place.node("c"), place.node("m", mesh=True)
+    place.report("ann", c={"udp": 5}, m={"udp": 120})
+    answer = place.join(place.meeting(), "ann")
+    assert answer["node"] == m and "overflow" not in answer["why"]
+    near = place.join(place.meeting(mesh_within_ms=100), "ann")
+    assert near["node"] == c and near["why"]["overflow"] == "mesh_far" and "nearer" in near["why"]["remedy"]
+    assert place.join(place.meeting(mesh_within_ms=0), "ann")["node"] == c
+
+
+def test_a_full_mesh_overflows_and_says_why(place):
+    c, m = place.node("c"), place.node("m", mesh=True, capacity=1)
+    for agent in ("ann", "bob"):
+        place.report(agent, c={"udp": 5}, m={"udp": 20})
+    assert place.join(place.meeting(), "ann")["node"] == m
+    wait_for(lambda: place.admin.get("/v1/nodes").json and counted(place, m) == 1, 10, "ann to be counted")
+    bob = place.join(place.meeting(), "bob")
+    assert bob["node"] == c and bob["why"]["overflow"] == "mesh_full" and "capacity" in bob["why"]["remedy"]
+
+
+def counted(place, node):
+    return next(n["participants"] for n in place.admin.get("/v1/nodes").json["nodes"] if n["node"] == node)
+
+
+def test_an_unreachable_or_drained_mesh_overflows(place):
+    c, m = place.node("c"), place.node("m", mesh=True)
+    place.report("ann", c={"udp": 5}, m={"udp": None, "tcp": None, "tls": None})
+    ann = place.join(place.meeting(), "ann")
+    assert ann["node"] == c and ann["why"]["overflow"] == "mesh_unreachable" and "firewall" in ann["why"]["remedy"]
+    place.org.api.post(f"/v1/nodes/{m}/drain").expect(200)
+    wait_state(place.admin, m, drain=True)
+    assert place.join(place.meeting(), "ann")["why"]["overflow"] == "mesh_down"
+
+
+def test_no_region_is_left(place):
+    place.node("c")
+    id = place.meeting(regions={"allow": ["nowhere"]})
+    place.org.api.post(f"/v1/meetings/{id}/participants", {"agent": "ann"}).problem(451, "no_region_allowed")
+
+
+def test_expected_size_prefers_room_and_bitrate_needs_it(place):
+    small, large = place.node("s", capacity=5), place.node("l", capacity=100)
+    place.report("ann", s={"udp": 10}, l={"udp": 20})
+    assert place.join(place.meeting(), "ann")["node"] == small
+    assert place.join(place.meeting(expected_size=20), "ann")["node"] == large
+    thin, thick = place.node("t", capacity_kbps=1000), place.node("k")
+    place.report("bob", t={"udp": 10}, k={"udp": 30})
+    assert place.join(place.meeting(bitrate_kbps=900), "bob")["node"] == thin
+    wide = place.join(place.meeting(bitrate_kbps=1100), "bob")
+    assert wide["node"] == thick
+    assert {x["node"]: x for x in wide["why"]["candidates"]}[thin]["rejected"] == ["full"]
+
+
+def test_the_operators_weight(place):
+    a, b = place.node("a"), place.node("b")
+    place.report("ann", a={"udp": 20}, b={"udp": 30})
+    assert place.join(place.meeting(), "ann")["node"] == a
+    assert place.admin.post(f"/v1/nodes/{a}/weight", {"weight": 0.5}).expect(200).json == {"node": a, "weight": 0.5}
+    wait_state(place.admin, a, weight=0.5)
+    assert place.join(place.meeting(), "ann")["node"] == b
+    for wrong in ({}, {"weight": 0}, {"weight": 11}, {"weight": "2"}, {"weight": None}):
+        place.admin.post(f"/v1/nodes/{a}/weight", wrong).problem(422, "invalid_member")
+    place.org.api.post(f"/v1/nodes/{a}/weight", {"weight": 2}).problem(404, "unknown_node")  # a cloud node isn't an org's to weigh
+    assert "weight" not in listed(place.org.api)[a]
+
+
+def test_the_worst_off_goes_before_the_mean(place):
+    """Apart, four have it better; together at a second node nobody is beyond the cap."""
+    place.node("a"), place.node("b")
+    people = [{"agent": f"p{n}", "results": rows(place, 10, 60)} for n in range(4)] + [{"agent": "far", "results": rows(place, 190, 20)}]
+    body = {"participants": people, "policy": {"regions": {"allow": [place.name]}}}
+    mean = place.org.api.post("/v1/simulate", body).expect(200).json
+    body["policy"]["cap_worst"] = True
+    capped = place.org.api.post("/v1/simulate", body).expect(200).json
+    assert "worst_within_ms" not in mean and capped["worst_within_ms"] in (50, 100, 200)
+    assert capped["costs"]["worst_ms"] <= mean["costs"]["worst_ms"]
+    assert capped["costs"]["worst_ms"] <= capped["worst_within_ms"]
+
+
+def rows(place, *ms):
+    return [
+        {"node": f"{place.name}-{n}", "transport": "udp", "status": "reachable", "rtt_us": {"min": v * 1000, "median": v * 1000, "p95": v * 1000}}
+        for n, v in zip("ab", ms)
+    ]
+
+
+@pytest.mark.parametrize(
+    "policy,pointer",
+    [
+        ({"mesh_within_ms": -1}, "/policy/mesh_within_ms"),
+        ({"mesh_within_ms": 60001}, "/policy/mesh_within_ms"),
+        ({"mesh_within_ms": 1.5}, "/policy/mesh_within_ms"),
+        ({"cap_worst": 1}, "/policy/cap_worst"),
+        ({"capworst": True}, "/policy/capworst"),
+    ],
+)
+def test_what_no_policy_is(place, policy, pointer):
+    assert place.org.api.post("/v1/meetings", {"policy": policy}).expect(422).json["pointer"] == pointer
