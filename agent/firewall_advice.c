@@ -184,8 +184,8 @@ static void advise_trust(struct firewall_verdict *v)
     else if (direct)
         advise(
             v, "TLS to the nodes, uninspected",
-            "a way by TLS: the certificate that is shown can't be trusted. Exempt the service's names from "
-            "inspection; or, where nobody inspects, give the CA of the nodes (--ca)");
+            "a way by TLS: the certificate that is shown can't be trusted. Where the nodes' CA is no public "
+            "one, give it (--ca); else somebody opens TLS: exempt the service's names from inspection");
     else
         advise(
             v, "TLS through the proxy, uninspected",

@@ -34,19 +34,49 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
+/* The open node with the least mean. */
+static size_t nearest_node(const struct join_scene *s)
+{
+    const struct place_candidate *c = s->plan.candidates;
+    size_t best = s->plan.node;
+
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        if (c[i].rejected == 0 && c[i].mean_rtt_us >= 0 && c[i].mean_rtt_us < c[best].mean_rtt_us)
+            best = i;
+    }
+    return best;
+}
+
+static bool somebody_was_there(const struct join_scene *s, size_t node)
+{
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
+        if (s->problem.participants[i].present == node)
+            return true;
+    }
+    return false;
+}
+
 static void sentence_common(const struct join_scene *s, const char *node, char *out, size_t cap)
 {
     size_t measured = count_measured(s), eligible = count_eligible(s), nodes = s->problem.n_nodes;
-    const struct place_candidate *c = &s->plan.candidates[s->plan.node];
+    const struct place_candidate *c = s->plan.candidates;
+    size_t chosen = s->plan.node, nearest = nearest_node(s);
+    char how[160];
 
-    if (measured == 1)
-        snprintf(out, cap, "%s is the nearest: %.1f ms. %zu of %zu node%s could serve the meeting.", node,
-                 ms(c->mean_rtt_us), eligible, nodes, plural(nodes));
+    if (nearest == chosen && measured == 1)
+        snprintf(how, sizeof(how), "is the nearest: %.1f ms", ms(c[chosen].mean_rtt_us));
+    else if (nearest == chosen)
+        snprintf(how, sizeof(how),
+                 "has the least mean round trip over the %zu participants with a live report: %.1f ms",
+                 measured, ms(c[chosen].mean_rtt_us));
     else
-        snprintf(out, cap,
-                 "%s has the least mean round trip over the %zu participants with a live report: %.1f ms. "
-                 "%zu of %zu node%s could serve the meeting.",
-                 node, measured, ms(c->mean_rtt_us), eligible, nodes, plural(nodes));
+        snprintf(how, sizeof(how), "%s: %.1f ms on average, and %.80s with %.1f ms %s",
+                 somebody_was_there(s, chosen) ? "stays" : "is taken", ms(c[chosen].mean_rtt_us),
+                 s->problem.nodes[nearest].id, ms(c[nearest].mean_rtt_us),
+                 somebody_was_there(s, chosen) ? "isn't worth a move"
+                                               : "is dearer by its load, transport or policy");
+    snprintf(out, cap, "%s %s. %zu of %zu node%s could serve the meeting.", node, how, eligible, nodes,
+             plural(nodes));
 }
 
 static void sentence_unmeasured(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)

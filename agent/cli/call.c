@@ -19,17 +19,18 @@ const char *call_token_text(const struct cli *c, enum call_token which)
     return admin ? c->o.admin_token : c->o.token;
 }
 
-static const char *advice_of_transport(CURLcode rc, const char *controller)
+static const char *advice_of_transport(const struct cli *c, CURLcode rc, const char *error)
 {
-    bool clear = strncasecmp(controller, "http:", 5) == 0;
+    bool clear = strncasecmp(c->o.controller, "http:", 5) == 0;
+    const char *of_way = way_advice(c, error);
+    if (of_way != NULL)
+        return of_way;
     if (clear && (rc == CURLE_GOT_NOTHING || rc == CURLE_RECV_ERROR || rc == CURLE_WEIRD_SERVER_REPLY ||
                   rc == CURLE_UNSUPPORTED_PROTOCOL))
         return "this seems to be an HTTPS port: say https:// in --controller (BERTH_CONTROLLER)";
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST:
         return "check the name in --controller (BERTH_CONTROLLER)";
-    case CURLE_COULDNT_CONNECT:
-        return "check --controller (BERTH_CONTROLLER), and that the controller runs";
     case CURLE_PEER_FAILED_VERIFICATION:
         return "give the CA that signed the controller's certificate: --ca FILE, or BERTH_CA";
     case CURLE_SSL_CONNECT_ERROR:
@@ -104,8 +105,9 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
                             json_t **answer)
 {
     if (rc != CURLE_OK) {
-        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller, rest_call_error(call, rc));
-        const char *advice = advice_of_transport(rc, c->o.controller);
+        const char *error = rest_call_error(call, rc);
+        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller, error);
+        const char *advice = advice_of_transport(c, rc, error);
         if (advice != NULL)
             cli_advise(c, "%s", advice);
         return CLI_CONTROLLER;

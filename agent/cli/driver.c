@@ -145,11 +145,14 @@ enum cli_exit driver_exit(int error)
     }
 }
 
-static const char *advice(int error, int http_status, const char *controller)
+static const char *advice(const struct cli *c, int error, int http_status, const char *detail)
 {
+    const char *of_way = error == BERTH_E_UNREACHABLE ? way_advice(c, detail) : NULL;
+    if (of_way != NULL)
+        return of_way;
     switch (error) {
     case BERTH_E_UNREACHABLE:
-        if (controller != NULL && strncasecmp(controller, "http:", 5) == 0)
+        if (c->o.controller != NULL && strncasecmp(c->o.controller, "http:", 5) == 0)
             return "check --controller (BERTH_CONTROLLER): an HTTPS port wants https://, not http://";
         return "check --controller (BERTH_CONTROLLER), and --ca (BERTH_CA) for the CA that signed its "
                "certificate";
@@ -179,7 +182,7 @@ enum cli_exit driver_fail(const struct cli *c, const char *what, int error, int 
         snprintf(status, sizeof(status), " (%d)", http_status);
     cli_fail(c, CLI_CONTROLLER, "%s: %s%s%s%s", what, berth_strerror(error), status,
              detail[0] != '\0' ? ": " : "", detail);
-    const char *text = advice(error, http_status, c->o.controller);
+    const char *text = advice(c, error, http_status, detail);
     if (text != NULL)
         cli_advise(c, "%s", text);
     return driver_exit(error);

@@ -62,11 +62,12 @@ static enum cli_exit resolve(struct firewall *f, const struct agent_options *o)
         struct addr at[RESOLVED_MAX];
         int n = sys_resolve(o->given[i].host, at, RESOLVED_MAX);
         if (n <= 0)
-            cli_fail(f->cli, CLI_BUT, "%s has no address", o->given[i].host);
+            cli_fail(f->cli, CLI_USAGE, "%s has no address: is the name right, does DNS work here?",
+                     o->given[i].host);
         found += n > 0;
         given_node_entry(&f->list.nodes[f->list.n++], &o->given[i], at, n > 0 ? (size_t)n : 0);
     }
-    return found > 0 ? CLI_OK : cli_fail(f->cli, CLI_BUT, "there is nothing to test");
+    return found > 0 ? CLI_OK : cli_fail(f->cli, CLI_USAGE, "there is nothing to test");
 }
 
 static enum cli_exit given_nodes(struct firewall *f)
@@ -92,14 +93,15 @@ static enum cli_exit listed_nodes(struct firewall *f)
     struct doc_error e;
     int64_t date_s = -1;
     if (c->o.controller == NULL)
-        return cli_fail(c, CLI_USAGE,
-                        "what to test? Give --controller URL (or set BERTH_CONTROLLER), or --node HOST");
+        return cli_fail(c, CLI_USAGE, "what to test? Give --controller (BERTH_CONTROLLER), or --node");
     if (c->o.token == NULL)
         return cli_fail(c, CLI_USAGE, "no token: give --token TOKEN, or set BERTH_TOKEN");
     enum cli_exit code =
         call_dated(c, CALL_TOKEN_OWN, "get the list of nodes", "/v1/nodes", &answer, &date_s);
-    if (code != CLI_OK)
+    if (code != CLI_OK) {
+        cli_advise(c, "with no controller: berth firewall --node HOST, a node's name");
         return code;
+    }
     if (date_s >= 0)
         f->clock_ahead_us = clock_wall_us() - date_s * 1000000;
     if (nodelist_from_json(answer, &f->list, &e) != 0)

@@ -105,3 +105,18 @@ void way_clear(struct way *w)
 {
     sodium_memzero(w, sizeof(*w));
 }
+
+const char *way_advice(const struct cli *c, const char *error)
+{
+    bool proxied = c->o.proxy != NULL && strcmp(c->o.proxy, "none") != 0 && strcmp(c->o.proxy, "auto") != 0;
+    if (strstr(error, "response 407") != NULL)
+        return "the proxy wants a login: --proxy-user, with BERTH_PROXY_PASSWORD";
+    if (strstr(error, "CONNECT tunnel failed") != NULL)
+        return "the proxy refuses: it must allow CONNECT to the controller's host and port";
+    if (strstr(error, "resolve proxy") != NULL ||
+        (proxied && (strstr(error, "Failed to connect") != NULL || strstr(error, "timed out") != NULL)))
+        return "the proxy can't be reached: check --proxy (https_proxy)";
+    if (strstr(error, "Failed to connect") != NULL || strstr(error, "timed out") != NULL)
+        return "check --controller; the network must let HTTPS out, else give a --proxy URL";
+    return NULL;
+}

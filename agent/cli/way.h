@@ -22,4 +22,7 @@ const struct rest_proxy *way_find(struct way *w, const struct cli *c);
 const struct rest_proxy *way_ask_network(struct way *w, const struct cli *c);
 void way_clear(struct way *w);
 
+/* What to do where no answer of the controller came, from libcurl's words for it; NULL: those words don't tell. */
+const char *way_advice(const struct cli *c, const char *error);
+
 #endif

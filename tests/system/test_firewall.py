@@ -434,7 +434,7 @@ def test_nodes_of_the_controller(world, controller, org, node_key):
 
 def test_usage(world):
     done = world.agent("firewall")
-    assert done.returncode == 2 and "--controller URL" in done.stderr
+    assert done.returncode == 2 and "--controller (BERTH_CONTROLLER)" in done.stderr
     done = world.agent("firewall", "--controller", f"https://127.0.0.1:{free_port()}", "--token", "a.b")
     assert done.returncode == 3 and "check --controller" in done.stderr
     done = world.agent("firewall", "--node", "127.0.0.1", "--pinhole", "--pinhole-limit", "1000")
