@@ -1,10 +1,10 @@
 /* Options, checked and copied. Invariant: what agent_options_init lets through needs no further check. */
 #include "options.h"
 
+#include "core/secret.h"
 #include "sys_machine.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,13 +156,6 @@ int agent_options_init(struct agent_options *o, const struct berth_options *give
     return err;
 }
 
-static void free_secret(char *s)
-{
-    if (s)
-        sodium_memzero(s, strlen(s));
-    free(s);
-}
-
 void agent_options_clear(struct agent_options *o)
 {
     for (size_t i = 0; i < o->n_given; i++) {
@@ -171,14 +164,14 @@ void agent_options_clear(struct agent_options *o)
     }
     free(o->given);
     free(o->controller);
-    free_secret(o->token);
+    secret_free(o->token);
     free(o->ca_file);
-    free_secret(o->proxy); /* it may have a password in it */
+    secret_free(o->proxy); /* it may have a password in it */
     free(o->proxy_pac);
     free(o->no_proxy);
     free(o->state_file);
     free(o->proxy_user);
-    free_secret(o->proxy_password);
+    secret_free(o->proxy_password);
     *o = (struct agent_options){0};
 }
 
@@ -187,7 +180,7 @@ int agent_options_set_token(struct agent_options *o, const char *token)
     char *copy = strdup(token);
     if (!copy)
         return -ENOMEM;
-    free_secret(o->token);
+    secret_free(o->token);
     o->token = copy;
     return 0;
 }

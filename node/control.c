@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include "backoff.h"
+#include "core/secret.h"
 #include "registration.h"
 #include "sys/clock.h"
 #include "sys/rest.h"
@@ -201,7 +202,7 @@ static bool do_register(struct control *c)
     bool before = c->answer.drain;
     long status = body && token ? post(c, "register", "/v1/nodes", body, token, CALL_TIMEOUT_MS, code) : 0;
     free(body);
-    free(token);
+    secret_free(token);
     if (!is_ok(status))
         return false;
     c->opts.sample(c->opts.ctx, &c->last);
@@ -233,7 +234,7 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
     int64_t timeout = stopping ? STOP_TIMEOUT_MS : CALL_TIMEOUT_MS;
     long status = body && token ? post(c, "heartbeat", path, body, token, timeout, code) : 0;
     free(body);
-    free(token);
+    secret_free(token);
     if (is_ok(status))
         note_drain(c, before);
     if (c->opts
@@ -260,7 +261,7 @@ static void look_for_peers(struct control *c)
     char *token = copy_locked(c, &c->token);
     const struct call w = {"peers", "GET", path, NULL, token, CALL_TIMEOUT_MS, read_peers, c->opts.peers};
     bool ok = token && is_ok(perform(c, &w, code));
-    free(token);
+    secret_free(token);
     c->peers_due_us = now + c->opts.peers_every_us;
     if (ok)
         memcpy(c->peers_version, c->answer.peers_version, sizeof(c->peers_version));
@@ -357,7 +358,7 @@ static void control_free(struct control *c)
     free(c->ca);
     free(c->node);
     free(c->body);
-    free(c->token);
+    secret_free(c->token);
     control_proxy_wipe(&c->proxy);
     free(c);
 }
@@ -405,12 +406,12 @@ int control_set(struct control *c, const char *body, const char *token)
     char *b = strdup(body), *t = strdup(token);
     if (!b || !t) {
         free(b);
-        free(t);
+        secret_free(t);
         return -ENOMEM;
     }
     pthread_mutex_lock(&c->lock);
     free(c->body);
-    free(c->token);
+    secret_free(c->token);
     c->body = b;
     c->token = t;
     c->renew = c->news = true;

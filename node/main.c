@@ -33,6 +33,7 @@ static void settings_destroy(struct settings *s)
     if (!s)
         return;
     config_destroy(s->config);
+    control_proxy_wipe(&s->plan.proxy);
     free(s);
 }
 

@@ -14,6 +14,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,21 +264,15 @@ static int check_ca(const struct node_options *o, struct options_error *e)
     return rc;
 }
 
-static int start_control(struct node *n, struct options_error *e)
+static int start_control_with(struct node *n, const struct announcement *a, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
-    struct announcement a;
-    int rc = check_ca(o, e);
-    if (rc == 0)
-        rc = prepare_announcement(n, o, &a, e);
-    if (rc != 0)
-        return rc;
-    char *body = make_registration(n, n->setup.plan, &a, e);
+    char *body = make_registration(n, n->setup.plan, a, e);
     if (!body)
         return -ENOMEM;
-    tell_announcement(n, n->setup.plan, &a);
+    tell_announcement(n, n->setup.plan, a);
     const struct peers_opts peers = {o->ca, o->peer_probe_interval * 1000000, n->setup.log};
-    rc = o->peer_probe_interval > 0 ? peers_start(&n->peers, &peers) : 0;
+    int rc = o->peer_probe_interval > 0 ? peers_start(&n->peers, &peers) : 0;
     if (rc != 0) {
         snprintf(e->text, sizeof(e->text), "cannot start the probing of other nodes: %s", strerror(-rc));
         free(body);
@@ -299,11 +294,23 @@ static int start_control(struct node *n, struct options_error *e)
                   LOG_S("source", "https_proxy or all_proxy in the environment"),
                   LOG_S("error", opts.proxy->problem),
                   LOG_S("hint", "the controller is called directly; say --proxy http://HOST:PORT, or none"));
-    rc = control_start(&control, &opts, body, a.token);
+    rc = control_start(&control, &opts, body, a->token);
     atomic_store(&n->control, control);
     if (rc != 0)
         snprintf(e->text, sizeof(e->text), "cannot start the control thread: %s", strerror(-rc));
     free(body);
+    return rc;
+}
+
+static int start_control(struct node *n, struct options_error *e)
+{
+    struct announcement a = {.token = ""};
+    int rc = check_ca(n->setup.options, e);
+    if (rc == 0)
+        rc = prepare_announcement(n, n->setup.options, &a, e);
+    if (rc == 0)
+        rc = start_control_with(n, &a, e);
+    sodium_memzero(a.token, sizeof(a.token));
     return rc;
 }
 
@@ -430,22 +437,25 @@ static int announce(struct node *n, const struct node_plan *plan, const struct a
 }
 
 /* All that may refuse comes before the certificate changes. */
+static int tell_reload(struct node *n, const struct node_options *o, const struct node_plan *plan,
+                       struct options_error *e)
+{
+    char err[TLS_ERROR_TEXT];
+    struct announcement a = {.token = ""};
+    int rc = n->control ? prepare_announcement(n, o, &a, e) : 0;
+    if (rc == 0 && n->tls && (rc = tls_server_reload(n->tls, err)) != 0)
+        snprintf(e->text, sizeof(e->text), "TLS: %.240s", err);
+    if (rc == 0 && n->control)
+        rc = announce(n, plan, &a, e);
+    sodium_memzero(a.token, sizeof(a.token));
+    return rc;
+}
+
 int node_reload(struct node *n, const struct node_options *o, const struct node_plan *plan,
                 struct options_error *e)
 {
-    char err[TLS_ERROR_TEXT];
-    struct announcement a = {0};
     options_diff(n->setup.options, o, log_change, n);
-    int rc = n->control ? prepare_announcement(n, o, &a, e) : 0;
-    if (rc != 0)
-        return rc;
-    rc = n->tls ? tls_server_reload(n->tls, err) : 0;
-    if (rc != 0) {
-        snprintf(e->text, sizeof(e->text), "TLS: %.240s", err);
-        return rc;
-    }
-    if (n->control)
-        rc = announce(n, plan, &a, e);
+    int rc = tell_reload(n, o, plan, e);
     if (rc != 0)
         return rc;
     const struct worker_settings s = settings_of(o);

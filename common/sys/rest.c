@@ -2,9 +2,11 @@
 #include "sys/rest.h"
 
 #include "core/addr.h"
+#include "core/secret.h"
 #include "sys/clock.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +86,7 @@ static int add_header(struct rest_call *c, const char *name, const char *value)
     if (asprintf(&line, "%s%s", name, value) < 0)
         return -ENOMEM;
     struct curl_slist *grown = curl_slist_append(c->headers, line);
-    free(line);
+    secret_free(line);
     if (grown == NULL)
         return -ENOMEM;
     c->headers = grown;
@@ -351,6 +353,8 @@ const char *rest_call_error(const struct rest_call *c, CURLcode code)
 void rest_call_clear(struct rest_call *c)
 {
     curl_easy_cleanup(c->easy);
+    for (struct curl_slist *h = c->headers; h != NULL; h = h->next)
+        sodium_memzero(h->data, strlen(h->data)); /* one is the token */
     curl_slist_free_all(c->headers);
     free(c->request_body);
     free(c->body);
