@@ -53,7 +53,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
         free(s);
         return -1;
     }
-    curl_multi_assign(l->multi, fd, s);
+    if (curl_multi_assign(l->multi, fd, s) != CURLM_OK) { /* else nobody would give it back */
+        sys_watch_remove(l->poller, &s->watch);
+        free(s);
+        return -1;
+    }
     return 0;
 }
 

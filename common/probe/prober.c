@@ -274,7 +274,7 @@ static bool choose_target(struct prober *p, int64_t now_us, size_t *chosen)
 static size_t free_stream(const struct prober *p)
 {
     size_t i = 0;
-    while (p->streams[i].state != STREAM_FREE)
+    while (i < p->n_streams && p->streams[i].state != STREAM_FREE)
         i++;
     assert(i < p->n_streams);
     return i;

@@ -25,6 +25,7 @@ struct stream_io {
     uint8_t *left;        /* plain TCP: what the kernel had no room for, n_left bytes */
     size_t n_left;
     bool connected, secured, broken;
+    bool more; /* the tunnel may hold bytes that the poller doesn't see: room to write wakes us as well */
 };
 
 /* Not watched from now on: a hang-up would not let us sleep until it is closed. */
@@ -77,7 +78,7 @@ static int flush_tls(struct stream_io *s)
     }
     if (len > STREAM_IO_LEFT_MAX)
         return -ENOBUFS;
-    return sys_watch_set(s->poller, &s->watch, len > 0 ? SYS_READ | SYS_WRITE : SYS_READ);
+    return sys_watch_set(s->poller, &s->watch, len > 0 || s->more ? SYS_READ | SYS_WRITE : SYS_READ);
 }
 
 /* Plain TCP: sends what was left, and watches for room if there was not enough. */
@@ -211,23 +212,26 @@ static void on_bytes(struct stream_io *s, const uint8_t *bytes, size_t len, int6
         fail(s, (int)n == -EPROTO ? -ECONNRESET : 0);
 }
 
-/* A tunnel may hold bytes that the poller doesn't see: it is read until it is empty. */
+/* A tunnel may hold bytes that the poller doesn't see: it is read until it is empty, in turns of READS_MAX. */
 static void read_some(struct stream_io *s)
 {
     uint8_t buf[READ_SIZE];
     int64_t now = clock_mono_us();
-    ssize_t n = raw_read(s, buf, sizeof buf);
-    for (int i = 0; s->tunnel && n > 0 && i < READS_MAX; i++) {
-        on_bytes(s, buf, (size_t)n, now);
-        if (s->broken)
-            return;
+    ssize_t n = 0;
+    for (int i = 0; !s->broken && i < (s->tunnel ? READS_MAX : 1); i++) {
         n = raw_read(s, buf, sizeof buf);
-    }
-    if (n > 0)
+        if (n <= 0)
+            break;
         on_bytes(s, buf, (size_t)n, now);
-    else if (n == 0 && s->tls && !s->secured)
+    }
+    if (s->broken)
+        return;
+    s->more = s->tunnel && n > 0;
+    if (s->more)
+        n = flush_tls(s); /* which watches for room */
+    if (n == 0 && !s->more && s->tls && !s->secured)
         fail_tls(s, "connection closed during the handshake");
-    else if (n != -EAGAIN)
+    else if ((n == 0 && !s->more) || (n < 0 && n != -EAGAIN))
         fail(s, (int)n);
 }
 
@@ -244,7 +248,7 @@ static void ready(void *user, unsigned events)
         if (err < 0)
             fail(s, err);
     }
-    if (!s->broken && (events & SYS_READ) != 0)
+    if (!s->broken && ((events & SYS_READ) != 0 || s->more))
         read_some(s);
 }
 

@@ -29,11 +29,12 @@ void sys_poller_destroy(struct sys_poller *p);
 /* Readable when a watched descriptor is ready. */
 int sys_poller_fd(const struct sys_poller *p);
 /* Calls back what is ready now; never waits. A callback may add and remove watches. */
-int sys_poller_dispatch(struct sys_poller *p);
+int sys_poller_dispatch(struct sys_poller *p) __attribute__((warn_unused_result));
 /* Fills *w and watches `fd`, which stays the caller's. */
 int sys_watch_add(struct sys_poller *p, struct sys_watch *w, int fd, unsigned events, sys_watch_cb cb,
                   void *user) __attribute__((warn_unused_result));
-int sys_watch_set(struct sys_poller *p, struct sys_watch *w, unsigned events);
+int sys_watch_set(struct sys_poller *p, struct sys_watch *w, unsigned events)
+    __attribute__((warn_unused_result));
 /* No callback comes after it. Nothing happens if it was not added. */
 void sys_watch_remove(struct sys_poller *p, struct sys_watch *w);
 /* Waits until `fd` is readable or the time is over (-1: no limit). */

@@ -113,8 +113,6 @@ void sys_wait(int fd, int64_t timeout_us)
 
 struct sys_thread {
     pthread_t id;
-    void (*run)(void *arg);
-    void *arg;
 };
 
 struct start {
