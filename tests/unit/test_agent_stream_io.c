@@ -9,6 +9,7 @@
 #include "sys/sockaddr.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -101,7 +102,8 @@ static void *serve(void *arg)
 {
     struct peer *p = arg;
     char end[1];
-    int fd = accept(p->listener, NULL, NULL);
+    struct pollfd ready = {.fd = p->listener, .events = POLLIN}; /* it doesn't block by itself */
+    int fd = poll(&ready, 1, PATIENCE_US / 1000) == 1 ? accept(p->listener, NULL, NULL) : -1;
     SSL *ssl = p->tls ? SSL_new(p->tls) : NULL;
     if (ssl && SSL_set_fd(ssl, fd) == 1 && SSL_accept(ssl) == 1 && p->says && upgrade(ssl)) {
         while (SSL_write(ssl, p->says, (int)p->len) > 0 && p->for_ever)
