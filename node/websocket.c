@@ -2,6 +2,7 @@
  * timer always runs. */
 #include "websocket.h"
 
+#include "core/ws_handshake.h"
 #include "serve/http.h"
 #include "sys/sockaddr.h"
 #include "websocket_upgrade.h"
@@ -10,7 +11,7 @@
 #include <h2o/http1.h>
 #include <stdlib.h>
 
-struct websocket {
+struct ws_connection {
     struct stream_group *group;
     h2o_socket_t *sock; /* NULL until the upgrade is complete */
     h2o_linklist_t link;
@@ -19,31 +20,31 @@ struct websocket {
     struct ws_session session;
 };
 
-static void websocket_free(struct websocket *w)
+static void ws_connection_free(struct ws_connection *w)
 {
     ws_session_dispose(&w->session);
     free(w);
 }
 
-static void websocket_close(struct websocket *w)
+static void ws_connection_close(struct ws_connection *w)
 {
     h2o_socket_t *sock = w->sock;
     h2o_timeout_unlink(&w->timer);
     h2o_linklist_unlink(&w->link);
-    websocket_free(w);
+    ws_connection_free(w);
     h2o_socket_read_stop(sock);
     h2o_socket_close(sock);
 }
 
 static void on_timeout(h2o_timeout_entry_t *entry)
 {
-    struct websocket *w = H2O_STRUCT_FROM_MEMBER(struct websocket, timer, entry);
+    struct ws_connection *w = H2O_STRUCT_FROM_MEMBER(struct ws_connection, timer, entry);
     if (w->session.state == WS_OPEN)
         stats_add(&w->group->stats->stream_idle, 1);
-    websocket_close(w);
+    ws_connection_close(w);
 }
 
-static void restart_timer(struct websocket *w, h2o_timeout_t *timeout)
+static void restart_timer(struct ws_connection *w, h2o_timeout_t *timeout)
 {
     h2o_timeout_unlink(&w->timer);
     h2o_timeout_link(w->group->loop, timeout, &w->timer);
@@ -52,7 +53,7 @@ static void restart_timer(struct websocket *w, h2o_timeout_t *timeout)
 static void on_read(h2o_socket_t *sock, const char *err);
 static void on_written(h2o_socket_t *sock, const char *err);
 
-static void write_out(struct websocket *w)
+static void write_out(struct ws_connection *w)
 {
     struct node_stats *st = w->group->stats;
     h2o_iovec_t v = h2o_iovec_init(w->session.out, w->session.out_len);
@@ -63,7 +64,7 @@ static void write_out(struct websocket *w)
 }
 
 /* Takes what has come, and says goodbye where that is due. */
-static void take(struct websocket *w)
+static void take(struct ws_connection *w)
 {
     h2o_buffer_t **input = &w->sock->input;
     enum ws_state before = w->session.state;
@@ -81,13 +82,13 @@ static void take(struct websocket *w)
         restart_timer(w, &w->group->idle_timeout);
 }
 
-static void proceed(struct websocket *w)
+static void proceed(struct ws_connection *w)
 {
     take(w);
     if (w->session.out_len > 0)
         write_out(w);
     else if (w->session.state == WS_CLOSED)
-        websocket_close(w);
+        ws_connection_close(w);
     else if (!h2o_socket_is_reading(w->sock))
         h2o_socket_read_start(w->sock, on_read);
 }
@@ -95,18 +96,18 @@ static void proceed(struct websocket *w)
 static void on_read(h2o_socket_t *sock, const char *err)
 {
     if (err)
-        websocket_close(sock->data);
+        ws_connection_close(sock->data);
     else
         proceed(sock->data);
 }
 
 static void on_written(h2o_socket_t *sock, const char *err)
 {
-    struct websocket *w = sock->data;
+    struct ws_connection *w = sock->data;
     w->writing = false;
     w->session.out_len = 0;
     if (err)
-        websocket_close(w);
+        ws_connection_close(w);
     else
         proceed(w); /* the input may hold messages that had to wait */
 }
@@ -116,10 +117,10 @@ static void on_written(h2o_socket_t *sock, const char *err)
 /* The answer to the upgrade is on its way; sock NULL: the connection is gone. */
 static void on_upgraded(void *user, h2o_socket_t *sock, size_t request_len)
 {
-    struct websocket *w = user;
+    struct ws_connection *w = user;
     struct stream_group *g = w->group;
     if (!sock || g->ended) {
-        websocket_free(w);
+        ws_connection_free(w);
         if (sock)
             h2o_socket_close(sock);
         return;
@@ -143,7 +144,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
         return -1; /* a longer path: not ours */
     if (!websocket_check_request(req))
         return 0; /* it has been answered */
-    struct websocket *w = g->going_away ? NULL : calloc(1, sizeof(*w));
+    struct ws_connection *w = g->going_away ? NULL : calloc(1, sizeof(*w));
     struct sockaddr_storage ss = {0};
     struct addr peer;
     (void)req->conn->callbacks->get_peername(req->conn, (struct sockaddr *)&ss);
@@ -179,7 +180,7 @@ void websocket_drain_all(struct stream_group *g)
     h2o_linklist_t *at, *next;
     g->going_away = true;
     for (at = g->websockets.next; at != &g->websockets; at = next) {
-        struct websocket *w = H2O_STRUCT_FROM_MEMBER(struct websocket, link, at);
+        struct ws_connection *w = H2O_STRUCT_FROM_MEMBER(struct ws_connection, link, at);
         next = at->next; /* it may end here */
         w->going_away = true;
         if (!w->writing)
@@ -190,5 +191,5 @@ void websocket_drain_all(struct stream_group *g)
 void websocket_end_all(struct stream_group *g)
 {
     while (!h2o_linklist_is_empty(&g->websockets))
-        websocket_close(H2O_STRUCT_FROM_MEMBER(struct websocket, link, g->websockets.next));
+        ws_connection_close(H2O_STRUCT_FROM_MEMBER(struct ws_connection, link, g->websockets.next));
 }

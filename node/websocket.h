@@ -5,9 +5,6 @@
 
 #include "stream.h"
 
-#define WEBSOCKET_PATH     "/stun"
-#define WEBSOCKET_PROTOCOL "berth.stun"
-
 /* Registers the path; the handler is the host's. */
 h2o_handler_t *websocket_register(h2o_hostconf_t *host);
 /* Tells the handler whose the upgrades of that context are. After h2o_context_init, before the first request. */

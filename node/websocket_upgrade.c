@@ -1,15 +1,13 @@
 /* Checks and answers the request. Invariant: websocket_accept_request is only given a request that was checked. */
 #include "websocket_upgrade.h"
 
+#include "core/ws_handshake.h"
 #include "serve/http.h"
-#include "websocket.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { KEY_LEN = 24, KEY_BYTES = 16, ACCEPT_LEN = 28, HTTP_1_1 = 0x101 };
+enum { HTTP_1_1 = 0x101 };
 
 static void add_header(h2o_req_t *req, const char *name, const char *value)
 {
@@ -26,12 +24,12 @@ static h2o_iovec_t find_header(const h2o_req_t *req, const char *name)
 
 static bool is_key(h2o_iovec_t text)
 {
-    unsigned char key[KEY_BYTES];
+    unsigned char key[WEBSOCKET_KEY_BYTES];
     size_t len = 0;
-    return text.len == KEY_LEN &&
+    return text.len == WEBSOCKET_KEY_LEN &&
            sodium_base642bin(key, sizeof(key), text.base, text.len, NULL, &len, NULL,
                              sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           len == KEY_BYTES;
+           len == WEBSOCKET_KEY_BYTES;
 }
 
 static void answer_upgrade_required(h2o_req_t *req, const char *detail)
@@ -80,21 +78,10 @@ static bool offers_protocol(const h2o_req_t *req)
     return false;
 }
 
-/* RFC 6455 4.2.2. */
-static void accept_of(h2o_iovec_t key, char out[static ACCEPT_LEN + 1])
-{
-    char text[KEY_LEN + 64];
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    int n = snprintf(text, sizeof(text), "%.*s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", (int)key.len, key.base);
-    EVP_Digest(text, (size_t)n, digest, &len, EVP_sha1(), NULL);
-    EVP_EncodeBlock((unsigned char *)out, digest, (int)len);
-}
-
 void websocket_accept_request(h2o_req_t *req)
 {
-    char accept[ACCEPT_LEN + 1];
-    accept_of(find_header(req, "sec-websocket-key"), accept);
+    char accept[WEBSOCKET_ACCEPT_LEN + 1];
+    websocket_accept(find_header(req, "sec-websocket-key").base, accept);
     req->res.status = 101;
     req->res.reason = "Switching Protocols";
     add_header(req, "upgrade", "websocket");

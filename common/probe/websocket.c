@@ -3,7 +3,6 @@
 #include "probe/websocket.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +10,9 @@
 #include <strings.h>
 #include <wslay/wslay.h>
 
-enum { KEY_BYTES = 16, KEY_LEN = 24 };
-
 struct websocket {
     wslay_event_context_ptr frames;
-    char key[KEY_LEN + 1];
+    char key[WEBSOCKET_KEY_LEN + 1];
     bool ready;
     char head[WEBSOCKET_HEAD_MAX + 1]; /* of the answer, as far as it has come */
     size_t head_len;
@@ -78,19 +75,9 @@ static void take_message(wslay_event_context_ptr ctx, const struct wslay_event_o
 
 /* ---- life ---- */
 
-void websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_LEN + 1])
-{
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
-    char text[KEY_LEN + sizeof guid];
-    unsigned char digest[SHA_DIGEST_LENGTH];
-    int len = snprintf(text, sizeof text, "%.*s%s", KEY_LEN, key, guid);
-    SHA1((const unsigned char *)text, (size_t)len, digest);
-    sodium_bin2base64(out, WEBSOCKET_ACCEPT_LEN + 1, digest, sizeof digest, sodium_base64_VARIANT_ORIGINAL);
-}
-
 static void write_request(struct websocket *w, const char *host)
 {
-    uint8_t nonce[KEY_BYTES];
+    uint8_t nonce[WEBSOCKET_KEY_BYTES];
     randombytes_buf(nonce, sizeof nonce);
     sodium_bin2base64(w->key, sizeof w->key, nonce, sizeof nonce, sodium_base64_VARIANT_ORIGINAL);
     int n = snprintf((char *)w->out, sizeof w->out,

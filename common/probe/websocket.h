@@ -3,6 +3,8 @@
 #ifndef BERTH_PROBE_WEBSOCKET_H
 #define BERTH_PROBE_WEBSOCKET_H
 
+#include "core/ws_handshake.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,8 +17,6 @@ enum {
     WEBSOCKET_IN_MAX = 16384,     /* unread payload */
     WEBSOCKET_ERROR_TEXT = 96,
 };
-#define WEBSOCKET_PATH     "/stun"
-#define WEBSOCKET_PROTOCOL "berth.stun"
 
 struct websocket;
 
@@ -38,9 +38,5 @@ int websocket_write(struct websocket *w, const uint8_t *bytes, size_t len)
 size_t websocket_output(const struct websocket *w, const uint8_t **bytes);
 void websocket_sent(struct websocket *w, size_t len);
 const char *websocket_error(const struct websocket *w); /* "" where there was none */
-
-/* The Sec-WebSocket-Accept that answers a key (RFC 6455 4.2.2). */
-enum { WEBSOCKET_ACCEPT_LEN = 28 };
-void websocket_accept(const char *key, char out[static WEBSOCKET_ACCEPT_LEN + 1]);
 
 #endif
