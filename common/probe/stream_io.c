@@ -1,4 +1,5 @@
-/* TCP or a tunnel, TLS inside it, WebSocket inside that. Invariant: a stream that is `broken` is not watched any more, and its user has been told, once. */
+/* TCP or a tunnel, TLS inside it, WebSocket inside that. Invariant: a stream that is `broken` is not watched any
+ * more, and its user has been told, once. */
 #include "probe/stream_io.h"
 
 #include "probe/tls_stream.h"
