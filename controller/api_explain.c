@@ -1,6 +1,7 @@
 /* GET /v1/meetings/{meeting}/explain: what would be decided now, and why. Invariant: nothing is written, and one org's looks are one after
  * another on a worker, over the connection that nobody hurries on. */
 #include "api_meetings.h"
+#include "join_predict.h"
 #include "join_scene.h"
 #include "join_turn.h"
 #include "modules.h"
@@ -12,6 +13,7 @@ struct explaining {
     struct join_turn turn; /* of the org; first: its start leads back here */
     struct api_request *r;
     struct join_ask ask;
+    struct join_predict predict; /* asked for once a look has shown that somebody has no live report */
     struct explain_ask what;
     struct api_page page;
 };
@@ -46,6 +48,8 @@ static void answer(struct explaining *e, struct join_scene *s)
     api_json(e->r, 200, j);
 }
 
+static void start(struct join_turn *t);
+
 static void looked(struct api_request *r, const struct db_result *result)
 {
     struct explaining *e = r->state;
@@ -58,7 +62,12 @@ static void looked(struct api_request *r, const struct db_result *result)
     }
     switch (join_scene_build(&s, &e->ask, api_snapshot(r, SNAPSHOT_CATALOGUE), result)) {
     case 0:
-        answer(e, &s);
+        if (e->ask.predict == NULL && join_predict_wanted(&s, &e->predict)) {
+            e->ask.predict = &e->predict;
+            start(&e->turn);
+        } else {
+            answer(e, &s);
+        }
         break;
     case -EFBIG:
         refuse(e, 409, "meeting_full",

@@ -1,6 +1,6 @@
 /* A decision in all its parts: everybody's candidates, what each costs and of what, and what speaks against it. Invariant: terms are one-way
  * milliseconds and add up to their cost; there are never more of them than the bounds of join_scene.h. */
-#include "join_scene.h"
+#include "join_predict.h"
 
 #include "join_rows.h"
 
@@ -188,6 +188,7 @@ static json_t *person_json(struct join_scene *s, size_t i, size_t most, struct p
                            struct cell *cells)
 {
     const struct place_participant *who = &s->problem.participants[i];
+    json_t *prediction = join_predict_json(s, i);
     json_t *j =
         json_pack("{s:s, s:b, s:o, s:o, s:I}", "participant", who->agent, "measured", who->measured,
                   "decided", decided_json(s, i), "candidates", candidates_json(s, i, most, terms, cells),
@@ -199,6 +200,8 @@ static json_t *person_json(struct join_scene *s, size_t i, size_t most, struct p
         json_object_set_new(j, "node", json_string(s->nodes[who->present]->id));
     if (!who->measured && who->confidence_pct > 0)
         json_object_set_new(j, "confidence_pct", json_integer(who->confidence_pct));
+    if (prediction != NULL)
+        json_object_set_new(j, "prediction", prediction);
     if (s->people[i].network != NULL)
         json_object_set_new(j, "network", json_string(s->people[i].network));
     return j;

@@ -111,6 +111,7 @@ CALLS = [
         Call("GET", f"/v1/analytics/{what}", {ADMIN, ORG}, f"/v1/analytics/{what}?org={{org}}{more}", wrong=(404, "not_found"))
         for what, more in (("transports", ""), ("rtt", ""), ("new-node", "&like=iso-cloud"))
     ),
+    Call("GET", "/v1/events", {ADMIN}),
     Call("POST", "/v1/orgs", {ADMIN}, body={"name": "x"}),
     Call("GET", "/v1/orgs", {ADMIN}),
     Call("GET", "/v1/orgs/{org}", {ADMIN, ORG}, "/v1/orgs/{org}", wrong=(404, "not_found")),

@@ -134,6 +134,8 @@ def test_others_in_the_meeting_are_predicted_too(place):
         body = {"agent": agent, "network": network}
         answer = place.org.api.post("/v1/meetings/shared/participants", body).expect(201).json
         assert answer["node"] == FAR and answer["why"]["prediction"]["source"] == "network"
+    explained = place.org.api.get("/v1/meetings/shared/explain").expect(200).json["items"]
+    assert [(p["measured"], p["prediction"]["source"]) for p in explained] == [(False, "network")] * 2
 
 
 def asked(database, org, **more):
