@@ -69,7 +69,8 @@ static void take_message(wslay_event_context_ptr ctx, const struct wslay_event_o
         w->overflow = true;
         return;
     }
-    memcpy(w->in + w->n_in, m->msg, m->msg_length);
+    if (m->msg_length > 0) /* wslay has no bytes for an empty one */
+        memcpy(w->in + w->n_in, m->msg, m->msg_length);
     w->n_in += m->msg_length;
 }
 

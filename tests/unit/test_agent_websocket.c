@@ -172,6 +172,19 @@ static void bytes_go_both_ways(void **state)
     end(w, &p);
 }
 
+static void an_empty_message_is_none(void **state)
+{
+    static struct peer p;
+    struct websocket *w = upgraded(&p);
+    uint8_t got[8];
+    assert_int_equal(websocket_feed(w, (const uint8_t *)"\x82\x00", 2), 0);
+    assert_int_equal(websocket_feed(w, (const uint8_t *)"\x02\x00\x80\x00", 4), 0); /* and in two frames */
+    assert_int_equal(websocket_read(w, got, sizeof got), 0);
+    assert_int_equal(websocket_feed(w, (const uint8_t *)"\x82\x01x", 3), 0);
+    assert_int_equal(websocket_read(w, got, sizeof got), 1);
+    end(w, &p);
+}
+
 static void a_close_and_broken_frames_end_it(void **state)
 {
     static const struct {
@@ -269,7 +282,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_accept_value_of_the_rfc), cmocka_unit_test(the_request_says_what_is_wanted),
-        cmocka_unit_test(bytes_go_both_ways),          cmocka_unit_test(a_close_and_broken_frames_end_it),
+        cmocka_unit_test(bytes_go_both_ways),          cmocka_unit_test(an_empty_message_is_none),
+        cmocka_unit_test(a_close_and_broken_frames_end_it),
         cmocka_unit_test(a_flood_meets_a_limit),       cmocka_unit_test(peers_that_are_no_websocket),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
