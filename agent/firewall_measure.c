@@ -90,7 +90,7 @@ static void send_some(struct measure *m)
         if (stream_io_write(m->stream, chunk, len, &sent) < 0)
             m->over = true;
     }
-    m->over = m->over || m->t.phase == THROUGHPUT_DONE;
+    m->over = m->over || throughput_over(&m->t, clock_mono_us());
 }
 
 static void run(struct measure *m, struct sys_poller *poller, struct curl_loop *curl)
@@ -101,7 +101,9 @@ static void run(struct measure *m, struct sys_poller *poller, struct curl_loop *
             send_some(m);
         if (m->over)
             break;
-        int64_t until = m->ready ? throughput_deadline(&m->t) : give_up;
+        int64_t until = !m->ready                           ? give_up
+                        : stream_io_backlog(m->stream) == 0 ? throughput_deadline(&m->t)
+                                                            : m->t.deadline_us; /* room is an event */
         int64_t also = curl ? curl_loop_deadline(curl) : INT64_MAX;
         until = also < until ? also : until;
         now = clock_mono_us();

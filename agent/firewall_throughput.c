@@ -102,6 +102,12 @@ size_t throughput_next(struct throughput *t, int64_t now_us, uint8_t out[static 
     return used;
 }
 
+bool throughput_over(struct throughput *t, int64_t now_us)
+{
+    move_on(t, now_us);
+    return t->phase == THROUGHPUT_DONE;
+}
+
 int64_t throughput_deadline(const struct throughput *t)
 {
     int64_t way_ends = t->way_began_us + way_us(t);

@@ -67,6 +67,8 @@ void throughput_begin(struct throughput *t, const uint8_t prefix[static STUN_TXI
 size_t throughput_next(struct throughput *t, int64_t now_us, uint8_t out[static THROUGHPUT_CHUNK_MAX]);
 /* What came. 0; -EBADMSG: it is no answer of ours, and it is over. */
 int throughput_take(struct throughput *t, const uint8_t *bytes, size_t len, int64_t now_us);
+/* Is it over by now, whatever is still to be sent or to come? */
+bool throughput_over(struct throughput *t, int64_t now_us);
 /* When to call throughput_next again though nothing comes; in phase THROUGHPUT_DONE nothing more is to be done. */
 int64_t throughput_deadline(const struct throughput *t);
 

@@ -192,6 +192,21 @@ static void only_its_own_answers_count_in_their_order(void **state)
     }
 }
 
+/* Its stream takes nothing more, so that nothing more is asked for; answers come or don't. */
+static void it_ends_in_its_time_though_nothing_can_be_sent(void **state)
+{
+    static const uint8_t prefix[STUN_TXID_LEN - 4] = "prefix12";
+    uint8_t chunk[THROUGHPUT_CHUNK_MAX];
+    struct throughput *t = calloc(1, sizeof *t);
+    throughput_begin(t, prefix, 20000, START_US);
+    assert_true(throughput_next(t, START_US, chunk) > 0);
+    assert_false(throughput_over(t, START_US));
+    assert_false(throughput_over(t, START_US + THROUGHPUT_TOTAL_US - 1));
+    assert_true(throughput_over(t, START_US + THROUGHPUT_TOTAL_US));
+    assert_int_equal(t->phase, THROUGHPUT_DONE);
+    free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +214,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_is_bounded),
         cmocka_unit_test(a_silence_ends_in_time),
         cmocka_unit_test(only_its_own_answers_count_in_their_order),
+        cmocka_unit_test(it_ends_in_its_time_though_nothing_can_be_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
