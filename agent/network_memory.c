@@ -35,15 +35,16 @@ static bool parse_line(const char *line, struct known_network *out)
 static size_t read_all(const char *path, int64_t now_wall_us,
                        struct known_network out[static NETWORK_MEMORY_MAX])
 {
-    char line[LINE_MAX_LEN];
+    char text[NETWORK_MEMORY_MAX * LINE_MAX_LEN + 1];
     size_t n = 0;
-    FILE *f = fopen(path, "re");
-    while (f && n < NETWORK_MEMORY_MAX && fgets(line, sizeof line, f)) {
-        if (parse_line(line, &out[n]) && out[n].until_wall_us > now_wall_us)
+    ssize_t len = sys_file_read(path, text, sizeof text - 1);
+    text[len > 0 ? len : 0] = '\0';
+    for (char *line = text, *end; n < NETWORK_MEMORY_MAX && (end = strchr(line, '\n')) != NULL;
+         line = end + 1) {
+        *end = '\0';
+        if (end - line < LINE_MAX_LEN && parse_line(line, &out[n]) && out[n].until_wall_us > now_wall_us)
             n++;
     }
-    if (f)
-        fclose(f);
     return n;
 }
 

@@ -5,6 +5,8 @@
 
 #include "core/addr.h"
 
+#include <sys/types.h>
+
 /* A descriptor that is readable when addresses or routes have changed; sys_netwatch_clear makes it quiet again. */
 int sys_netwatch_open(void) __attribute__((warn_unused_result));
 void sys_netwatch_clear(int fd);
@@ -24,7 +26,10 @@ void sys_dhcp_leases(void (*each)(void *user, const char *text), void *user);
 /* The resolver's configuration, as much of it as fits. */
 bool sys_resolver_config(char *out, size_t cap);
 
-/* Blocks a little. The file is replaced as a whole or stays as it was, readable by its owner alone. 0, or -errno. */
+/* Blocks a little. The beginning of a regular file, as much of it as fits: its bytes; -EINVAL: no regular file; -errno. */
+ssize_t sys_file_read(const char *path, char *out, size_t cap) __attribute__((warn_unused_result));
+/* Blocks a little. The file, regular or not there yet, is replaced as a whole or stays as it was, readable by its owner alone. 0; -EINVAL: no regular
+ * file; -errno. */
 int sys_file_replace(const char *path, const char *text, size_t len) __attribute__((warn_unused_result));
 
 /* What an errno means, or NULL; static text. */

@@ -109,6 +109,32 @@ static void what_cannot_be_written_is_told(void **state)
     assert_int_equal(network_memory_add(path, &k, NOW_US), -EINVAL);
 }
 
+/* Nothing waits, nothing is read without end, and nothing takes its place. */
+static void what_is_no_file_is_left_alone(void **state)
+{
+    static const char *const devices[] = {"/dev/zero", "/dev/full", "/dev/null"};
+    const struct known_network k = network(1, 11, LATER_US);
+    struct known_network got;
+    struct stat st;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(network_memory_find(devices[i], k.local, NOW_US, &got), -ENOENT);
+        assert_int_equal(network_memory_add(devices[i], &k, NOW_US), -EINVAL);
+        assert_int_equal(stat(devices[i], &st), 0);
+        assert_true(S_ISCHR(st.st_mode));
+    }
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(found(1, NOW_US), -1);
+    assert_int_equal(network_memory_add(path, &k, NOW_US), -EINVAL);
+    unlink(path);
+    add(1, 11, LATER_US, NOW_US); /* of a large one the beginning counts */
+    assert_int_equal(truncate(path, (off_t)1 << 34), 0);
+    assert_int_equal(found(1, NOW_US), 11);
+    add(2, 22, LATER_US, NOW_US);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size < 1000);
+    assert_int_equal(found(1, NOW_US), 11);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +143,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_one_that_ends_first_makes_room, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(other_lines_count_for_nothing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_is_no_file_is_left_alone, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
