@@ -62,18 +62,20 @@ static bool is_broken_off(void *arg)
 static void log_result(struct control *c, const char *what, long status, const char *error, const char *code,
                        const char *hint)
 {
+    char shown[REST_URL_TEXT];
     bool failed = status < 200 || status > 299;
     if (failed && atomic_load(&c->abort))
         return; /* we broke it off ourselves */
     if (failed && !c->down)
         log_event(c->opts.log, LOG_WARN, "control", "call_failed", LOG_S("call", what),
                   LOG_I("status", status), LOG_S("code", code), LOG_S("error", error),
-                  LOG_S("controller", c->opts.url), LOG_S("hint", hint));
+                  LOG_S("controller", rest_url_text(c->opts.url, shown)), LOG_S("hint", hint));
     else if (failed)
         log_event(c->opts.log, LOG_DEBUG, "control", "call_failed", LOG_S("call", what),
                   LOG_I("status", status), LOG_S("code", code), LOG_S("error", error));
     else if (c->down)
-        log_event(c->opts.log, LOG_INFO, "control", "controller_is_back", LOG_S("controller", c->opts.url));
+        log_event(c->opts.log, LOG_INFO, "control", "controller_is_back",
+                  LOG_S("controller", rest_url_text(c->opts.url, shown)));
     c->down = failed;
 }
 

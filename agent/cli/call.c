@@ -105,8 +105,9 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
                             json_t **answer)
 {
     if (rc != CURLE_OK) {
+        char shown[REST_URL_TEXT];
         const char *error = rest_call_error(call, rc);
-        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, c->o.controller, error);
+        cli_fail(c, CLI_CONTROLLER, "cannot %s: %s: %s", what, rest_url_text(c->o.controller, shown), error);
         const char *advice = advice_of_transport(c, rc, error);
         if (advice != NULL)
             cli_advise(c, "%s", advice);
@@ -166,6 +167,7 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
                              .timeout_ms = TIMEOUT_MS};
     struct rest_call rest;
     struct way way;
+    char shown[REST_URL_TEXT];
     enum cli_exit code;
     r.proxy = way_find(&way, c);
     int rc = rest_call_init(&rest, &r);
@@ -173,7 +175,7 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
         code = cli_fail(c, CLI_USAGE,
                         "--controller '%s' or the token can't be used: it takes https://host[:port], "
                         "or http:// to this machine",
-                        c->o.controller);
+                        rest_url_text(c->o.controller, shown));
     else if (rc != 0)
         code = cli_fail(c, CLI_CONTROLLER, "out of memory");
     else

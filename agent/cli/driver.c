@@ -3,6 +3,7 @@
 
 #include "core/token.h"
 #include "sys/clock.h"
+#include "sys/rest.h"
 
 #include "way.h"
 
@@ -73,6 +74,7 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                               .state_file = given ? NULL : state_file(c),
                               .callbacks = *callbacks,
                               .user = user};
+    char shown[REST_URL_TEXT];
     int rc = berth_agent_create(&s->agent, &o);
     if (rc == -ENOTSUP)
         return cli_fail(c, CLI_USAGE, "--proxy: only http:// and https:// proxies can be used");
@@ -87,7 +89,7 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
         return cli_fail(c, CLI_USAGE,
                         "--controller '%.200s' or the token can't be used: it takes https://host[:port], "
                         "or http:// to this machine",
-                        c->o.controller);
+                        rest_url_text(c->o.controller, shown));
     return rc == 0 ? CLI_OK : cli_fail(c, CLI_USAGE, "%s", berth_strerror(rc));
 }
 

@@ -49,6 +49,17 @@ out:
     return rc;
 }
 
+const char *rest_url_text(const char *url, char out[static REST_URL_TEXT])
+{
+    const char *at = strrchr(url, '@'), *authority = url + strspn(url, "HTPShtps");
+    authority = strncmp(authority, "://", 3) == 0 ? authority + 3 : url;
+    if (at == NULL)
+        snprintf(out, REST_URL_TEXT, "%s", url);
+    else /* a password may hold anything, also what ends an authority */
+        snprintf(out, REST_URL_TEXT, "%.*s***%s", (int)(authority - url), url, at);
+    return out;
+}
+
 /* base_url and path joined by exactly one slash; free() it. */
 static int make_url(const struct rest_request *r, char **url, bool *loopback)
 {

@@ -70,6 +70,9 @@ CURL *rest_easy_new(void) __attribute__((warn_unused_result));
 /* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be called (HTTPS, or
  * HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is then empty, and may be cleared. */
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
+/* The URL as it may be shown: without user and password, whether it is one or not, and cut. */
+enum { REST_URL_TEXT = 256 };
+const char *rest_url_text(const char *url, char out[static REST_URL_TEXT]);
 /* Sends what `easy` does through the proxy (NULL: directly), whatever the environment says. Texts are copied. */
 void rest_set_proxy(CURL *easy, const struct rest_proxy *proxy);
 /* Breaks off (CURLE_ABORTED_BY_CALLBACK) when proxies have said more than REST_PROXY_ANSWER_MAX before the destination said anything. *p

@@ -104,6 +104,13 @@ def test_a_controller_that_is_away_is_3(world, org):
         assert "check --controller" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("node", "list"), ("probe",), ("watch",), ("firewall",), ("key", "list")])
+def test_a_password_in_the_controllers_url_is_not_shown(world, words):
+    done = world.agent(*words, "--token", "a.b", env={"BERTH_CONTROLLER": "https://carol:secret@controller.test"})
+    assert done.returncode == 2
+    assert "secret" not in done.stdout + done.stderr
+
+
 def test_an_unknown_certificate_is_3_and_says_what_to_do(world, controller, org):
     env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key}
     done = world.agent("meeting", "list", env=env)

@@ -223,6 +223,25 @@ static void only_https_but_to_loopback(void **state)
     }
 }
 
+static void nothing_secret_of_a_url_is_shown(void **state)
+{
+    static const struct {
+        const char *url, *shown;
+    } cases[] = {
+        {"https://controller.example:8443/base", "https://controller.example:8443/base"},
+        {"https://user:pw@controller.example", "https://***@controller.example"},
+        {"https://user:p@w@controller.example/", "https://***@controller.example/"},
+        {"https://user:p/w?x#@controller.example", "https://***@controller.example"},
+        {"user:pw@controller.example", "***@controller.example"},
+        {"user:p://w@controller.example", "***@controller.example"},
+        {"https://user:pw@", "https://***@"},
+        {"", ""},
+    };
+    char shown[REST_URL_TEXT];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(rest_url_text(cases[i].url, shown), cases[i].shown);
+}
+
 static void headers_cannot_be_injected(void **state)
 {
     struct rest_call c;
@@ -431,6 +450,7 @@ int main(void)
         cmocka_unit_test(retry_after_in_its_forms),
         cmocka_unit_test(what_a_proxy_says_is_bounded),
         cmocka_unit_test(a_call_is_broken_off),
+        cmocka_unit_test(nothing_secret_of_a_url_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
