@@ -104,7 +104,7 @@ def test_a_controller_that_is_away_is_3(world, org):
         assert "check --controller" in done.stderr
 
 
-@pytest.mark.parametrize("words", [("node", "list"), ("probe",), ("watch",), ("firewall",), ("key", "list")])
+@pytest.mark.parametrize("words", [("node", "list"), ("probe",), ("firewall",), ("key", "list")])
 def test_a_password_in_the_controllers_url_is_not_shown(world, words):
     done = world.agent(*words, "--token", "a.b", env={"BERTH_CONTROLLER": "https://carol:secret@controller.test"})
     assert done.returncode == 2
