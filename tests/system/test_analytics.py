@@ -81,6 +81,14 @@ def test_whom_a_new_node_would_help(org):
     assert org.api.get("/v1/analytics/new-node?network=office&min_gain_us=10000000").expect(200).json["sites"] == []
 
 
+def test_fifty_networks_are_told_of(make_org, nodes):
+    many = make_org("Many").api
+    for n in range(52):
+        report(many, {ONE: {"udp": 80 + n}}, agent=f"a{n}", network=f"net-{n:02}")
+    told = many.get("/v1/analytics/new-node?network=net-00").expect(200).json
+    assert told["helped"] > 50 and len(told["sites"]) == 50
+
+
 def test_another_node_beside_one_that_is_there(org):
     """Nobody comes nearer by a second node at the same place."""
     told = org.api.get(f"/v1/analytics/new-node?like={ONE}").expect(200).json

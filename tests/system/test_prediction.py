@@ -138,6 +138,20 @@ def test_others_in_the_meeting_are_predicted_too(place):
     assert [(p["measured"], p["prediction"]["source"]) for p in explained] == [(False, "network")] * 2
 
 
+def test_bounds(place):
+    """Sixteen reports of a network are looked at, and sixteen networks of a meeting."""
+    for n in range(18):
+        place.report(f"r{n}", network="office", near=10 + n)
+        place.report(f"s{n}", network=f"net-{n:02}")
+    told = place.prediction("ann", network="office")
+    assert told["agents"] == 16 and told["source"] == "network"
+    place.org.api.post("/v1/meetings", {"id": "many"}).expect(201)
+    for n in range(18):
+        place.org.api.post("/v1/meetings/many/participants", {"agent": f"p{n:02}", "network": f"net-{n:02}"}).expect(201)
+    explained = place.org.api.get("/v1/meetings/many/explain?limit=40").expect(200).json["items"]
+    assert [i["participant"] for i in explained if "prediction" not in i] == ["p16", "p17"]
+
+
 def asked(database, org, **more):
     """What the database tells a tenant: [[source, agents, figures], ...]."""
     args = {"net4": "null", "country": "null", **more}
