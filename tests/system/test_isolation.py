@@ -69,6 +69,10 @@ def secret_report(stage):
     return report_body([result("iso-mesh", "udp", 5)], agent="secret-agent")
 
 
+def secret_simulation(stage):
+    return {"participants": [{"agent": "a", "results": [result("iso-mesh", "udp", 5)]}]}
+
+
 M = "/v1/meetings/{meeting}"
 SECRET = "/v1/meetings/secret-meeting"
 CALLS = [
@@ -83,6 +87,7 @@ CALLS = [
     Call("POST", "/v1/nodes/{node}/weight", {ADMIN, ORG}, "/v1/nodes/iso-mesh/weight", {"weight": 2}, (404, "unknown_node")),
     Call("DELETE", "/v1/nodes/{node}", {ADMIN, ORG}, "/v1/nodes/iso-mesh", wrong=(404, "unknown_node")),
     Call("GET", "/v1/clusters", {ADMIN, ORG}),
+    Call("GET", "/v1/events", {ADMIN}),
     Call("POST", "/v1/reports", {ORG, PROBE}, body=secret_report, wrong=(422, "unknown_node")),
     Call("GET", "/v1/agents", {ORG}),
     Call("GET", "/v1/agents/{agent}", {ORG}, "/v1/agents/secret-agent", wrong=(404, "unknown_agent")),
@@ -106,7 +111,7 @@ CALLS = [
     ),
     Call("GET", M + "/participants", {ORG, JOIN}, SECRET + "/participants", wrong=(404, "unknown_meeting")),
     Call("DELETE", M + "/participants/{agent}", {ORG, JOIN}, SECRET + "/participants/secret-agent", wrong=(404, "unknown_meeting")),
-    Call("POST", "/v1/simulate", {ORG}, body=lambda s: {"participants": [{"agent": "a", "results": [result("iso-mesh", "udp", 5)]}]}, wrong=(422, "unknown_node")),
+    Call("POST", "/v1/simulate", {ORG}, body=secret_simulation, wrong=(422, "unknown_node")),
     *(
         Call("GET", f"/v1/analytics/{what}", {ADMIN, ORG}, f"/v1/analytics/{what}?org={{org}}{more}", wrong=(404, "not_found"))
         for what, more in (("transports", ""), ("rtt", ""), ("new-node", "&like=iso-cloud"))

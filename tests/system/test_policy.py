@@ -1,9 +1,9 @@
-"""What a meeting's policy and the operator's weights do to its nodes: mesh first, overflow with its reason, room, the worst-off."""
+"""What a meeting's policy and the operator's weights do: mesh first, overflow with its reason, room, the worst-off."""
 
 import itertools
 
 import pytest
-from support.api import listed, register, report, wait_state
+from support.api import listed, register, report, result, wait_state
 from support.process import wait_for
 
 
@@ -106,14 +106,15 @@ def test_the_operators_weight(place):
     assert place.join(place.meeting(), "ann")["node"] == b
     for wrong in ({}, {"weight": 0}, {"weight": 11}, {"weight": "2"}, {"weight": None}):
         place.admin.post(f"/v1/nodes/{a}/weight", wrong).problem(422, "invalid_member")
-    place.org.api.post(f"/v1/nodes/{a}/weight", {"weight": 2}).problem(404, "unknown_node")  # a cloud node isn't an org's to weigh
+    place.org.api.post(f"/v1/nodes/{a}/weight", {"weight": 2}).problem(404, "unknown_node")  # the cloud's isn't an org's to weigh
     assert "weight" not in listed(place.org.api)[a]
 
 
 def test_the_worst_off_goes_before_the_mean(place):
     """Apart, four have it better; together at a second node nobody is beyond the cap."""
     place.node("a"), place.node("b")
-    people = [{"agent": f"p{n}", "results": rows(place, 10, 60)} for n in range(4)] + [{"agent": "far", "results": rows(place, 190, 20)}]
+    people = [{"agent": f"p{n}", "results": rows(place, 10, 60)} for n in range(4)]
+    people.append({"agent": "far", "results": rows(place, 190, 20)})
     body = {"participants": people, "policy": {"regions": {"allow": [place.name]}}}
     mean = place.org.api.post("/v1/simulate", body).expect(200).json
     body["policy"]["cap_worst"] = True
@@ -124,10 +125,7 @@ def test_the_worst_off_goes_before_the_mean(place):
 
 
 def rows(place, *ms):
-    return [
-        {"node": f"{place.name}-{n}", "transport": "udp", "status": "reachable", "rtt_us": {"min": v * 1000, "median": v * 1000, "p95": v * 1000}}
-        for n, v in zip("ab", ms)
-    ]
+    return [result(f"{place.name}-{n}", "udp", v) for n, v in zip("ab", ms)]
 
 
 @pytest.mark.parametrize(

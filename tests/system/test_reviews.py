@@ -1,4 +1,4 @@
-"""Meetings are decided on again when somebody leaves or measures anew, and when a node can't serve any longer; who is moved is told."""
+"""Meetings are decided on again: somebody leaves or measures anew, a node can't serve any longer; and the moved are told."""
 
 import itertools
 import json
@@ -47,7 +47,8 @@ class Place:
 
     def told(self, agent):
         """What the agent was told: the bodies of its events."""
-        rows = self.database.sql(f"select body from outbox where org = '{self.org.id}' and agent = '{agent}' and kind = 'assignment' order by seq")
+        whose = f"org = '{self.org.id}' and agent = '{agent}'"
+        rows = self.database.sql(f"select body from outbox where {whose} and kind = 'assignment' order by seq")
         return [json.loads(r) for r in rows.splitlines()]
 
     def long_ago(self):

@@ -288,7 +288,7 @@ static void test_broken_rows(void **state)
 }
 
 /* The columns of REPORT_BRIEF_COLUMNS among REPORT_COLUMNS. */
-static const int brief_of[REPORT_BRIEF_COLUMNS_N] = {0, 7, 8, 10, 11, 12, 16};
+static const int brief_of[REPORT_BRIEF_COLUMNS_N] = {0, 7, 8, 10, 11, 12, 16, 19, 20};
 
 static PGresult *as_brief(const struct report_row *row)
 {
@@ -327,12 +327,26 @@ static void test_brief(void **state)
             assert_int_equal(b.results[k].transport, r.results[k].transport);
             assert_int_equal(b.results[k].status, r.results[k].status);
             assert_int_equal(b.results[k].rtt_min_us, r.results[k].rtt_min_us);
+            assert_int_equal(b.results[k].sent, report_count(r.results[k].sent));
+            assert_int_equal(b.results[k].lost, report_lost(b.results[k].sent, r.results[k].received));
         }
         report_brief_clear(&b);
         PQclear(res);
         report_row_clear(&row);
         report_clear(&r);
     }
+}
+
+static void test_counts_of_a_brief(void **state)
+{
+    (void)state;
+    assert_int_equal(report_count(NOT_MEASURED), 0);
+    assert_int_equal(report_count(255), 255);
+    assert_int_equal(report_count(1000), 255);
+    assert_int_equal(report_lost(5, 3), 2);
+    assert_int_equal(report_lost(5, 6), 0);
+    assert_int_equal(report_lost(5, NOT_MEASURED), 0);
+    assert_int_equal(report_lost(0, 0), 0);
 }
 
 static void test_broken_briefs(void **state)
@@ -407,8 +421,9 @@ int main(void)
         cmocka_unit_test(test_array_text),    cmocka_unit_test(test_broken_arrays),
         cmocka_unit_test(test_random_arrays), cmocka_unit_test(test_ints),
         cmocka_unit_test(test_binary),        cmocka_unit_test(test_there_and_back),
-        cmocka_unit_test(test_brief),         cmocka_unit_test(test_broken_briefs),
-        cmocka_unit_test(test_too_many_rows), cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_brief),         cmocka_unit_test(test_counts_of_a_brief),
+        cmocka_unit_test(test_broken_briefs), cmocka_unit_test(test_too_many_rows),
+        cmocka_unit_test(test_broken_rows),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
