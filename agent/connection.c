@@ -79,21 +79,15 @@ int connection_options(struct connection *c, const struct berth_connect_options 
 /* ---- its life ---- */
 
 /* A login is for the proxies that we know of, not for whatever a ladder names. */
-static void proxy_login(void *user, const struct ladder_place *place, struct rest_proxy *proxy)
+static struct proxy_identity identity(void *user, const struct proxy_endpoint *proxy)
 {
     const struct connection *c = user;
-    struct proxy_endpoint p;
-    proxy->ca_file = c->place.ca_file;
-    if (!c->finder || proxy_url_parse(&p, NULL, place->proxy) < 0)
-        return;
-    const struct proxy_table *known = proxy_finder_table(c->finder);
-    for (size_t i = 0; i < known->n; i++) {
-        if (!proxy_eq(&known->at[i], &p))
-            continue;
-        proxy->user = proxy_finder_login(c->finder)->user;
-        proxy->password = proxy_finder_login(c->finder)->password;
-        proxy->guard_password = proxy_finder_guards(c->finder);
+    const struct proxy_table *known = c->finder ? proxy_finder_table(c->finder) : NULL;
+    for (size_t i = 0; known && i < known->n; i++) {
+        if (proxy_eq(&known->at[i], proxy))
+            return proxy_finder_identity(c->finder, c->place.ca_file);
     }
+    return (struct proxy_identity){.guard_password = true, .ca_file = c->place.ca_file};
 }
 
 /* Waits before the next race: not at all, or longer each time. */
@@ -120,7 +114,7 @@ void connection_race(struct connection *c, const char *why, int64_t now_us)
                                         .n_places = c->n,
                                         .policy = c->policy,
                                         .keepalive_us = c->keepalive_us,
-                                        .proxy_login = proxy_login,
+                                        .identity = identity,
                                         .user = c};
     ladder_io_destroy(c->io);
     c->io = NULL;

@@ -7,11 +7,6 @@
 #include "probe/stream_io.h"
 #include "probe/sys.h"
 
-struct firewall_probe_way {
-    struct probe_io_proxy proxy;
-    struct curl_loop *curl;
-};
-
 void firewall_tell(const struct firewall_plan *plan, const char *what, size_t done, size_t of);
 /* Makes a row for every port of the chosen nodes. 0, or -ENOMEM. */
 int firewall_lay_out(struct firewall_seen *seen, const struct firewall_plan *plan)
@@ -27,10 +22,10 @@ int firewall_probe_proxies(struct firewall_seen *seen, const struct firewall_pla
 
 /* firewall_ports.c: at most FIREWALL_NODES_MAX places in the list. */
 size_t firewall_choose_nodes(const struct nodelist *l, size_t chosen[static FIREWALL_NODES_MAX]);
-/* Runs a probe to its end. `proxy` may be NULL; `result` is told each target that has finished. */
+/* Runs a probe to its end. `through` may be NULL; `result` is told each target that has finished. */
 int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poller,
                        const struct prober_target_spec *targets, size_t n,
-                       const struct firewall_probe_way *way,
+                       const struct probe_io_proxy *through,
                        void (*result)(void *user, struct prober *p, size_t target), void *user)
     __attribute__((warn_unused_result));
 

@@ -135,29 +135,29 @@ static void on_result(void *user, struct prober *p, size_t target)
     firewall_tell(e->plan, "ports", ++e->n_done, e->n_targets);
 }
 
-static int64_t next_deadline(const struct probe_io *io, const struct firewall_probe_way *way)
+static int64_t next_deadline(const struct probe_io *io, const struct probe_io_proxy *through)
 {
     int64_t deadline = probe_io_deadline(io);
-    int64_t curl = way ? curl_loop_deadline(way->curl) : INT64_MAX;
+    int64_t curl = through ? curl_loop_deadline(through->curl) : INT64_MAX;
     return curl < deadline ? curl : deadline;
 }
 
 static int run_to_its_end(struct probe_io *io, struct sys_poller *poller,
-                          const struct firewall_probe_way *way,
+                          const struct probe_io_proxy *through,
                           void (*result)(void *user, struct prober *p, size_t target), void *user)
 {
     struct prober *p = probe_io_prober(io);
     int err = 0;
     while (err == 0) {
         size_t target;
-        if (way)
-            curl_loop_step(way->curl, clock_mono_us());
+        if (through)
+            curl_loop_step(through->curl, clock_mono_us());
         probe_io_step(io);
         while (prober_next_result(p, &target))
             result(user, p, target);
         if (prober_done(p))
             break;
-        int64_t deadline = next_deadline(io, way), left = deadline - clock_mono_us();
+        int64_t deadline = next_deadline(io, through), left = deadline - clock_mono_us();
         sys_wait(sys_poller_fd(poller), deadline == PROBER_NEVER ? -1 : left > 0 ? left : 0);
         err = sys_poller_dispatch(poller);
     }
@@ -166,7 +166,7 @@ static int run_to_its_end(struct probe_io *io, struct sys_poller *poller,
 
 int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poller,
                        const struct prober_target_spec *targets, size_t n,
-                       const struct firewall_probe_way *way,
+                       const struct probe_io_proxy *through,
                        void (*result)(void *user, struct prober *p, size_t target), void *user)
 {
     struct prober_plan probe = {.policy = plan->list->policy, .targets = targets, .n_targets = n};
@@ -178,9 +178,9 @@ int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poll
     sodium_memzero(probe.seed, sizeof probe.seed);
     if (err < 0)
         return err;
-    if (way)
-        probe_io_use_proxies(io, &way->proxy);
-    err = run_to_its_end(io, poller, way, result, user);
+    if (through)
+        probe_io_use_proxies(io, through);
+    err = run_to_its_end(io, poller, through, result, user);
     probe_io_destroy(io);
     return err;
 }

@@ -55,14 +55,8 @@ static int ask_finder(struct search *s)
     struct proxy_destination d[FIREWALL_NODES_MAX] = {0};
     char ip[FIREWALL_NODES_MAX][ADDR_TEXT_LEN];
     size_t n = results_nodes(&s->results);
-    for (size_t i = 0; i < n; i++) {
-        const struct node_entry *e = &s->results.list.nodes[i];
-        if (e->addresses.n[TRANSPORT_TLS] > 0)
-            d[i].ip = e->addresses.at[TRANSPORT_TLS][0];
-        addr_format_ip(&d[i].ip, ip[i]);
-        d[i].host = e->tls_name[0] != '\0' ? e->tls_name : ip[i];
-        d[i].port = d[i].ip.port;
-    }
+    for (size_t i = 0; i < n; i++)
+        d[i] = proxy_destination_of(&s->results.list.nodes[i], ip[i]);
     s->found = false;
     int rc = proxy_finder_ask(s->finder, d, n, on_found, &s->found);
     int64_t until = clock_mono_us() + PROXY_FINDER_US, now;
@@ -128,19 +122,15 @@ static void measure_through(struct search *s, const struct probe_io_proxy *throu
     const struct firewall_throughput *found = &s->seen->throughput;
     const struct prober_target_spec *t = &s->targets[s->nearest];
     for (size_t i = 0; s->reached && i < t->n_addrs && found->up_bps < 0 && found->down_bps < 0; i++) {
-        char url[PROXY_URL_MAX + 1];
+        struct proxy_hop hop;
         if (!addr_eq(&t->addrs[i], &s->nearest_to))
             continue;
-        const struct rest_proxy proxy = {.url = proxy_format(t->routes[i].proxy, url),
-                                         .user = through->login->user,
-                                         .password = through->login->password,
-                                         .guard_password = through->guard_password,
-                                         .ca_file = through->ca_file};
         const struct stream_io_target target = {.transport = TRANSPORT_PROXY,
                                                 .to = t->addrs[i],
                                                 .tls_name = t->tls_name,
                                                 .framing = s->nearest_framing,
-                                                .proxy = &proxy,
+                                                .proxy =
+                                                    proxy_hop_set(&hop, t->routes[i].proxy, &through->who),
                                                 .connect_host = t->routes[i].by_name ? t->tls_name : NULL,
                                                 .curl = s->curl,
                                                 .timeout_ms = s->plan->list->policy.timeout_ms};
@@ -151,11 +141,8 @@ static void measure_through(struct search *s, const struct probe_io_proxy *throu
 
 static int probe_through(struct search *s)
 {
-    struct firewall_probe_way way = {.curl = s->curl,
-                                     .proxy = {.curl = s->curl,
-                                               .login = proxy_finder_login(s->finder),
-                                               .guard_password = proxy_finder_guards(s->finder),
-                                               .ca_file = s->plan->ca_file}};
+    const struct probe_io_proxy through = {.curl = s->curl,
+                                           .who = proxy_finder_identity(s->finder, s->plan->ca_file)};
     int err = -ENOMEM;
     s->targets = calloc(s->results.n_rows + 1, sizeof *s->targets);
     s->row_of = calloc(s->results.n_rows + 1, sizeof *s->row_of);
@@ -169,9 +156,9 @@ static int probe_through(struct search *s)
         s->row_of[s->n_targets] = i;
         s->targets[s->n_targets++] = s->targets[i];
     }
-    err = firewall_run_probe(s->plan, s->poller, s->targets, s->n_targets, &way, on_result, s);
+    err = firewall_run_probe(s->plan, s->poller, s->targets, s->n_targets, &through, on_result, s);
     if (err == 0)
-        measure_through(s, &way.proxy);
+        measure_through(s, &through);
 out:
     free(s->targets);
     free(s->row_of);

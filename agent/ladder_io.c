@@ -186,22 +186,38 @@ static void on_stream(void *user, size_t place, const struct shell_event *e)
 
 /* ---- the race ---- */
 
+/* NULL, or why the place's proxy can't be taken. */
+static const char *set_hop(const struct ladder_io *io, const struct ladder_place *place,
+                           struct proxy_hop *hop)
+{
+    struct proxy_endpoint p;
+    struct proxy_identity who = {.guard_password = true};
+    if (place->proxy[0] == '\0')
+        return "no proxy is known";
+    if (proxy_url_parse(&p, NULL, place->proxy) < 0)
+        return "that is no proxy's URL";
+    if (io->plan.identity)
+        who = io->plan.identity(io->plan.user, &p);
+    proxy_hop_set(hop, &p, &who);
+    return NULL;
+}
+
 static void open_stream(struct ladder_io *io, const struct ladder_action *a)
 {
-    struct rest_proxy proxy = {.url = a->is->proxy, .guard_password = true};
+    struct proxy_hop hop;
+    const char *why = NULL;
     struct stream_io_target target = {
         .transport = a->is->transport, .to = a->is->to, .tls_name = a->is->tls_name, .framing = a->framing};
     if (a->is->transport == TRANSPORT_PROXY) {
-        if (io->plan.proxy_login)
-            io->plan.proxy_login(io->plan.user, a->is, &proxy);
-        target.proxy = &proxy;
+        why = set_hop(io, a->is, &hop);
+        target.proxy = &hop.proxy;
         target.connect_host = a->by_name ? a->is->tls_name : NULL;
         target.curl = io->curl;
         target.timeout_ms = 2 * io->plan.policy.rung_timeout_ms; /* the ladder gives up before */
     }
     int64_t started = clock_mono_us();
-    if (a->is->transport == TRANSPORT_PROXY && a->is->proxy[0] == '\0') {
-        ladder_on_proxy_error(io->ladder, a->place, false, "no proxy is known", started);
+    if (why) {
+        ladder_on_proxy_error(io->ladder, a->place, false, why, started);
         return;
     }
     int err = stream_shell_open(&io->streams[a->place].shell, io->poller, io->tls_ctx, &target, &started);

@@ -8,8 +8,8 @@
 #include "keepalive.h"
 #include "ladder.h"
 #include "probe/curl_loop.h"
+#include "probe/proxy_hop.h"
 #include "probe/sys.h"
-#include "sys/rest.h"
 #include "sys/tls.h"
 
 enum ladder_io_state { LADDER_IO_RACING, LADDER_IO_UP, LADDER_IO_FAILED, LADDER_IO_LOST };
@@ -19,13 +19,13 @@ struct ladder_io_plan {
     size_t n_places;
     struct ladder_policy policy;
     int64_t keepalive_us;
-    /* What a place's proxy is to be told of us: fills all but the URL, which is there. NULL: nothing. */
-    void (*proxy_login)(void *user, const struct ladder_place *place, struct rest_proxy *proxy);
+    /* What this proxy of a place is to be told of us. NULL: nothing. */
+    struct proxy_identity (*identity)(void *user, const struct proxy_endpoint *proxy);
     void *user;
 };
 
 struct ladder_io;
-/* Borrows poller, curl and what `proxy_login` fills in; takes its own reference of tls_ctx; copies the plan. 0, or -errno. */
+/* Borrows poller, curl and what `identity` answers; takes its own reference of tls_ctx; copies the plan. 0, or -errno. */
 int ladder_io_new(struct ladder_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx, struct curl_loop *curl,
                   const struct ladder_io_plan *plan) __attribute__((warn_unused_result));
 /* NULL is fine. */

@@ -203,6 +203,17 @@ void proxy_finder_destroy(struct proxy_finder *f)
     free(f);
 }
 
+struct proxy_destination proxy_destination_of(const struct node_entry *e, char ip[static ADDR_TEXT_LEN])
+{
+    struct proxy_destination d = {.host = e->tls_name};
+    if (e->addresses.n[TRANSPORT_TLS] > 0)
+        d.ip = e->addresses.at[TRANSPORT_TLS][0];
+    if (e->tls_name[0] == '\0')
+        d.host = addr_format_ip(&d.ip, ip);
+    d.port = d.ip.port;
+    return d;
+}
+
 static bool goes_directly(const struct proxy_finder *f, const struct proxy_destination *d)
 {
     char ip[ADDR_TEXT_LEN];
@@ -353,14 +364,10 @@ void proxy_finder_network_changed(struct proxy_finder *f)
     f->overdue = false;
 }
 
-const struct proxy_login *proxy_finder_login(const struct proxy_finder *f)
+struct proxy_identity proxy_finder_identity(const struct proxy_finder *f, const char *ca_file)
 {
-    return &f->login;
-}
-
-bool proxy_finder_guards(const struct proxy_finder *f)
-{
-    return f->source == PROXY_FROM_WPAD;
+    return (struct proxy_identity){
+        .login = &f->login, .guard_password = f->source == PROXY_FROM_WPAD, .ca_file = ca_file};
 }
 
 const char *proxy_finder_source(const struct proxy_finder *f)

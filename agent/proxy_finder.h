@@ -3,7 +3,8 @@
 #ifndef BERTH_AGENT_PROXY_FINDER_H
 #define BERTH_AGENT_PROXY_FINDER_H
 
-#include "probe/proxy.h"
+#include "core/doc.h"
+#include "probe/proxy_hop.h"
 #include "probe/sys.h"
 
 enum { PROXY_FINDER_US = 6 * 1000 * 1000 };
@@ -20,6 +21,9 @@ struct proxy_destination {
     struct addr ip;   /* of a node; else none */
     uint16_t port;
 };
+
+/* By TLS to the node; `ip` is for the host's text. */
+struct proxy_destination proxy_destination_of(const struct node_entry *e, char ip[static ADDR_TEXT_LEN]);
 
 struct proxy_finder;
 /* 0, -EINVAL (no URL of a proxy), -ENOTSUP (SOCKS), -ENOMEM. */
@@ -46,9 +50,8 @@ bool proxy_finder_try_network(struct proxy_finder *f);
 void proxy_finder_forget(struct proxy_finder *f);
 /* The network is another one: forgets, and tries again what was abandoned. */
 void proxy_finder_network_changed(struct proxy_finder *f);
-const struct proxy_login *proxy_finder_login(const struct proxy_finder *f);
-/* The network alone named the proxy: a password is not for it. */
-bool proxy_finder_guards(const struct proxy_finder *f);
+/* What of us is for the proxies that it finds: where the network alone names them, no password as Basic. Borrows the login. */
+struct proxy_identity proxy_finder_identity(const struct proxy_finder *f, const char *ca_file);
 /* For logs: "the options", "PAC", "WPAD". */
 const char *proxy_finder_source(const struct proxy_finder *f);
 

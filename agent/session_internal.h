@@ -130,12 +130,8 @@ void session_restart_stream(struct session *s, int64_t now_us); /* the network i
 void session_close_stream(struct session *s);
 
 /* session_proxy.c */
-struct session_hop { /* what a rest_request borrows */
-    struct rest_proxy proxy;
-    char url[PROXY_URL_MAX + 1];
-};
 /* The proxy that calls go through now, in *hop; NULL: none. */
-const struct rest_proxy *session_route(struct session *s, struct session_hop *hop);
+const struct rest_proxy *session_route(struct session *s, struct proxy_hop *hop);
 /* False: the way to the controller is known. True: it will be, and then `next` is called (perhaps before this returns). */
 bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us);
 void session_forget_route(struct session *s);

@@ -114,10 +114,9 @@ static int start_io(struct session *s)
     int err = probe_io_new(&s->io, s->poller, s->tls_ctx, &plan);
     sodium_memzero(plan.seed, sizeof plan.seed);
     if (err == 0 && results_has_proxies(&s->results))
-        probe_io_use_proxies(s->io, &(struct probe_io_proxy){.curl = s->curl,
-                                                             .login = proxy_finder_login(s->finder),
-                                                             .guard_password = proxy_finder_guards(s->finder),
-                                                             .ca_file = s->options->ca_file});
+        probe_io_use_proxies(
+            s->io, &(struct probe_io_proxy){.curl = s->curl,
+                                            .who = proxy_finder_identity(s->finder, s->options->ca_file)});
     return err;
 }
 

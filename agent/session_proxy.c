@@ -110,18 +110,12 @@ bool session_route_is_direct(const struct session *s)
     return !proxy_list_has_proxy(&s->route, &s->route_table);
 }
 
-const struct rest_proxy *session_route(struct session *s, struct session_hop *hop)
+const struct rest_proxy *session_route(struct session *s, struct proxy_hop *hop)
 {
     if (s->route.n == 0 || s->route_table.at[s->route.at[s->route_at]].kind == PROXY_DIRECT)
         return NULL;
-    const struct proxy_login *login = proxy_finder_login(s->finder);
-    proxy_format(&s->route_table.at[s->route.at[s->route_at]], hop->url);
-    hop->proxy = (struct rest_proxy){.url = hop->url,
-                                     .user = login->user,
-                                     .password = login->password,
-                                     .guard_password = proxy_finder_guards(s->finder),
-                                     .ca_file = s->options->ca_file};
-    return &hop->proxy;
+    const struct proxy_identity who = proxy_finder_identity(s->finder, s->options->ca_file);
+    return proxy_hop_set(hop, &s->route_table.at[s->route.at[s->route_at]], &who);
 }
 
 /* ---- to the nodes ---- */
@@ -140,14 +134,8 @@ void session_begin_probe(struct session *s, int64_t now_us)
     size_t n = results_nodes(&s->results);
     struct proxy_destination *d = calloc(n + 1, sizeof *d);
     char(*ip)[ADDR_TEXT_LEN] = calloc(n + 1, sizeof *ip);
-    for (size_t i = 0; d && ip && i < n; i++) {
-        const struct node_entry *e = &s->results.list.nodes[i];
-        if (e->addresses.n[TRANSPORT_TLS] > 0)
-            d[i].ip = e->addresses.at[TRANSPORT_TLS][0];
-        addr_format_ip(&d[i].ip, ip[i]);
-        d[i].host = e->tls_name[0] != '\0' ? e->tls_name : ip[i];
-        d[i].port = d[i].ip.port;
-    }
+    for (size_t i = 0; d && ip && i < n; i++)
+        d[i] = proxy_destination_of(&s->results.list.nodes[i], ip[i]);
     if (d && ip)
         find(s, d, n, take_node_routes, now_us);
     else

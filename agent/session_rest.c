@@ -145,7 +145,7 @@ static void on_list(void *user, struct rest_call *call, long status)
 /* After the way has been found. */
 static void fetch(struct session *s, int64_t now_us)
 {
-    struct session_hop hop;
+    struct proxy_hop hop;
     bool asked = s->asked_network;
     s->asked_network = false;
     if (asked && session_route_is_direct(s)) { /* that was tried */
@@ -244,7 +244,7 @@ void session_deliver(struct session *s, int64_t now_us)
     }
     if (session_find_route(s, session_deliver, now_us))
         return;
-    struct session_hop hop;
+    struct proxy_hop hop;
     struct rest_request r = session_request(s, "POST", "/v1/reports");
     r.proxy = session_route(s, &hop);
     r.body = s->kept.body;

@@ -150,7 +150,7 @@ static void on_end(void *user, struct rest_call *call, long status)
 void session_open_stream(struct session *s, int64_t now_us)
 {
     struct following *f = &s->following;
-    struct session_hop hop;
+    struct proxy_hop hop;
     char path[sizeof("/v1/stream?agent=") + AGENT_ID_MAX];
     const char *name = agent_options_name(s->options);
     const struct rest_stream stream = {.last_id = f->last_id, .data = on_bytes, .user = s};

@@ -54,13 +54,10 @@ static const struct rest_proxy *choose(struct way *w, const struct proxy_finder 
     const struct proxy_table *t = proxy_finder_table(f);
     if (l[0].n == 0 || t->at[l[0].at[0]].kind == PROXY_DIRECT)
         return NULL;
-    w->login = *proxy_finder_login(f);
-    w->proxy = (struct rest_proxy){.url = proxy_format(&t->at[l[0].at[0]], w->url),
-                                   .user = w->login.user,
-                                   .password = w->login.password,
-                                   .guard_password = proxy_finder_guards(f),
-                                   .ca_file = ca_file};
-    return &w->proxy;
+    struct proxy_identity who = proxy_finder_identity(f, ca_file);
+    w->login = *who.login; /* the finder is about to go */
+    who.login = &w->login;
+    return proxy_hop_set(&w->hop, &t->at[l[0].at[0]], &who);
 }
 
 static const struct rest_proxy *look(struct way *w, const struct cli *c, bool ask_network)

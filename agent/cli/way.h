@@ -4,7 +4,6 @@
 
 #include "cli.h"
 #include "proxy_finder.h"
-#include "sys/rest.h"
 
 /* https_proxy, all_proxy and no_proxy of the environment (also in capitals), where no option says otherwise. What can't be used
  * there is as if it were not set. */
@@ -12,8 +11,7 @@ void way_from_environment(struct cli_options *o, char *const *environ_);
 bool way_valid(const char *proxy); /* a --proxy that can be used */
 
 struct way {
-    struct rest_proxy proxy;
-    char url[PROXY_URL_MAX + 1];
+    struct proxy_hop hop;
     struct proxy_login login;
 };
 /* Waits where a script has to be asked. The proxy (in *w), or NULL: directly. way_clear in either case. */

@@ -84,20 +84,14 @@ static void on_stream(void *user, size_t id, const struct shell_event *e)
 
 static int open_target(struct probe_io *io, const struct prober_action *a, int64_t *started_us)
 {
-    char url[PROXY_URL_MAX + 1];
-    struct rest_proxy proxy;
+    struct proxy_hop hop;
     struct stream_io_target target = {.transport = a->transport,
                                       .to = a->to,
                                       .tls_name = a->tls_name,
                                       .keys = a->keys,
                                       .framing = a->framing};
     if (a->route) {
-        proxy = (struct rest_proxy){.url = proxy_format(a->route->proxy, url),
-                                    .user = io->proxy.login->user,
-                                    .password = io->proxy.login->password,
-                                    .guard_password = io->proxy.guard_password,
-                                    .ca_file = io->proxy.ca_file};
-        target.proxy = &proxy;
+        target.proxy = proxy_hop_set(&hop, a->route->proxy, &io->proxy.who);
         target.connect_host = a->route->by_name ? a->tls_name : NULL;
         target.curl = io->proxy.curl;
         target.timeout_ms = 2 * io->timeout_ms; /* the prober gives up before */

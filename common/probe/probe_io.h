@@ -4,17 +4,16 @@
 
 #include "probe/curl_loop.h"
 #include "probe/prober.h"
+#include "probe/proxy_hop.h"
 #include "probe/sys.h"
 #include "sys/tls.h"
 
 struct probe_io;
 
-/* What proxies need to know of us; NULL texts: nothing. Borrowed. */
+/* The way through proxies. Borrowed. */
 struct probe_io_proxy {
     struct curl_loop *curl;
-    const struct proxy_login *login;
-    bool guard_password;
-    const char *ca_file;
+    struct proxy_identity who;
 };
 
 /* Borrows poller and plan, takes its own reference of tls_ctx. 0, or -errno. */

@@ -88,10 +88,10 @@ static void options_answer_at_once(void **state)
     assert_int_equal(proxy_finder_ask(f, d, 3, on_done, NULL), 1);
     assert_string_equal(text_of(f, 0, text, sizeof text), "http://proxy:3128");
     assert_string_equal(text_of(f, 1, text, sizeof text), "");
-    assert_string_equal(text_of(f, 2, text, sizeof text), ""); /* by its address */
-    assert_string_equal(proxy_finder_login(f)->user, "u");     /* the URL's own */
-    assert_string_equal(proxy_finder_login(f)->password, "p");
-    assert_false(proxy_finder_guards(f));
+    assert_string_equal(text_of(f, 2, text, sizeof text), "");            /* by its address */
+    assert_string_equal(proxy_finder_identity(f, NULL).login->user, "u"); /* the URL's own */
+    assert_string_equal(proxy_finder_identity(f, NULL).login->password, "p");
+    assert_false(proxy_finder_identity(f, NULL).guard_password);
     assert_false(proxy_finder_try_network(f));
     proxy_finder_destroy(f);
     static const struct {
@@ -214,7 +214,7 @@ static void the_network_is_asked_only_where_it_may(void **state)
     assert_int_equal(proxy_finder_ask(f, &d, 1, on_done, NULL), 1);
     assert_true(proxy_finder_try_network(f));
     assert_false(proxy_finder_try_network(f)); /* once */
-    assert_true(proxy_finder_guards(f));
+    assert_true(proxy_finder_identity(f, NULL).guard_password);
     proxy_finder_forget(f);
     assert_int_equal(proxy_finder_ask(f, &d, 1, on_done, NULL), 1);
     proxy_finder_destroy(f);
@@ -222,7 +222,7 @@ static void the_network_is_asked_only_where_it_may(void **state)
     assert_false(proxy_finder_try_network(f));
     proxy_finder_destroy(f);
     assert_int_equal(proxy_finder_new(&f, p, &automatic), 0);
-    assert_true(proxy_finder_guards(f));
+    assert_true(proxy_finder_identity(f, NULL).guard_password);
     assert_false(proxy_finder_try_network(f));
     proxy_finder_destroy(f);
     sys_poller_destroy(p);
