@@ -132,8 +132,10 @@ void session_close_stream(struct session *s);
 /* session_proxy.c */
 /* The proxy that calls go through now, in *hop; NULL: none. */
 const struct rest_proxy *session_route(struct session *s, struct proxy_hop *hop);
-/* False: the way to the controller is known. True: it will be, and then `next` is called (perhaps before this returns). */
-bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us);
+/* 0: the way to the controller is known. 1: it will be, and then `next` is called (perhaps before this returns). -errno: it can't be
+ * looked for. */
+int session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)
+    __attribute__((warn_unused_result));
 void session_forget_route(struct session *s);
 void session_find_again(struct session *s);  /* the network is another one */
 bool session_next_route(struct session *s);  /* the next candidate; false: there is none, begin again */

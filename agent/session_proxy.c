@@ -1,5 +1,5 @@
-/* The session's way out: which proxies lead to the controller and to the nodes. Invariant: what follows a search (`after_find`) comes
- * exactly once, with what was found, or with nothing when the time is up. */
+/* The session's way out: which proxies lead to the controller and to the nodes. Invariant: what follows a search that has begun (`after_find`) comes
+ * exactly once, with what was found, or with nothing when the time is up; one that can't begin is an error, and not "no proxies". */
 #include "session_internal.h"
 
 #include <errno.h>
@@ -20,19 +20,22 @@ static void tell_problem(struct session *s)
         session_log(s, BERTH_LOG_WARN, "proxy_unknown", "%s: %s", proxy_finder_source(s->finder), problem);
 }
 
-static void find(struct session *s, const struct proxy_destination *d, size_t n,
-                 void (*next)(struct session *s, int64_t now_us), int64_t now_us)
+/* 0: it has begun, and may have ended; -errno: it has not. */
+static int find(struct session *s, const struct proxy_destination *d, size_t n,
+                void (*next)(struct session *s, int64_t now_us), int64_t now_us)
 {
     s->found = false;
     s->after_find = next;
-    if (proxy_finder_ask(s->finder, d, n, on_found, s) == 0) {
+    int rc = proxy_finder_ask(s->finder, d, n, on_found, s);
+    if (rc == 0) {
         s->find_deadline_us = now_us + PROXY_FINDER_US;
         s->phase = PHASE_FIND;
-        return;
+    } else if (rc > 0) {
+        s->phase = PHASE_REST;
+        tell_problem(s);
+        next(s, now_us);
     }
-    s->phase = PHASE_REST;
-    tell_problem(s);
-    next(s, now_us);
+    return rc < 0 ? rc : 0;
 }
 
 bool session_step_find(struct session *s, int64_t now_us)
@@ -64,15 +67,15 @@ static void take_route(struct session *s, int64_t now_us)
     next(s, now_us);
 }
 
-bool session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)
+int session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)
 {
     char host[HOST_MAX + 1];
     struct proxy_destination d = {.host = host};
     if (s->route_known || url_place_parse(s->options->controller, host, &d.port) < 0)
-        return false;
+        return 0;
     s->after_route = next;
-    find(s, &d, 1, take_route, now_us);
-    return true;
+    int err = find(s, &d, 1, take_route, now_us);
+    return err < 0 ? err : 1;
 }
 
 void session_find_again(struct session *s)
@@ -134,12 +137,13 @@ void session_begin_probe(struct session *s, int64_t now_us)
     size_t n = results_nodes(&s->results);
     struct proxy_destination *d = calloc(n + 1, sizeof *d);
     char(*ip)[ADDR_TEXT_LEN] = calloc(n + 1, sizeof *ip);
-    for (size_t i = 0; d && ip && i < n; i++)
+    int err = d && ip ? 0 : -ENOMEM;
+    for (size_t i = 0; err == 0 && i < n; i++)
         d[i] = proxy_destination_of(&s->results.list.nodes[i], ip[i]);
-    if (d && ip)
-        find(s, d, n, take_node_routes, now_us);
-    else
-        session_probe_failed(s, -ENOMEM, 0, 0, "", now_us);
+    if (err == 0)
+        err = find(s, d, n, take_node_routes, now_us);
+    if (err < 0)
+        session_probe_failed(s, err, 0, 0, "proxies can't be looked for", now_us);
     free(d);
     free(ip);
 }

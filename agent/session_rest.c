@@ -11,6 +11,8 @@
 
 enum { CALL_TIMEOUT_MS = 20000 };
 
+static const char no_way[] = "the way to the controller can't be looked for";
+
 /* What the controller (or curl) says of a failure, for people. */
 void session_explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT])
 {
@@ -167,8 +169,13 @@ static void fetch(struct session *s, int64_t now_us)
 
 void session_fetch(struct session *s, int64_t now_us)
 {
-    if (!session_find_route(s, fetch, now_us))
+    int rc = session_find_route(s, fetch, now_us);
+    if (rc == 0)
         fetch(s, now_us);
+    if (rc >= 0)
+        return;
+    s->asked_network = false;
+    session_probe_failed(s, rc, 0, 0, no_way, now_us);
 }
 
 /* ---- the report ---- */
@@ -242,7 +249,10 @@ void session_deliver(struct session *s, int64_t now_us)
         session_give_up_report(s, BERTH_E_EXPIRED);
         return;
     }
-    if (session_find_route(s, session_deliver, now_us))
+    int rc = session_find_route(s, session_deliver, now_us);
+    if (rc < 0)
+        delivery_failed(s, rc, 0, 0, no_way);
+    if (rc != 0)
         return;
     struct proxy_hop hop;
     struct rest_request r = session_request(s, "POST", "/v1/reports");

@@ -193,9 +193,13 @@ void session_step_stream(struct session *s, int64_t now_us)
         if (session_probe(s, s->options->n_given == 0 ? BERTH_PROBE_REPORT : 0) != 0)
             session_log(s, BERTH_LOG_DEBUG, "probe_under_way", "the one that was asked for");
     }
-    if (f->number != 0 && f->open_at_us <= now_us && way_is_free(s) &&
-        !session_find_route(s, session_open_stream, now_us))
+    if (f->number == 0 || f->open_at_us > now_us || !way_is_free(s))
+        return;
+    int rc = session_find_route(s, session_open_stream, now_us);
+    if (rc == 0)
         session_open_stream(s, now_us);
+    else if (rc < 0)
+        failed(s, rc, 0, 0, "the way to the controller can't be looked for", now_us);
 }
 
 int64_t session_stream_deadline(const struct session *s)
