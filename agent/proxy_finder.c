@@ -1,5 +1,5 @@
 /* Proxies of destinations. Invariant: a job is the thread's and the finder's together; whoever lets go last frees it, and the thread
- * touches nothing else. */
+ * touches nothing else; what it found is the finder's once it is `finished`. */
 #include "proxy_finder.h"
 
 #include "pac.h"
@@ -38,12 +38,13 @@ struct proxy_finder {
     struct proxy_login login;
     char *pac, *no_proxy;
     char *script; /* of an earlier job */
-    bool overdue; /* the script was abandoned: no further one before the network is another */
     const char *problem;
     struct proxy_table table;
     struct proxy_list *lists;
     size_t n;
     struct job *job; /* under way */
+    struct job *
+        late; /* one that was given up: while it runs there is no other, and then it is the answer to its question */
     struct sys_watch watch;
     void (*done)(void *user);
     void *user;
@@ -162,6 +163,9 @@ int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
     return 0;
 }
 
+static const char still_runs[] =
+    "the PAC script does not end: none is run before it has, or the network is another";
+
 static const char *problem_of(int error)
 {
     switch (error) {
@@ -178,16 +182,17 @@ static const char *problem_of(int error)
     }
 }
 
-/* Nobody waits for it any more; where its script is under way, and for too long, it is the last. */
 static void drop_job(struct proxy_finder *f)
 {
-    if (f->job && !atomic_load(&f->job->finished) && pac_overdue(atomic_load(&f->job->began_us))) {
-        f->overdue = true;
-        f->problem = "the PAC script does not end: it is not run again before the network changes";
-    }
     sys_watch_remove(f->poller, &f->watch);
     job_release(f->job);
     f->job = NULL;
+}
+
+static void drop_late(struct proxy_finder *f)
+{
+    job_release(f->late);
+    f->late = NULL;
 }
 
 void proxy_finder_destroy(struct proxy_finder *f)
@@ -195,6 +200,7 @@ void proxy_finder_destroy(struct proxy_finder *f)
     if (!f)
         return;
     drop_job(f);
+    drop_late(f);
     sodium_memzero(&f->login, sizeof f->login);
     free(f->pac);
     free(f->no_proxy);
@@ -259,6 +265,20 @@ static struct job *job_new(const struct proxy_finder *f, const struct proxy_dest
     return j;
 }
 
+static void take_script(struct proxy_finder *f, struct job *j)
+{
+    free(f->script);
+    f->script = j->script;
+    j->script = NULL;
+}
+
+static void take_answers(struct proxy_finder *f, const struct job *j)
+{
+    f->problem = problem_of(j->error);
+    memcpy(f->lists, j->lists, j->n * sizeof *f->lists);
+    f->table = j->table;
+}
+
 static void on_wake(void *user, unsigned events)
 {
     struct proxy_finder *f = user;
@@ -266,14 +286,41 @@ static void on_wake(void *user, unsigned events)
     sys_wakeup_clear(j->wake_fd);
     if (!atomic_load(&j->finished))
         return;
-    f->problem = problem_of(j->error);
-    memcpy(f->lists, j->lists, j->n * sizeof *f->lists);
-    f->table = j->table;
-    free(f->script);
-    f->script = j->script;
-    j->script = NULL;
+    take_answers(f, j);
+    take_script(f, j);
     drop_job(f);
     f->done(f->user);
+}
+
+static bool is_question_of(const struct job *j, const struct proxy_destination *d, size_t n)
+{
+    for (size_t i = 0; i < n && n == j->n; i++) {
+        if (strcmp(j->hosts[i], d[i].host) != 0 || j->questions[i].port != d[i].port)
+            return false;
+    }
+    return n == j->n;
+}
+
+/* What the late job makes of the question. False: it is to be asked. */
+static bool ask_late(struct proxy_finder *f, const struct proxy_destination *d, size_t n)
+{
+    struct job *j = f->late;
+    if (!j)
+        return false;
+    if (!atomic_load(&j->finished)) {
+        f->problem = still_runs;
+        return true;
+    }
+    if (j->error < 0) {
+        drop_late(f);
+        return false;
+    }
+    if (j->script)
+        take_script(f, j);
+    if (!is_question_of(j, d, n))
+        return false;
+    take_answers(f, j);
+    return true;
 }
 
 static int start_job(struct proxy_finder *f)
@@ -302,9 +349,9 @@ int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, 
     int err = start_lists(f, n);
     if (err < 0)
         return err;
-    if (f->overdue)
-        return 1; /* with the problem that is known */
     f->problem = "";
+    if (ask_late(f, d, n))
+        return 1;
     if (f->source == PROXY_FROM_PAC || f->source == PROXY_FROM_WPAD) {
         f->done = done;
         f->user = user;
@@ -323,7 +370,19 @@ int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, 
 
 void proxy_finder_give_up(struct proxy_finder *f)
 {
+    struct job *j = f->job;
     f->problem = "it gave no answer in time";
+    if (j && !atomic_load(&j->finished) && pac_overdue(atomic_load(&j->began_us))) {
+        f->problem = still_runs;
+        drop_late(f);
+        f->late = j;
+        f->job = NULL;
+    }
+    drop_job(f);
+}
+
+void proxy_finder_cancel(struct proxy_finder *f)
+{
     drop_job(f);
 }
 
@@ -352,6 +411,8 @@ bool proxy_finder_try_network(struct proxy_finder *f)
 
 void proxy_finder_forget(struct proxy_finder *f)
 {
+    if (f->late && atomic_load(&f->late->finished))
+        drop_late(f);
     free(f->script);
     f->script = NULL;
     if (f->may_try_network)
@@ -360,8 +421,8 @@ void proxy_finder_forget(struct proxy_finder *f)
 
 void proxy_finder_network_changed(struct proxy_finder *f)
 {
+    drop_late(f);
     proxy_finder_forget(f);
-    f->overdue = false;
 }
 
 struct proxy_identity proxy_finder_identity(const struct proxy_finder *f, const char *ca_file)

@@ -31,13 +31,16 @@ int proxy_finder_new(struct proxy_finder **out, struct sys_poller *poller,
                      const struct proxy_finder_options *o) __attribute__((warn_unused_result));
 void proxy_finder_destroy(struct proxy_finder *f);
 
-/* 1: the answer is there already; 0: `done` will be called from the poller's dispatch; -errno. What was asked before is forgotten. */
+/* 1: the answer is there already (of a script that was too slow before: what it said then); 0: `done` will be called from the
+ * poller's dispatch; -errno. What was asked before is forgotten. */
 int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
                      void (*done)(void *user), void *user) __attribute__((warn_unused_result));
-/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then is taken for one that
- * never ends: its thread is abandoned, since the engine can't be stopped, and every further question is answered at once, with no proxy,
- * until proxy_finder_network_changed. */
+/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then may never end, and the
+ * engine can't be stopped: while it runs every further question is answered at once, with no proxy, until
+ * proxy_finder_network_changed. What it says when it ends counts for the same question from then on, which isn't asked again. */
 void proxy_finder_give_up(struct proxy_finder *f);
+/* The question isn't asked any more. That says nothing of the script. */
+void proxy_finder_cancel(struct proxy_finder *f);
 /* Why the newest question found no proxies though there may be some; static text, "" where there is nothing to say. */
 const char *proxy_finder_problem(const struct proxy_finder *f);
 /* Of the newest question: one list for each destination. */

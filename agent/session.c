@@ -244,7 +244,7 @@ static void drop_job(struct session *s, int64_t now_us)
     resolver_destroy(s->resolver);
     s->resolver = NULL;
     rest_client_cancel(s->rest);
-    proxy_finder_give_up(s->finder);
+    proxy_finder_cancel(s->finder);
     s->requested = false;
     session_probe_failed(s, -ECANCELED, 0, 0, "cancelled", now_us);
 }

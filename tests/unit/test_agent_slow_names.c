@@ -4,6 +4,7 @@
 
 #include "agent/berth.h"
 #include "agent/pac.h"
+#include "agent/proxy_finder.h"
 #include "sys/clock.h"
 
 #include <dlfcn.h>
@@ -11,9 +12,11 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SLOW "slow.test"
 enum { HELD_S = 15 }; /* who waits for a lookup waits so long, and the test fails */
@@ -194,6 +197,133 @@ static void a_script_is_not_waited_for_longer_than_its_time(void **state)
     release();
 }
 
+/* ---- a script that looks it up ---- */
+
+struct slow_script {
+    struct sys_poller *poller;
+    struct proxy_finder *finder;
+    char path[32];
+};
+
+static void make_script(struct slow_script *s)
+{
+    static const char text[] =
+        "function FindProxyForURL(u, h) { dnsResolve('" SLOW "'); return 'PROXY slow.example:1'; }\n";
+    strcpy(s->path, "/tmp/berth-slow-XXXXXX");
+    int fd = mkstemp(s->path);
+    assert_true(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+    close(fd);
+    const struct proxy_finder_options o = {.pac = s->path};
+    assert_int_equal(sys_poller_new(&s->poller), 0);
+    assert_int_equal(proxy_finder_new(&s->finder, s->poller, &o), 0);
+}
+
+static void end_script(struct slow_script *s)
+{
+    proxy_finder_destroy(s->finder);
+    sys_poller_destroy(s->poller);
+    unlink(s->path);
+}
+
+static void on_found(void *user)
+{
+    ++*(int *)user;
+}
+
+static int ask(struct slow_script *s, const char *host, int *found)
+{
+    const struct proxy_destination d = {.host = host, .port = 443};
+    return proxy_finder_ask(s->finder, &d, 1, on_found, found);
+}
+
+static size_t proxies(const struct slow_script *s)
+{
+    return proxy_finder_lists(s->finder)[0].n;
+}
+
+/* Asks, and holds the script in its lookup until it has run too long. */
+static void ask_for_too_long(struct slow_script *s)
+{
+    int found = 0;
+    int64_t deadline = clock_mono_us() + 30 * 1000000, since = INT64_MAX;
+    hold();
+    assert_int_equal(ask(s, "node.example", &found), 0);
+    while (since == INT64_MAX || clock_mono_us() < since + (PAC_RUN_MS + 1) * 1000) {
+        sys_wait(sys_poller_fd(s->poller), 10000);
+        assert_int_equal(sys_poller_dispatch(s->poller), 0);
+        assert_true(found == 0 && clock_mono_us() < deadline);
+        if (since == INT64_MAX && count(&begun) > 0)
+            since = clock_mono_us();
+    }
+}
+
+/* Until what the question finds has come; how many proxies. */
+static size_t ask_and_wait(struct slow_script *s, const char *host)
+{
+    int found = 0;
+    int64_t deadline = clock_mono_us() + 30 * 1000000;
+    int rc = ask(s, host, &found);
+    assert_true(rc >= 0);
+    while (rc == 0 && found == 0) {
+        sys_wait(sys_poller_fd(s->poller), 10000);
+        assert_int_equal(sys_poller_dispatch(s->poller), 0);
+        assert_true(clock_mono_us() < deadline);
+    }
+    return proxies(s);
+}
+
+static const char still_runs[] =
+    "the PAC script does not end: none is run before it has, or the network is another";
+
+static void a_script_that_is_only_slow_answers_after_all(void **state)
+{
+    struct slow_script s;
+    int found = 0;
+    int64_t deadline = clock_mono_us() + 60 * 1000000;
+    make_script(&s);
+    ask_for_too_long(&s);
+    proxy_finder_give_up(s.finder);
+    static const char *const hosts[] = {"node.example", "other.example"};
+    for (size_t i = 0; i < 2; i++) { /* none is run beside it */
+        assert_string_equal(proxy_finder_problem(s.finder), still_runs);
+        assert_int_equal(ask(&s, hosts[i], &found), 1);
+        assert_int_equal(proxies(&s), 0);
+    }
+    release();
+    while (ask(&s, "node.example", &found) != 1 || proxies(&s) == 0)
+        assert_true(clock_mono_us() < deadline);
+    assert_string_equal(proxy_finder_problem(s.finder), "");
+    assert_int_equal(ask_and_wait(&s, "other.example"), 1); /* it was not asked for that one */
+    assert_int_equal(ask(&s, "node.example", &found), 1);
+    assert_int_equal(proxies(&s), 1);
+    proxy_finder_forget(s.finder);
+    assert_int_equal(ask(&s, "node.example", &found), 0); /* afresh */
+    end_script(&s);
+    assert_int_equal(found, 0);
+}
+
+static void cancelling_does_not_judge_a_script(void **state)
+{
+    struct slow_script s;
+    int64_t deadline = clock_mono_us() + 60 * 1000000;
+    make_script(&s);
+    ask_for_too_long(&s);
+    proxy_finder_cancel(s.finder);
+    release();
+    while (ask_and_wait(&s, "node.example") != 1) {
+        assert_string_not_equal(proxy_finder_problem(s.finder), still_runs);
+        assert_true(clock_mono_us() < deadline);
+    }
+    end_script(&s);
+}
+
+/* libpacparser 1.3.6 keeps a copy of every URL that it is asked for. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libpacparser\n";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +332,8 @@ int main(void)
         cmocka_unit_test(a_call_does_not_wait_for_the_controllers_name),
         cmocka_unit_test(destroying_does_not_wait_either),
         cmocka_unit_test(a_script_is_not_waited_for_longer_than_its_time),
+        cmocka_unit_test(a_script_that_is_only_slow_answers_after_all),
+        cmocka_unit_test(cancelling_does_not_judge_a_script),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
