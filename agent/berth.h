@@ -307,7 +307,7 @@ struct berth_rung {
     int transport;        /* enum berth_transport */
     const char *address;  /* "ip:port" */
     const char *tls_name; /* BERTH_TLS, BERTH_PROXY: the name that the certificate must carry */
-    const char *proxy;    /* BERTH_PROXY: "http://host:port" */
+    const char *proxy; /* BERTH_PROXY: "http://host:port"; NULL: the first that the agent's options lead to */
 };
 
 struct berth_connection {

@@ -1,4 +1,5 @@
-/* A connection's life. Invariant: it is UP exactly while its ladder_io is, and no race begins sooner after a failure than the pause says. */
+/* A connection's life. Invariant: it is UP exactly while its ladder_io is, a race begins with the proxies that are known by then, and none
+ * sooner after a failure than the pause says. */
 #include "connection.h"
 
 #include "sys/clock.h"
@@ -9,74 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- options ---- */
-
-static int set(int64_t *figure, int64_t wanted, int64_t least, int64_t most)
-{
-    if (wanted != 0 && (wanted < least || wanted > most))
-        return -EINVAL;
-    if (wanted != 0)
-        *figure = wanted;
-    return 0;
-}
-
-static int set_policy(struct connection *c, const struct berth_connect_options *o)
-{
-    int64_t keepalive_ms = KEEPALIVE_MS;
-    struct ladder_policy *p = &c->policy;
-    ladder_policy_init(p);
-    if (set(&p->rung_delay_ms, o->rung_delay_ms, 1, 60000) < 0 ||
-        set(&p->grace_ms, o->grace_ms, 1, 60000) < 0 ||
-        set(&p->rung_timeout_ms, o->rung_timeout_ms, 50, 600000) < 0 ||
-        set(&p->timeout_ms, o->timeout_ms, 50, 600000) < 0 ||
-        set(&keepalive_ms, o->keepalive_ms, KEEPALIVE_LEAST_MS, KEEPALIVE_MOST_MS) < 0)
-        return -EINVAL;
-    c->keepalive_us = keepalive_ms * 1000;
-    return 0;
-}
-
-static int copy_text(char *out, size_t cap, const char *text)
-{
-    int n = snprintf(out, cap, "%s", text ? text : "");
-    return n >= 0 && (size_t)n < cap ? 0 : -EINVAL;
-}
-
-static int read_rung(struct ladder_place *p, const struct berth_rung *r)
-{
-    if (r->transport < BERTH_UDP || r->transport > BERTH_PROXY || !r->address ||
-        addr_parse(&p->to, r->address) < 0 || p->to.port == 0)
-        return -EINVAL;
-    p->transport = (enum transport)r->transport;
-    int err = copy_text(p->tls_name, sizeof p->tls_name, r->tls_name);
-    return err == 0 ? copy_text(p->proxy, sizeof p->proxy, r->proxy) : err;
-}
-
-static int read_assignment(struct connection *c, const char *text)
-{
-    struct doc_error e;
-    json_t *j = doc_parse(text, strlen(text), &e);
-    ssize_t n = j ? ladder_from_json(j, c->ladder, &e) : -EINVAL;
-    json_decref(j);
-    c->n = n > 0 ? (size_t)n : 0;
-    return n > 0 ? 0 : -EINVAL;
-}
-
-int connection_options(struct connection *c, const struct berth_connect_options *o)
-{
-    if (!o || o->size != sizeof *o || (o->assignment != NULL) == (o->n_rungs > 0) ||
-        o->n_rungs > LADDER_PLACES_MAX || (o->n_rungs > 0 && !o->rungs))
-        return -EINVAL;
-    int err = set_policy(c, o);
-    if (err == 0 && o->assignment)
-        err = read_assignment(c, o->assignment);
-    for (size_t i = 0; err == 0 && i < o->n_rungs; i++)
-        err = read_rung(&c->ladder[c->n++], &o->rungs[i]);
-    c->changed = o->changed;
-    c->user = o->user;
-    return err;
-}
-
-/* ---- its life ---- */
+/* ---- proxies ---- */
 
 /* A login is for the proxies that we know of, not for whatever a ladder names. */
 static struct proxy_identity identity(void *user, const struct proxy_endpoint *proxy)
@@ -89,6 +23,85 @@ static struct proxy_identity identity(void *user, const struct proxy_endpoint *p
     }
     return (struct proxy_identity){.guard_password = true, .ca_file = c->place.ca_file};
 }
+
+/* The ladder's proxy rungs as destinations; which rung each is. */
+static size_t destinations(const struct connection *c, struct proxy_destination d[static LADDER_PLACES_MAX],
+                           char ip[static LADDER_PLACES_MAX][ADDR_TEXT_LEN],
+                           size_t rung[static LADDER_PLACES_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct ladder_place *p = &c->ladder[i];
+        if (p->transport != TRANSPORT_PROXY)
+            continue;
+        const char *host = p->tls_name[0] != '\0' ? p->tls_name : addr_format_ip(&p->to, ip[n]);
+        d[n] = (struct proxy_destination){.host = host, .ip = p->to, .port = p->to.port};
+        rung[n++] = i;
+    }
+    return n;
+}
+
+/* A rung that names no proxy means ours: the first that leads there. What only the network was asked for, in vain, is forgotten. */
+static void take_proxies(struct connection *c)
+{
+    struct proxy_destination d[LADDER_PLACES_MAX];
+    char ip[LADDER_PLACES_MAX][ADDR_TEXT_LEN];
+    size_t rung[LADDER_PLACES_MAX], n = destinations(c, d, ip, rung);
+    const struct proxy_list *l = proxy_finder_lists(c->finder);
+    const struct proxy_table *t = proxy_finder_table(c->finder);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        struct ladder_place *p = &c->ladder[rung[i]];
+        any = any || proxy_list_has_proxy(&l[i], t);
+        if (!c->ours[rung[i]])
+            continue;
+        p->proxy[0] = '\0';
+        for (size_t k = 0; k < l[i].n && p->proxy[0] == '\0'; k++) {
+            if (t->at[l[i].at[k]].kind != PROXY_DIRECT)
+                proxy_format(&t->at[l[i].at[k]], p->proxy);
+        }
+    }
+    if (c->asked_network && !any)
+        proxy_finder_forget(c->finder);
+    c->asked_network = false;
+}
+
+static void on_found(void *user)
+{
+    struct connection *c = user;
+    c->found = true;
+}
+
+/* Does anything depend on which proxies are known: a rung's proxy, or who is given our login? */
+static bool must_search(const struct connection *c)
+{
+    if (c->finder && proxy_finder_identity(c->finder, NULL).login->user[0] != '\0')
+        return true;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->ours[i])
+            return true;
+    }
+    return false;
+}
+
+/* 1: what there is to know is known; 0: it will be, or the time runs out; -errno. */
+static int search(struct connection *c, int64_t now_us)
+{
+    struct proxy_destination d[LADDER_PLACES_MAX];
+    char ip[LADDER_PLACES_MAX][ADDR_TEXT_LEN];
+    size_t rung[LADDER_PLACES_MAX];
+    if (!must_search(c))
+        return 1;
+    c->found = false;
+    c->search_until_us = now_us + PROXY_FINDER_US;
+    proxy_finder_follow(c->finder, c->place.finder);
+    int rc = proxy_finder_ask(c->finder, d, destinations(c, d, ip, rung), on_found, c);
+    if (rc > 0)
+        take_proxies(c);
+    return rc;
+}
+
+/* ---- its life ---- */
 
 /* Waits before the next race: not at all, or longer each time. */
 static void wait_a_while(struct connection *c, bool steady, int64_t now_us)
@@ -108,7 +121,7 @@ static void wait_a_while(struct connection *c, bool steady, int64_t now_us)
     c->retry_us = now_us + pause;
 }
 
-void connection_race(struct connection *c, const char *why, int64_t now_us)
+static void race(struct connection *c, int64_t now_us)
 {
     const struct ladder_io_plan plan = {.places = c->ladder,
                                         .n_places = c->n,
@@ -116,15 +129,53 @@ void connection_race(struct connection *c, const char *why, int64_t now_us)
                                         .keepalive_us = c->keepalive_us,
                                         .identity = identity,
                                         .user = c};
+    if (ladder_io_new(&c->io, c->place.poller, c->place.tls_ctx, c->place.curl, &plan) < 0) {
+        snprintf(c->detail, sizeof c->detail, "out of memory");
+        wait_a_while(c, false, now_us);
+    }
+}
+
+void connection_begin(struct connection *c, const char *why, int64_t now_us)
+{
     ladder_io_destroy(c->io);
     c->io = NULL;
     if (why)
         snprintf(c->detail, sizeof c->detail, "%s", why);
     c->state = BERTH_CONNECTION_RACING;
-    if (ladder_io_new(&c->io, c->place.poller, c->place.tls_ctx, c->place.curl, &plan) < 0) {
-        snprintf(c->detail, sizeof c->detail, "out of memory");
+    int rc = search(c, now_us);
+    c->searching = rc == 0;
+    if (rc > 0) {
+        race(c, now_us);
+    } else if (rc < 0) {
+        snprintf(c->detail, sizeof c->detail, "proxies can't be looked for: %s", berth_strerror(rc));
         wait_a_while(c, false, now_us);
     }
+}
+
+static void step_search(struct connection *c, int64_t now_us)
+{
+    if (!c->found && now_us < c->search_until_us)
+        return;
+    if (!c->found)
+        proxy_finder_give_up(c->finder);
+    c->searching = false;
+    take_proxies(c);
+    race(c, now_us);
+}
+
+void connection_hurry(struct connection *c)
+{
+    if (c->io)
+        ladder_io_hurry(c->io);
+}
+
+bool connection_network_changed(struct connection *c, int64_t now_us)
+{
+    if (c->finder)
+        proxy_finder_network_changed(c->finder);
+    c->failures = 0;
+    connection_begin(c, "the network has changed", now_us);
+    return true;
 }
 
 void connection_close(struct connection *c)
@@ -132,6 +183,18 @@ void connection_close(struct connection *c)
     ladder_io_destroy(c->io);
     proxy_finder_destroy(c->finder);
     *c = (struct connection){0};
+}
+
+/* Where there is a proxy in the ladder, the next race knows those of the network too, as where the controller can't be reached. */
+static void race_lost(struct connection *c)
+{
+    const char *problem = c->finder ? proxy_finder_problem(c->finder) : "";
+    snprintf(c->detail, sizeof c->detail, "no rung of the ladder works");
+    if (problem[0] != '\0')
+        snprintf(c->detail, sizeof c->detail, "no rung of the ladder works; %s: %s",
+                 proxy_finder_source(c->finder), problem);
+    if (c->finder && proxy_finder_try_network(c->finder))
+        c->asked_network = true;
 }
 
 static void judge(struct connection *c, enum ladder_io_state state, int64_t now_us)
@@ -142,7 +205,7 @@ static void judge(struct connection *c, enum ladder_io_state state, int64_t now_
         c->came_up++;
         c->detail[0] = '\0';
     } else if (state == LADDER_IO_FAILED) {
-        snprintf(c->detail, sizeof c->detail, "no rung of the ladder works");
+        race_lost(c);
         wait_a_while(c, false, now_us);
     } else if (state == LADDER_IO_LOST) {
         snprintf(c->detail, sizeof c->detail, "the connection was lost: %s", ladder_io_why(c->io));
@@ -154,7 +217,9 @@ bool connection_step(struct connection *c, int64_t now_us)
 {
     int before = c->state;
     if (c->state == BERTH_CONNECTION_WAITING && now_us >= c->retry_us)
-        connection_race(c, NULL, now_us);
+        connection_begin(c, NULL, now_us);
+    else if (c->searching)
+        step_search(c, now_us);
     else if (c->state != BERTH_CONNECTION_WAITING)
         judge(c, ladder_io_step(c->io), now_us);
     return c->state != before;
@@ -162,7 +227,11 @@ bool connection_step(struct connection *c, int64_t now_us)
 
 int64_t connection_deadline(const struct connection *c)
 {
-    return c->state == BERTH_CONNECTION_WAITING ? c->retry_us : ladder_io_deadline(c->io);
+    if (c->state == BERTH_CONNECTION_WAITING)
+        return c->retry_us;
+    if (c->searching)
+        return c->found ? 0 : c->search_until_us;
+    return ladder_io_deadline(c->io);
 }
 
 /* ---- what is known ---- */

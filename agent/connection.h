@@ -19,6 +19,7 @@ struct connection_place { /* what it works with; borrowed */
     SSL_CTX *tls_ctx;
     struct curl_loop *curl;
     const char *ca_file;
+    const struct proxy_finder *finder; /* the session's: what it has found out counts for connections too */
 };
 
 struct connection {
@@ -30,21 +31,30 @@ struct connection {
     int64_t keepalive_us;
     void (*changed)(void *user, struct berth_agent *agent, const struct berth_connection *c);
     void *user;
-    struct proxy_finder
-        *finder; /* tells which proxies are known, and so may have our login; NULL: the ladder has none */
-    int state;   /* enum berth_connection_state */
-    struct ladder_io *io; /* NULL: it could not be made */
+    /* Before each race: which proxies are known, and so may have our login. NULL: the ladder has no proxy. */
+    struct proxy_finder *finder;
+    bool ours[LADDER_PLACES_MAX]; /* a proxy is wanted, and the ladder names none */
+    bool searching, found, asked_network;
+    int64_t search_until_us;
+    int state;            /* enum berth_connection_state */
+    struct ladder_io *io; /* NULL: it could not be made, or is not yet */
     int64_t up_since_us, retry_us;
     unsigned failures;
     int64_t came_up;
     char detail[BERTH_ERROR_TEXT];
 };
 
-/* Reads the options into a zeroed connection. 0, -EINVAL. */
+/* connection_options.c. Reads the options into a zeroed connection. 0, -EINVAL. */
 int connection_options(struct connection *c, const struct berth_connect_options *o)
     __attribute__((warn_unused_result));
-/* Begins the race from the first rung; `why` it is not the first time. */
-void connection_race(struct connection *c, const char *why, int64_t now_us);
+/* After connection_options: then `finder` is wanted, which becomes its own. */
+bool connection_has_proxies(const struct connection *c);
+/* Looks for proxies where it has to, then races from the first rung; `why` it is not the first time. */
+void connection_begin(struct connection *c, const char *why, int64_t now_us);
+/* The network may be changing: asks the peer whether it is still there. */
+void connection_hurry(struct connection *c);
+/* The network is another one. True: it begins again; false: its path is still the one that it had. */
+bool connection_network_changed(struct connection *c, int64_t now_us);
 /* Zeroes it. */
 void connection_close(struct connection *c);
 /* True: its state has changed. */

@@ -409,6 +409,14 @@ bool proxy_finder_try_network(struct proxy_finder *f)
     return true;
 }
 
+void proxy_finder_follow(struct proxy_finder *f, const struct proxy_finder *other)
+{
+    if (f->may_try_network && other->source == PROXY_FROM_WPAD)
+        f->source = PROXY_FROM_WPAD;
+    if (!f->script && f->source == other->source)
+        (void)copy_text(&f->script, other->script); /* without it, it is loaded */
+}
+
 void proxy_finder_forget(struct proxy_finder *f)
 {
     if (f->late && atomic_load(&f->late->finished))

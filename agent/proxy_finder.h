@@ -49,6 +49,8 @@ const struct proxy_table *proxy_finder_table(const struct proxy_finder *f);
 
 /* Nothing was said of proxies, and there is no way: asks the network from now on. False: it does so already, or must not. */
 bool proxy_finder_try_network(struct proxy_finder *f);
+/* Goes on from what another one of the same options has found out: whether the network is asked, and its script. */
+void proxy_finder_follow(struct proxy_finder *f, const struct proxy_finder *other);
 /* What was found counts no more: the script is loaded again, the network asked again. */
 void proxy_finder_forget(struct proxy_finder *f);
 /* The network is another one: forgets, and tries again what was abandoned. */

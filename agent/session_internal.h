@@ -1,5 +1,5 @@
 /* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out),
- * session_probe.c (one probe) and session_connect.c (connections by a ladder). */
+ * session_probe.c (one probe), session_connect.c (connections by a ladder) and session_networks.c (networks that are known). */
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
@@ -102,8 +102,10 @@ void session_network_id(struct session *s, char out[static NETWORK_ID_TEXT_LEN],
 int session_listen(struct session *s);
 int session_make_finder(struct session *s, struct proxy_finder **out) __attribute__((warn_unused_result));
 
-/* session_connect.c */
+/* session_networks.c */
 void session_remember_network(struct session *s); /* the report of it is stored */
+
+/* session_connect.c */
 bool session_has_connections(const struct session *s);
 void session_connections_changed(struct session *s, int64_t now_us); /* a sign that the network did */
 void session_step_connections(struct session *s, int64_t now_us);

@@ -166,6 +166,57 @@ static void where_no_rung_works_it_says_so_and_tries_again(void **state)
     berth_agent_destroy(a);
 }
 
+/* What `pac` says of the proxies of a ladder's only rung, after the race. */
+static struct berth_rung_result proxied(const struct agent_node *n, const char *pac, const char *named,
+                                        struct berth_connection *c)
+{
+    const struct ladder_text t = addresses(n);
+    const struct berth_rung rung = {BERTH_PROXY, t.tls, "node.test", named};
+    struct berth_connect_options o = {.size = sizeof o, .rungs = &rung, .n_rungs = 1};
+    struct berth_node node = {.host = "127.0.0.1", .udp = {n->udp}};
+    struct berth_options from = {.size = sizeof from,
+                                 .nodes = &node,
+                                 .n_nodes = 1,
+                                 .agent_id = "ann",
+                                 .ca_file = n->ca_file,
+                                 .proxy_pac = pac};
+    struct berth_rung_result r;
+    struct berth_agent *a = NULL;
+    uint64_t id;
+    assert_int_equal(berth_agent_create(&a, &from), 0);
+    assert_int_equal(berth_agent_connect(a, &o, &id), 0);
+    *c = run(a, id, BERTH_CONNECTION_WAITING, 0);
+    assert_int_equal(berth_agent_rung(a, id, 0, &r), 0);
+    berth_agent_destroy(a);
+    assert_int_equal(r.status, BERTH_PROXY_ERROR);
+    return r;
+}
+
+static void a_script_names_the_proxy_of_a_rung(void **state)
+{
+    struct agent_node *n = *state;
+    const struct ladder_text t = addresses(n);
+    char path[TEST_PATH_MAX], proxy[64];
+    struct berth_connection c;
+    struct berth_rung_result r;
+    test_path(path, n->dir, "proxy.pac");
+    snprintf(proxy, sizeof proxy, "http://%s", t.dead);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "function FindProxyForURL(u, h) { return h == 'node.test' ? 'PROXY %s' : 'DIRECT'; }\n",
+            t.dead);
+    assert_int_equal(fclose(f), 0);
+    r = proxied(n, path, NULL, &c); /* the script is loaded while the race waits */
+    assert_string_equal(r.proxy, proxy);
+    assert_string_equal(r.why, "the proxy can't be reached");
+    assert_string_equal(c.detail, "no rung of the ladder works");
+    r = proxied(n, "/no/such/script", NULL, &c);
+    assert_string_equal(r.why, "no proxy is known");
+    assert_string_equal(c.detail, "no rung of the ladder works; PAC: the PAC script can't be loaded");
+    r = proxied(n, "/no/such/script", "http://user@proxy:1", &c);
+    assert_string_equal(r.why, "that is no proxy's URL");
+}
+
 static void a_lost_connection_is_told_and_raced_again(void **state)
 {
     struct agent_node *n = *state;
@@ -228,12 +279,20 @@ static void bad_options_are_refused(void **state)
     berth_agent_destroy(a);
 }
 
+/* libpacparser 1.3.6 keeps a copy of every URL that it is asked for. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libpacparser\n";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_transport_carries_a_connection),
         cmocka_unit_test(an_assignment_is_taken_as_the_controller_gave_it),
         cmocka_unit_test(where_no_rung_works_it_says_so_and_tries_again),
+        cmocka_unit_test(a_script_names_the_proxy_of_a_rung),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(a_lost_connection_is_told_and_raced_again),
     };
