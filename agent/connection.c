@@ -174,6 +174,8 @@ bool connection_network_changed(struct connection *c, int64_t now_us)
     if (c->finder)
         proxy_finder_network_changed(c->finder);
     c->failures = 0;
+    if (c->io && ladder_io_stands(c->io))
+        return false;
     connection_begin(c, "the network has changed", now_us);
     return true;
 }

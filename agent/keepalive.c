@@ -17,6 +17,8 @@ void keepalive_start(struct keepalive *k, const uint8_t seed[static PROBER_SEED_
     *k = (struct keepalive){.interval_us = interval_us,
                             .send_us = now_us + interval_us,
                             .silent_since_us = PROBER_NEVER,
+                            .hurried_us = now_us,
+                            .answered_us = now_us,
                             .last_rtt_us = NOT_MEASURED,
                             .mapped = *mapped};
     memcpy(k->seed, seed, sizeof k->seed);
@@ -64,7 +66,13 @@ void keepalive_sent(struct keepalive *k, int64_t sent_us)
 
 void keepalive_hurry(struct keepalive *k, int64_t now_us)
 {
+    k->hurried_us = now_us;
     ask_at(k, min64(k->send_us, now_us));
+}
+
+bool keepalive_stands(const struct keepalive *k)
+{
+    return k->answered_us >= k->hurried_us;
 }
 
 bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int64_t now_us)
@@ -78,6 +86,8 @@ bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int6
         return true; /* a double, or older than we remember */
     k->flight[at].waiting = false;
     k->received++;
+    if (k->flight[at].sent_us > k->answered_us)
+        k->answered_us = k->flight[at].sent_us;
     k->last_rtt_us = now_us > k->flight[at].sent_us ? now_us - k->flight[at].sent_us : 0;
     k->rtt_us[k->n_rtts++ % KEEPALIVE_RTTS] = k->last_rtt_us;
     if (addr_is_set(&mapped))

@@ -19,8 +19,11 @@ enum {
 struct keepalive {
     uint8_t seed[PROBER_SEED_LEN];
     int64_t interval_us;
-    int64_t send_us;         /* the next request */
-    int64_t last_us;         /* the one before */
+    int64_t send_us;    /* the next request */
+    int64_t last_us;    /* the one before */
+    int64_t hurried_us; /* when keepalive_hurry was called last */
+    int64_t
+        answered_us; /* when the newest request that was answered was sent; before the first the beginning */
     int64_t silent_since_us; /* the first request that nothing answered yet; PROBER_NEVER: none */
     uint32_t next;
     struct {
@@ -42,6 +45,8 @@ bool keepalive_next(struct keepalive *k, int64_t now_us, uint8_t out[static PROB
 void keepalive_sent(struct keepalive *k, int64_t sent_us);
 /* Asks as soon as it may: the network may have changed. */
 void keepalive_hurry(struct keepalive *k, int64_t now_us);
+/* Has a request been answered that was sent since? */
+bool keepalive_stands(const struct keepalive *k);
 /* Is it an answer to one of the requests? What else comes over the path is not for us. */
 bool keepalive_heard(struct keepalive *k, const uint8_t *bytes, size_t len, int64_t now_us);
 bool keepalive_lost(const struct keepalive *k, int64_t now_us);

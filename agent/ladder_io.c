@@ -28,6 +28,7 @@ struct ladder_io {
     enum ladder_io_state state;
     struct ladder_place winner; /* UP */
     size_t winner_at;
+    struct addr local, mapped; /* when it came up: our address towards it, and the one that it sees */
     struct keepalive keepalive;
     const char *why;
     struct udp_io udp;
@@ -267,6 +268,9 @@ static void end_race(struct ladder_io *io, const struct ladder_place *winner)
     io->state = LADDER_IO_UP;
     io->winner = *winner;
     ladder_outcome(io->ladder, io->winner_at, &out);
+    io->mapped = out.mapped;
+    if (sys_local_address(&winner->to, &io->local) < 0)
+        io->local = (struct addr){0}; /* behind a proxy: there may be no way there but the proxy's */
     const uint8_t *rest;
     _Static_assert(sizeof io->buf >= FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX, "an unfinished frame");
     io->len = ladder_rest(io->ladder, io->winner_at, &rest);
@@ -348,6 +352,17 @@ void ladder_io_hurry(struct ladder_io *io)
 {
     if (io->state == LADDER_IO_UP)
         keepalive_hurry(&io->keepalive, clock_mono_us());
+}
+
+bool ladder_io_stands(const struct ladder_io *io)
+{
+    struct addr local;
+    if (io->state != LADDER_IO_UP || !keepalive_stands(&io->keepalive) ||
+        !addr_eq(&io->keepalive.mapped, &io->mapped))
+        return false;
+    if (sys_local_address(&io->winner.to, &local) < 0)
+        local = (struct addr){0};
+    return addr_eq(&local, &io->local);
 }
 
 const struct ladder *ladder_io_ladder(const struct ladder_io *io)

@@ -36,6 +36,8 @@ enum ladder_io_state ladder_io_step(struct ladder_io *io);
 int64_t ladder_io_deadline(const struct ladder_io *io); /* monotonic, or PROBER_NEVER */
 /* Asks at once whether the path is still there. */
 void ladder_io_hurry(struct ladder_io *io);
+/* Of one that is UP: it has answered since, packets to it leave from where they did, and it sees them come from where they did. */
+bool ladder_io_stands(const struct ladder_io *io);
 
 const struct ladder *ladder_io_ladder(const struct ladder_io *io);
 const struct keepalive *

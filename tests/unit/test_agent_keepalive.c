@@ -147,8 +147,16 @@ static void it_asks_at_once_when_told_to(void **state)
     assert_false(keepalive_next(&p.k, 1 * S, request));
     keepalive_hurry(&p.k, 1 * S);
     assert_int_equal(keepalive_deadline(&p.k), 1 * S);
-    assert_true(keepalive_next(&p.k, 1 * S, request));
+    uint8_t before[PROBER_MESSAGE_LEN], out[STUN_BINDING_ANSWER_MAX];
+    assert_false(keepalive_stands(&p.k));
+    assert_true(keepalive_next(&p.k, 1 * S, before));
     assert_false(keepalive_next(&p.k, 1 * S, request));
+    keepalive_hurry(&p.k, 2 * S);
+    assert_true(keepalive_next(&p.k, 2 * S, request));
+    assert_true(keepalive_heard(&p.k, out, answer(before, out), 2 * S + RTT)); /* to the one before */
+    assert_false(keepalive_stands(&p.k));
+    assert_true(keepalive_heard(&p.k, out, answer(request, out), 2 * S + RTT));
+    assert_true(keepalive_stands(&p.k));
 }
 
 static void what_is_not_an_answer_is_left_to_others(void **state)

@@ -101,8 +101,53 @@ static void probes_when_the_network_has_changed(void **state)
     berth_agent_destroy(a);
 }
 
+/* What is about the network and not about the path: the connection stays. Where the path is another, it is raced again. */
+static void a_connection_that_stands_is_not_raced_again(void **state)
+{
+    struct agent_node *n = *state;
+    struct heard h = {0};
+    struct berth_connection c = {0};
+    char address[32];
+    uint64_t id;
+    if (n->pid == 0)
+        skip();
+    struct berth_node node = {.host = "127.0.0.1", .udp = {n->udp}};
+    struct berth_options o = {.size = sizeof o,
+                              .nodes = &node,
+                              .n_nodes = 1,
+                              .agent_id = "caller",
+                              .callbacks = {.log = on_log},
+                              .user = &h};
+    const struct berth_rung rung = {BERTH_UDP, address, NULL, NULL};
+    struct berth_connect_options co = {.size = sizeof co, .rungs = &rung, .n_rungs = 1};
+    struct berth_agent *a;
+    snprintf(address, sizeof address, "127.0.0.1:%u", n->udp);
+    assert_int_equal(berth_agent_create(&a, &o), 0);
+    assert_int_equal(berth_agent_connect(a, &co, &id), 0);
+    for (int changes = 0; changes < 3; changes++) {
+        static const char *const steps[] = {"true",
+                                            "ip address add 198.51.100.2/24 dev berth0", /* one more prefix */
+                                            /* packets to the node leave from elsewhere */
+                                            "ip address add 192.0.2.9/32 dev lo && ip route replace local "
+                                            "127.0.0.1 dev lo table local src 192.0.2.9 && "
+                                            "ip address del 198.51.100.2/24 dev berth0"};
+        int64_t deadline = clock_mono_us() + 30 * 1000000;
+        assert_int_equal(system(steps[changes]), 0);
+        while (h.changes < changes || c.state != BERTH_CONNECTION_UP) {
+            struct pollfd fd = {.fd = berth_agent_fd(a), .events = POLLIN};
+            poll(&fd, 1, 50);
+            assert_int_equal(berth_agent_dispatch(a), 0);
+            assert_int_equal(berth_agent_connection(a, id, &c), 0);
+            assert_true(clock_mono_us() < deadline);
+        }
+        assert_int_equal(c.came_up, changes < 2 ? 1 : 2);
+    }
+    berth_agent_destroy(a);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(probes_when_the_network_has_changed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(probes_when_the_network_has_changed),
+                                       cmocka_unit_test(a_connection_that_stands_is_not_raced_again)};
     return cmocka_run_group_tests(tests, setup, agent_node_teardown);
 }
