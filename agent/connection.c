@@ -41,8 +41,8 @@ static size_t destinations(const struct connection *c, struct proxy_destination 
     return n;
 }
 
-/* A rung that names no proxy means ours: the first that leads there. What only the network was asked for, in vain, is forgotten. */
-static void take_proxies(struct connection *c)
+/* A rung that names no proxy means ours: the first that leads there. False: none leads anywhere. */
+static bool take_proxies(struct connection *c)
 {
     struct proxy_destination d[LADDER_PLACES_MAX];
     char ip[LADDER_PLACES_MAX][ADDR_TEXT_LEN];
@@ -61,9 +61,7 @@ static void take_proxies(struct connection *c)
                 proxy_format(&t->at[l[i].at[k]], p->proxy);
         }
     }
-    if (c->asked_network && !any)
-        proxy_finder_forget(c->finder);
-    c->asked_network = false;
+    return any;
 }
 
 static void on_found(void *user)
@@ -97,7 +95,7 @@ static int search(struct connection *c, int64_t now_us)
     proxy_finder_follow(c->finder, c->place.finder);
     int rc = proxy_finder_ask(c->finder, d, destinations(c, d, ip, rung), on_found, c);
     if (rc > 0)
-        take_proxies(c);
+        (void)take_proxies(c);
     return rc;
 }
 
@@ -129,6 +127,8 @@ static void race(struct connection *c, int64_t now_us)
                                         .keepalive_us = c->keepalive_us,
                                         .identity = identity,
                                         .user = c};
+    ladder_io_destroy(c->io);
+    c->io = NULL;
     if (ladder_io_new(&c->io, c->place.poller, c->place.tls_ctx, c->place.curl, &plan) < 0) {
         snprintf(c->detail, sizeof c->detail, "out of memory");
         wait_a_while(c, false, now_us);
@@ -142,6 +142,7 @@ void connection_begin(struct connection *c, const char *why, int64_t now_us)
     if (why)
         snprintf(c->detail, sizeof c->detail, "%s", why);
     c->state = BERTH_CONNECTION_RACING;
+    c->asked_network = false;
     int rc = search(c, now_us);
     c->searching = rc == 0;
     if (rc > 0) {
@@ -152,6 +153,27 @@ void connection_begin(struct connection *c, const char *why, int64_t now_us)
     }
 }
 
+/* No rung works, and the newest race stays to be looked at. */
+static void race_lost(struct connection *c, int64_t now_us)
+{
+    const char *problem = c->finder ? proxy_finder_problem(c->finder) : "";
+    snprintf(c->detail, sizeof c->detail, "no rung of the ladder works");
+    if (problem[0] != '\0')
+        snprintf(c->detail, sizeof c->detail, "no rung of the ladder works; %s: %s",
+                 proxy_finder_source(c->finder), problem);
+    wait_a_while(c, false, now_us);
+}
+
+/* Where the ladder has a proxy the network is asked for it, as where the controller can't be reached. False: that is of no use. */
+static bool ask_network(struct connection *c, int64_t now_us)
+{
+    if (c->asked_network || !must_search(c) || !proxy_finder_try_network(c->finder))
+        return false;
+    c->asked_network = true;
+    c->searching = search(c, now_us) == 0;
+    return c->searching;
+}
+
 static void step_search(struct connection *c, int64_t now_us)
 {
     if (!c->found && now_us < c->search_until_us)
@@ -159,8 +181,12 @@ static void step_search(struct connection *c, int64_t now_us)
     if (!c->found)
         proxy_finder_give_up(c->finder);
     c->searching = false;
-    take_proxies(c);
-    race(c, now_us);
+    if (take_proxies(c) || !c->asked_network) {
+        race(c, now_us);
+        return;
+    }
+    proxy_finder_forget(c->finder);
+    race_lost(c, now_us);
 }
 
 void connection_hurry(struct connection *c)
@@ -187,18 +213,6 @@ void connection_close(struct connection *c)
     *c = (struct connection){0};
 }
 
-/* Where there is a proxy in the ladder, the next race knows those of the network too, as where the controller can't be reached. */
-static void race_lost(struct connection *c)
-{
-    const char *problem = c->finder ? proxy_finder_problem(c->finder) : "";
-    snprintf(c->detail, sizeof c->detail, "no rung of the ladder works");
-    if (problem[0] != '\0')
-        snprintf(c->detail, sizeof c->detail, "no rung of the ladder works; %s: %s",
-                 proxy_finder_source(c->finder), problem);
-    if (c->finder && proxy_finder_try_network(c->finder))
-        c->asked_network = true;
-}
-
 static void judge(struct connection *c, enum ladder_io_state state, int64_t now_us)
 {
     if (state == LADDER_IO_UP && c->state == BERTH_CONNECTION_RACING) {
@@ -207,8 +221,8 @@ static void judge(struct connection *c, enum ladder_io_state state, int64_t now_
         c->came_up++;
         c->detail[0] = '\0';
     } else if (state == LADDER_IO_FAILED) {
-        race_lost(c);
-        wait_a_while(c, false, now_us);
+        if (!ask_network(c, now_us))
+            race_lost(c, now_us);
     } else if (state == LADDER_IO_LOST) {
         snprintf(c->detail, sizeof c->detail, "the connection was lost: %s", ladder_io_why(c->io));
         wait_a_while(c, now_us - c->up_since_us >= CONNECTION_STEADY_US, now_us);

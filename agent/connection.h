@@ -34,7 +34,8 @@ struct connection {
     /* Before each race: which proxies are known, and so may have our login. NULL: the ladder has no proxy. */
     struct proxy_finder *finder;
     bool ours[LADDER_PLACES_MAX]; /* a proxy is wanted, and the ladder names none */
-    bool searching, found, asked_network;
+    bool searching, found;
+    bool asked_network; /* since the race with what was known before was lost */
     int64_t search_until_us;
     int state;            /* enum berth_connection_state */
     struct ladder_io *io; /* NULL: it could not be made, or is not yet */

@@ -11,8 +11,12 @@
 static struct berth_agent *agent_new(const struct agent_node *n)
 {
     struct berth_node node = {.host = "127.0.0.1", .udp = {n->udp}};
-    struct berth_options o = {
-        .size = sizeof o, .nodes = &node, .n_nodes = 1, .agent_id = "ann", .ca_file = n->ca_file};
+    struct berth_options o = {.size = sizeof o,
+                              .nodes = &node,
+                              .n_nodes = 1,
+                              .agent_id = "ann",
+                              .ca_file = n->ca_file,
+                              .proxy = "none"};
     struct berth_agent *a = NULL;
     assert_int_equal(berth_agent_create(&a, &o), 0);
     return a;
