@@ -137,6 +137,16 @@ def take_step(stage, roamer, agent, step, known):
     assert assignment(stage, agent, probed["network"])["transport"] == step["transport"]
 
 
+def come_and_go(stage, roamer, agent):
+    """A bridge with a container's interface in it, as Docker makes them."""
+    host = stage.lab.hosts[agent]
+    for lines in (["link add br-1234 type bridge", "address add 172.30.0.1/16 dev br-1234", "link set br-1234 up",
+                   "link add veth7 type veth peer name veth8", "link set veth7 master br-1234", "link set veth7 up"],
+                  ["link del veth7", "link del br-1234"]):
+        host.run(["ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
+        roamer.quiet()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: os.path.splitext(os.path.basename(p))[0])
 def test_moves(path):
     scenario = Scenario(path)
@@ -151,6 +161,8 @@ def test_moves(path):
                     roamer.say(f"connect {json.dumps(assignment(stage, agent, known[step['to']]))}")
                 roamer.wait("connection", state="up", transport=step["transport"], came_up=n + 1)
                 watcher.check([step["to"] for step in steps[:n + 1]])
+                if step.get("containers"):
+                    come_and_go(stage, roamer, agent)
             roamer.quiet()
             roamer.end()
             log = stage.lab.read("roamer.log")

@@ -13,7 +13,7 @@ STATUSES = ("reachable", "timeout", "refused", "tls_error", "proxy_error", "unte
 TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
-    "": {"title", "seed", "path", "trusted_by_the_system", "controller", "assigned", "node", "farm", "router", "proxy", "kdc",
+    "": {"title", "seed", "path", "nameserver", "trusted_by_the_system", "controller", "assigned", "node", "farm", "router", "proxy", "kdc",
          "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "moves"},
     "controller": PLACE,
     "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate", "env"},
@@ -32,7 +32,7 @@ KEYS = {
     "assigned": {"node", "ladder", "policy"},
     "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
                 "framing", "via", "address"},
-    "moves": {"to", "by_way_of", "known", "transport"},
+    "moves": {"to", "by_way_of", "known", "transport", "containers"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
 

@@ -35,6 +35,8 @@ class Stage:
     def _start(self):
         data, hosts = self.scenario.data, self.lab.hosts
         self.authority = Authority(self.lab)
+        if "nameserver" in data:
+            self.lab.write("resolv.conf", f"nameserver {data['nameserver']}\n")
         self.interceptors = {name: Authority(self.lab, f"{name}-interceptor")
                              for name, table in {**self.scenario.routers(), **self.scenario.proxies()}.items()
                              if table.get("intercepts_tls") or table.get("opens_tls") or table.get("portal")}
