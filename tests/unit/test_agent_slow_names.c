@@ -43,8 +43,7 @@ static int wait_for_release(void)
 
 /* Instead of libc's, for libcurl as for us. */
 __attribute__((visibility("default"))) int getaddrinfo(const char *host, const char *service,
-                                                       const struct addrinfo *hints, struct addrinfo **out);
-int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+                                                       const struct addrinfo *hints, struct addrinfo **out)
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
