@@ -2,6 +2,7 @@
  * or it is too old. */
 #include "session_internal.h"
 
+#include "core/utf8.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static const char no_way[] = "the way to the controller can't be looked for";
 void session_explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT])
 {
     if (status == 0) {
-        snprintf(out, BERTH_ERROR_TEXT, "%.180s", call->error);
+        snprintf(out, BERTH_ERROR_TEXT, "%.*s", utf8_prefix(call->error, 180), call->error);
         return;
     }
     struct doc_error e;
@@ -26,8 +27,9 @@ void session_explain(const struct rest_call *call, long status, char out[static 
     const char *detail = json_string_value(json_object_get(j, "detail"));
     const char *title = json_string_value(json_object_get(j, "title"));
     detail = detail ? detail : title;
-    snprintf(out, BERTH_ERROR_TEXT, "%ld%s%.40s%s%.120s", status, code ? " " : "", code ? code : "",
-             detail ? ": " : "", detail ? detail : "");
+    snprintf(out, BERTH_ERROR_TEXT, "%ld%s%.*s%s%.*s", status, code ? " " : "",
+             code ? utf8_prefix(code, 40) : 0, code ? code : "", detail ? ": " : "",
+             detail ? utf8_prefix(detail, 120) : 0, detail ? detail : "");
     json_decref(j);
 }
 
@@ -66,8 +68,9 @@ static void tell_left_out(struct session *s, const struct nodelist *l)
                     l->n_listed);
     if (e->code[0] != '\0')
         session_log(s, BERTH_LOG_WARN, "list_left_out",
-                    "%zu of %zu entries are left out, and addresses of others: %zu; the first: %.60s %.80s",
-                    l->n_listed - l->n, l->n_listed, l->n_addresses_left_out, e->pointer, e->detail);
+                    "%zu of %zu entries are left out, and addresses of others: %zu; the first: %.*s %.*s",
+                    l->n_listed - l->n, l->n_listed, l->n_addresses_left_out, utf8_prefix(e->pointer, 60),
+                    e->pointer, utf8_prefix(e->detail, 80), e->detail);
 }
 
 static int take_list(struct session *s, const struct rest_call *call, char detail[static BERTH_ERROR_TEXT])
@@ -79,7 +82,8 @@ static int take_list(struct session *s, const struct rest_call *call, char detai
     int err = j ? nodelist_from_json(j, &list, &e) : -EINVAL;
     json_decref(j);
     if (err == -EINVAL) {
-        snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.60s %.100s", e.pointer, e.detail);
+        snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.*s %.*s", utf8_prefix(e.pointer, 60),
+                 e.pointer, utf8_prefix(e.detail, 100), e.detail);
         return BERTH_E_PROTOCOL;
     }
     if (err == 0)

@@ -2,6 +2,8 @@
  * anything from it, so that no input makes it recurse further than JSON_DEPTH_MAX. */
 #include "core/doc_json.h"
 
+#include "core/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,10 +46,12 @@ int doc_fail(struct doc_error *e, const char *pointer, const char *code, const c
 {
     va_list args;
     snprintf(e->pointer, sizeof e->pointer, "%s", pointer);
+    utf8_cut(e->pointer);
     snprintf(e->code, sizeof e->code, "%s", code);
     va_start(args, fmt);
     vsnprintf(e->detail, sizeof e->detail, fmt, args);
     va_end(args);
+    utf8_cut(e->detail);
     return -EINVAL;
 }
 

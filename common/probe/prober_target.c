@@ -2,6 +2,7 @@
  * every call due_us and deadline_us say when the target next wants to act or to be ticked. */
 #include "probe/prober_target.h"
 
+#include "core/utf8.h"
 #include "probe/prober_message.h"
 #include "probe/prober_stats.h"
 
@@ -118,6 +119,7 @@ static void set_error(struct target *t, enum probe_status status, const char *te
         return;
     t->error_rank = rank;
     snprintf(t->error, sizeof t->error, "%s", text);
+    utf8_cut(t->error);
 }
 
 /* Is attempt `next` worth making, after those before it? */
