@@ -2,6 +2,9 @@
  * control characters. */
 #include "cli.h"
 
+#include "core/utf8.h"
+#include "text.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -25,10 +28,8 @@ static void print_message(FILE *f, const char *before, const char *fmt, va_list 
 {
     char text[MESSAGE_MAX];
     vsnprintf(text, sizeof(text), fmt, ap);
-    for (char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = '?';
-    }
+    utf8_cut(text);
+    text_clean(text);
     fprintf(f, "%s%s\n", before, text);
 }
 

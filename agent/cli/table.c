@@ -1,6 +1,8 @@
 /* Prints tables. Invariant: every cell is clean (no control characters) from table_row on, and only the last column ever wraps. */
 #include "table.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -52,17 +54,11 @@ size_t table_text_width(const char *s)
     return n;
 }
 
-/* A copy in which no byte or UTF-8 sequence is a control character. */
 static char *clean(const char *s)
 {
     char *copy = strdup(s != NULL ? s : "");
-    for (char *p = copy; p != NULL && *p != '\0'; p++) {
-        unsigned char c = (unsigned char)p[0], d = (unsigned char)p[1];
-        if (c < 0x20 || c == 0x7F)
-            *p = '?';
-        else if (c == 0xC2 && d >= 0x80 && d < 0xA0)
-            p[0] = p[1] = '?';
-    }
+    if (copy != NULL)
+        text_clean(copy);
     return copy;
 }
 
