@@ -313,6 +313,12 @@ static enum quality class_of(const struct firewall_verdict *v)
     return QUALITY_POOR;
 }
 
+/* Errors get through as well, but a node that answers with nothing else is of no use. */
+static bool serves(const struct firewall_row *row)
+{
+    return answered(row) && addr_is_set(&row->r.mapped_address);
+}
+
 /* The first rung that reaches a node; its figures are the nearest node's, the loss over all of that node's ports. */
 static void judge_rung(struct firewall_verdict *v)
 {
@@ -322,7 +328,7 @@ static void judge_rung(struct firewall_verdict *v)
     v->rung_rtt_us = NOT_MEASURED;
     for (size_t i = 0; i < seen->n_rows; i++) {
         const struct firewall_row *row = &seen->rows[i];
-        if (answered(row) &&
+        if (serves(row) &&
             (!best || row->r.transport < best->r.transport ||
              (row->r.transport == best->r.transport && row->r.rtt_median_us < best->r.rtt_median_us)))
             best = row;
@@ -333,7 +339,7 @@ static void judge_rung(struct firewall_verdict *v)
     }
     for (size_t i = 0; best && i < seen->n_rows; i++) {
         const struct firewall_row *row = &seen->rows[i];
-        if (answered(row) && row->r.transport == v->rung && row->node == best->node) {
+        if (serves(row) && row->r.transport == v->rung && row->node == best->node) {
             v->rung_sent += row->r.sent;
             v->rung_received += row->r.received;
         }

@@ -17,8 +17,8 @@ struct given {
     const char *to;
     enum probe_status status;
     int64_t rtt_us, sent, received;
-    const char *mapped, *error;
-    bool asked; /* nobody is known to serve it */
+    const char *mapped, *error; /* mapped "": it answered with errors alone */
+    bool asked;                 /* nobody is known to serve it */
 };
 
 struct world {
@@ -50,7 +50,9 @@ static void look(struct world *w, const struct given *g)
         row->r.sent = g->sent ? g->sent : 10;
         row->r.received = g->sent ? g->received : 10;
         row->r.tls_us = g->transport == TRANSPORT_TLS ? 42000 : NOT_MEASURED;
-        assert_int_equal(addr_parse(&row->r.mapped_address, g->mapped ? g->mapped : "198.51.100.1:4000"), 0);
+        if (!g->mapped || g->mapped[0] != '\0')
+            assert_int_equal(addr_parse(&row->r.mapped_address, g->mapped ? g->mapped : "198.51.100.1:4000"),
+                             0);
     }
     firewall_judge(&w->v, &w->seen);
 }
@@ -452,6 +454,24 @@ static void sights_are_bounded(void **state)
     assert_int_equal(v.nat.mapping, NAT_ENDPOINT_DEPENDENT);
 }
 
+static void a_node_that_answers_with_errors_alone_is_no_rung(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    static const struct given errors[] = {{AT(1, U, "203.0.113.1:5004", OK), .rtt_us = 1000, .mapped = ""},
+                                          {AT(1, S, "203.0.113.1:443", OK), .rtt_us = 1000},
+                                          {0}};
+    look(w, errors);
+    assert_int_equal(port(w, U, 5004), PORT_OPEN);
+    assert_int_equal(w->v.rung, TRANSPORT_TLS);
+    assert_int_equal(w->v.quality, QUALITY_FAIR);
+    static const struct given alone[] = {{AT(1, U, "203.0.113.1:5004", OK), .rtt_us = 1000, .mapped = ""},
+                                         {0}};
+    look(w, alone);
+    assert_int_equal(w->v.rung, TRANSPORT_COUNT);
+    assert_int_equal(w->v.quality, QUALITY_NONE);
+    free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +492,7 @@ int main(void)
         cmocka_unit_test(mapping_is_told_by_nodes_only_where_no_better_is_known),
         cmocka_unit_test(the_worse_family_decides_over_the_nat),
         cmocka_unit_test(sights_are_bounded),
+        cmocka_unit_test(a_node_that_answers_with_errors_alone_is_no_rung),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
