@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.api import register, report, result
+from support.api import Heartbeats, register, report, result
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,9 @@ def places(org, cloud):
     """Three nodes: near, far, and one that nobody reaches."""
     for n, name in enumerate(("near", "far", "mute"), 1):
         register(cloud, name, n, region="eu" if name != "far" else "us", seen_by=[org.api])
-    return org
+    beats = Heartbeats(cloud, "near", "far", "mute")
+    yield org
+    beats.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.api import register, report
+from support.api import Heartbeats, register, report
 from support.process import wait_for
 
 
@@ -17,12 +17,14 @@ class Place:
 
     def __init__(self, org, cloud, name):
         self.org, self.cloud, self.name = org, cloud, name
-        self.meetings = 0
+        self.meetings, self.beats = 0, []
 
     def nodes(self, *suffixes):
         for n, suffix in enumerate(suffixes, 1):
             register(self.cloud, f"{self.name}-{suffix}", n, region=self.name, seen_by=[self.org.api])
-        return [f"{self.name}-{s}" for s in suffixes]
+        names = [f"{self.name}-{s}" for s in suffixes]
+        self.beats.append(Heartbeats(self.cloud, *names))
+        return names
 
     def report(self, agent, **by):
         report(self.org.api, {f"{self.name}-{n}": ways for n, ways in by.items()}, agent=agent)
@@ -46,7 +48,10 @@ class Place:
 
 @pytest.fixture
 def place(make_org, cloud, count=itertools.count(1)):
-    return Place(make_org(), cloud, f"f{next(count)}")
+    made = Place(make_org(), cloud, f"f{next(count)}")
+    yield made
+    for beats in made.beats:
+        beats.stop()
 
 
 def test_another_node_at_once_and_not_the_same_again(place):

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.api import listed, register, report, result, wait_state
+from support.api import Heartbeats, listed, register, report, result, wait_state
 from support.process import wait_for
 
 
@@ -18,11 +18,14 @@ class Place:
     def __init__(self, org, admin, cloud, name):
         self.org, self.admin, self.cloud, self.name = org, admin, cloud, name
         self.meetings = self.made = 0
+        self.beats = []
 
     def node(self, suffix, mesh=False, **more):
         self.made += 1
         name = f"{self.name}-{suffix}"
-        register(self.org.api if mesh else self.cloud, name, self.made, region=self.name, seen_by=[self.org.api], **more)
+        by = self.org.api if mesh else self.cloud
+        register(by, name, self.made, region=self.name, seen_by=[self.org.api], **more)
+        self.beats.append(Heartbeats(by, name))
         return name
 
     def report(self, agent, **by):
@@ -41,7 +44,10 @@ class Place:
 
 @pytest.fixture
 def place(make_org, admin, cloud, count=itertools.count(1)):
-    return Place(make_org(), admin, cloud, f"y{next(count)}")
+    made = Place(make_org(), admin, cloud, f"y{next(count)}")
+    yield made
+    for beats in made.beats:
+        beats.stop()
 
 
 def test_mesh_goes_before_the_cloud_within_the_threshold(place):
