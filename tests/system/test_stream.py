@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from support.api import register, report
 from support.berth import mint_jwt as mint
 from support.process import wait_for
 from support.stream import Stream, answer_of_stream
@@ -166,6 +167,24 @@ def test_who_may(org, admin, mint_jwt):
     answer_of_stream(org.agent("a1"), "/v1/stream?agent=a2").problem(403, "agent_mismatch")
     answer_of_stream(org.agent("a1", grants=[]), "/v1/stream?agent=a1").expect(200)
     org.agent("a1").call("HEAD", "/v1/stream").expect(200)
+
+
+def test_who_is_moved_by_anothers_join_is_told_through_the_other_controller(org, admin, node_key, second, stream):
+    cloud = admin.with_token(node_key)
+    for n, name in enumerate(("move-a", "move-b"), 1):
+        register(cloud, name, n, region="move", seen_by=[org.api])
+    report(org.api, {"move-a": {"udp": 20}, "move-b": {"udp": 60}}, agent="ann")
+    report(org.api, {"move-a": {"udp": 300}, "move-b": {"udp": 10}}, agent="bob")
+    org.api.post("/v1/meetings", {"id": "m", "policy": {"regions": {"allow": ["move"]}}}).expect(201)
+    participants = "/v1/meetings/m/participants"
+    ann, bob = (stream(second.client(org.jwt(a))) for a in ("ann", "bob"))
+    assert org.api.post(participants, {"agent": "ann"}).expect(201).json["node"] == "move-a"
+    assert org.api.post(participants, {"agent": "bob"}).expect(201).json["node"] == "move-b"
+    told = ann.expect("assignment").json
+    assert (told["meeting"], told["participant"], told["node"]) == ("m", "ann", "move-b") and told["why"]["sentence"]
+    assert told["ladder"] == org.api.post(participants, {"agent": "ann"}).expect(200).json["ladder"]
+    org.api.post("/v1/agents/bob/probe").expect(202)
+    assert bob.next().kind == "probe", "who asked has had the answer, and no event"
 
 
 # ---- asking for a probe ----
