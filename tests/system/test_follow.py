@@ -90,7 +90,7 @@ def test_what_happens_while_the_controller_is_away_comes_once(world, controllers
     put(agent, body='{"n": 3}')
     assert [e["data"]["n"] for e in watch.wait("assignment", 3)] == [1, 2, 3]
     assert not watch.stream("reset")
-    assert watch.process.stop() == 0
+    assert watch.process.stop() == 0 and third.stop() == 0
 
 
 def test_what_is_lost_is_a_reset(world, controllers, org, near, put, database):
@@ -105,7 +105,7 @@ def test_what_is_lost_is_a_reset(world, controllers, org, near, put, database):
     assert watch.wait("reset")[0]["data"] == {}
     put("lost", body='{"n": 4}')
     assert watch.wait("assignment", 2)[1]["data"] == {"n": 4}
-    assert watch.process.stop() == 0
+    assert watch.process.stop() == 0 and third.stop() == 0
 
 
 def test_the_stream_takes_the_proxys_way(world, controller, org, near, put):
