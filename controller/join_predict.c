@@ -68,6 +68,13 @@ bool join_predict_wanted(const struct join_scene *s, struct join_predict *p)
     return p->n > 0;
 }
 
+void join_predict_newcomer(struct join_predict *p, const char *network)
+{
+    p->newcomer = true;
+    p->n = 0;
+    add(p, network);
+}
+
 static struct db_param net_param(char buf[static 24], int64_t net)
 {
     return net != 0 ? db_i64(buf, net) : db_text(NULL);

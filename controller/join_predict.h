@@ -20,6 +20,8 @@ struct join_predict {
 
 /* Whether anybody in the scene has no live report; then p->newcomer and the networks are set. */
 bool join_predict_wanted(const struct join_scene *s, struct join_predict *p);
+/* Asks about the newcomer alone, whether or not it has a live report: for a look that is too dear to be taken twice. */
+void join_predict_newcomer(struct join_predict *p, const char *network);
 /* The statement; ask->predict is not NULL. */
 void join_predict_read(struct db_batch *b, const struct join_ask *ask);
 /* Its answer, for those of `to` that have no live report. 0 or -EBADMSG. */

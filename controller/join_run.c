@@ -334,6 +334,9 @@ static void weigh(struct join_run *j)
         return;
     }
     j->ask.rows_max = JOIN_ROWS_MAX;
+    if (j->ask.agent != NULL && j->ask.predict == NULL)
+        join_predict_newcomer(&j->predict, j->ask.network);
+    j->ask.predict = &j->predict;
     j->weighs = (struct join_turn){.org = j->ask.org,
                                    .meeting = "",
                                    .deadline_us = j->deadline_us,
