@@ -205,6 +205,9 @@ struct berth_options {
      * name its network when it joins (berth_agent_network_id). Read and replaced as a whole, for its owner alone; processes may share
      * it. NULL: none. */
     const char *state_file;
+    /* The program that runs PAC scripts, in a process of its own: berth-pac. NULL: ../libexec/berth/berth-pac of the folder of this program,
+     * else where it was installed. */
+    const char *pac_helper;
 };
 
 /* ---- an agent's life ---- */

@@ -110,6 +110,8 @@ static int copy_proxy(struct agent_options *o, const struct berth_options *from)
     if (err == 0)
         err = copy_text(&o->proxy_pac, from->proxy_pac);
     if (err == 0)
+        err = copy_text(&o->pac_helper, from->pac_helper);
+    if (err == 0)
         err = copy_text(&o->no_proxy, from->no_proxy);
     if (err == 0)
         err = copy_text(&o->proxy_user, from->proxy_user);
@@ -168,6 +170,7 @@ void agent_options_clear(struct agent_options *o)
     free(o->ca_file);
     secret_free(o->proxy); /* it may have a password in it */
     free(o->proxy_pac);
+    free(o->pac_helper);
     free(o->no_proxy);
     free(o->state_file);
     free(o->proxy_user);

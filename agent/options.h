@@ -20,8 +20,8 @@ struct agent_options {
     struct berth_policy policy;
     struct berth_callbacks callbacks;
     void *user;
-    char *state_file;                                                 /* NULL where not given */
-    char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password; /* NULL where not given */
+    char *state_file;                                                              /* NULL where not given */
+    char *proxy, *proxy_pac, *pac_helper, *no_proxy, *proxy_user, *proxy_password; /* NULL where not given */
 };
 
 /* 0, -EINVAL, -ENOMEM, or -errno (no host name). On failure nothing is kept. */

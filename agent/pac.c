@@ -1,23 +1,20 @@
-/* PAC scripts by pacparser, which keeps its one engine in globals. Invariant: the engine is touched only with `engine` held, and is made
- * and thrown away by the same call. */
+/* PAC scripts: loaded here, run by a process of their own (berth-pac), since their engine can be brought to crash. Invariant: nothing that
+ * a script does is ours but its answers, whose form and length are checked. */
 #include "pac.h"
+
+#include "pac_answers.h"
+#include "sys_process.h"
 
 #include "core/addr.h"
 #include "sys/clock.h"
 #include "sys/rest.h"
 
 #include <errno.h>
-#include <pacparser.h>
-#include <pthread.h>
-#include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* The only shared state, because pacparser has but one. */
-static pthread_mutex_t engine = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic int64_t engine_since_us; /* when the script that has it began; 0: none has */
 
 /* ---- loading ---- */
 
@@ -110,24 +107,9 @@ int pac_load(char **script, const char *source)
 
 /* ---- running ---- */
 
-/* The engine's complaints are for the script's author, and stderr isn't ours. */
-static int be_quiet(const char *fmt, va_list ap)
-{
-    return 0;
-}
-
 bool pac_overdue(int64_t began_us)
 {
     return began_us != 0 && clock_mono_us() - began_us >= PAC_RUN_MS * 1000;
-}
-
-static int lock_engine(void)
-{
-    if (pac_overdue(atomic_load(&engine_since_us)))
-        return -EBUSY; /* it may never end */
-    int64_t until = clock_wall_us() + PAC_LOCK_MS * 1000;
-    const struct timespec ts = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
-    return -pthread_mutex_timedlock(&engine, &ts) == 0 ? 0 : -EBUSY;
 }
 
 /* What is put into the script's call must not end the string that it stands in. */
@@ -141,35 +123,80 @@ static bool harmless(const char *host)
     return host[0] != '\0' && strlen(host) <= HOST_MAX;
 }
 
-static void ask(const struct pac_question *q, size_t index)
+/* The script and the questions that may be asked, each text with its NUL. */
+static char *make_input(const char *script, const struct pac_question *questions, size_t n, size_t *len)
 {
-    char url[HOST_MAX + 32];
-    bool v6 = strchr(q->host, ':') != NULL;
-    const char *found = NULL; /* the engine's */
-    if (harmless(q->host)) {
-        snprintf(url, sizeof url, "https://%s%s%s:%u/", v6 ? "[" : "", q->host, v6 ? "]" : "", q->port);
-        found = pacparser_find_proxy(url, q->host);
+    enum { QUESTION_MAX = 2 * HOST_MAX + 64 };
+    size_t cap = strlen(script) + 1 + n * QUESTION_MAX;
+    char *in = malloc(cap);
+    if (!in)
+        return NULL;
+    *len = strlen(script) + 1;
+    memcpy(in, script, *len);
+    for (size_t i = 0; i < n; i++) {
+        const struct pac_question *q = &questions[i];
+        bool v6 = strchr(q->host, ':') != NULL;
+        if (harmless(q->host))
+            *len += (size_t)snprintf(in + *len, cap - *len, "https://%s%s%s:%u/%c%s", v6 ? "[" : "", q->host,
+                                     v6 ? "]" : "", q->port, '\0', q->host) +
+                    1;
     }
-    q->answer(q->user, index, found && strlen(found) <= PAC_ANSWER_MAX ? found : "");
+    return in;
 }
 
-int pac_run(const char *script, const struct pac_question *questions, size_t n, _Atomic int64_t *began_us)
+/* The next whole text of the helper's, or NULL. */
+static const char *next_text(const char **at, const char *end)
 {
-    int err = lock_engine();
-    if (err < 0)
-        return err;
-    atomic_store(&engine_since_us, clock_mono_us());
-    atomic_store(began_us, atomic_load(&engine_since_us));
-    pacparser_set_error_printer(be_quiet);
-    if (!pacparser_init()) {
-        err = -ENOMEM;
-    } else {
-        err = pacparser_parse_pac_string(script) ? 0 : -EINVAL;
-        for (size_t i = 0; err == 0 && i < n; i++)
-            ask(&questions[i], i);
-        pacparser_cleanup();
+    const char *text = *at, *nul = memchr(text, '\0', (size_t)(end - text));
+    if (!nul || nul == text || nul - text > PAC_ANSWER_MAX + 1)
+        return NULL;
+    *at = nul + 1;
+    return text;
+}
+
+/* Hands out what was answered. 0: everything was, and well. */
+static int hand_out(const char *out, size_t len, const struct pac_question *questions, size_t n)
+{
+    const char *at = out, *end = out + len, *text = next_text(&at, end);
+    int err = 0;
+    if (!text || text[0] != PAC_FOUND)
+        return text ? -EINVAL : -ECHILD;
+    for (size_t i = 0; i < n; i++) {
+        const struct pac_question *q = &questions[i];
+        text = harmless(q->host) ? next_text(&at, end) : "f";
+        if (!text)
+            return -ECHILD;
+        q->answer(q->user, i, text[0] == PAC_FOUND ? text + 1 : "");
+        if (text[0] != PAC_FOUND)
+            err = text[0] == PAC_TOO_LONG ? -EMSGSIZE : -EDOM;
     }
-    atomic_store(&engine_since_us, 0);
-    pthread_mutex_unlock(&engine);
+    return err;
+}
+
+int pac_run(const char *script, const struct pac_question *questions, size_t n, const struct pac_way *way,
+            _Atomic int64_t *began_us)
+{
+    char path[PATH_MAX];
+    size_t in_len, out_len, cap = (n + 1) * (PAC_ANSWER_MAX + 2);
+    char *out = malloc(cap), *in = make_input(script, questions, n, &in_len);
+    int err = out && in ? 0 : -ENOMEM;
+    if (err == 0 && !way->helper)
+        err = sys_helper_path(path, sizeof path, BERTH_PAC_FOLDER, "berth-pac");
+    if (err == 0) {
+        const struct sys_process p = {.path = way->helper ? way->helper : path,
+                                      .in = in,
+                                      .in_len = in_len,
+                                      .out = out,
+                                      .out_cap = cap,
+                                      .timeout_us = PAC_END_MS * (int64_t)1000,
+                                      .stop_fd = way->stop_fd};
+        atomic_store(began_us, clock_mono_us());
+        err = sys_process_run(&p, &out_len);
+        bool ran = err == 0 || err == -ETIME;
+        int found = ran ? hand_out(out, out_len, questions, n) : 0;
+        err = err == 0 ? found : ran || err == -ECANCELED ? err : -ENOEXEC;
+    }
+    free(in);
+    free(out);
     return err;
 }

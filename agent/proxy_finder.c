@@ -27,7 +27,8 @@ struct job {
     bool *direct; /* decided by no_proxy */
     struct proxy_list *lists;
     struct proxy_table table;
-    int wake_fd;
+    int wake_fd, stop_fd;
+    char *helper; /* that runs scripts; NULL: the installed one */
 };
 
 struct proxy_finder {
@@ -36,7 +37,7 @@ struct proxy_finder {
     bool may_try_network;
     struct proxy_endpoint proxy; /* of the options */
     struct proxy_login login;
-    char *pac, *no_proxy;
+    char *pac, *no_proxy, *helper;
     char *script; /* of an earlier job */
     const char *problem;
     struct proxy_table table;
@@ -54,7 +55,11 @@ struct proxy_finder {
 
 static void job_release(struct job *j)
 {
-    if (!j || atomic_fetch_sub(&j->owners, 1) > 1)
+    if (!j)
+        return;
+    if (j->stop_fd >= 0)
+        sys_wakeup_signal(j->stop_fd); /* who runs the script may end it */
+    if (atomic_fetch_sub(&j->owners, 1) > 1)
         return;
     for (size_t i = 0; j->hosts && i < j->n; i++)
         free(j->hosts[i]);
@@ -64,7 +69,9 @@ static void job_release(struct job *j)
     free(j->lists);
     free(j->pac);
     free(j->script);
+    free(j->helper);
     sys_close(j->wake_fd);
+    sys_close(j->stop_fd);
     free(j);
 }
 
@@ -95,9 +102,16 @@ static void take_answer(void *user, size_t index, const char *text)
         proxy_list_from_pac(&j->lists[index], &j->table, text);
 }
 
+/* It may have failed for some of the questions: it is a script nevertheless. */
+static bool has_answered(int error)
+{
+    return error == 0 || error == -EDOM || error == -EMSGSIZE;
+}
+
 static void job_run(void *arg)
 {
     struct job *j = arg;
+    const struct pac_way way = {.helper = j->helper, .stop_fd = j->stop_fd};
     if (!j->script && j->pac) {
         j->error = pac_load(&j->script, j->pac);
         if (j->error < 0)
@@ -106,8 +120,8 @@ static void job_run(void *arg)
         load_from_network(j);
     }
     if (j->script && atomic_load(&j->owners) > 1)
-        j->error = pac_run(j->script, j->questions, j->n, &j->began_us);
-    if (j->error < 0) {
+        j->error = pac_run(j->script, j->questions, j->n, &way, &j->began_us);
+    if (!has_answered(j->error)) {
         free(j->script);
         j->script = NULL;
     }
@@ -140,6 +154,8 @@ static int take_options(struct proxy_finder *f, const struct proxy_finder_option
     f->may_try_network = choice.source == PROXY_FROM_NOTHING && !(o->proxy && o->proxy[0] != '\0');
     int err = copy_text(&f->pac, choice.pac);
     if (err == 0)
+        err = copy_text(&f->helper, o->pac_helper);
+    if (err == 0)
         err = copy_text(&f->no_proxy, choice.no_proxy);
     if (err == 0 && choice.proxy)
         err = proxy_url_parse(&f->proxy, &f->login, choice.proxy);
@@ -171,8 +187,16 @@ static const char *problem_of(int error)
     switch (error) {
     case 0:
         return "";
-    case -EBUSY:
-        return "a PAC script that this process runs has not ended, and another can't be run beside it";
+    case -EDOM:
+        return "the PAC script fails: it throws, or returns nothing";
+    case -EMSGSIZE:
+        return "the PAC script's answer is too long";
+    case -ETIME:
+        return "the PAC script does not end";
+    case -ECHILD:
+        return "the PAC script was ended: it takes too much memory, stack or time";
+    case -ENOEXEC:
+        return "PAC scripts can't be run: berth-pac is not installed, or can't be started";
     case -EINVAL:
         return "it is no PAC script that runs";
     case -EFBIG:
@@ -203,6 +227,7 @@ void proxy_finder_destroy(struct proxy_finder *f)
     drop_late(f);
     sodium_memzero(&f->login, sizeof f->login);
     free(f->pac);
+    free(f->helper);
     free(f->no_proxy);
     free(f->script);
     free(f->lists);
@@ -244,14 +269,14 @@ static struct job *job_new(const struct proxy_finder *f, const struct proxy_dest
     if (!j)
         return NULL;
     atomic_init(&j->owners, 1);
-    j->wake_fd = -1;
+    j->wake_fd = j->stop_fd = -1;
     j->n = n;
     j->hosts = calloc(n + 1, sizeof *j->hosts);
     j->questions = calloc(n + 1, sizeof *j->questions);
     j->direct = calloc(n + 1, sizeof *j->direct);
     j->lists = calloc(n + 1, sizeof *j->lists);
     bool ok = j->hosts && j->questions && j->direct && j->lists && copy_text(&j->pac, f->pac) == 0 &&
-              copy_text(&j->script, f->script) == 0;
+              copy_text(&j->script, f->script) == 0 && copy_text(&j->helper, f->helper) == 0;
     for (size_t i = 0; ok && i < n; i++) {
         j->hosts[i] = strdup(d[i].host);
         j->direct[i] = goes_directly(f, &d[i]);
@@ -311,7 +336,7 @@ static bool ask_late(struct proxy_finder *f, const struct proxy_destination *d, 
         f->problem = still_runs;
         return true;
     }
-    if (j->error < 0) {
+    if (!has_answered(j->error)) {
         drop_late(f);
         return false;
     }
@@ -328,6 +353,9 @@ static int start_job(struct proxy_finder *f)
     struct sys_thread *thread;
     struct job *j = f->job;
     int err = j->wake_fd = sys_wakeup_open();
+    if (err < 0)
+        return err;
+    err = j->stop_fd = sys_wakeup_open();
     if (err < 0)
         return err;
     err = sys_watch_add(f->poller, &f->watch, j->wake_fd, SYS_READ, on_wake, f);

@@ -14,6 +14,7 @@ struct proxy_finder_options {
     const char *proxy; /* a URL; "none"; "auto": ask the network */
     const char *pac, *no_proxy;
     const char *user, *password;
+    const char *pac_helper; /* the program that runs PAC scripts; NULL: where it is installed */
 };
 
 struct proxy_destination {
@@ -35,9 +36,8 @@ void proxy_finder_destroy(struct proxy_finder *f);
  * poller's dispatch; -errno. What was asked before is forgotten. */
 int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
                      void (*done)(void *user), void *user) __attribute__((warn_unused_result));
-/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then may never end, and the
- * engine can't be stopped: while it runs every further question is answered at once, with no proxy, until
- * proxy_finder_network_changed. What it says when it ends counts for the same question from then on, which isn't asked again. */
+/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then goes on
+ * until PAC_END_MS: so long every further question is answered at once, with no proxy, until proxy_finder_network_changed. What it says when it ends counts for the same question from then on, which isn't asked again. */
 void proxy_finder_give_up(struct proxy_finder *f);
 /* The question isn't asked any more. That says nothing of the script. */
 void proxy_finder_cancel(struct proxy_finder *f);

@@ -27,6 +27,7 @@ int session_make_finder(struct session *s, struct proxy_finder **out)
     const struct agent_options *o = s->options;
     const struct proxy_finder_options from = {.proxy = o->proxy,
                                               .pac = o->proxy_pac,
+                                              .pac_helper = o->pac_helper,
                                               .no_proxy = o->no_proxy,
                                               .user = o->proxy_user,
                                               .password = o->proxy_password};

@@ -128,7 +128,7 @@ static enum cli_exit examine(struct firewall *f, SSL_CTX *tls_ctx)
 {
     struct cli *c = f->cli;
     const struct proxy_finder_options proxy = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
-                                               c->o.proxy_password};
+                                               c->o.proxy_password, NULL};
     struct firewall_plan plan = {.list = &f->list,
                                  .tls_ctx = tls_ctx,
                                  .udp_ports = f->udp,

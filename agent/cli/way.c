@@ -63,7 +63,7 @@ static const struct rest_proxy *choose(struct way *w, const struct proxy_finder 
 static const struct rest_proxy *look(struct way *w, const struct cli *c, bool ask_network)
 {
     const struct proxy_finder_options o = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
-                                           c->o.proxy_password};
+                                           c->o.proxy_password, NULL};
     const struct rest_proxy *found = NULL;
     struct sys_poller *poller = NULL;
     struct proxy_finder *f = NULL;

@@ -283,13 +283,6 @@ static void bad_options_are_refused(void **state)
     berth_agent_destroy(a);
 }
 
-/* libpacparser 1.3.6 keeps a copy of every URL that it is asked for. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libpacparser\n";
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

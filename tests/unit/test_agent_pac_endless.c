@@ -1,9 +1,8 @@
 /* link: berth_agent_core test_support */
-/* A PAC script that never ends: what asked goes on without a proxy, the script isn't run again, and nothing hangs. */
+/* A PAC script that never ends: what asked goes on without a proxy, its process ends, and nothing hangs. */
 #include "check.h"
 
 #include "agent/berth.h"
-#include "agent/pac.h"
 #include "agent/proxy_finder.h"
 #include "support/certs.h"
 #include "sys/clock.h"
@@ -12,19 +11,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 static char path[TEST_PATH_MAX], folder[TEST_PATH_MAX];
+
+static void write_script(const char *to, const char *text)
+{
+    FILE *f = fopen(to, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
 
 static int setup(void **state)
 {
     test_dir_make(folder);
     test_path(path, folder, "proxy.pac");
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs("function FindProxyForURL(url, host) { while (true) {} }\n", f);
-    assert_int_equal(fclose(f), 0);
+    write_script(path, "function FindProxyForURL(url, host) { while (true) {} }\n");
     return 0;
 }
 
@@ -78,81 +80,49 @@ static void step(struct berth_agent *a)
     (void)berth_agent_dispatch(a);
 }
 
-/* The engine is taken for the rest of a process, so each test has one of its own. `body` answers 0, or the line that failed. */
-static void in_a_process(int (*body)(void))
+/* Until this process has children (`any`), or none: the script's. */
+static void wait_for_children(bool any, struct berth_agent *a)
 {
-    int status = -1;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0)
-        _exit(body() == 0 ? 0 : 1);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-#define CHECK(ok)                                            \
-    do {                                                     \
-        if (!(ok)) {                                         \
-            fprintf(stderr, "line %d: %s\n", __LINE__, #ok); \
-            return __LINE__;                                 \
-        }                                                    \
-    } while (0)
-
-/* Has this process used so much of the processor since `began`? Only a running script does. */
-static bool busy_for(clock_t began, clock_t tenths)
-{
-    return clock() - began >= tenths * CLOCKS_PER_SEC / 10;
-}
-
-static int destroy_in_the_middle(void)
-{
-    struct heard h = {0};
     int64_t deadline = clock_mono_us() + 30 * 1000000;
-    struct berth_agent *a = agent_new(&h);
-    clock_t began = clock();
-    CHECK(a && berth_agent_probe(a, 0) == 0);
-    while (!busy_for(began, 2)) {
-        step(a);
-        CHECK(clock_mono_us() < deadline);
+    siginfo_t info;
+    while ((waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) != any) {
+        assert_true(clock_mono_us() < deadline);
+        if (a)
+            step(a);
     }
-    CHECK(h.done == 0);
-    berth_agent_destroy(a);
-    return 0;
 }
 
 static void an_agent_is_destroyed_while_the_script_runs(void **state)
 {
-    in_a_process(destroy_in_the_middle);
-}
-
-static const char endless[] =
-    "the PAC script does not end: none is run before it has, or the network is another";
-
-static int probe_twice(void)
-{
     struct heard h = {0};
-    int64_t deadline = clock_mono_us() + 60 * 1000000;
     struct berth_agent *a = agent_new(&h);
-    CHECK(a);
-    for (int n = 1; n <= 2; n++) { /* the second time it is told, and not waited for */
-        h.problem[0] = '\0';
-        CHECK(berth_agent_probe(a, 0) == 0);
-        while (h.done < n) {
-            step(a);
-            CHECK(clock_mono_us() < deadline);
-        }
-        CHECK(h.summary.error == 0);
-        CHECK(h.summary.results == 3); /* no row by a proxy */
-        CHECK(strncmp(h.problem, "PAC: ", 5) == 0 && strcmp(h.problem + 5, endless) == 0);
-    }
+    assert_non_null(a);
+    assert_int_equal(berth_agent_probe(a, 0), 0);
+    wait_for_children(true, a);
+    assert_int_equal(h.done, 0);
     berth_agent_destroy(a);
-    return 0;
+    wait_for_children(false, NULL);
 }
 
 static void a_probe_goes_on_without_a_proxy(void **state)
 {
-    in_a_process(probe_twice);
+    struct heard h = {0};
+    int64_t deadline = clock_mono_us() + 60 * 1000000;
+    struct berth_agent *a = agent_new(&h);
+    assert_non_null(a);
+    for (int n = 1; n <= 2; n++) {
+        h.problem[0] = '\0';
+        assert_int_equal(berth_agent_probe(a, 0), 0);
+        while (h.done < n) {
+            step(a);
+            assert_true(clock_mono_us() < deadline);
+        }
+        assert_int_equal(h.summary.error, 0);
+        assert_int_equal(h.summary.results, 3); /* no row by a proxy */
+        assert_int_equal(strncmp(h.problem, "PAC: the PAC script ", 20), 0);
+    }
+    berth_agent_destroy(a);
+    wait_for_children(false, NULL);
 }
 
 static void on_found(void *user)
@@ -160,58 +130,38 @@ static void on_found(void *user)
     *(bool *)user = true;
 }
 
-static int wait_found(struct sys_poller *p, const bool *found)
+static void another_script_runs_beside_it(void **state)
 {
-    int64_t deadline = clock_mono_us() + 30 * 1000000;
-    while (!*found) {
-        sys_wait(sys_poller_fd(p), 100000);
-        CHECK(sys_poller_dispatch(p) == 0);
-        CHECK(clock_mono_us() < deadline);
-    }
-    return 0;
-}
-
-/* After a change of network the script is tried anew; while it still runs nothing runs beside it, for nobody in the process. */
-static int change_the_network(void)
-{
-    static const char busy[] =
-        "a PAC script that this process runs has not ended, and another can't be run beside it";
     struct sys_poller *p;
     struct proxy_finder *f, *other;
+    char good[TEST_PATH_MAX];
+    write_script(test_path(good, folder, "good.pac"),
+                 "function FindProxyForURL(u, h) { return 'PROXY p:1'; }\n");
     struct proxy_destination d = {.host = "x.example", .port = 443};
-    struct proxy_finder_options o = {.pac = path};
+    struct proxy_finder_options o = {.pac = path}, other_o = {.pac = good};
     int64_t deadline = clock_mono_us() + 30 * 1000000;
-    clock_t began = clock();
-    bool found = false;
-    CHECK(sys_poller_new(&p) == 0 && proxy_finder_new(&f, p, &o) == 0 &&
-          proxy_finder_new(&other, p, &o) == 0);
-    CHECK(proxy_finder_ask(f, &d, 1, on_found, &found) == 0);
-    while (!busy_for(began, PAC_RUN_MS / 100 + 5)) {
+    bool found = false, other_found = false;
+    assert_int_equal(sys_poller_new(&p), 0);
+    assert_int_equal(proxy_finder_new(&f, p, &o), 0);
+    assert_int_equal(proxy_finder_new(&other, p, &other_o), 0);
+    assert_int_equal(proxy_finder_ask(f, &d, 1, on_found, &found), 0);
+    wait_for_children(true, NULL);
+    assert_int_equal(proxy_finder_ask(other, &d, 1, on_found, &other_found), 0);
+    while (!found || !other_found) {
         sys_wait(sys_poller_fd(p), 10000);
-        CHECK(sys_poller_dispatch(p) == 0 && !found && clock_mono_us() < deadline);
+        assert_int_equal(sys_poller_dispatch(p), 0);
+        assert_true(clock_mono_us() < deadline);
     }
-    proxy_finder_give_up(f);
-    for (int i = 0; i < 3; i++) {
-        CHECK(strcmp(proxy_finder_problem(f), endless) == 0);
-        CHECK(proxy_finder_ask(f, &d, 1, on_found, &found) == 1);
-        CHECK(proxy_finder_lists(f)[0].n == 0);
-        proxy_finder_forget(f); /* this is no other network */
-    }
-    proxy_finder_network_changed(f);
-    CHECK(proxy_finder_ask(f, &d, 1, on_found, &found) == 0 && wait_found(p, &found) == 0);
-    CHECK(strcmp(proxy_finder_problem(f), busy) == 0 && proxy_finder_lists(f)[0].n == 0);
-    found = false;
-    CHECK(proxy_finder_ask(other, &d, 1, on_found, &found) == 0 && wait_found(p, &found) == 0);
-    CHECK(strcmp(proxy_finder_problem(other), busy) == 0 && proxy_finder_lists(other)[0].n == 0);
+    assert_string_equal(proxy_finder_problem(f),
+                        "the PAC script was ended: it takes too much memory, stack or time");
+    assert_string_equal(proxy_finder_problem(other), "");
+    assert_int_equal(proxy_finder_lists(other)[0].n, 1);
+    found = false; /* it isn't banned */
+    assert_int_equal(proxy_finder_ask(f, &d, 1, on_found, &found), 0);
     proxy_finder_destroy(other);
     proxy_finder_destroy(f);
     sys_poller_destroy(p);
-    return 0;
-}
-
-static void it_is_not_run_again_before_the_network_changes(void **state)
-{
-    in_a_process(change_the_network);
+    wait_for_children(false, NULL);
 }
 
 int main(void)
@@ -219,7 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_agent_is_destroyed_while_the_script_runs),
         cmocka_unit_test(a_probe_goes_on_without_a_proxy),
-        cmocka_unit_test(it_is_not_run_again_before_the_network_changes),
+        cmocka_unit_test(another_script_runs_beside_it),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

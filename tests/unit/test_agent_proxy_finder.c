@@ -1,5 +1,5 @@
 /* link: berth_agent_core */
-/* Proxies of destinations: from options at once, from real PAC scripts in their thread, and what becomes of scripts that are none. */
+/* Proxies of destinations: from options at once, from real PAC scripts in their process, and what becomes of scripts that are none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,10 +11,12 @@
 #include "sys/clock.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char script[] =
@@ -183,23 +185,121 @@ static void what_is_loaded_is_a_script_and_bounded(void **state)
     assert_int_equal(pac_load(&loaded, "http://127.0.0.1:1/proxy.pac"), -EIO);
 }
 
-static void count(void *user, size_t index, const char *text)
+static void note(void *user, size_t index, const char *text)
 {
-    ++*(int *)user;
+    size_t at = strlen(user);
+    snprintf((char *)user + at, 256 - at, "%zu:%.20s ", index, text);
 }
 
+/* What the hosts "a", "b" and "c" are told. */
+static int run(const char *text, char told[static 256])
+{
+    _Atomic int64_t began = 0;
+    const struct pac_way way = {.stop_fd = -1};
+    const struct pac_question q[] = {{"a", 443, note, told}, {"b", 443, note, told}, {"c", 443, note, told}};
+    told[0] = '\0';
+    int err = pac_run(text, q, 3, &way, &began);
+    assert_true(began != 0);
+    return err;
+}
+
+static char *nested(const char *before, char open, char close, const char *after)
+{
+    enum { DEPTH = 20000 };
+    char *text = calloc(1, strlen(before) + strlen(after) + 2 * DEPTH + 2);
+    char *at = stpcpy(text, before);
+    memset(at, open, DEPTH);
+    at[DEPTH] = '1';
+    memset(at + DEPTH + 1, close, DEPTH);
+    strcpy(at + 2 * DEPTH + 1, after);
+    return text;
+}
+
+/* Each ends a process, and not this one. */
 static void scripts_that_do_not_run(void **state)
 {
-    int answers = 0;
+    static const struct {
+        const char *text, *told;
+        int err;
+    } cases[] = {
+        {"function FindProxyForURL(", "", -EINVAL},
+        {"function f() { return f(); } function FindProxyForURL(u, h) { return h == 'b' ? f() : 'PROXY p:1'; "
+         "}",
+         "0:PROXY p:1 1: 2:PROXY p:1 ", -EDOM},
+        {"function FindProxyForURL(u, h) { return h == 'b' ? nothing.such : 'DIRECT'; }",
+         "0:DIRECT 1: 2:DIRECT ", -EDOM},
+        {"function FindProxyForURL(u, h) { var s = 'x'; while (h == 'b' && s.length < 2049) s += 'x'; return "
+         "s; }",
+         "0:x 1: 2:x ", -EMSGSIZE},
+        {"function FindProxyForURL(u, h) { while (h == 'c'); return 'DIRECT'; }", "0:DIRECT 1:DIRECT ",
+         -ECHILD},
+        {"function FindProxyForURL(u, h) { var r = '('; while (h == 'b' && r.length < 1e6) r += r; "
+         "if (h == 'b') new RegExp(r); return 'DIRECT'; }",
+         NULL, 0},
+        {"function FindProxyForURL(u, h) { var a = []; while (h == 'b') a.push(new Array(1e6).join('x') + "
+         "a.length); "
+         "return 'DIRECT'; }",
+         NULL, 0},
+    };
+    char told[256];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int err = run(cases[i].text, told);
+        if (cases[i].told) {
+            assert_int_equal(err, cases[i].err);
+            assert_string_equal(told, cases[i].told);
+        } else {
+            assert_true(err == -ECHILD || err == -EDOM); /* ended, or refused by the engine */
+            assert_int_equal(strncmp(told, "0:DIRECT ", 9), 0);
+        }
+    }
+    char *deep = nested("function FindProxyForURL(u, h) { return ", '(', ')', "; }");
+    assert_true(run(deep, told) < 0);
+    free(deep);
+    deep = nested("function FindProxyForURL(u, h) { return ", '[', ']', ".toString(); }");
+    assert_true(run(deep, told) < 0);
+    free(deep);
+}
+
+/* An embedder that reaps whatever ends, or has no standard descriptors, or no helper. */
+static void the_process_is_nobodys_concern(void **state)
+{
+    static const char good[] = "function FindProxyForURL(u, h) { return 'PROXY ' + h + ':1'; }";
+    char told[256];
+    struct sigaction reap = {.sa_handler = SIG_IGN}, before;
+    assert_int_equal(sigaction(SIGCHLD, &reap, &before), 0);
+    assert_int_equal(run(good, told), 0);
+    assert_string_equal(told, "0:PROXY a:1 1:PROXY b:1 2:PROXY c:1 ");
+    assert_int_equal(run("function FindProxyForURL(u, h) { while (true); }", told), -ECHILD);
+    assert_int_equal(sigaction(SIGCHLD, &before, NULL), 0);
+    int in = dup(0), out = dup(1);
+    close(0);
+    close(1);
+    int err = run(good, told);
+    dup2(in, 0);
+    dup2(out, 1);
+    close(in);
+    close(out);
+    assert_int_equal(err, 0);
+    assert_string_equal(told, "0:PROXY a:1 1:PROXY b:1 2:PROXY c:1 ");
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* none is left */
     _Atomic int64_t began = 0;
-    struct pac_question q = {"a.example", 443, count, &answers};
-    assert_int_equal(pac_run("function FindProxyForURL(", &q, 1, &began), -EINVAL);
-    assert_int_equal(answers, 0);
-    /* Without end it goes, but not for ever. */
-    assert_int_equal(
-        pac_run("function f() { return f(); } function FindProxyForURL(u, h) { return f(); }", &q, 1, &began),
-        0);
-    assert_int_equal(answers, 1);
+    const struct pac_way nowhere = {.helper = "/no/such/helper", .stop_fd = -1}, liar = {"/bin/yes", -1};
+    const struct pac_question q = {"a", 443, note, told};
+    assert_int_equal(pac_run(good, &q, 1, &nowhere, &began), -ENOEXEC);
+    assert_true(pac_run(good, &q, 1, &liar, &began) < 0);
+}
+
+static void a_script_is_ended_when_nobody_wants_its_answer(void **state)
+{
+    char told[256] = "";
+    _Atomic int64_t began = 0;
+    const struct pac_way way = {.stop_fd = sys_wakeup_open()};
+    const struct pac_question q = {"a", 443, note, told};
+    sys_wakeup_signal(way.stop_fd);
+    assert_int_equal(pac_run("function FindProxyForURL(u, h) { while (true); }", &q, 1, &way, &began),
+                     -ECANCELED);
+    sys_close(way.stop_fd);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 static void the_network_is_asked_only_where_it_may(void **state)
@@ -207,7 +307,7 @@ static void the_network_is_asked_only_where_it_may(void **state)
     struct sys_poller *p;
     struct proxy_finder *f;
     assert_int_equal(sys_poller_new(&p), 0);
-    struct proxy_finder_options nothing = {NULL, NULL, NULL, NULL, NULL}, none = {.proxy = "none"},
+    struct proxy_finder_options nothing = {.pac = NULL}, none = {.proxy = "none"},
                                 automatic = {.proxy = "auto"};
     assert_int_equal(proxy_finder_new(&f, p, &nothing), 0);
     struct proxy_destination d = to("x.example", 443);
@@ -228,13 +328,6 @@ static void the_network_is_asked_only_where_it_may(void **state)
     sys_poller_destroy(p);
 }
 
-/* libpacparser 1.3.6 keeps a copy of every URL that it is asked for. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libpacparser\n";
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +335,8 @@ int main(void)
         cmocka_unit_test(a_script_decides_for_each_destination),
         cmocka_unit_test(what_is_loaded_is_a_script_and_bounded),
         cmocka_unit_test(scripts_that_do_not_run),
+        cmocka_unit_test(the_process_is_nobodys_concern),
+        cmocka_unit_test(a_script_is_ended_when_nobody_wants_its_answer),
         cmocka_unit_test(the_network_is_asked_only_where_it_may),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,9 +132,6 @@ class Stage:
         env = dict(table.get("env", {}))
         if table.get("ticket"):
             env["KRB5_CONFIG"] = self.kdc.env["KRB5_CONFIG"]
-        if self.scenario.data.get("wpad"):  # libpacparser 1.3.6 keeps a copy of every URL that it is asked for
-            leaks = self.lab.write("leaks", "leak:libpacparser\n")
-            env["LSAN_OPTIONS"] = f"suppressions={leaks}:print_suppressions=0"
         return env
 
     def ca(self, agent):
