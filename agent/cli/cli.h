@@ -21,6 +21,7 @@ enum cli_exit {
 struct cli_options {
     const char *controller, *token, *ca, *agent;
     const char *proxy, *proxy_pac, *no_proxy, *proxy_user, *proxy_password;
+    bool proxy_unusable; /* what the environment names is no proxy */
     const char *state;
     bool json, help, version;
     const char *admin_token; /* org, node and key */

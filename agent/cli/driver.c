@@ -59,6 +59,8 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                         "what to probe? Give --controller URL (or set BERTH_CONTROLLER), or --node HOST");
     if (!given && c->o.token == NULL)
         return cli_fail(c, CLI_USAGE, "no token: give --token TOKEN, or set BERTH_TOKEN");
+    if (way_check(c) != CLI_OK)
+        return CLI_USAGE;
     struct berth_options o = {.size = sizeof(o),
                               .controller = given ? NULL : c->o.controller,
                               .token = given ? NULL : c->o.token,
@@ -76,11 +78,6 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                               .user = user};
     char shown[REST_URL_TEXT];
     int rc = berth_agent_create(&s->agent, &o);
-    if (rc == -ENOTSUP)
-        return cli_fail(c, CLI_USAGE, "--proxy: only http:// and https:// proxies can be used");
-    if (rc == -EINVAL && c->o.proxy != NULL && !way_valid(c->o.proxy))
-        return cli_fail(c, CLI_USAGE,
-                        "--proxy is http://[user:password@]host:port, https://..., auto or none");
     if (rc == -EINVAL && c->o.agent != NULL && !agent_id_valid(c->o.agent))
         return cli_fail(c, CLI_USAGE,
                         "--agent (BERTH_AGENT) takes 1 to %d letters, digits, '.', '_' and '-', not '%.140s'",

@@ -10,6 +10,7 @@
 #include "firewall_page.h"
 #include "port_list.h"
 #include "sys/clock.h"
+#include "way.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -127,8 +128,8 @@ static enum cli_exit print(const struct cli *c, const struct firewall_verdict *v
 static enum cli_exit examine(struct firewall *f, SSL_CTX *tls_ctx)
 {
     struct cli *c = f->cli;
-    const struct proxy_finder_options proxy = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
-                                               c->o.proxy_password, NULL};
+    const struct proxy_finder_options proxy = {c->o.proxy,      c->o.proxy_pac,      c->o.no_proxy,
+                                               c->o.proxy_user, c->o.proxy_password, NULL};
     struct firewall_plan plan = {.list = &f->list,
                                  .tls_ctx = tls_ctx,
                                  .udp_ports = f->udp,
@@ -164,6 +165,8 @@ enum cli_exit cmd_firewall(struct cli *c)
     SSL_CTX *tls_ctx = NULL;
     struct tls_fallback *fallback = NULL;
     enum cli_exit code = read_ports(&f);
+    if (code == CLI_OK)
+        code = way_check(c);
     if (code == CLI_OK)
         code = c->o.node.n > 0 ? given_nodes(&f) : listed_nodes(&f);
     if (code == CLI_OK && tls_client_ctx_new(&tls_ctx, c->o.ca, err) != 0)

@@ -3,6 +3,7 @@
 
 #include "sys/clock.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@ void way_from_environment(struct cli_options *o, char *const *environ_)
     o->no_proxy = choice.no_proxy;
     if (choice.source == PROXY_FROM_ENVIRONMENT && way_valid(choice.proxy))
         o->proxy = choice.proxy;
+    else if (choice.source == PROXY_FROM_ENVIRONMENT)
+        o->proxy_unusable = true;
 }
 
 bool way_valid(const char *proxy)
@@ -27,6 +30,24 @@ bool way_valid(const char *proxy)
     int rc = proxy_url_parse(&p, &login, proxy);
     sodium_memzero(&login, sizeof(login));
     return rc == 0;
+}
+
+enum cli_exit way_check(const struct cli *c)
+{
+    struct proxy_endpoint p;
+    struct proxy_login login;
+    if (c->o.proxy_unusable)
+        cli_fail(
+            c, CLI_OK,
+            "the proxy of the environment (https_proxy or all_proxy) can't be used, and is left out: it is "
+            "http://[user:password@]host:port or https://...");
+    if (c->o.proxy == NULL || way_valid(c->o.proxy))
+        return CLI_OK;
+    int rc = proxy_url_parse(&p, &login, c->o.proxy);
+    sodium_memzero(&login, sizeof(login));
+    if (rc == -ENOTSUP)
+        return cli_fail(c, CLI_USAGE, "--proxy: only http:// and https:// proxies can be used");
+    return cli_fail(c, CLI_USAGE, "--proxy is http://[user:password@]host:port, https://..., auto or none");
 }
 
 static bool destination_of(const char *url, char host[static HOST_MAX + 1], uint16_t *port)
@@ -62,8 +83,8 @@ static const struct rest_proxy *choose(struct way *w, const struct proxy_finder 
 
 static const struct rest_proxy *look(struct way *w, const struct cli *c, bool ask_network)
 {
-    const struct proxy_finder_options o = {c->o.proxy, c->o.proxy_pac, c->o.no_proxy, c->o.proxy_user,
-                                           c->o.proxy_password, NULL};
+    const struct proxy_finder_options o = {c->o.proxy,      c->o.proxy_pac,      c->o.no_proxy,
+                                           c->o.proxy_user, c->o.proxy_password, NULL};
     const struct rest_proxy *found = NULL;
     struct sys_poller *poller = NULL;
     struct proxy_finder *f = NULL;

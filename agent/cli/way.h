@@ -9,6 +9,8 @@
  * there is as if it were not set. */
 void way_from_environment(struct cli_options *o, char *const *environ_);
 bool way_valid(const char *proxy); /* a --proxy that can be used */
+/* CLI_OK, or CLI_USAGE with its reason told: --proxy can't be used. What the environment names and can't be used is told, and no more. */
+enum cli_exit way_check(const struct cli *c);
 
 struct way {
     struct proxy_hop hop;
