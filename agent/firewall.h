@@ -83,6 +83,7 @@ struct firewall_seen {
     struct addr rfc5780_server;  /* that offers them; none */
     int64_t mtu;                 /* or NOT_MEASURED */
     struct firewall_proxy proxy;
+    char proxy_problem[128]; /* why proxies that there may be were not found; "" */
     struct firewall_throughput throughput;
     bool pinhole_asked;
     struct pinhole_found pinhole;

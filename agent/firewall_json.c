@@ -115,11 +115,13 @@ static json_t *clock_to_json(const struct firewall_verdict *v)
                      ahead == CLOCK_UNKNOWN ? json_string("unknown") : json_integer(ahead / 1000000));
 }
 
-static json_t *proxy_to_json(const struct firewall_proxy *p)
+static json_t *proxy_to_json(const struct firewall_seen *seen)
 {
+    const struct firewall_proxy *p = &seen->proxy;
     json_t *o =
         p->looked ? json_pack("{s:b}", "found", (int)p->found) : json_pack("{s:s}", "found", "unknown");
-    bool ok = o != NULL;
+    bool ok =
+        o != NULL && (seen->proxy_problem[0] == '\0' || set(o, "problem", json_string(seen->proxy_problem)));
     if (ok && p->found)
         ok = set(o, "source", json_string(p->source)) && set(o, "url", json_string(p->url)) &&
              set(o, "scheme", json_string(p->scheme[0] != '\0' ? p->scheme : "unknown")) &&
@@ -159,7 +161,7 @@ json_t *firewall_to_json(const struct firewall_verdict *v)
     bool ok = o && set(o, "mapped", mapped_to_json(v)) && set(o, "local", local_to_json(seen)) &&
               set(o, "nat", nat_to_json(v)) && set(o, "mtu", number_or_unknown(seen->mtu)) &&
               set(o, "throughput", throughput_to_json(v)) && set(o, "ports", ports_to_json(v)) &&
-              set(o, "proxy", proxy_to_json(&seen->proxy)) &&
+              set(o, "proxy", proxy_to_json(seen)) &&
               set(o, "rung", json_string(v->rung == TRANSPORT_COUNT ? "none" : transport_name(v->rung))) &&
               set(o, "advice", advice_to_json(v)) &&
               set(o, "quality", json_string(quality_name(v->quality))) &&

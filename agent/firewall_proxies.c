@@ -68,6 +68,10 @@ static int ask_finder(struct search *s)
         return rc;
     if (rc == 0 && !s->found)
         proxy_finder_give_up(s->finder);
+    const char *problem = proxy_finder_problem(s->finder);
+    if (problem[0] != '\0')
+        snprintf(s->seen->proxy_problem, sizeof s->seen->proxy_problem, "%s: %s",
+                 proxy_finder_source(s->finder), problem);
     return results_set_proxies(&s->results, proxy_finder_table(s->finder), proxy_finder_lists(s->finder));
 }
 

@@ -153,7 +153,8 @@ static void print_proxy(const struct cli *c, const struct firewall_verdict *v)
         print_fact(c, "Proxy", "%s, named by %s%s: %s%s", p->url, p->source, auth,
                    p->status == PROBE_REACHABLE ? "leads to a node" : p->error, opens);
     else
-        print_fact(c, "Proxy", "%s", p->looked ? "none found" : "unknown");
+        print_fact(c, "Proxy", "%s%s%s", p->looked ? "none found" : "unknown",
+                   v->seen->proxy_problem[0] != '\0' ? ": " : "", v->seen->proxy_problem);
     if (v->intercepted)
         print_fact(c, "TLS", "is opened on its way by %s, whom this machine trusts",
                    v->issuer[0] != '\0' ? v->issuer : "somebody");

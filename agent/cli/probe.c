@@ -13,6 +13,7 @@ struct probe {
     bool done, delivered;
     struct berth_summary summary;
     struct berth_delivery delivery;
+    char proxy_unknown[BERTH_ERROR_TEXT]; /* what was told of it */
 };
 
 static void on_result(void *user, struct berth_agent *agent, const struct berth_result *row)
@@ -28,6 +29,18 @@ static void on_done(void *user, struct berth_agent *agent, const struct berth_su
     struct probe *p = user;
     p->summary = *summary;
     p->done = true;
+}
+
+/* Why there may be proxies that were not found: once, though the controller and the nodes are asked for by themselves. */
+static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
+{
+    struct probe *p = user;
+    if (strcmp(event, "proxy_unknown") != 0 || strcmp(text, p->proxy_unknown) == 0)
+        return;
+    snprintf(p->proxy_unknown, sizeof(p->proxy_unknown), "%s", text);
+    if (p->cli->progress)
+        fputs("\r\x1b[K", p->cli->err);
+    cli_fail(p->cli, CLI_OK, "no proxy is known: %s", text);
 }
 
 static void on_delivery(void *user, struct berth_agent *agent, const struct berth_delivery *delivery)
@@ -122,7 +135,7 @@ static enum cli_exit check_options(const struct cli *c)
 enum cli_exit cmd_probe(struct cli *c)
 {
     static const struct berth_callbacks callbacks = {
-        .result = on_result, .done = on_done, .delivery = on_delivery};
+        .result = on_result, .done = on_done, .delivery = on_delivery, .log = on_log};
     struct probe p = {.cli = c};
     struct driver s = {0};
     enum cli_exit code = check_options(c);

@@ -166,6 +166,21 @@ def test_bad_ports_are_2(text):
     assert "--udp" in done.stderr and done.stdout == ""
 
 
+@pytest.mark.parametrize("url,why", [("http://", "http://[user:password@]host:port"), ("socks5://carol:secret@x:1", "only http://")])
+def test_a_bad_proxy_is_2(url, why):
+    status, found, err = firewall("--node", "127.0.0.1", "--proxy", url)
+    assert (status, found) == (2, None)
+    assert why in err and "secret" not in err
+
+
+def test_a_script_that_throws_is_told(node, tmp_path):
+    file = tmp_path / "throws.pac"
+    file.write_text("function FindProxyForURL(u, h) { throw 'away'; }")
+    _, found, _ = firewall("--node", f"127.0.0.1,tls={node['tls'][0]}",
+                           "--proxy-pac", file)
+    assert found["proxy"] == {"found": False, "problem": "PAC: the PAC script fails: it throws, or returns nothing"}
+
+
 def test_an_allow_list_is_suspected_by_ranges(listener):
     port = free_port(UDP)
     listener("127.0.1.1", udp=[port])

@@ -274,6 +274,13 @@ def test_scripts_that_do_not_work(probe, tmp_path, text):
     assert done.returncode == 0, done.stderr
     assert "proxy" not in rows
     assert_direct_ways(rows)
+    assert done.stderr.count("berth probe: no proxy is known: PAC: ") == 1, done.stderr
+
+
+def test_a_proxy_of_the_environment_that_is_none_is_told(probe):
+    rows, done = probe(env={"https_proxy": f"socks5://{USER}:correct%3Ahorse@127.0.0.1:1"})
+    assert done.returncode == 0 and "proxy" not in rows
+    assert "the proxy of the environment (https_proxy or all_proxy) can't be used" in done.stderr
 
 
 def test_a_script_that_never_ends_does_not_keep_the_probe(probe, tmp_path):
@@ -281,6 +288,7 @@ def test_a_script_that_never_ends_does_not_keep_the_probe(probe, tmp_path):
     file.write_text("function FindProxyForURL(u, h) { while (true) {} }")
     rows, done = probe("--proxy-pac", file)
     assert done.returncode == 0, done.stderr
+    assert "berth probe: no proxy is known: PAC: the PAC script " in done.stderr
     assert "proxy" not in rows
     assert_direct_ways(rows)
 
