@@ -370,6 +370,10 @@ static const struct db_stmt unhurried_stmt = {"node_unhurried",
 static const struct db_stmt heartbeat_stmt = {
     "node_heartbeat", NODE_TARGET
     " update node_load l set heartbeat_at = now(), cpu = $3::real, packets_per_s = $4::bigint,"
+    " assigned = greatest(coalesce((select n from tally where tally.org = target.org and what = "
+    "'participants' "
+    "and name = target.id), 0) + coalesce((select sum(n) from tally_change c where c.org = target.org"
+    " and c.what = 'participants' and c.name = target.id), 0), 0)::bigint,"
     " sessions = $5::bigint, bandwidth_bps = $6::bigint, draining = $7::boolean, stopping = $8::boolean"
     " from target where l.org = target.org and l.node = target.id returning target.drain, target.org"};
 

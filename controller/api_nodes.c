@@ -46,6 +46,7 @@ static json_t *operator_node(const struct catalogue *c, const struct catalogue_n
         return NULL;
     json_object_set_new(o, "org", json_string(n->org));
     json_object_set_new(o, "state", json_string(node_state_name(node_state_of(n, l))));
+    json_object_set_new(o, "health", json_string(health_state_name(l->health)));
     json_object_set_new(o, "drain", json_boolean(n->drain));
     json_object_set_new(o, "capacity", json_integer(n->capacity));
     json_object_set_new(o, "capacity_kbps", json_integer(n->capacity_kbps));

@@ -311,6 +311,12 @@ bool node_healthy(const struct catalogue_load *l)
     return l->heartbeat_age_us >= 0 && l->heartbeat_age_us < CATALOGUE_HEALTHY_US && !l->stopping;
 }
 
+bool node_usable(const struct catalogue_load *l)
+{
+    return l->health != HEALTH_QUARANTINED && !l->stopping && l->heartbeat_age_us >= 0 &&
+           (l->doubt || node_healthy(l));
+}
+
 bool node_listed(const struct catalogue_load *l)
 {
     return l->heartbeat_age_us >= 0 && l->heartbeat_age_us < CATALOGUE_LISTED_US;

@@ -24,13 +24,17 @@ static const char nodes_sql[] =
 static const char loads_sql[] =
     "select l.org, l.node, berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), l.cpu, l.packets_per_s,"
     " l.sessions, l.bandwidth_bps, l.draining, l.stopping,"
-    " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint, coalesce(f.score, 0)"
+    " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint, coalesce(f.score, 0), l.assigned,"
+    " coalesce(h.state, 0), coalesce(n.drain, false) or l.draining or l.stopping, (select doubt from "
+    "health_turn), coalesce(h.cause, 0)"
     " from node_load l"
     " left join tally t on t.org = l.org and t.what = 'participants' and t.name = l.node"
     " left join (select org, name, sum(n) as n from tally_change where what = 'participants' group by 1, 2) c"
     " on c.org = l.org and c.name = l.node"
     " left join node_failure_scores(" FAILURE_HALF_LIFE_S ", " FAILURE_ORG_MOST ") f"
     " on f.node_org = l.org and f.node = l.node"
+    " left join node_health h on h.org = l.org and h.node = l.node"
+    " left join node n on n.org = l.org and n.id = l.node"
     " order by 1, 2";
 
 enum {
@@ -145,9 +149,24 @@ static void load_read(struct catalogue_load *l, const PGresult *res, int i)
         .stopping = truth(res, i, 8),
         .assigned = number(res, i, 9),
         .failures = strtod(PQgetvalue(res, i, 10), NULL),
+        .assigned_told = number(res, i, 11),
+        .health = (enum health_state)number(res, i, 12),
+        .doubt = truth(res, i, 14),
+        .cause = (enum health_cause)number(res, i, 15),
     };
     if (l->heartbeat_age_us < 0)
         l->heartbeat_age_us = 0;
+}
+
+/* Where not one node is heard any more, that counts at once: before a controller's turn has come to say so. */
+static void take_doubt(struct catalogue_load *loads, size_t n, const PGresult *res)
+{
+    struct health_hearing hearing = {0};
+
+    for (int k = 0; k < PQntuples(res); k++)
+        health_hear(&hearing, (enum health_state)number(res, k, 12), truth(res, k, 13), number(res, k, 2));
+    for (size_t i = 0; i < n; i++)
+        loads[i].doubt = loads[i].doubt || health_doubts(&hearing);
 }
 
 /* Both sides are sorted by (org, id); a node without a row has never been heard of. */
@@ -171,6 +190,7 @@ static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, struct 
         if (i < n)
             load_read(&loads[i], res, k);
     }
+    take_doubt(loads, n, res);
     *out = catalogue_new(nodes, loads);
     r = *out != NULL ? 0 : -ENOMEM;
 out:

@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include "auth.h"
+#include "health_turn.h"
 #include "master_check.h"
 #include "migrate.h"
 #include "outbox.h"
@@ -215,6 +216,8 @@ static bool checks(struct control *c, int64_t now)
         fold_counts(c);
     if (c->db.conn != NULL)
         count_events(c);
+    if (c->db.conn != NULL)
+        health_turn(c->ctl, &c->db);
     c->checks_due_us = now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
     return true;
 }

@@ -10,6 +10,8 @@
 
 /* What is taken for the load of a node that has not told it yet: less idle than most, and not overloaded. */
 static const double load_unknown = 0.75;
+/* Who came since a node told its load costs what each of those there costs, within bounds; by that alone no node is overloaded. */
+static const double share_least = 0.0005, share_most = 0.02, share_full = 0.8, expected_most = 0.94;
 
 void *join_scene_alloc(struct join_scene *s, size_t n, size_t size)
 {
@@ -135,6 +137,45 @@ static int64_t kbps_left(const struct catalogue_node *n, const struct catalogue_
     return n->capacity_kbps == 0 ? 0 : left > 1 ? left : 1;
 }
 
+double join_load(int64_t capacity, const struct catalogue_load *l)
+{
+    int64_t came = l->assigned - l->assigned_told;
+    double share = l->assigned_told > 0 ? l->cpu / (double)l->assigned_told : 0;
+    double least = capacity > 0 ? share_full / (double)capacity : share_least;
+
+    if (!l->told)
+        return load_unknown;
+    if (came <= 0 || l->cpu >= expected_most)
+        return l->cpu;
+    share = share > share_most ? share_most : share;
+    share = share < least ? least : share;
+    return l->cpu + (double)came * share < expected_most ? l->cpu + (double)came * share : expected_most;
+}
+
+/* On probation few meetings take it as it is, always the same ones; the others as suspect. */
+static bool trickles(const char *meeting, const char *node)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+
+    for (const char *s = meeting; s != NULL && *s != '\0'; s++)
+        hash = (hash ^ (uint8_t)*s) * 16777619U;
+    for (const char *s = node; *s != '\0'; s++)
+        hash = (hash ^ (uint8_t)*s) * 16777619U;
+    return (hash ^ hash >> 16) % HEALTH_TRICKLE == 0;
+}
+
+static enum place_state state_of(const struct catalogue_node *n, const struct catalogue_load *l,
+                                 const struct join_ask *ask)
+{
+    if (n->drain || l->draining)
+        return PLACE_DRAINING;
+    if (!node_usable(l))
+        return PLACE_QUARANTINED;
+    if (l->health == HEALTH_PROBATION)
+        return trickles(ask->meeting, n->id) ? PLACE_PROBATION : PLACE_SUSPECT;
+    return l->health == HEALTH_SUSPECT ? PLACE_SUSPECT : PLACE_IN_SERVICE;
+}
+
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
     struct catalogue_iter count = {0}, it = {0};
@@ -163,12 +204,10 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
             .org = n->mesh ? n->org : NULL,
             .cluster = n->cluster,
             .region = n->region,
-            .state = n->drain || l->draining ? PLACE_DRAINING
-                     : node_healthy(l)       ? PLACE_IN_SERVICE
-                                             : PLACE_QUARANTINED,
+            .state = state_of(n, l, ask),
             .capacity = n->capacity,
             .assigned = l->assigned,
-            .load = l->told ? l->cpu : load_unknown,
+            .load = join_load(n->capacity, l),
             .failures = l->failures,
             .weight = n->weight,
             .kbps_left = kbps_left(n, l),

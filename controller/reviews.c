@@ -202,6 +202,12 @@ static bool silent(const struct reviews *all, const struct catalogue_load *l, in
     return !node_healthy(l) && !l->stopping && now - all->began_us >= CATALOGUE_HEALTHY_US;
 }
 
+/* Quarantined for what it does, not for its silence. */
+static bool blamed(const struct catalogue_load *l)
+{
+    return l->health == HEALTH_QUARANTINED && l->cause != HEALTH_SILENCE;
+}
+
 /* Where most nodes are silent at once, it is more likely the way to them, or to the database: then nobody is moved for it. */
 static bool most_are_silent(const struct reviews *all, const struct catalogue *c, int64_t now)
 {
@@ -231,8 +237,8 @@ static void find_lost(const struct reviews *all, const struct catalogue *c, int6
         if (n == NULL)
             return;
         l = catalogue_load_of(c, n);
-        if (!n->deleted && (l->assigned == 0 ||
-                            !(n->drain || l->draining || l->stopping || (trusted && silent(all, l, now)))))
+        if (!n->deleted && (l->assigned == 0 || !(n->drain || l->draining || l->stopping || blamed(l) ||
+                                                  (trusted && silent(all, l, now)))))
             continue;
         out->org[out->n] = n->org;
         out->node[out->n++] = n->id;

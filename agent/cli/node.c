@@ -30,7 +30,9 @@ static enum cli_exit print_states(const struct cli *c, const json_t *nodes)
         const json_t *load = json_object_get(node, "load"), *share = json_object_get(load, "cpu");
         if (json_is_number(share))
             snprintf(cpu, sizeof(cpu), "%.0f%%", 100 * json_number_value(share));
-        const char *is = cli_cell(node, "state", state);
+        const char *is = cli_cell(node, "state", state), *health = text(node, "health");
+        if (strcmp(is, "up") == 0 && health != NULL && strcmp(health, "in_service") != 0)
+            is = health;
         const char *cells[] = {text(node, "node"),
                                text(node, "cluster"),
                                text(node, "region"),
@@ -167,6 +169,7 @@ static enum cli_exit print_node(const struct cli *c, const json_t *node)
         {"region", "region"},
         {"tls_name", "TLS name"},
         {"state", "state"},
+        {"health", "health"},
         {"heartbeat_age_s", "heard, s ago"},
         {"participants", "participants"},
         {"capacity", "capacity"},

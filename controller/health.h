@@ -1,0 +1,66 @@
+/* A node's health: in service, suspect, quarantined, on probation, and back, by itself. Pure: evidence and a time go in, a state comes out. The
+ * state is kept in the database; health_turn.c carries both. docs/architecture.md has the rules in words. */
+#ifndef BERTH_CONTROLLER_HEALTH_H
+#define BERTH_CONTROLLER_HEALTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    HEALTH_SUSPECT_AGE_US = 12 * 1000 * 1000, /* since the last heartbeat: two were missed */
+    HEALTH_DEAD_AGE_US = 15 * 1000 * 1000,
+    HEALTH_CLEAN_US = 10 * 1000 * 1000, /* suspect: nothing for so long, and it is in service */
+    HEALTH_HOLD_US = 5 * 1000 * 1000,   /* quarantined, the first time; twice as long each time more ... */
+    HEALTH_STRIKES_MAX = 8,             /* ... up to this, 640 s */
+    HEALTH_PROBATION_US = 60 * 1000 * 1000,
+    HEALTH_GRACE_US = 15 * 1000 * 1000, /* a doubt lasts so long after the first node was heard again */
+    HEALTH_DOUBT_NODES = 3,             /* fewer may well die at once */
+    HEALTH_TRICKLE = 8, /* on probation: one meeting in so many takes it as nearly in service */
+};
+#define HEALTH_FORGIVE_US (3600 * INT64_C(1000000)) /* in service for so long: strikes are forgotten */
+
+enum health_state { HEALTH_IN_SERVICE, HEALTH_SUSPECT, HEALTH_QUARANTINED, HEALTH_PROBATION, HEALTH_STATES };
+const char *health_state_name(enum health_state s); /* "in_service", ... */
+
+enum health_cause { HEALTH_NOTHING, HEALTH_SILENCE, HEALTH_FAILURES, HEALTH_PROBES, HEALTH_CAUSES };
+
+/* All zeros: in service since ever. */
+struct health {
+    enum health_state state;
+    enum health_cause cause; /* why it isn't in service, or last wasn't */
+    int64_t since_us;        /* in this state */
+    int64_t bad_us;          /* when something spoke against it last */
+    unsigned strikes;
+};
+
+struct health_evidence {
+    int64_t heartbeat_age_us; /* negative: never heard of */
+    bool planned;             /* drained or stopping: its silence is no fault */
+    bool doubt;               /* nobody's silence counts: the controller suspects itself */
+    bool mesh;                /* an org's own: its agents alone may speak against it */
+    int64_t participants;
+    const double *failures; /* an org each: agents for which it did not work, halved every minute */
+    size_t n_failures;
+    int64_t probes_fail, probes_work; /* orgs whose agents' probes say so */
+};
+
+/* True: the state changed. */
+bool health_step(struct health *h, const struct health_evidence *e, int64_t now_us);
+
+/* How many agents' failures quarantine a node, and what the given ones count: no org's for more than half of that on a cloud node. */
+double health_failures_limit(int64_t participants);
+double health_failures_count(const struct health_evidence *e, double limit);
+
+/* Nodes that should be heard, and those of them that are. */
+struct health_hearing {
+    size_t expected, heard;
+};
+void health_hear(struct health_hearing *to, enum health_state state, bool planned, int64_t heartbeat_age_us);
+/* Nobody at all is heard, of HEALTH_DOUBT_NODES or more: it is not they who are dead. */
+bool health_doubts(const struct health_hearing *n);
+/* The doubt of the turn before, and what becomes of it: it ends HEALTH_GRACE_US after the first node was heard again (*heard_us, 0: none
+ * yet), so that all have had the time to come back. */
+bool health_doubt_next(bool doubt, int64_t *heard_us, const struct health_hearing *n, int64_t now_us);
+
+#endif

@@ -1,0 +1,281 @@
+/* Reads what is known of the nodes, lets health.c judge, writes what has changed, and tells operators. Invariant: a turn's states are written
+ * only where no other controller has ended the same turn; events follow the states as they are stored, so whatever is interrupted is
+ * made good by a later turn. */
+#include "health_turn.h"
+
+#include "catalogue.h"
+#include "db.h"
+#include "health.h"
+#include "pgarray.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TURN_MS = 2000,
+    PROBES_MS = 10000,
+    FAILURES_MAX = 64, /* orgs of one node; of more, those that are read first */
+    EVENTS_MAX = 64,   /* told in one turn; more in the next */
+};
+
+struct turn {
+    struct controller *ctl;
+    struct db_sync *db;
+    int64_t number, now_us, heard_us;
+    bool doubt, doubt_told;
+    size_t told;
+};
+
+/* health_evidence's columns. */
+enum {
+    ORG,
+    NODE,
+    STATE,
+    CAUSE,
+    SINCE,
+    BAD,
+    STRIKES,
+    HEARTBEAT,
+    PLANNED,
+    PARTICIPANTS,
+    FAILURES,
+    FAIL,
+    WORK,
+    TOLD
+};
+
+static void lost(const struct turn *t, const char *what)
+{
+    if (!t->db->stopped)
+        log_event(t->ctl->log, LOG_WARN, "health", what, LOG_S("error", t->db->error));
+}
+
+/* ---- events ---- */
+
+static void tell(struct turn *t, const struct event *e)
+{
+    const char *params[] = {e->org, e->kind, e->subject, event_severity_name(e->severity), e->detail};
+    bool clear = e->detail == NULL;
+    PGresult *res;
+
+    if (t->db->conn == NULL || t->told++ >= EVENTS_MAX)
+        return;
+    res = clear ? db_sync_exec(t->db, "select event_clear($1, $2, $3)", params, 3)
+                : db_sync_exec(t->db, "select event_raise($1, $2, $3, $4, $5)", params, 5);
+    if (res == NULL)
+        lost(t, "event_not_told");
+    PQclear(res);
+}
+
+static const char *cause_text(enum health_cause c)
+{
+    static const char *const texts[HEALTH_CAUSES] = {"nothing is known", "its heartbeats have stopped",
+                                                     "it did not work for several participants",
+                                                     "agents' probes of it fail"};
+
+    return (unsigned)c < HEALTH_CAUSES ? texts[c] : texts[0];
+}
+
+static void tell_node(struct turn *t, const PGresult *res, int row, const struct health *h)
+{
+    static const enum event_severity severities[HEALTH_STATES] = {EVENT_SEVERITIES, EVENT_WARNING,
+                                                                  EVENT_CRITICAL, EVENT_INFO};
+    static const char *const words[HEALTH_STATES] = {"", "is suspect", "is quarantined",
+                                                     "is back on probation"};
+    enum event_severity told =
+        db_null(res, row, TOLD) ? EVENT_SEVERITIES : event_severity_parse(db_get(res, row, TOLD));
+    enum event_severity is = db_get_bool(res, row, PLANNED) ? EVENT_SEVERITIES : severities[h->state];
+    char detail[512];
+    struct event e = {.org = db_get(res, row, ORG),
+                      .kind = "node_health",
+                      .subject = db_get(res, row, NODE),
+                      .severity = is};
+
+    if (is == told)
+        return;
+    snprintf(detail, sizeof(detail), "The node %s %s%s%s.", e.subject, words[h->state],
+             h->state == HEALTH_PROBATION ? "; before, " : ": ", cause_text(h->cause));
+    if (is != EVENT_SEVERITIES)
+        e.detail = detail;
+    tell(t, &e);
+}
+
+static void tell_doubt(struct turn *t)
+{
+    struct event e = {.org = CLOUD_ORG, .kind = "nodes_silent", .subject = "", .severity = EVENT_CRITICAL};
+
+    if (t->doubt == t->doubt_told)
+        return;
+    if (t->doubt)
+        e.detail = "No node at all is heard, so the fault is taken to be here: participants are assigned as "
+                   "before. Look whether nodes reach the controllers, and the controllers the database.";
+    tell(t, &e);
+}
+
+/* ---- judging ---- */
+
+static size_t read_failures(const char *text, double out[static FAILURES_MAX])
+{
+    struct pgarray a = pgarray_open(text);
+    char number[64];
+    size_t n = 0;
+    bool null;
+
+    while (n < FAILURES_MAX && pgarray_next(&a, number, sizeof(number), &null) == 1)
+        out[n++] = strtod(number, NULL);
+    return n;
+}
+
+static struct health stored(const PGresult *res, int row)
+{
+    return (struct health){.state = (enum health_state)db_get_i64(res, row, STATE),
+                           .cause = (enum health_cause)db_get_i64(res, row, CAUSE),
+                           .since_us = db_get_i64(res, row, SINCE),
+                           .bad_us = db_get_i64(res, row, BAD),
+                           .strikes = (unsigned)db_get_i64(res, row, STRIKES)};
+}
+
+static int64_t heartbeat_age(const struct turn *t, const PGresult *res, int row)
+{
+    int64_t age = t->now_us - db_get_i64(res, row, HEARTBEAT);
+
+    return age > 0 ? age : 0;
+}
+
+static bool judge(const struct turn *t, const PGresult *res, int row, struct health *h)
+{
+    double failures[FAILURES_MAX];
+    struct health_evidence e = {
+        .heartbeat_age_us = heartbeat_age(t, res, row),
+        .planned = db_get_bool(res, row, PLANNED),
+        .doubt = t->doubt,
+        .mesh = strcmp(db_get(res, row, ORG), CLOUD_ORG) != 0,
+        .participants = db_get_i64(res, row, PARTICIPANTS),
+        .failures = failures,
+        .n_failures = db_null(res, row, FAILURES) ? 0 : read_failures(db_get(res, row, FAILURES), failures),
+        .probes_fail = db_get_i64(res, row, FAIL),
+        .probes_work = db_get_i64(res, row, WORK),
+    };
+
+    return health_step(h, &e, t->now_us);
+}
+
+static void hear_all(struct turn *t, const PGresult *res)
+{
+    struct health_hearing n = {0};
+
+    for (int row = 0; row < PQntuples(res); row++)
+        health_hear(&n, (enum health_state)db_get_i64(res, row, STATE), db_get_bool(res, row, PLANNED),
+                    heartbeat_age(t, res, row));
+    t->doubt = health_doubt_next(t->doubt, &t->heard_us, &n, t->now_us);
+}
+
+static json_t *changed_json(const PGresult *res, int row, const struct health *h)
+{
+    return json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:i}", "org", db_get(res, row, ORG), "node",
+                     db_get(res, row, NODE), "state", (int)h->state, "cause", (int)h->cause, "since",
+                     (json_int_t)h->since_us, "bad", (json_int_t)h->bad_us, "strikes", (int)h->strikes);
+}
+
+static void note(const struct turn *t, const PGresult *res, int row, const struct health *h)
+{
+    enum health_state was = (enum health_state)db_get_i64(res, row, STATE);
+
+    if (was != h->state)
+        log_event(t->ctl->log, LOG_INFO, "health", "node_state", LOG_S("org", db_get(res, row, ORG)),
+                  LOG_S("node", db_get(res, row, NODE)), LOG_S("was", health_state_name(was)),
+                  LOG_S("is", health_state_name(h->state)), LOG_S("because", cause_text(h->cause)));
+}
+
+/* True: these states are the stored ones now. */
+static bool end_turn(struct turn *t, json_t *changed)
+{
+    char number[24], heard[24], *text = json_dumps(changed, JSON_COMPACT);
+    const char *params[] = {number, t->doubt ? "true" : "false", heard, text};
+    PGresult *res = NULL;
+    bool ended;
+
+    (void)db_i64(number, t->number);
+    (void)db_i64(heard, t->heard_us);
+    if (text != NULL)
+        res = db_sync_exec(t->db, "select health_end($1::bigint, $2::boolean, $3::bigint, $4::jsonb)", params,
+                           4);
+    ended = res != NULL && db_get_bool(res, 0, 0);
+    if (res == NULL)
+        lost(t, "turn_not_ended");
+    PQclear(res);
+    free(text);
+    return ended;
+}
+
+static void decide(struct turn *t, const PGresult *res)
+{
+    int n = PQntuples(res);
+    struct health *all = calloc((size_t)n + 1, sizeof(*all));
+    json_t *changed = json_array();
+
+    if (all == NULL)
+        goto out;
+    hear_all(t, res);
+    for (int row = 0; row < n; row++) {
+        all[row] = stored(res, row);
+        if (judge(t, res, row, &all[row]))
+            json_array_append_new(changed, changed_json(res, row, &all[row]));
+    }
+    if (!end_turn(t, changed))
+        goto out;
+    tell_doubt(t);
+    for (int row = 0; row < n; row++) {
+        note(t, res, row, &all[row]);
+        tell_node(t, res, row, &all[row]);
+    }
+out:
+    json_decref(changed);
+    free(all);
+}
+
+/* ---- turns ---- */
+
+static bool begin(struct turn *t)
+{
+    char period[24], probes[24];
+    const char *params[] = {period, probes};
+    PGresult *res;
+    bool due;
+
+    (void)db_i64(period, TURN_MS);
+    (void)db_i64(probes, PROBES_MS);
+    res = db_sync_exec(t->db,
+                       "select turn, now_us, doubt, heard_us, doubt_told from health_begin($1::bigint, "
+                       "$2::bigint)",
+                       params, 2);
+    due = res != NULL && PQntuples(res) == 1;
+    if (res == NULL)
+        lost(t, "turn_not_begun");
+    if (due) {
+        t->number = db_get_i64(res, 0, 0);
+        t->now_us = db_get_i64(res, 0, 1);
+        t->doubt = db_get_bool(res, 0, 2);
+        t->heard_us = db_get_i64(res, 0, 3);
+        t->doubt_told = db_get_bool(res, 0, 4);
+    }
+    PQclear(res);
+    return due;
+}
+
+void health_turn(struct controller *ctl, struct db_sync *db)
+{
+    struct turn t = {.ctl = ctl, .db = db};
+    PGresult *res;
+
+    if (!begin(&t))
+        return;
+    res = db_sync_exec(db, "select * from health_evidence()", NULL, 0);
+    if (res == NULL)
+        lost(&t, "evidence_not_read");
+    else
+        decide(&t, res);
+    PQclear(res);
+}

@@ -1,0 +1,160 @@
+# timeout: 200
+"""Nodes go out of service and come back by themselves: missed heartbeats, failures, probes; and when all seem dead at once."""
+
+import pytest
+from support.api import Heartbeats, register, report, state, wait_state
+from support.process import wait_for
+
+NODES = ("h-a", "h-b", "h-c")
+
+
+@pytest.fixture(scope="module")
+def cloud(admin, node_key):
+    return admin.with_token(node_key)
+
+
+@pytest.fixture(scope="module")
+def beats(cloud, org):
+    for n, name in enumerate(NODES, 1):
+        register(cloud, name, n, region="h", seen_by=[org.api])
+    made = Heartbeats(cloud, *NODES)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def well(beats, database):
+    """Every test starts with nodes that nothing was ever said of."""
+    beats.names = NODES
+    database.sql("update node_load set heartbeat_at = now(); delete from report; delete from node_failure; delete from node_probe; delete from node_health;"
+                 " update health_turn set doubt = false, heard_at = null; update event set cleared_at = now() where cleared_at is null")
+
+
+def silent(beats, database, *names, seconds=16):
+    """No heartbeats of these from now on, nor since so many seconds."""
+    beats.names = tuple(n for n in NODES if n not in names)
+
+    def aged():
+        database.sql(f"update node_load set heartbeat_at = least(heartbeat_at, now() - interval '{seconds} seconds') where node = any (array{list(names)})")
+        return True
+
+    aged()
+    wait_for(lambda: database.sql("select count(*) from node_load where heartbeat_at > now() - interval '3 seconds'") == str(3 - len(names)) and aged(), 10, "the silence")
+
+
+def later(database, seconds):
+    """What is kept of the past was so much longer ago."""
+    database.sql(
+        f"update node_health set since = since - interval '{seconds} seconds', bad_at = bad_at - interval '{seconds} seconds';"
+        f" update health_turn set heard_at = heard_at - interval '{seconds} seconds';"
+        f" update node_failure set at = at - interval '{seconds} seconds'"
+    )
+
+
+def some_turns(database):
+    before = int(database.sql("select turn from health_turn"))
+    wait_for(lambda: int(database.sql("select turn from health_turn")) > before + 1, 20, "turns")
+
+
+def events(admin, kind="node_health"):
+    return {e["subject"]: e for e in admin.get("/v1/events?open=true&limit=500").expect(200).json["items"] if e["kind"] == kind}
+
+
+def join(org, meeting, agent="ann", expect=201):
+    org.api.post("/v1/meetings", {"id": meeting, "policy": {"regions": {"allow": ["h"]}}}).expect(200, 201)
+    return org.api.post(f"/v1/meetings/{meeting}/participants", {"agent": agent}).expect(expect).json
+
+
+def why(answer, node):
+    return next(c for c in answer["why"]["candidates"] if c["node"] == node)
+
+
+def test_silence_and_back(org, admin, beats, database):
+    report(org.api, {"h-a": {"udp": 10}, "h-b": {"udp": 30}, "h-c": {"udp": 50}}, agent="ann")
+    silent(beats, database, "h-a", seconds=12)
+    wait_state(admin, "h-a", health="suspect")
+    assert join(org, "s1")["node"] == "h-b", "who is suspect gets nobody new while there are others"
+    wait_for(lambda: events(admin).get("h-a", {}).get("severity") == "warning", 10, "the event")
+    silent(beats, database, "h-a")
+    wait_state(admin, "h-a", health="quarantined", state="down")
+    assert why(join(org, "s2"), "h-a")["rejected"] == ["unhealthy"]
+    wait_for(lambda: events(admin)["h-a"]["severity"] == "critical", 10, "the same event to be worse")
+    assert "heartbeats" in events(admin)["h-a"]["detail"] and list(events(admin)) == ["h-a"]
+    beats.names = NODES
+    wait_state(admin, "h-a", state="up")
+    later(database, 5)
+    wait_state(admin, "h-a", seconds=20, health="probation", state="up")
+    wait_for(lambda: events(admin)["h-a"]["severity"] == "info", 10, "the event to say so")
+    served = [join(org, f"p{i}")["node"] for i in range(24)]
+    assert 0 < served.count("h-a") < 12, "a trickle"
+    later(database, 60)
+    wait_state(admin, "h-a", health="in_service")
+    wait_for(lambda: not events(admin), 10, "the event to be cleared")
+    assert join(org, "s3")["node"] == "h-a"
+
+
+def test_drained_nodes_may_be_silent(admin, beats, database):
+    admin.post("/v1/nodes/h-b/drain").expect(200)
+    silent(beats, database, "h-b", seconds=60)
+    some_turns(database)
+    assert state(admin, "h-b")["health"] == "in_service" and not events(admin)
+    admin.post("/v1/nodes/h-b/undrain").expect(200)
+
+
+def fail(database, org, agent, node, age_s=0):
+    database.sql(
+        "insert into node_failure (org, agent, node_org, node, transport, counted, at)"
+        f" values ('{org}', '{agent}', 'cloud', '{node}', 0, true, now() - interval '{age_s} seconds')"
+    )
+
+
+def test_failures_of_several_orgs(admin, beats, database):
+    for n in range(20):
+        fail(database, "o1", f"a{n}", "h-b")
+    wait_state(admin, "h-b", health="suspect")
+    some_turns(database)
+    assert state(admin, "h-b")["health"] == "suspect", "one org alone quarantines no cloud node"
+    for n in range(4):
+        fail(database, "o2", f"a{n}", "h-b")
+    wait_state(admin, "h-b", health="quarantined", state="up")
+    wait_for(lambda: "did not work" in events(admin).get("h-b", {}).get("detail", ""), 10, "the event")
+    later(database, 300)
+    wait_state(admin, "h-b", seconds=20, health="probation")
+
+
+def test_probes_of_several_orgs(make_org, admin, beats, database):
+    orgs = [make_org() for _ in range(2)]
+    rows = {"h-c": {"udp": None, "tcp": None, "tls": None}, "h-a": {"udp": 5}}
+    for n in range(3):
+        report(orgs[0].api, rows, agent=f"a{n}")
+    report(orgs[1].api, {"h-c": {"udp": 5}, "h-a": {"udp": None}}, agent="fine")
+    looked = "select node_probe_look(64); select fail || ' ' || work from node_probe where node = 'h-c'"
+    assert database.sql(looked).split() == ["1", "1"]
+    some_turns(database)
+    assert state(admin, "h-c")["health"] == "in_service", "for one org it fails, for another it works"
+    database.sql("delete from report")
+    for org in orgs:
+        for n in range(3):
+            report(org.api, rows, agent=f"b{n}")
+    assert database.sql(looked).split() == ["2", "0"]
+    wait_state(admin, "h-c", health="quarantined")
+    assert state(admin, "h-a")["health"] == "in_service"
+
+
+def test_all_dead_at_once(org, admin, beats, database, controllers):
+    """Then it is not they who are dead: participants are assigned as before, through any controller, and it is told."""
+    other = controllers().client(org.key)
+    silent(beats, database, *NODES, seconds=20)
+    wait_for(lambda: "" in events(admin, "nodes_silent"), 10, "the event")
+    assert join(org, "d1")["node"] in NODES
+    org.api.post("/v1/meetings", {"id": "d2", "policy": {"regions": {"allow": ["h"]}}}).expect(201)
+    assert other.post("/v1/meetings/d2/participants", {"agent": "ann"}).expect(201).json["node"] in NODES
+    assert all(state(admin, n)["health"] == "in_service" for n in NODES) and not events(admin)
+    beats.names = NODES[:1]
+    wait_for(lambda: database.sql("select heard_at is not null from health_turn") == "t", 10, "one to be heard")
+    some_turns(database)
+    assert state(admin, "h-b")["health"] == "in_service", "the others are given time to come back"
+    later(database, 15)
+    wait_state(admin, "h-b", seconds=30, health="quarantined")
+    wait_for(lambda: not events(admin, "nodes_silent"), 10, "the doubt to end: one is heard, and the others had their time")
+    assert state(admin, "h-a")["health"] == "in_service"

@@ -1,0 +1,235 @@
+/* link: berth_controller_lib */
+/* A node's health in virtual time: a story each, told by turns of two seconds. */
+#include "health.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { TURN_US = 2000000, S = 1000000 };
+
+struct story {
+    struct health h;
+    struct health_evidence e;
+    int64_t now_us;
+};
+
+static struct story begin(void)
+{
+    return (struct story){.now_us = 1000 * (int64_t)S};
+}
+
+/* Turns, with the same evidence, for so long or until it has this state. How long it took. */
+static int64_t until(struct story *s, enum health_state wanted, int64_t most_s)
+{
+    int64_t started = s->now_us;
+
+    while (s->h.state != wanted && s->now_us - started < most_s * S) {
+        s->now_us += TURN_US;
+        (void)health_step(&s->h, &s->e, s->now_us);
+    }
+    assert_int_equal(s->h.state, wanted);
+    return (s->now_us - started) / S;
+}
+
+static void stays(struct story *s, enum health_state state, int64_t for_s)
+{
+    for (int64_t end = s->now_us + for_s * S; s->now_us < end; s->now_us += TURN_US) {
+        (void)health_step(&s->h, &s->e, s->now_us);
+        assert_int_equal(s->h.state, state);
+    }
+}
+
+static void test_silence_and_back(void **state)
+{
+    struct story s = begin();
+
+    (void)state;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+    s.e.heartbeat_age_us = HEALTH_SUSPECT_AGE_US - 1;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+    s.e.heartbeat_age_us = HEALTH_SUSPECT_AGE_US;
+    assert_true(until(&s, HEALTH_SUSPECT, 10) <= 2);
+    s.e.heartbeat_age_us = 0;
+    assert_in_range(until(&s, HEALTH_IN_SERVICE, 60), 8, 12);
+    s.e.heartbeat_age_us = HEALTH_DEAD_AGE_US;
+    assert_true(until(&s, HEALTH_QUARANTINED, 10) <= 2);
+    assert_int_equal(s.h.cause, HEALTH_SILENCE);
+    stays(&s, HEALTH_QUARANTINED, 600);
+    s.e.heartbeat_age_us = 0;
+    assert_in_range(until(&s, HEALTH_PROBATION, 60), 3, 8);
+    assert_in_range(until(&s, HEALTH_IN_SERVICE, 120), 58, 62);
+}
+
+static void test_each_time_longer(void **state)
+{
+    struct story s = begin();
+    int64_t before = 0;
+
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        s.e.heartbeat_age_us = HEALTH_DEAD_AGE_US;
+        until(&s, HEALTH_QUARANTINED, 10);
+        s.e.heartbeat_age_us = 0;
+        int64_t took = until(&s, HEALTH_PROBATION, 2000);
+        assert_true(i >= HEALTH_STRIKES_MAX ? took == before : took > before);
+        before = took;
+    }
+    assert_in_range(before, 640, 644);
+    until(&s, HEALTH_IN_SERVICE, 120);
+    stays(&s, HEALTH_IN_SERVICE, 3700);
+    assert_int_equal(s.h.strikes, 0);
+}
+
+static void test_planned_silence_is_no_fault(void **state)
+{
+    struct story s = begin();
+
+    (void)state;
+    s.e.heartbeat_age_us = 3600 * (int64_t)S;
+    s.e.planned = true;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+    s.e.planned = false;
+    s.e.doubt = true;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+}
+
+static void test_one_org_never_quarantines_a_cloud_node(void **state)
+{
+    struct story s = begin();
+    double one[] = {1e6}, two[] = {1e6, 2.9}, both[] = {3, 3};
+
+    (void)state;
+    s.e.failures = one;
+    s.e.n_failures = 1;
+    s.e.probes_fail = 1;
+    until(&s, HEALTH_SUSPECT, 10);
+    stays(&s, HEALTH_SUSPECT, 3600);
+    s.e.probes_fail = 0;
+    s.e.failures = two; /* what the second adds is too little */
+    s.e.n_failures = 2;
+    stays(&s, HEALTH_SUSPECT, 600);
+    s.e.failures = both;
+    until(&s, HEALTH_QUARANTINED, 10);
+    assert_int_equal(s.h.cause, HEALTH_FAILURES);
+    s = begin();
+    s.e.mesh = true; /* its own agents do */
+    s.e.failures = one;
+    s.e.n_failures = 1;
+    until(&s, HEALTH_QUARANTINED, 10);
+}
+
+/* Also on probation, where half is enough: half of one org's is all that it has. */
+static void test_one_org_does_not_send_it_back(void **state)
+{
+    struct story s = begin();
+    double one[] = {1e6, 0.1};
+
+    (void)state;
+    s.e.heartbeat_age_us = HEALTH_DEAD_AGE_US;
+    until(&s, HEALTH_QUARANTINED, 10);
+    s.e.heartbeat_age_us = 0;
+    until(&s, HEALTH_PROBATION, 60);
+    s.e.failures = one;
+    s.e.n_failures = 2;
+    stays(&s, HEALTH_PROBATION, 600);
+}
+
+static void test_failures_decay(void **state)
+{
+    struct story s = begin();
+    double by_org[] = {4, 4};
+
+    (void)state;
+    s.e.failures = by_org;
+    s.e.n_failures = 2;
+    until(&s, HEALTH_QUARANTINED, 10);
+    for (int64_t t = 0; t < 600 && s.h.state != HEALTH_IN_SERVICE; t += TURN_US / S) {
+        by_org[0] *= 0.97716; /* half in a minute */
+        by_org[1] *= 0.97716;
+        s.now_us += TURN_US;
+        (void)health_step(&s.h, &s.e, s.now_us);
+    }
+    assert_int_equal(s.h.state, HEALTH_IN_SERVICE);
+}
+
+static void test_few_failures_of_many_participants(void **state)
+{
+    struct story s = begin();
+    double by_org[] = {10, 10, 10};
+
+    (void)state;
+    s.e.failures = by_org;
+    s.e.n_failures = 3;
+    s.e.participants = 1000;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+    s.e.participants = 300;
+    until(&s, HEALTH_QUARANTINED, 10);
+}
+
+static void test_probes(void **state)
+{
+    struct story s = begin();
+
+    (void)state;
+    s.e.probes_fail = 1;
+    s.e.probes_work = 1;
+    stays(&s, HEALTH_IN_SERVICE, 60);
+    s.e.probes_work = 0;
+    until(&s, HEALTH_SUSPECT, 10);
+    s.e.probes_fail = 5;
+    s.e.probes_work = 3;
+    stays(&s, HEALTH_SUSPECT, 8);
+    s.e.probes_work = 2;
+    until(&s, HEALTH_QUARANTINED, 10);
+    s = begin();
+    s.e.mesh = true;
+    s.e.probes_fail = 1;
+    until(&s, HEALTH_SUSPECT, 10);
+    stays(&s, HEALTH_SUSPECT, 600);
+}
+
+/* ---- all at once ---- */
+
+static void test_all_silent_at_once(void **state)
+{
+    struct health_hearing n = {0};
+    int64_t heard = 0, now = 100 * (int64_t)S;
+
+    (void)state;
+    for (int i = 0; i < HEALTH_DOUBT_NODES - 1; i++)
+        health_hear(&n, HEALTH_IN_SERVICE, false, HEALTH_SUSPECT_AGE_US);
+    health_hear(&n, HEALTH_QUARANTINED, false, HEALTH_DEAD_AGE_US); /* was known to be dead */
+    health_hear(&n, HEALTH_IN_SERVICE, true, HEALTH_DEAD_AGE_US);   /* drained */
+    assert_false(health_doubt_next(false, &heard, &n, now));
+    health_hear(&n, HEALTH_SUSPECT, false, HEALTH_SUSPECT_AGE_US);
+    assert_true(health_doubt_next(false, &heard, &n, now));
+    health_hear(&n, HEALTH_IN_SERVICE, false, 0);
+    assert_false(health_doubts(&n));
+    assert_false(health_doubt_next(false, &heard, &n, now)); /* one is heard: the others are dead */
+    assert_true(health_doubt_next(true, &heard, &n, now));   /* they are given time to come back */
+    assert_true(health_doubt_next(true, &heard, &n, now + HEALTH_GRACE_US - 1));
+    assert_false(health_doubt_next(true, &heard, &n, now + HEALTH_GRACE_US));
+    heard = 0;
+    n.heard = n.expected;
+    assert_false(health_doubt_next(true, &heard, &n, now)); /* all are back */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_silence_and_back),
+        cmocka_unit_test(test_each_time_longer),
+        cmocka_unit_test(test_planned_silence_is_no_fault),
+        cmocka_unit_test(test_one_org_never_quarantines_a_cloud_node),
+        cmocka_unit_test(test_one_org_does_not_send_it_back),
+        cmocka_unit_test(test_failures_decay),
+        cmocka_unit_test(test_few_failures_of_many_participants),
+        cmocka_unit_test(test_probes),
+        cmocka_unit_test(test_all_silent_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
