@@ -1,7 +1,7 @@
 /* Options, checked and copied. Invariant: what agent_options_init lets through needs no further check. */
 #include "options.h"
 
-#include "core/secret.h"
+#include "sys/secret.h"
 #include "sys_machine.h"
 
 #include <errno.h>

@@ -3,10 +3,10 @@
 #include "control.h"
 
 #include "backoff.h"
-#include "core/secret.h"
 #include "registration.h"
 #include "sys/clock.h"
 #include "sys/rest.h"
+#include "sys/secret.h"
 
 #include <errno.h>
 #include <pthread.h>

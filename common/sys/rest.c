@@ -2,8 +2,8 @@
 #include "sys/rest.h"
 
 #include "core/addr.h"
-#include "core/secret.h"
 #include "sys/clock.h"
+#include "sys/secret.h"
 
 #include <errno.h>
 #include <sodium.h>

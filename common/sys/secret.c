@@ -1,5 +1,5 @@
 /* The end of a secret. Invariant: its bytes are gone before its memory is anybody else's. */
-#include "core/secret.h"
+#include "sys/secret.h"
 
 #include <sodium.h>
 #include <stdlib.h>
