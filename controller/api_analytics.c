@@ -335,6 +335,9 @@ static bool read_place(struct api_request *r, struct analysis *a, const struct c
 static bool rtt_to(const struct catalogue *c, const struct catalogue_node *like,
                    const struct catalogue_node *there, const struct catalogue_node *n, int32_t *us)
 {
+    *us = 0;
+    if (n == like)
+        return true;
     if (there->located)
         return catalogue_rtt_by_place(there, n, us);
     return like != NULL && (catalogue_rtt(c, like, n, us) || catalogue_rtt_by_place(like, n, us));

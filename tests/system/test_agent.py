@@ -23,10 +23,10 @@ EXPORTED = """
     berth_status_name berth_strerror berth_transport_name berth_version
 """.split()
 
-# A library that is a guest installs no handlers, writes to nobody's output, ends nobody's process, and starts none.
+# A library that is a guest installs no handlers, writes to nobody's output, ends nobody's process, and starts none but berth-pac.
 FORBIDDEN = re.compile(
     r"(signal|sigaction|bsd_signal|sysv_signal|sigset|exit|_exit|_Exit|quick_exit|atexit|printf|vprintf|puts|putchar|perror"
-    r"|__printf_chk|__vprintf_chk|stdout|stderr|stdin|system|popen|fork|vfork|exec[lv]p?e?|posix_spawnp?|setenv|putenv"
+    r"|__printf_chk|__vprintf_chk|stdout|stderr|stdin|system|popen|fork|vfork|exec[lv]p?e?|posix_spawnp|setenv|putenv"
     r"|sleep|usleep|nanosleep|setlocale|chdir|umask)(@.*)?"
 )
 

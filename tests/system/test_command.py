@@ -480,7 +480,7 @@ def test_the_example_with_a_controller(world, controller, org, nodes, tmp_path):
 
 def test_the_snippet_that_connects_compiles(tmp_path):
     page = (SOURCE / "docs" / "embedding.md").read_text()
-    snippet = next(b for b in re.findall(r"```c\n(.*?)```", page, re.S) if "berth_agent_connect" in b)
+    snippet = next(b for b in re.findall(r"```c\n(.*?)```", page, re.S) if "struct berth_connect_options" in b)
     above, _, inside = snippet.partition("struct berth_connect_options")
     source = tmp_path / "connect.c"
     source.write_text(
@@ -489,6 +489,19 @@ def test_the_snippet_that_connects_compiles(tmp_path):
         f"{{\nstruct berth_connect_options{inside}\nreturn err;\n}}\nint main(void) {{ return join(NULL, NULL) == 0; }}\n"
     )
     compiled(source, tmp_path / "connect")
+
+
+def test_the_snippet_that_follows_compiles(tmp_path):
+    page = (SOURCE / "docs" / "embedding.md").read_text()
+    snippet = next(b for b in re.findall(r"```c\n(.*?)```", page, re.S) if "struct berth_follow_options" in b)
+    above, _, inside = snippet.partition("struct berth_follow_options")
+    source = tmp_path / "follow.c"
+    source.write_text(
+        "#include <berth.h>\n#include <stddef.h>\nstatic void move_to(const char *json) { (void)json; }\n"
+        f"static void join_again(void) {{ }}\n{above}\nstatic int follow_it(struct berth_agent *agent)\n"
+        f"{{\nint err;\nstruct berth_follow_options{inside}\nreturn err;\n}}\nint main(void) {{ return follow_it(NULL) == 0; }}\n"
+    )
+    compiled(source, tmp_path / "follow")
 
 
 def next_event(process, name):
