@@ -6,6 +6,7 @@
 
 int64_t clock_mono_us(void);
 int64_t clock_wall_us(void); /* Unix time */
-int64_t clock_cpu_ns(void);  /* CPU time of the calling thread: what a short piece of work costs on a busy machine */
+int64_t
+clock_cpu_ns(void); /* CPU time of the calling thread: what a short piece of work costs on a busy machine */
 
 #endif

@@ -5,8 +5,8 @@
 
 #include "check.h"
 
-#include "probe/prober.h"
 #include "core/stun.h"
+#include "probe/prober.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,8 +4,8 @@
 #include "agent_node.h"
 
 #include "agent/berth.h"
-#include "probe/sys.h"
 #include "core/stun.h"
+#include "probe/sys.h"
 
 #include <stdlib.h>
 

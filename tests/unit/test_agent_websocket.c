@@ -281,10 +281,13 @@ static void peers_that_are_no_websocket(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_accept_value_of_the_rfc), cmocka_unit_test(the_request_says_what_is_wanted),
-        cmocka_unit_test(bytes_go_both_ways),          cmocka_unit_test(an_empty_message_is_none),
+        cmocka_unit_test(the_accept_value_of_the_rfc),
+        cmocka_unit_test(the_request_says_what_is_wanted),
+        cmocka_unit_test(bytes_go_both_ways),
+        cmocka_unit_test(an_empty_message_is_none),
         cmocka_unit_test(a_close_and_broken_frames_end_it),
-        cmocka_unit_test(a_flood_meets_a_limit),       cmocka_unit_test(peers_that_are_no_websocket),
+        cmocka_unit_test(a_flood_meets_a_limit),
+        cmocka_unit_test(peers_that_are_no_websocket),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
