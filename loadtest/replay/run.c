@@ -216,8 +216,8 @@ static int play(struct run *r, size_t k)
         return answer;
     if ((answer = change_members(r, e)) < 0)
         return answer;
-    for (size_t p = 0; p < PLANS; p++) {
-        if ((answer = step(r, (enum plan_kind)p, e)) < 0)
+    for (enum plan_kind p = 0; p < PLANS; p++) {
+        if ((answer = step(r, p, e)) < 0)
             return answer;
     }
     if (k == r->v->meeting[e->meeting].full_at)

@@ -25,12 +25,12 @@ static void print_figures(const struct figures *f, FILE *to)
     fprintf(to, "%-19s%27s%28s\n", "", "with the most present", "over time");
     fprintf(to, "%-19s%7s%7s%7s%6s%8s%7s%7s%6s%6s\n", "", "ms", "+ %", "worst", "nodes", "ms", "+ %", "worst",
             "nodes", "moves");
-    for (size_t k = 0; k < PLANS; k++)
+    for (enum plan_kind k = 0; k < PLANS; k++)
         print_plan(f, k, to);
     fprintf(to, "%-19s%7.2f%+7.1f%13s%8.2f%+7.1f\n", "lower bound", f->full_bound,
             summary_over(f->full_bound, f->of[PLAN_BEST].full_mean), "", f->bound,
             summary_over(f->bound, f->of[PLAN_BEST].mean));
-    for (size_t k = 0; k < PLANS; k++) {
+    for (enum plan_kind k = 0; k < PLANS; k++) {
         if (f->of[k].unconnected > 0)
             fprintf(to, "%s: %zu participants or pairs not connected\n", plan_label(k), f->of[k].unconnected);
     }
@@ -81,7 +81,7 @@ static json_t *tally_json(const struct figures *f, enum plan_kind k)
 static json_t *figures_json(const struct figures *f)
 {
     json_t *plans = json_object();
-    for (size_t k = 0; k < PLANS; k++)
+    for (enum plan_kind k = 0; k < PLANS; k++)
         json_object_set_new(plans, plan_key(k), tally_json(f, k));
     return json_pack("{s:s,s:I,s:I,s:I,s:{s:f,s:f},s:o}", "mix", f->mix ? f->mix : "all", "meetings",
                      (json_int_t)f->meetings, "participants", (json_int_t)f->participants, "proven",
