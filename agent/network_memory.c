@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LINE_MAX_LEN = 256, HEX_LEN = NETWORK_ID_TEXT_LEN - 1 };
@@ -18,14 +19,17 @@ static bool is_fingerprint(const char *text)
     return strlen(text) == HEX_LEN && strspn(text, "0123456789abcdef") == HEX_LEN;
 }
 
-static bool parse_line(const char *line, struct known_network *out)
+static bool parse_line(char *line, struct known_network *out)
 {
-    char local[LINE_MAX_LEN], id[LINE_MAX_LEN], more;
-    int64_t until;
-    if (sscanf(line, "%255s %255s %" SCNd64 " %c", local, id, &until, &more) != 3 || !is_fingerprint(local) ||
-        !is_fingerprint(id))
+    char *rest = NULL, *end = NULL;
+    const char *local = strtok_r(line, " \t", &rest), *id = strtok_r(NULL, " \t", &rest);
+    const char *until = strtok_r(NULL, " \t", &rest);
+    if (!until || strtok_r(NULL, " \t", &rest) || !is_fingerprint(local) || !is_fingerprint(id))
         return false;
-    out->until_wall_us = until;
+    errno = 0;
+    out->until_wall_us = strtoll(until, &end, 10);
+    if (end == until || *end != '\0' || errno != 0)
+        return false;
     memcpy(out->local, local, HEX_LEN + 1);
     memcpy(out->id, id, HEX_LEN + 1);
     return true;

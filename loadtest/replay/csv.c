@@ -91,7 +91,7 @@ int csv_real(const struct csv *c, size_t field, const char *name, double max, do
 int csv_ms(const struct csv *c, size_t field, const char *name, int64_t max_us, int64_t *us,
            struct replay_error *e)
 {
-    double ms;
+    double ms = 0;
     if (csv_real(c, field, name, (double)max_us / 1000, &ms, e) < 0)
         return -EINVAL;
     *us = llround(ms * 1000);

@@ -239,8 +239,10 @@ static void divide(struct meeting_result *m)
 
 static int reserve(struct run *r)
 {
-    size_t meetings = r->v->meetings.n, stays = r->v->n_stays > 0 ? r->v->n_stays : 1, largest = 1;
-    for (size_t m = 0; m < meetings; m++) {
+    size_t meetings = r->v->meetings.n > 0 ? r->v->meetings.n : 1,
+           stays = r->v->n_stays > 0 ? r->v->n_stays : 1;
+    size_t events = r->v->n > 0 ? r->v->n : 1, largest = 1;
+    for (size_t m = 0; m < r->v->meetings.n; m++) {
         if (r->v->meeting[m].largest > largest)
             largest = r->v->meeting[m].largest;
     }
@@ -251,8 +253,8 @@ static int reserve(struct run *r)
     r->plan = calloc(largest, sizeof *r->plan);
     r->member = calloc(largest, sizeof *r->member);
     r->r->meeting = calloc(meetings, sizeof *r->r->meeting);
-    r->r->us = calloc(r->v->n, sizeof *r->r->us);
-    r->r->n_meetings = meetings;
+    r->r->us = calloc(events, sizeof *r->r->us);
+    r->r->n_meetings = r->v->meetings.n;
     bool ok =
         r->search && r->crowd && r->moved_at && r->rtt && r->plan && r->member && r->r->meeting && r->r->us;
     for (size_t k = 0; k < PLANS; k++) {

@@ -99,7 +99,7 @@ static int node_row(struct world *w, const struct csv *c, const size_t at[COLUMN
 int world_read_nodes(struct world *w, const char *file, char *text, size_t size, struct replay_error *e)
 {
     struct csv *c = malloc(sizeof *c);
-    size_t at[COLUMNS];
+    size_t at[COLUMNS] = {0};
     int answer = -ENOMEM;
     if (!c)
         return no_memory(e, file);
