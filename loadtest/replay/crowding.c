@@ -49,13 +49,15 @@ static int rebalance(struct run *r, int64_t t_us)
 
 static int reserve(struct run *r, struct peak *p)
 {
-    size_t n_nodes = r->w->nodes.n;
+    size_t n_nodes = r->w->nodes.n > 0 ? r->w->nodes.n : 1;
+    size_t n_stays = r->v->n_stays > 0 ? r->v->n_stays : 1;
     for (size_t m = 0; m < r->v->meetings.n; m++)
         p->n += r->crowd[m].n;
-    p->stay = calloc(p->n, sizeof *p->stay);
-    p->rtt = calloc(p->n, sizeof *p->rtt);
-    p->seat = calloc(p->n, sizeof *p->seat);
-    p->before = calloc(r->v->n_stays, sizeof *p->before);
+    size_t n = p->n > 0 ? p->n : 1;
+    p->stay = calloc(n, sizeof *p->stay);
+    p->rtt = calloc(n, sizeof *p->rtt);
+    p->seat = calloc(n, sizeof *p->seat);
+    p->before = calloc(n_stays, sizeof *p->before);
     p->used_before = calloc(n_nodes, sizeof *p->used_before);
     p->capacity = calloc(n_nodes, sizeof *p->capacity);
     return p->stay && p->rtt && p->seat && p->before && p->used_before && p->capacity ? 0 : -ENOMEM;

@@ -79,7 +79,7 @@ static int kind_member(struct reading *r, const json_t *j, bool *leave)
 static int meeting_number(struct reading *r, const json_t *j, size_t *number)
 {
     struct events *v = r->v;
-    const char *name, *mix = NULL;
+    const char *name = NULL, *mix = NULL;
     size_t had = v->meetings.n, cap = r->cap_meetings;
     if (text_member(r, j, "meeting", &name) < 0 ||
         (json_object_get(j, "mix") && text_member(r, j, "mix", &mix) < 0))
@@ -126,7 +126,7 @@ static int add_stay(struct reading *r, const json_t *j, const char *participant)
 {
     struct events *v = r->v;
     const json_t *measured = json_object_get(j, "measured");
-    const char *site;
+    const char *site = NULL;
     if (text_member(r, j, "site", &site) < 0)
         return -EINVAL;
     size_t number = names_find(&r->w->sites, site);
@@ -147,7 +147,7 @@ static int accept(struct reading *r, const json_t *j)
 {
     struct events *v = r->v;
     struct event ev = {0};
-    const char *participant;
+    const char *participant = NULL;
     size_t *slot, name;
     int answer;
     if (time_member(r, j, &ev.t_us) < 0 || kind_member(r, j, &ev.leave) < 0 ||
