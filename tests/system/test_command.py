@@ -1,3 +1,4 @@
+# alone
 """The command `berth` against a real controller and real nodes: its calls, its tables, its exit statuses."""
 
 import json

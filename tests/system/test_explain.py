@@ -1,3 +1,4 @@
+# alone
 """GET /v1/meetings/{id}/explain and POST /v1/simulate: every candidate, what it costs and of what, and what speaks against it."""
 
 import itertools

@@ -1,4 +1,4 @@
-# timeout: 400
+# timeout: 400, alone
 """`berth firewall` against real nodes on loopback, and coturn where a second opinion counts."""
 
 import json

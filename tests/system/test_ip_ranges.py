@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """What a firewall or a proxy must let out, from the live catalogue, in every format; nft and squid themselves read theirs."""
 
 import csv

@@ -1,3 +1,4 @@
+# alone
 """What a meeting's policy and the operator's weights do: mesh first, overflow with its reason, room, the worst-off."""
 
 import itertools

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """Who has no live report is predicted from those who have: from whom, how surely, and what other orgs learn of it."""
 
 import itertools
