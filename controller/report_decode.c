@@ -312,28 +312,29 @@ _Static_assert(BRIEF_RECEIVED + 1 == REPORT_BRIEF_COLUMNS_N,
 static int brief_results(struct decoder *d, struct report_brief *out)
 {
     int rc = read_ints(d, BRIEF_NODE, 1, (int64_t)out->n_names);
+    size_t n = d->n; /* every column's */
 
-    for (size_t i = 0; i < d->n && rc == 0; i++)
-        out->results[i].name = (uint16_t)(d->ints[i] - 1);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        out->results[i] = (struct report_brief_result){.name = (uint16_t)(d->ints[i] - 1)};
     if (rc == 0)
         rc = read_ints(d, BRIEF_TRANSPORT, 0, TRANSPORT_COUNT - 1);
-    for (size_t i = 0; i < d->n && rc == 0; i++)
+    for (size_t i = 0; i < n && rc == 0; i++)
         out->results[i].transport = (uint8_t)d->ints[i];
     if (rc == 0)
         rc = read_ints(d, BRIEF_STATUS, 0, PROBE_STATUS_COUNT - 1);
-    for (size_t i = 0; i < d->n && rc == 0; i++)
+    for (size_t i = 0; i < n && rc == 0; i++)
         out->results[i].status = (uint8_t)d->ints[i];
     if (rc == 0)
         rc = read_ints(d, BRIEF_RTT_MIN, NOT_MEASURED, INT32_MAX);
-    for (size_t i = 0; i < d->n && rc == 0; i++)
+    for (size_t i = 0; i < n && rc == 0; i++)
         out->results[i].rtt_min_us = (int32_t)d->ints[i];
     if (rc == 0)
         rc = read_ints(d, BRIEF_SENT, NOT_MEASURED, INT32_MAX);
-    for (size_t i = 0; i < d->n && rc == 0; i++)
+    for (size_t i = 0; i < n && rc == 0; i++)
         out->results[i].sent = report_count(d->ints[i]);
     if (rc == 0)
         rc = read_ints(d, BRIEF_RECEIVED, NOT_MEASURED, INT32_MAX);
-    for (size_t i = 0; i < d->n && rc == 0; i++)
+    for (size_t i = 0; i < n && rc == 0; i++)
         out->results[i].lost = report_lost(out->results[i].sent, d->ints[i]);
     return rc;
 }
