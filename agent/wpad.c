@@ -1,6 +1,8 @@
 /* Reads what DHCP clients and the resolver leave behind. Invariant: a URL that comes out is http or https, and printable. */
 #include "wpad.h"
 
+#include "core/hex.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -21,21 +23,13 @@ static bool take_url(const char *text, size_t len, char url[static WPAD_URL_MAX]
     return true;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "68747470..." and "68:74:74:70:..." (where leading zeroes may be missing). */
 static bool take_hex(const char *text, size_t len, char url[static WPAD_URL_MAX])
 {
     char out[WPAD_URL_MAX];
     size_t n = 0, i = 0;
     while (i < len && n < sizeof out) {
-        int high = hex(text[i]), low = i + 1 < len ? hex(text[i + 1]) : -1;
+        int high = hex_digit(text[i]), low = i + 1 < len ? hex_digit(text[i + 1]) : -1;
         if (high < 0)
             return false;
         out[n++] = (char)(low < 0 ? high : high * 16 + low);

@@ -2,6 +2,8 @@
  * sent, however many come meanwhile. */
 #include "outbox.h"
 
+#include "core/hex.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -92,13 +94,6 @@ void outbox_news_write(const struct outbox_news *n, char text[static OUTBOX_NEWS
     *p = '\0';
     for (size_t i = 0; i < n->n; i++, p += HEX)
         snprintf(p, HEX + 1, "%016llx", (unsigned long long)n->agents[i]);
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 void outbox_news_read(struct outbox_news *n, const char *text)

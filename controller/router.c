@@ -2,6 +2,8 @@
  * Invariant: of the routes that match a path, those with the most literal segments win, whatever the order of the table. */
 #include "router.h"
 
+#include "core/hex.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,17 +92,6 @@ void router_destroy(struct router *r)
     free(r);
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool percent_decode(const char *s, size_t len, bool plus, char *out, size_t cap)
 {
     size_t n = 0;
@@ -108,9 +99,9 @@ bool percent_decode(const char *s, size_t len, bool plus, char *out, size_t cap)
     for (size_t i = 0; i < len; i++) {
         char c = s[i];
         if (c == '%') {
-            if (len - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+            if (len - i < 3 || hex_digit(s[i + 1]) < 0 || hex_digit(s[i + 2]) < 0)
                 return false;
-            c = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+            c = (char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
             i += 2;
         } else if (c == '+' && plus) {
             c = ' ';

@@ -1,6 +1,7 @@
 /* Proxies as texts and lists. Invariant: an endpoint's host is a name or an IP literal and its port is not 0, whatever the
  * text was; a password goes nowhere but into a struct proxy_login. */
 #include "probe/proxy.h"
+#include "core/hex.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,14 +10,6 @@
 
 /* ---- URLs ---- */
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes; no control characters come out of it. */
 static int decode(char out[static PROXY_SECRET_MAX + 1], const char *text, size_t len)
 {
@@ -24,8 +17,8 @@ static int decode(char out[static PROXY_SECRET_MAX + 1], const char *text, size_
     for (size_t i = 0; i < len; i++) {
         int c = (unsigned char)text[i];
         if (c == '%') {
-            int high = len - i > 2 ? hex_value(text[i + 1]) : -1;
-            int low = len - i > 2 ? hex_value(text[i + 2]) : -1;
+            int high = len - i > 2 ? hex_digit(text[i + 1]) : -1;
+            int low = len - i > 2 ? hex_digit(text[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return -EINVAL;
             c = high * 16 + low;
