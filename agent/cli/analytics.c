@@ -60,6 +60,50 @@ static void format_ms(char out[static 32], const json_t *object, const char *mem
         snprintf(out, 32, "-");
 }
 
+/* All of a list as a table, or the whole document where --json asks; `row` adds an item. */
+static enum cli_exit show_list(const struct cli *c, const char *what, const char *base,
+                               const struct table_column *columns, size_t n,
+                               void (*row)(struct table *t, const json_t *item))
+{
+    json_t *list, *item;
+    size_t i;
+    enum cli_exit code = get_list(c, what, base, &list);
+    if (code != CLI_OK)
+        return code;
+    if (c->o.json)
+        return print_json(c, list);
+    struct table *t = table_new(columns, n, 0);
+    json_array_foreach(json_object_get(list, "items"), i, item)
+    {
+        if (t != NULL)
+            row(t, item);
+    }
+    json_decref(list);
+    return cli_print_table(c, t);
+}
+
+static void transports_row(struct table *t, const json_t *item)
+{
+    char agents[64], none[64], share[TRANSPORT_COUNT][32];
+    for (int k = 0; k < TRANSPORT_COUNT; k++) {
+        const json_t *by =
+            json_object_get(json_object_get(item, "transports"), transport_name((enum transport)k));
+        if (by != NULL)
+            snprintf(share[k], sizeof(share[k]), "%.0f %%",
+                     100 * json_number_value(json_object_get(by, "share")));
+        else
+            snprintf(share[k], sizeof(share[k]), "-");
+    }
+    const char *cells[] = {json_string_value(json_object_get(item, "network")),
+                           cli_cell(item, "agents", agents),
+                           share[TRANSPORT_UDP],
+                           share[TRANSPORT_TCP],
+                           share[TRANSPORT_TLS],
+                           share[TRANSPORT_PROXY],
+                           cli_cell(item, "blocked", none)};
+    table_row(t, cells);
+}
+
 enum cli_exit cmd_analytics_transports(struct cli *c)
 {
     static const struct table_column columns[] = {
@@ -67,38 +111,25 @@ enum cli_exit cmd_analytics_transports(struct cli *c)
         {"TCP", TABLE_RIGHT, false},   {"TLS", TABLE_RIGHT, false},    {"PROXY", TABLE_RIGHT, false},
         {"NONE", TABLE_RIGHT, false},
     };
-    json_t *list, *item;
-    size_t i;
-    enum cli_exit code = get_list(c, "analyse transports", "/v1/analytics/transports", &list);
-    if (code != CLI_OK)
-        return code;
-    if (c->o.json)
-        return print_json(c, list);
-    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
-    json_array_foreach(json_object_get(list, "items"), i, item)
-    {
-        char agents[64], none[64], share[TRANSPORT_COUNT][32];
-        for (int k = 0; k < TRANSPORT_COUNT; k++) {
-            const json_t *by =
-                json_object_get(json_object_get(item, "transports"), transport_name((enum transport)k));
-            if (by != NULL)
-                snprintf(share[k], sizeof(share[k]), "%.0f %%",
-                         100 * json_number_value(json_object_get(by, "share")));
-            else
-                snprintf(share[k], sizeof(share[k]), "-");
-        }
-        const char *cells[] = {json_string_value(json_object_get(item, "network")),
-                               cli_cell(item, "agents", agents),
-                               share[TRANSPORT_UDP],
-                               share[TRANSPORT_TCP],
-                               share[TRANSPORT_TLS],
-                               share[TRANSPORT_PROXY],
-                               cli_cell(item, "blocked", none)};
-        if (t != NULL)
-            table_row(t, cells);
-    }
-    json_decref(list);
-    return cli_print_table(c, t);
+    return show_list(c, "analyse transports", "/v1/analytics/transports", columns,
+                     sizeof(columns) / sizeof(columns[0]), transports_row);
+}
+
+static void rtt_row(struct table *t, const json_t *item)
+{
+    const json_t *rtt = json_object_get(item, "rtt_us");
+    char cell[4][64], least[32], median[32], p95[32];
+    format_ms(least, rtt, "min");
+    format_ms(median, rtt, "median");
+    format_ms(p95, rtt, "p95");
+    const char *cells[] = {cli_cell(item, "node", cell[0]),
+                           cli_cell(item, "region", cell[1]),
+                           cli_cell(item, "agents", cell[2]),
+                           cli_cell(item, "reached", cell[3]),
+                           least,
+                           median,
+                           p95};
+    table_row(t, cells);
 }
 
 enum cli_exit cmd_analytics_rtt(struct cli *c)
@@ -108,33 +139,8 @@ enum cli_exit cmd_analytics_rtt(struct cli *c)
         {"REACH", TABLE_RIGHT, false}, {"LEAST", TABLE_RIGHT, false}, {"MEDIAN", TABLE_RIGHT, false},
         {"P95", TABLE_RIGHT, false},
     };
-    json_t *list, *item;
-    size_t i;
-    enum cli_exit code = get_list(c, "analyse round trips", "/v1/analytics/rtt", &list);
-    if (code != CLI_OK)
-        return code;
-    if (c->o.json)
-        return print_json(c, list);
-    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
-    json_array_foreach(json_object_get(list, "items"), i, item)
-    {
-        const json_t *rtt = json_object_get(item, "rtt_us");
-        char cell[4][64], least[32], median[32], p95[32];
-        format_ms(least, rtt, "min");
-        format_ms(median, rtt, "median");
-        format_ms(p95, rtt, "p95");
-        const char *cells[] = {cli_cell(item, "node", cell[0]),
-                               cli_cell(item, "region", cell[1]),
-                               cli_cell(item, "agents", cell[2]),
-                               cli_cell(item, "reached", cell[3]),
-                               least,
-                               median,
-                               p95};
-        if (t != NULL)
-            table_row(t, cells);
-    }
-    json_decref(list);
-    return cli_print_table(c, t);
+    return show_list(c, "analyse round trips", "/v1/analytics/rtt", columns,
+                     sizeof(columns) / sizeof(columns[0]), rtt_row);
 }
 
 static void say_gain(const struct cli *c, const json_t *answer)
