@@ -245,9 +245,6 @@ static json_t *people_json(struct join_scene *s, const struct explain_ask *ask, 
 static const char *const outcome_names[] = {"common_node", "joined_nodes", "no_common_node", "no_node",
                                             "no_region_allowed"};
 
-/* Of the worst-off participant, in the stages of the engine. */
-static const int caps_ms[PLACE_CAP_STAGES] = {50, 100, 200};
-
 static int64_t least_single(const struct join_scene *s)
 {
     int64_t least = -1;
@@ -337,8 +334,9 @@ json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const 
         json_object_set_new(j, "node", json_string(s->nodes[s->plan.node]->id));
     if (s->policy.cap_worst && all_seated(s))
         json_object_set_new(j, "worst_within_ms",
-                            s->plan.cap_stage < PLACE_CAP_STAGES ? json_integer(caps_ms[s->plan.cap_stage])
-                                                                 : json_null());
+                            s->plan.cap_stage < PLACE_CAP_STAGES
+                                ? json_integer(place_cap_us(s->plan.cap_stage) / 1000)
+                                : json_null());
     if (ask->given)
         json_object_set_new(j, "plan", plan_json(s));
     return j;

@@ -37,6 +37,8 @@ enum place_reject {
     PLACE_FAILED = 1 << 9,       /* it did not work for some participant lately */
     PLACE_REJECTS = 10           /* how many there are */
 };
+/* What the worst-off participant's mean is to be within at that stage, 0 to PLACE_CAP_STAGES - 1. */
+int64_t place_cap_us(int stage);
 /* "unreachable_for", "drained", ...: `bit` is one of enum place_reject. */
 const char *place_reject_name(enum place_reject bit);
 

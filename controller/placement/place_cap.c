@@ -4,6 +4,11 @@
 
 static const int64_t caps_us[PLACE_CAP_STAGES] = {50000, 100000, 200000};
 
+int64_t place_cap_us(int stage)
+{
+    return caps_us[stage];
+}
+
 /* The participant of greatest own cost, of those who have a seat; w->n: nobody. */
 static size_t worst_of(const struct place_work *w, const struct place_draft *s, int64_t *cost)
 {
