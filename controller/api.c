@@ -87,6 +87,16 @@ const void *api_snapshot(struct api_request *r, enum controller_snapshot which)
     return r->snapshots[which] != NULL ? r->snapshots[which]->data : NULL;
 }
 
+const struct catalogue *api_catalogue(struct api_request *r)
+{
+    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+
+    if (c == NULL)
+        api_problem(r, 503, "database_unavailable",
+                    "the list of nodes has not been read yet; try again soon");
+    return c;
+}
+
 /* ---- answering ---- */
 
 void api_header(struct api_request *r, const char *lower_case_name, const char *value)
@@ -216,6 +226,7 @@ const char *api_body_agent(struct api_request *r)
 static struct db_batch *begin(struct api_request *r, enum db_role role, const char *org)
 {
     struct db_batch *b = NULL;
+    struct db_refusal no;
     int e;
 
     if (role == DB_TENANT && r->patient)
@@ -224,12 +235,8 @@ static struct db_batch *begin(struct api_request *r, enum db_role role, const ch
 
     if (e == 0)
         return b;
-    if (e == -ENOTCONN)
-        api_problem(r, 503, "database_unavailable", "the database is away; try again soon");
-    else if (e == -ETIMEDOUT)
-        api_problem(r, 503, "database_unavailable", "the database could not do it in time; try again soon");
-    else
-        api_problem(r, 503, "overloaded", "too much is under way; try again soon");
+    no = db_refusal(e);
+    api_problem(r, 503, no.code, no.detail);
     return NULL;
 }
 

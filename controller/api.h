@@ -35,6 +35,7 @@ struct caller {
  * has been answered already (503 or 500). `result` lives until it returns. */
 typedef void api_db_cb(struct api_request *r, const struct db_result *result);
 
+struct catalogue;
 struct api_request {
     h2o_req_t *req;
     struct worker *worker;
@@ -68,6 +69,8 @@ const char *api_request_header(struct api_request *r, const char *name);
 bool api_peer(struct api_request *r, struct addr *out);
 /* Data of the newest snapshot of ctl->slots[i] as it was when this request first asked; NULL before the first one. */
 const void *api_snapshot(struct api_request *r, enum controller_snapshot which);
+/* The newest catalogue; NULL: there is none yet, and the request is answered. */
+const struct catalogue *api_catalogue(struct api_request *r);
 
 /* ---- answering ---- */
 void api_header(struct api_request *r, const char *lower_case_name, const char *value); /* copied */

@@ -191,19 +191,11 @@ static json_t *node_json(const struct api_request *r, const PGresult *res, int r
     return j;
 }
 
-static bool have_catalogue(struct api_request *r)
-{
-    if (api_snapshot(r, SNAPSHOT_CATALOGUE) != NULL)
-        return true;
-    api_problem(r, 503, "database_unavailable", "the list of nodes has not been read yet; try again soon");
-    return false;
-}
-
 static void get_rtt(struct api_request *r)
 {
     struct analysis *a = begin(r);
 
-    if (a == NULL || !have_catalogue(r))
+    if (a == NULL || api_catalogue(r) == NULL)
         return;
     a->item = node_json;
     if (a->network != NULL)
@@ -397,7 +389,7 @@ static void get_new_node(struct api_request *r)
     struct db_batch *b;
     int64_t gain;
 
-    if (a == NULL || !have_catalogue(r) || !read_place(r, a, &like, &there) || !read_gain(r, &gain))
+    if (a == NULL || api_catalogue(r) == NULL || !read_place(r, a, &like, &there) || !read_gain(r, &gain))
         return;
     landmarks(r, a, like, &there, &names, &rtts);
     if ((b = api_db_begin_org(r, a->org)) == NULL)

@@ -122,11 +122,8 @@ static void explain_get(struct api_request *r)
         api_problem(r, 404, "unknown_agent", "this agent is not in the meeting");
         return;
     }
-    if (api_snapshot(r, SNAPSHOT_CATALOGUE) == NULL) {
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again soon");
+    if (api_catalogue(r) == NULL)
         return;
-    }
     e->what.limit = api_query(r, "limit") != NULL ? (size_t)e->page.limit : EXPLAIN_PEOPLE;
     e->what.after = e->page.after;
     e->ask = (struct join_ask){

@@ -113,7 +113,7 @@ static void dispose(void *p)
 
 static void failure_post(struct api_request *r)
 {
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    const struct catalogue *c;
     struct failing *f = h2o_mem_alloc_shared(&r->req->pool, sizeof(*f), dispose);
     const char *node = NULL, *agent;
 
@@ -122,13 +122,8 @@ static void failure_post(struct api_request *r)
     f->r = r;
     if ((agent = api_agent(r, r->param[1])) == NULL || !api_meeting_param(r) ||
         !body_id(r, "node", NODE_ID_MAX, true, &node) || !read_transport(r, &f->transport) ||
-        !body_text(r, "reason", FAILURE_REASON_MAX, false, &f->reason))
+        !body_text(r, "reason", FAILURE_REASON_MAX, false, &f->reason) || (c = api_catalogue(r)) == NULL)
         return;
-    if (c == NULL) {
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again soon");
-        return;
-    }
     f->run.ask = (struct join_ask){
         .org = r->caller.org, .meeting = r->param[0], .agent = agent, .capabilities = -1, .stays = true};
     f->node = catalogue_resolve(c, r->caller.org, node);

@@ -170,15 +170,16 @@ static void answer_org(struct api_request *r, const struct catalogue *c, const c
 static void ip_ranges_get(struct api_request *r)
 {
     const char *named = api_query(r, "format"), *org = mesh_of(&r->caller);
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    const struct catalogue *c;
     enum ip_ranges_format f = ip_ranges_format_accepted(api_request_header(r, "accept"));
 
-    if (named != NULL && ip_ranges_format_parse(named, &f) != 0)
+    if (named != NULL && ip_ranges_format_parse(named, &f) != 0) {
         api_problem(r, 400, "bad_request", "format is one of json, text, nftables, squid, csv");
-    else if (c == NULL)
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again shortly");
-    else if (org != NULL)
+        return;
+    }
+    if ((c = api_catalogue(r)) == NULL)
+        return;
+    if (org != NULL)
         answer_org(r, c, org, f);
     else
         answer_cloud(r, c, f);

@@ -9,17 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The newest catalogue; NULL: answered already. */
-static const struct catalogue *catalogue_of(struct api_request *r)
-{
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
-
-    if (c == NULL)
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again shortly");
-    return c;
-}
-
 /* ---- GET /v1/nodes ---- */
 
 static json_t *load_json(const struct catalogue_load *l)
@@ -79,7 +68,7 @@ static void list_for_operator(struct api_request *r, const struct catalogue *c)
 
 static void nodes_get(struct api_request *r)
 {
-    const struct catalogue *c = catalogue_of(r);
+    const struct catalogue *c = api_catalogue(r);
     char version[CATALOGUE_VERSION_LEN + 1], etag[CATALOGUE_VERSION_LEN + 3];
     size_t len = 0;
     char *body;
@@ -195,7 +184,7 @@ static size_t cluster_entries(struct api_request *r, const struct catalogue *c, 
 
 static void clusters_get(struct api_request *r)
 {
-    const struct catalogue *c = catalogue_of(r);
+    const struct catalogue *c = api_catalogue(r);
     struct cluster_sum *all;
     struct api_page page;
     const char *last = NULL;

@@ -37,16 +37,6 @@ static const struct catalogue_node *node_of(struct api_request *r, const struct 
                                           : catalogue_find(c, r->caller.org, id);
 }
 
-static const struct catalogue *catalogue_of(struct api_request *r)
-{
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
-
-    if (c == NULL)
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again shortly");
-    return c;
-}
-
 const char *peers_version(struct api_request *r, const char *org, char *out)
 {
     const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
@@ -59,7 +49,7 @@ const char *peers_version(struct api_request *r, const char *org, char *out)
 
 void api_node_peers(struct api_request *r)
 {
-    const struct catalogue *c = catalogue_of(r);
+    const struct catalogue *c = api_catalogue(r);
     const struct catalogue_node *n = c != NULL ? node_of(r, c) : NULL;
     size_t len = 0;
     char *body;
@@ -160,7 +150,7 @@ bool peers_read_rtt(struct api_request *r, struct peers_rtt *out)
     }
     if (n == 0)
         return true;
-    in.c = catalogue_of(r);
+    in.c = api_catalogue(r);
     if (in.c == NULL)
         return false;
     prepare(r, &in, out);

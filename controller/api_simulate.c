@@ -21,20 +21,15 @@ static void answer(struct api_request *r, struct join_scene *s, const struct exp
 
 static void simulate_post(struct api_request *r)
 {
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    const struct catalogue *c;
     struct join_ask ask = {.org = r->caller.org, .capabilities = -1};
     struct explain_ask what = {.agent = api_query(r, "agent"), .given = true};
     struct api_page page;
     struct join_scene s;
     struct doc_error e;
 
-    if (!api_page(r, &page))
+    if (!api_page(r, &page) || (c = api_catalogue(r)) == NULL)
         return;
-    if (c == NULL) {
-        api_problem(r, 503, "database_unavailable",
-                    "the list of nodes has not been read yet; try again soon");
-        return;
-    }
     what.limit = api_query(r, "limit") != NULL ? (size_t)page.limit : EXPLAIN_PEOPLE;
     what.after = page.after;
     if (join_scene_given(&s, &ask, c, r->body, &e) == 0)

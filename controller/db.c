@@ -158,6 +158,16 @@ int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline
     return 0;
 }
 
+struct db_refusal db_refusal(int error)
+{
+    if (error == -ENOTCONN)
+        return (struct db_refusal){"database_unavailable", "the database is away; try again soon"};
+    if (error == -ETIMEDOUT)
+        return (struct db_refusal){"database_unavailable",
+                                   "the database could not do it in time; try again soon"};
+    return (struct db_refusal){"overloaded", "too much is under way; try again soon"};
+}
+
 void db_add(struct db_batch *b, const struct db_stmt *stmt, const struct db_param *params, size_t n_params)
 {
     conn_add(b->conn, b, EXPECT_RESULT, stmt, params, n_params);

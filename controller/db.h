@@ -65,6 +65,11 @@ size_t db_depth(const struct db *db, enum db_role role);
  * down, or `db` is NULL), -ETIMEDOUT (the deadline has passed), -EAGAIN (pipeline full), -ENOMEM. */
 int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
     __attribute__((warn_unused_result));
+/* What a client is told of a db_begin that failed: a 503 with this code and detail. Static texts. */
+struct db_refusal {
+    const char *code, *detail;
+};
+struct db_refusal db_refusal(int error);
 /* Parameters are copied at once. A failure is kept and told by db_send. */
 void db_add(struct db_batch *b, const struct db_stmt *stmt, const struct db_param *params, size_t n_params);
 /* 0: the callback will come. -ENOTCONN, -E2BIG, -ENOMEM: it won't; the batch is gone. */

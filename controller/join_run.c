@@ -74,6 +74,7 @@ void join_run_drop(struct join_run *j)
 static struct db_batch *begin(struct join_run *j, enum db_role role)
 {
     struct db_batch *b = NULL;
+    struct db_refusal no;
     int e;
 
     if (j->patient)
@@ -81,12 +82,8 @@ static struct db_batch *begin(struct join_run *j, enum db_role role)
     e = db_begin(j->worker->db, role, j->ask.org, j->deadline_us, &b);
     if (e == 0)
         return b;
-    if (e == -ENOTCONN)
-        refuse(j, 503, "database_unavailable", "the database is away; try again soon");
-    else if (e == -ETIMEDOUT)
-        refuse(j, 503, "database_unavailable", "the database could not do it in time; try again soon");
-    else
-        refuse(j, 503, "overloaded", "too much is under way; try again soon");
+    no = db_refusal(e);
+    refuse(j, 503, no.code, no.detail);
     return NULL;
 }
 
