@@ -9,6 +9,7 @@ pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(MAXMINDDB REQUIRED IMPORTED_TARGET libmaxminddb)
+pkg_check_modules(SRTP REQUIRED IMPORTED_TARGET libsrtp2)
 find_package(wslay CONFIG REQUIRED)
 pkg_check_modules(H2O REQUIRED IMPORTED_TARGET libh2o-evloop)
 

@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # used by the scripts that source this
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libsodium-dev libjansson-dev
     libcurl4-openssl-dev libpq-dev libinih-dev libsystemd-dev libh2o-evloop-dev
-    libwslay-dev libpacparser-dev libmaxminddb-dev)
+    libwslay-dev libpacparser-dev libmaxminddb-dev libsrtp2-dev)
 # shellcheck disable=SC2034
 RUN_PACKAGES=(postgresql postgresql-client openssl curl jq)
 # shellcheck disable=SC2034

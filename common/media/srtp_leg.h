@@ -1,0 +1,42 @@
+/* SRTP and SRTCP of one hop in both directions, over libsrtp2: RFC 3711, RFC 7714. What comes in is believed only as far as its
+ * authentication says. One thread at a time; no I/O, no clock. */
+#ifndef BERTH_MEDIA_SRTP_LEG_H
+#define BERTH_MEDIA_SRTP_LEG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum srtp_suite { SRTP_AES_128_GCM = 0, SRTP_AES_CM_128_SHA1_80 = 1, SRTP_SUITES = 2 };
+
+enum {
+    SRTP_KEYS_LEN = 30,    /* master key and salt: 16 + 12, or 16 + 14 */
+    SRTP_OVERHEAD = 16 + 4 /* what protecting adds at most: tag, and SRTCP's index */
+};
+
+struct srtp_keys {
+    uint8_t bytes[SRTP_KEYS_LEN];
+};
+
+/* Once in a process, before any leg; any number of times, any thread. 0, or -EIO. */
+int srtp_leg_library(void) __attribute__((warn_unused_result));
+
+struct srtp_leg;
+/* Copies the keys. 0, -ENOMEM, or -EIO: libsrtp refuses. */
+int srtp_leg_new(struct srtp_leg **out, enum srtp_suite suite, const struct srtp_keys *sends,
+                 const struct srtp_keys *receives) __attribute__((warn_unused_result));
+void srtp_leg_destroy(struct srtp_leg *l); /* NULL is fine; keys are wiped */
+
+/* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed (rtp.h). A packet may be protected again
+ * only byte for byte as it was (a retransmission). 0, or -EINVAL: libsrtp refuses it. */
+int srtp_leg_protect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
+int srtp_leg_protect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
+    __attribute__((warn_unused_result));
+/* In place. 0; -EACCES: not authentic; -EALREADY: a replay, or too old to tell; -EBADMSG: no such packet. */
+int srtp_leg_unprotect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
+int srtp_leg_unprotect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
+    __attribute__((warn_unused_result));
+/* Forgets what was sent or received under that SSRC: never for one that may be used again under these keys. */
+void srtp_leg_forget(struct srtp_leg *l, uint32_t ssrc);
+
+#endif
