@@ -28,11 +28,13 @@ struct rtp {
     size_t ext_offset, ext_len; /* of the extension's elements; 0, 0: none */
 };
 
-/* Checks every length against `len`: a plain packet, or one of SRTP (then payload_len counts the tag). 0, or -EBADMSG. */
+/* A plain packet: every length is checked against `len`, the padding's too. 0, or -EBADMSG. */
 int rtp_parse(struct rtp *r, const uint8_t *p, size_t len) __attribute__((warn_unused_result));
-/* The value of that extension element, NULL: it isn't there. */
+/* The same of an SRTP packet, whose padding is encrypted: payload_len counts it, and the tag. 0, or -EBADMSG. */
+int rtp_parse_protected(struct rtp *r, const uint8_t *p, size_t len) __attribute__((warn_unused_result));
+/* The value of that extension element (`*len` may be 0), NULL: it isn't there. Elements behind one that overruns aren't looked at. */
 const uint8_t *rtp_extension(const struct rtp *r, const uint8_t *packet, uint8_t id, size_t *len);
-/* RFC 6464: 0 (loudest) to 127; -1: the packet doesn't say. */
+/* RFC 6464: 0 (loudest) to 127; -1: the packet doesn't say, and `voice` stays as it is. */
 int rtp_audio_level(const struct rtp *r, const uint8_t *packet, uint8_t ext_id, bool *voice);
 void rtp_set_sequence(uint8_t *packet, uint16_t sequence);
 

@@ -10,8 +10,11 @@
 enum srtp_suite { SRTP_AES_128_GCM = 0, SRTP_AES_CM_128_SHA1_80 = 1, SRTP_SUITES = 2 };
 
 enum {
-    SRTP_KEYS_LEN = 30,    /* master key and salt: 16 + 12, or 16 + 14 */
-    SRTP_OVERHEAD = 16 + 4 /* what protecting adds at most: tag, and SRTCP's index */
+    SRTP_KEYS_LEN = 30,     /* master key and salt: 16 + 12, or 16 + 14 */
+    SRTP_OVERHEAD = 16 + 4, /* what protecting adds at most: tag, and SRTCP's index */
+    SRTP_REPLAY_WINDOW = 1024,
+    SRTP_LEG_SSRCS = 32,       /* that one leg may receive from, of RTP and RTCP together */
+    SRTP_LEG_SSRCS_MAX = 8192, /* ... of a link between nodes */
 };
 
 struct srtp_keys {
@@ -26,13 +29,17 @@ struct srtp_leg;
 int srtp_leg_new(struct srtp_leg **out, enum srtp_suite suite, const struct srtp_keys *sends,
                  const struct srtp_keys *receives) __attribute__((warn_unused_result));
 void srtp_leg_destroy(struct srtp_leg *l); /* NULL is fine; keys are wiped */
+/* How many SSRCs may be received from, up to SRTP_LEG_SSRCS_MAX (a link); SRTP_LEG_SSRCS if never called. */
+void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs);
 
 /* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed (rtp.h). A packet may be protected again
- * only byte for byte as it was (a retransmission). 0, or -EINVAL: libsrtp refuses it. */
+ * only byte for byte as it was (a retransmission), header included, while it is among the last SRTP_REPLAY_WINDOW: else one nonce meets two
+ * texts. 0, or -EINVAL: libsrtp refuses it (older than the window). */
 int srtp_leg_protect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_protect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));
-/* In place. 0; -EACCES: not authentic; -EALREADY: a replay, or too old to tell; -EBADMSG: no such packet. */
+/* In place. 0; -EACCES: not authentic; -EALREADY: a replay, or too old to tell; -EBADMSG: no such packet; -ENOSPC: an SSRC beyond the limit.
+ * The bytes of what is refused may have changed. */
 int srtp_leg_unprotect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_unprotect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));
