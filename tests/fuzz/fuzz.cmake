@@ -22,6 +22,8 @@ endif()
 # What a target fuzzes beyond core: fuzz_NAME_SOURCES.
 set(fuzz_replay_SOURCES csv.c names.c fail.c world.c world_matrix.c events.c)
 list(TRANSFORM fuzz_replay_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/loadtest/replay/)
+set(fuzz_media_SOURCES ticket.c handshake.c)
+list(TRANSFORM fuzz_media_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/common/media/)
 
 foreach(source ${FUZZ_SOURCES})
     get_filename_component(name ${source} NAME_WE)
