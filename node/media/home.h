@@ -70,7 +70,8 @@ struct media_sink {
      * left out. `commit` follows with the length, 0 where nothing came of it, before anything else is called. */
     uint8_t *(*room)(void *ctx, const struct media_path *to, enum media_class c);
     void (*commit)(void *ctx, const struct media_path *to, enum media_class c, size_t len);
-    /* From now on RTP and RTCP of that path are this home's; or no longer (and a stream may be closed). */
+    /* From now on RTP and RTCP of that path are this home's (it may be already); or no longer (and a stream may be closed). A path that
+     * media_home_gone has told of isn't detached. */
     void (*attach)(void *ctx, const struct media_path *path);
     void (*detach)(void *ctx, const struct media_path *path, enum media_end_reason why);
     /* A session has ended. */

@@ -1,0 +1,163 @@
+/* What the engine's files share: the objects of one home. Private to node/media.
+ *
+ *   home     tables of legs by path and by session, meetings by name
+ *   meeting  its legs (slots, which don't move while a leg is there) and its sources
+ *   leg      a session: a participant's, or a link to another node
+ *   source   an SSRC of the meeting: whose it is, who sends it now, how its numbers are mapped
+ *
+ * A meeting is there while it has a leg. A source stays with its meeting: a participant who comes back with an SSRC goes on where it ended. */
+#ifndef BERTH_NODE_MEDIA_ENGINE_H
+#define BERTH_NODE_MEDIA_ENGINE_H
+
+#include "home.h"
+#include "limit.h"
+#include "seqmap.h"
+#include "table.h"
+
+#include <stdatomic.h>
+
+enum {
+    HOME_LEGS_MAX = 16384, /* of one thread */
+    MEETING_SOURCES_MAX =
+        2048, /* that a meeting holds; of more, those that nobody sends any more are given up */
+    LEG_REFUSED_MAX = MEDIA_REFUSED_MAX,
+    HASH_KEY_LEN = 16,
+    HOME_TURN_US = 100 * 1000, /* a tenth of the legs has its second's figures made */
+    HOME_TURNS = 10,
+    HOME_GONE_US = 10 * 1000 * 1000, /* a session whose stream has ended waits this long for another */
+    HOME_OVER_TIMES = 10,            /* who sends so many times its limit ... */
+    HOME_OVER_US = 10 * 1000 * 1000, /* ... for so long is sent away */
+    SOURCE_TAKEOVER_US =
+        500 * 1000, /* a source's earlier sender is heard again when the newer one has been silent for this */
+    SOURCE_VIDEO_BYTES = 640, /* a packet of more, without a level, isn't audio */
+};
+
+struct meeting;
+
+struct leg {
+    struct meeting *meeting;
+    size_t slot; /* in its meeting */
+    struct media_session_id session;
+    enum ticket_kind kind;
+    char who[AGENT_ID_MAX + 1];
+    uint64_t owner; /* hash of kind and `who` */
+    int64_t number; /* its ticket's */
+    char password[TICKET_PASSWORD_LEN + 1];
+    uint8_t txid[STUN_TXID_LEN]; /* of the handshake, with its randoms: the same is answered with the same */
+    uint8_t agent_random[MEDIA_RANDOM_LEN];
+    struct media_welcome welcome;
+    struct media_path path;
+    bool has_path;  /* false: its stream has ended */
+    bool confirmed; /* something authentic has come since the handshake: before that, nothing is sent */
+    uint32_t moves; /* to other paths */
+    struct srtp_leg *srtp;
+    uint8_t level_ext, wide_ext;
+    int64_t began_us, consent_us, gone_us;
+    struct media_limit limit;
+    int64_t over_since_us;                       /* -1: it isn't */
+    uint64_t offered_bytes;                      /* all that was authentic, dropped or not */
+    struct source *sources[MEDIA_LEG_SSRCS_MAX]; /* a participant's, the newest used first */
+    size_t n_sources;
+    uint32_t refused[LEG_REFUSED_MAX]; /* for the next consent check's answer */
+    size_t n_refused;
+    struct media_leg_stats stats;
+    uint64_t second_in, second_out, second_offered; /* what the figures were at the last turn */
+    int64_t second_us;
+};
+
+struct source {
+    uint32_t ssrc;
+    uint64_t owner;
+    struct leg *leg, *earlier; /* who sends it now, NULL: nobody; who did before that */
+    int64_t heard_us;          /* its newest packet */
+    bool has_level, is_video;
+    struct seqmap map;
+    bool counting;        /* this sender's losses */
+    uint16_t in_max;      /* its newest number */
+    struct seqmap_to *to; /* by slot, `room` of them; NULL: never sent on yet */
+    size_t room;
+};
+
+struct meeting {
+    struct media_home *home;
+    uint64_t hash;
+    size_t index; /* in the home's list */
+    char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1];
+    uint64_t epoch; /* of the newest ticket */
+    uint16_t last_n;
+    struct leg **legs; /* by slot, NULL: free */
+    size_t n_legs, n_slots, room;
+    struct media_table sources; /* by SSRC */
+    struct source **source_list;
+    size_t n_sources, source_room;
+};
+
+struct media_home {
+    struct media_opts opts;
+    uint8_t hash_key[HASH_KEY_LEN];
+    const struct ticket_keys *keys;
+    bool draining;
+    struct media_table by_path, by_session, by_name;
+    struct meeting **meetings;
+    size_t n_meetings, meeting_room, n_legs;
+    int64_t turn_us; /* when the next is due */
+    unsigned turn;
+};
+
+/* ---- path.c ---- */
+uint64_t media_hash(const struct media_home *h, const void *bytes, size_t len);
+uint64_t media_path_hash(const struct media_home *h, const struct media_path *p);
+
+/* ---- home.c ---- */
+struct leg *home_leg_at(const struct media_home *h, const struct media_path *p);
+struct leg *home_leg_of(const struct media_home *h, const struct media_session_id *s);
+
+/* ---- meeting.c ---- */
+struct meeting *meeting_find(const struct media_home *h, const char *org, const char *id);
+/* NULL: out of memory. It is gone again when its last leg is; meeting_drop_empty where none came. */
+struct meeting *meeting_make(struct media_home *h, const char *org, const char *id);
+void meeting_drop_empty(struct meeting *m);
+/* Gives the leg a slot. 0, or -ENOMEM. */
+int meeting_seat(struct meeting *m, struct leg *l) __attribute__((warn_unused_result));
+void meeting_unseat(struct meeting *m, struct leg *l);
+struct leg *meeting_leg_of(const struct meeting *m, uint64_t owner);
+
+/* ---- source.c ---- */
+/* Whose SSRC is it? NULL: nobody's in this meeting. */
+struct source *source_find(const struct meeting *m, const struct leg *l, uint32_t ssrc);
+/* May that leg send it? `s` NULL: it is new. */
+bool source_allowed(const struct source *s, const struct leg *l, int64_t now_us);
+/* An authentic packet of it has come from that leg. The source is from now on its own. NULL: there is no room. */
+struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64_t now_us);
+/* The leg has ended. */
+void source_leave(struct leg *l);
+void source_destroy(struct source *s);
+/* Room for numbers of every receiver. 0, or -ENOMEM. */
+int source_receivers(struct source *s, size_t room) __attribute__((warn_unused_result));
+
+/* ---- leg.c ---- */
+/* What a handshake has agreed on; the leg is in its meeting and in the tables, at that path. 0, or -ENOMEM, -EIO. */
+int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const char *password,
+              const struct media_request *r, enum srtp_suite suite, const struct media_path *path,
+              int64_t now_us) __attribute__((warn_unused_result));
+/* It is gone from everything, and freed; so is its meeting where it was the last. `told` false: no word to the sink. */
+void leg_end(struct leg *l, enum media_end_reason why, bool told);
+/* To that path, where nobody is any more. 0, or -ENOMEM: now it has none. */
+int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
+    __attribute__((warn_unused_result));
+/* It has none from now on; the sink isn't told. */
+void leg_lose_path(struct leg *l, int64_t now_us);
+struct media_leg_info leg_info(const struct leg *l);
+/* Once a second: rates, and what has run out. True: it has ended. */
+bool leg_turn(struct leg *l, int64_t now_us);
+/* May it be sent to now? */
+bool leg_listens(const struct leg *l, int64_t now_us);
+
+/* ---- admission.c ---- */
+uint64_t media_owner(enum ticket_kind kind, const char *who);
+
+/* ---- forward.c ---- */
+void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
+void forward_rtcp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
+
+#endif

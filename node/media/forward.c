@@ -1,0 +1,122 @@
+/* What comes from one leg goes to the others of its meeting: unprotected once, and for each receiver copied, numbered and protected where it is sent
+ * from. Invariant: only what is authentic, within its sender's limit and of its sender's own SSRC is sent on, and never to who sent it. */
+#include "engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void refuse_ssrc(struct leg *l, uint32_t ssrc)
+{
+    l->stats.ssrc_refused++;
+    for (size_t i = 0; i < l->n_refused; i++) {
+        if (l->refused[i] == ssrc)
+            return;
+    }
+    if (l->n_refused < LEG_REFUSED_MAX)
+        l->refused[l->n_refused++] = ssrc;
+}
+
+/* Gaps are losses until what is missing comes after all. */
+static void count_lost(struct leg *l, struct source *s, uint16_t sequence)
+{
+    int ahead = rtp_sequence_distance(sequence, s->in_max);
+    bool first = !s->counting;
+    s->counting = true;
+    if (first || ahead > 0)
+        s->in_max = sequence;
+    if (!first && ahead > 0)
+        l->stats.lost_in += (uint64_t)(ahead - 1);
+    else if (!first && l->stats.lost_in > 0)
+        l->stats.lost_in--;
+}
+
+static void send_to(struct leg *to, struct source *s, uint32_t number, const uint8_t *bytes, size_t len)
+{
+    const struct media_sink *sink = &to->meeting->home->opts.sink;
+    enum media_class class = s->is_video ? MEDIA_VIDEO : MEDIA_AUDIO;
+    struct seqmap_to *map = &s->to[to->slot];
+    uint16_t sequence;
+    if (!seqmap_to_number(map, number, &sequence))
+        return;
+    uint8_t *room = sink->room(sink->ctx, &to->path, class);
+    if (!room) {
+        to->stats.left_out++;
+        return;
+    }
+    memcpy(room, bytes, len);
+    rtp_set_sequence(room, sequence);
+    if (srtp_leg_protect(to->srtp, room, &len) < 0) {
+        sink->commit(sink->ctx, &to->path, class, 0);
+        to->stats.left_out++;
+        return;
+    }
+    sink->commit(sink->ctx, &to->path, class, len);
+    seqmap_to_sent(map, number);
+    to->stats.packets_out++;
+    to->stats.bytes_out += len;
+}
+
+static void send_on(struct leg *from, struct source *s, uint32_t number, const uint8_t *bytes, size_t len,
+                    int64_t now_us)
+{
+    const struct meeting *m = from->meeting;
+    if (!s->to && source_receivers(s, m->room) < 0)
+        return;
+    for (size_t i = 0; i < m->n_slots; i++) {
+        struct leg *to = m->legs[i];
+        if (to && to != from && leg_listens(to, now_us))
+            send_to(to, s, number, bytes, len);
+    }
+}
+
+void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
+{
+    struct rtp r;
+    size_t wire_len = len;
+    uint32_t number;
+    bool voice = false;
+    struct wire_rd rd = wire_rd_init(bytes, len);
+    wire_rd_bytes(&rd, 8);
+    uint32_t ssrc = wire_rd_u32(&rd);
+    struct source *s = rd.bad ? NULL : source_find(from->meeting, from, ssrc);
+    if (rd.bad) {
+        from->stats.refused++;
+        return;
+    }
+    if (!source_allowed(s, from, now_us)) {
+        refuse_ssrc(from, ssrc);
+        return;
+    }
+    if (srtp_leg_unprotect(from->srtp, bytes, &len) < 0 || rtp_parse(&r, bytes, len) < 0) {
+        from->stats.refused++;
+        return;
+    }
+    from->confirmed = true;
+    from->offered_bytes += wire_len;
+    if (!media_limit_take(&from->limit, wire_len, now_us)) {
+        from->stats.over_limit++;
+        return;
+    }
+    s = source_take(from, s, ssrc, now_us);
+    if (!s) {
+        refuse_ssrc(from, ssrc);
+        return;
+    }
+    from->stats.packets_in++;
+    from->stats.bytes_in += wire_len;
+    count_lost(from, s, r.sequence);
+    int level = rtp_audio_level(&r, bytes, from->level_ext, &voice);
+    s->has_level = s->has_level || level >= 0;
+    s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
+    if (seqmap_take(&s->map, r.sequence, true, &number))
+        send_on(from, s, number, bytes, len, now_us);
+}
+
+void forward_rtcp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
+{
+    if (srtp_leg_unprotect_rtcp(from->srtp, bytes, &len) < 0) {
+        from->stats.refused++;
+        return;
+    }
+    from->confirmed = true;
+}

@@ -1,0 +1,161 @@
+/* A home: its tables, its turns, and what its thread asks of it. Invariant: every leg that is found by a path or a session is in a meeting that is in
+ * the list, so ending them all leaves nothing. */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int media_home_new(struct media_home **out, const struct media_opts *opts)
+{
+    int err = srtp_leg_library();
+    if (err < 0)
+        return err;
+    struct media_home *h = calloc(1, sizeof *h);
+    if (!h)
+        return -ENOMEM;
+    h->opts = *opts;
+    opts->random(opts->random_ctx, h->hash_key, sizeof h->hash_key);
+    *out = h;
+    return 0;
+}
+
+static size_t end_all(struct media_home *h, struct meeting *m, const char *who, enum media_end_reason why,
+                      bool told)
+{
+    size_t ended = 0;
+    for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
+        struct leg *l = m->legs[slot];
+        if (!l)
+            continue;
+        left--;
+        if (who && strcmp(l->who, who) != 0)
+            continue;
+        leg_end(l, why, told);
+        ended++;
+    }
+    return ended;
+}
+
+void media_home_destroy(struct media_home *h)
+{
+    if (!h)
+        return;
+    while (h->n_meetings > 0)
+        end_all(h, h->meetings[h->n_meetings - 1], NULL, MEDIA_END_NODE_STOPPED, false);
+    media_table_clear(&h->by_path);
+    media_table_clear(&h->by_session);
+    media_table_clear(&h->by_name);
+    free(h->meetings);
+    free(h);
+}
+
+static bool is_at(const void *item, const void *key)
+{
+    const struct leg *l = item;
+    return media_path_eq(&l->path, key);
+}
+
+static bool is_session(const void *item, const void *key)
+{
+    const struct leg *l = item;
+    return memcmp(&l->session, key, sizeof l->session) == 0;
+}
+
+struct leg *home_leg_at(const struct media_home *h, const struct media_path *p)
+{
+    return media_table_get(&h->by_path, media_path_hash(h, p), is_at, p);
+}
+
+struct leg *home_leg_of(const struct media_home *h, const struct media_session_id *s)
+{
+    return media_table_get(&h->by_session, media_hash(h, s->bytes, sizeof s->bytes), is_session, s);
+}
+
+void media_home_packet(struct media_home *h, const struct media_path *from, uint8_t *bytes, size_t len,
+                       int64_t received_us)
+{
+    struct leg *l = home_leg_at(h, from);
+    if (!l)
+        return;
+    switch (packet_kind(bytes, len)) {
+    case PACKET_RTP:
+        forward_rtp(l, bytes, len, received_us);
+        break;
+    case PACKET_RTCP:
+        forward_rtcp(l, bytes, len, received_us);
+        break;
+    case PACKET_STUN:
+    case PACKET_OTHER:
+        l->stats.refused++;
+        break;
+    }
+}
+
+void media_home_gone(struct media_home *h, const struct media_path *path, int64_t now_us)
+{
+    struct leg *l = home_leg_at(h, path);
+    if (l)
+        leg_lose_path(l, now_us);
+}
+
+/* A tenth of the legs; so a second's work is spread over the second. */
+static void turn(struct media_home *h, int64_t now_us)
+{
+    for (size_t i = h->n_meetings; i-- > 0;) {
+        struct meeting *m = h->meetings[i];
+        for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
+            struct leg *l = m->legs[slot];
+            if (!l)
+                continue;
+            left--;
+            if (slot % HOME_TURNS == h->turn)
+                leg_turn(l, now_us);
+        }
+    }
+    h->turn = (h->turn + 1) % HOME_TURNS;
+}
+
+void media_home_step(struct media_home *h, int64_t now_us)
+{
+    if (now_us < media_home_deadline(h))
+        return;
+    turn(h, now_us);
+    h->turn_us = now_us - h->turn_us < HOME_TURN_US ? h->turn_us + HOME_TURN_US : now_us + HOME_TURN_US;
+}
+
+int64_t media_home_deadline(const struct media_home *h)
+{
+    return h->n_meetings > 0 ? h->turn_us : INT64_MAX;
+}
+
+void media_home_set_keys(struct media_home *h, const struct ticket_keys *keys)
+{
+    h->keys = keys;
+}
+
+void media_home_drain(struct media_home *h, bool on)
+{
+    h->draining = on;
+}
+
+void media_home_each(const struct media_home *h, void (*each)(void *user, const struct media_leg_info *leg),
+                     void *user)
+{
+    for (size_t i = 0; i < h->n_meetings; i++) {
+        const struct meeting *m = h->meetings[i];
+        for (size_t slot = 0; slot < m->n_slots; slot++) {
+            if (!m->legs[slot])
+                continue;
+            struct media_leg_info info = leg_info(m->legs[slot]);
+            each(user, &info);
+        }
+    }
+}
+
+size_t media_home_remove(struct media_home *h, const char *org, const char *meeting, const char *who,
+                         enum media_end_reason why)
+{
+    struct meeting *m = meeting_find(h, org, meeting);
+    return m ? end_all(h, m, who, why, true) : 0;
+}

@@ -1,0 +1,214 @@
+/* Legs: how a session begins, moves, is looked at once a second, and ends. Invariant: a leg is in its meeting and in the table of sessions as long as it
+ * lives, and in the table of paths exactly while it has one. */
+#include "engine.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SESSION_TRIES = 8, SECOND_US = 1000000 };
+
+static uint64_t session_hash(const struct media_home *h, const struct media_session_id *s)
+{
+    return media_hash(h, s->bytes, sizeof s->bytes);
+}
+
+static int name_session(struct media_home *h, struct media_session_id *s)
+{
+    for (int i = 0; i < SESSION_TRIES; i++) {
+        h->opts.random(h->opts.random_ctx, s->bytes, sizeof s->bytes);
+        s->bytes[0] = h->opts.home;
+        if (!home_leg_of(h, s))
+            return 0;
+    }
+    return -EIO;
+}
+
+static int make_srtp(struct leg *l, const struct media_hello *hello)
+{
+    struct srtp_keys agent_sends, node_sends;
+    uint8_t secret[TICKET_SECRET_LEN];
+    int err = ticket_secret(secret, l->password);
+    if (err < 0)
+        return err;
+    media_session_keys(&agent_sends, &node_sends, secret, NULL, l->welcome.suite, hello->random,
+                       l->welcome.random, &l->session);
+    err = srtp_leg_new(&l->srtp, l->welcome.suite, &node_sends, &agent_sends);
+    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(&agent_sends, sizeof agent_sends);
+    sodium_memzero(&node_sends, sizeof node_sends);
+    return err;
+}
+
+static void fill(struct leg *l, const struct ticket *t, const char *password, const struct media_request *r,
+                 int64_t now_us)
+{
+    l->kind = t->kind;
+    memcpy(l->who, t->who, sizeof l->who);
+    l->owner = media_owner(t->kind, t->who);
+    l->number = t->number;
+    memcpy(l->password, password, sizeof l->password);
+    memcpy(l->txid, r->msg.txid, sizeof l->txid);
+    memcpy(l->agent_random, r->hello.random, sizeof l->agent_random);
+    l->level_ext = r->hello.audio_level_ext;
+    l->wide_ext = r->hello.transport_wide_ext;
+    l->limit.kbps = t->kbps > 0 ? t->kbps : MEDIA_KBPS;
+    l->began_us = l->consent_us = l->second_us = now_us;
+    l->over_since_us = -1;
+    l->stats.jitter_us = l->stats.rtt_us = -1;
+}
+
+/* Keys and a name of its own. */
+static int agree(struct leg *l, struct media_home *h, const struct media_request *r, enum srtp_suite suite,
+                 uint16_t last_n)
+{
+    int err = name_session(h, &l->session);
+    if (err < 0)
+        return err;
+    l->welcome.suite = suite;
+    l->welcome.last_n = last_n;
+    l->welcome.session = l->session;
+    h->opts.random(h->opts.random_ctx, l->welcome.random, sizeof l->welcome.random);
+    return make_srtp(l, &r->hello);
+}
+
+static void leg_free(struct leg *l)
+{
+    srtp_leg_destroy(l->srtp);
+    sodium_memzero(l, sizeof *l);
+    free(l);
+}
+
+int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const char *password,
+              const struct media_request *r, enum srtp_suite suite, const struct media_path *path,
+              int64_t now_us)
+{
+    struct media_home *h = m->home;
+    struct leg *l = calloc(1, sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    fill(l, t, password, r, now_us);
+    int err = agree(l, h, r, suite, m->last_n);
+    if (err == 0)
+        err = meeting_seat(m, l);
+    if (err < 0)
+        goto out;
+    err = media_table_put(&h->by_session, session_hash(h, &l->session), l);
+    if (err == 0)
+        err = leg_move(l, path, now_us);
+    if (err < 0) {
+        media_table_drop(&h->by_session, session_hash(h, &l->session), l);
+        meeting_unseat(m, l);
+        goto out;
+    }
+    h->n_legs++;
+    *out = l;
+    return 0;
+out:
+    leg_free(l);
+    return err;
+}
+
+void leg_lose_path(struct leg *l, int64_t now_us)
+{
+    struct media_home *h = l->meeting->home;
+    media_table_drop(&h->by_path, media_path_hash(h, &l->path), l);
+    l->has_path = false;
+    l->gone_us = now_us;
+}
+
+int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
+{
+    struct media_home *h = l->meeting->home;
+    const struct media_sink *sink = &h->opts.sink;
+    bool had = l->has_path;
+    struct media_path old = l->path;
+    if (had)
+        leg_lose_path(l, now_us);
+    int err = media_table_put(&h->by_path, media_path_hash(h, path), l);
+    if (err == 0) {
+        l->path = *path;
+        l->has_path = true;
+        sink->attach(sink->ctx, path);
+    }
+    if (had)
+        sink->detach(sink->ctx, &old, MEDIA_END_REPLACED);
+    return err;
+}
+
+void leg_end(struct leg *l, enum media_end_reason why, bool told)
+{
+    struct meeting *m = l->meeting;
+    struct media_home *h = m->home;
+    const struct media_sink *sink = &h->opts.sink;
+    source_leave(l);
+    meeting_unseat(m, l);
+    media_table_drop(&h->by_session, session_hash(h, &l->session), l);
+    if (l->has_path)
+        media_table_drop(&h->by_path, media_path_hash(h, &l->path), l);
+    h->n_legs--;
+    atomic_fetch_sub_explicit(h->opts.legs, 1, memory_order_relaxed);
+    if (told && l->has_path)
+        sink->detach(sink->ctx, &l->path, why);
+    struct media_leg_info info = leg_info(l);
+    if (told)
+        sink->ended(sink->ctx, &info, why);
+    leg_free(l);
+    meeting_drop_empty(m);
+}
+
+struct media_leg_info leg_info(const struct leg *l)
+{
+    return (struct media_leg_info){
+        .org = l->meeting->org,
+        .meeting = l->meeting->id,
+        .who = l->who,
+        .kind = l->kind,
+        .path = l->path,
+        .began_us = l->began_us,
+        .stats = l->stats,
+    };
+}
+
+static int64_t kbps(uint64_t bytes, int64_t us)
+{
+    return us > 0 ? (int64_t)(bytes * 8 * 1000) / us : 0;
+}
+
+static void rates(struct leg *l, int64_t now_us)
+{
+    int64_t us = now_us - l->second_us;
+    int64_t offered = kbps(l->offered_bytes - l->second_offered, us);
+    l->stats.kbps_in = kbps(l->stats.bytes_in - l->second_in, us);
+    l->stats.kbps_out = kbps(l->stats.bytes_out - l->second_out, us);
+    l->second_in = l->stats.bytes_in;
+    l->second_out = l->stats.bytes_out;
+    l->second_offered = l->offered_bytes;
+    l->second_us = now_us;
+    if (offered < (int64_t)HOME_OVER_TIMES * l->limit.kbps)
+        l->over_since_us = -1;
+    else if (l->over_since_us < 0)
+        l->over_since_us = now_us - us;
+}
+
+bool leg_turn(struct leg *l, int64_t now_us)
+{
+    if (now_us - l->second_us >= SECOND_US / 2)
+        rates(l, now_us);
+    enum media_end_reason why = MEDIA_END_REASONS;
+    if (now_us - l->consent_us >= MEDIA_CONSENT_END_US)
+        why = MEDIA_END_CONSENT_LOST;
+    else if (!l->has_path && now_us - l->gone_us >= HOME_GONE_US)
+        why = MEDIA_END_CLOSED;
+    else if (l->over_since_us >= 0 && now_us - l->over_since_us >= HOME_OVER_US)
+        why = MEDIA_END_OVER_LIMIT;
+    if (why != MEDIA_END_REASONS)
+        leg_end(l, why, true);
+    return why != MEDIA_END_REASONS;
+}
+
+bool leg_listens(const struct leg *l, int64_t now_us)
+{
+    return l->has_path && l->confirmed && now_us - l->consent_us < MEDIA_CONSENT_QUIET_US;
+}

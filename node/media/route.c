@@ -1,0 +1,46 @@
+/* Which thread a request is for. Invariant: what can't be opened is answered here, from nothing but its own bytes and the keys. */
+#include "engine.h"
+
+#include <sodium.h>
+#include <string.h>
+
+enum { STUN_UNAUTHENTICATED = 401, STUN_ALLOCATION_MISMATCH = 437, STUN_NO_CAPACITY = 508 };
+
+/* Every thread comes to the same one, for as long as the process lives. */
+static int home_of(const struct ticket *t, unsigned homes)
+{
+    static const uint8_t no_key[crypto_shorthash_KEYBYTES] = {0};
+    uint8_t text[ORG_ID_MAX + 1 + TICKET_MEETING_MAX];
+    size_t org_len = strlen(t->org), id_len = strlen(t->meeting);
+    uint64_t hash;
+    memcpy(text, t->org, org_len);
+    text[org_len] = '\0';
+    memcpy(text + org_len + 1, t->meeting, id_len);
+    crypto_shorthash((unsigned char *)&hash, text, org_len + 1 + id_len, no_key);
+    return (int)(hash % homes);
+}
+
+int media_route(const struct media_request *r, const struct ticket_keys *keys, unsigned homes, int64_t now_s,
+                uint8_t answer[static MEDIA_MESSAGE_MAX], size_t *answer_len)
+{
+    const struct slice none = {NULL, 0};
+    char password[TICKET_PASSWORD_LEN + 1];
+    struct ticket t;
+    *answer_len = 0;
+    if (r->kind == MEDIA_REQUEST_NONE)
+        return -1;
+    if (r->kind == MEDIA_REQUEST_CONSENT) {
+        if (r->session.bytes[0] < homes)
+            return r->session.bytes[0];
+        *answer_len = media_write_error(answer, r, STUN_ALLOCATION_MISMATCH, NULL, none);
+        return -1;
+    }
+    int code = !keys || keys->n == 0 ? STUN_NO_CAPACITY : STUN_UNAUTHENTICATED;
+    if (code == STUN_UNAUTHENTICATED &&
+        ticket_open(&t, password, keys, r->username.p, r->username.len) == 0) {
+        sodium_memzero(password, sizeof password);
+        return home_of(&t, homes);
+    }
+    *answer_len = media_write_error(answer, r, code, NULL, none);
+    return -1;
+}

@@ -1,0 +1,122 @@
+/* How sequence numbers are mapped. Invariant: what is sent on rises with what comes, two different packets never get the same number, and the
+ * same packet gets the same again or none. */
+#include "seqmap.h"
+
+#include <string.h>
+
+enum { IN_BEGINS = 1 << 16 }; /* room for packets that are older than the first */
+
+/* a - b. */
+static int32_t ahead(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b);
+}
+
+static uint32_t unwrap(uint32_t newest, uint16_t number)
+{
+    uint16_t on = (uint16_t)(number - (uint16_t)newest);
+    return on < 1u << 15 ? newest + on : newest - ((1u << 16) - on);
+}
+
+void seqmap_restart(struct seqmap *m)
+{
+    m->begun = m->open = false;
+    m->n_parts = 0;
+}
+
+/* A run begins with this packet: it is the next that is sent on. The very first keeps its number. */
+static void open_part(struct seqmap *m, uint32_t in)
+{
+    if (!m->sent)
+        m->out_max = in - 1;
+    m->sent = true;
+    size_t keep = m->n_parts < SEQMAP_PARTS ? m->n_parts : SEQMAP_PARTS - 1;
+    memmove(m->part + 1, m->part, keep * sizeof *m->part);
+    m->n_parts = keep + 1;
+    m->part[0] = (struct seqmap_part){in, in, in - (m->out_max + 1)};
+    m->open = true;
+}
+
+static bool find(const struct seqmap *m, uint32_t in, uint32_t *out)
+{
+    for (size_t i = 0; i < m->n_parts; i++) {
+        if (ahead(in, m->part[i].first) >= 0 && ahead(m->part[i].last, in) >= 0) {
+            *out = in - m->part[i].shift;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint32_t *out)
+{
+    bool first = !m->begun;
+    uint32_t in = first ? IN_BEGINS + (uint32_t)in16 : unwrap(m->in_max, in16);
+    bool newest = first || ahead(in, m->in_max) > 0;
+    m->begun = true;
+    if (newest)
+        m->in_max = in;
+    if (!heard) {
+        m->open = false;
+        return false;
+    }
+    if (!newest)
+        return find(m, in, out);
+    if (!m->open)
+        open_part(m, in);
+    m->part[0].last = in;
+    *out = m->out_max = in - m->part[0].shift;
+    return true;
+}
+
+bool seqmap_back(const struct seqmap *m, uint32_t out, uint16_t *in)
+{
+    for (size_t i = 0; i < m->n_parts; i++) {
+        uint32_t came = out + m->part[i].shift;
+        if (ahead(came, m->part[i].first) >= 0 && ahead(m->part[i].last, came) >= 0) {
+            *in = (uint16_t)came;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void begin(struct seqmap_to *t, uint32_t out)
+{
+    uint32_t number = out % SEQMAP_BEGINS_BELOW;
+    t->shift = out - (number < SEQMAP_EARLIER ? number + SEQMAP_EARLIER : number);
+    t->first = out - SEQMAP_EARLIER;
+    t->last = out;
+}
+
+bool seqmap_to_number(struct seqmap_to *t, uint32_t out, uint16_t *number)
+{
+    if (!t->begun) {
+        begin(t, out);
+    } else if (ahead(out, t->last) > SEQMAP_JUMP_MAX) {
+        t->shift += out - t->last - 1;
+        t->first = t->last = out;
+    }
+    if (ahead(out, t->first) < 0)
+        return false;
+    *number = (uint16_t)(out - t->shift);
+    return true;
+}
+
+void seqmap_to_sent(struct seqmap_to *t, uint32_t out)
+{
+    t->begun = true;
+    if (ahead(out, t->last) > 0)
+        t->last = out;
+}
+
+bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint32_t *out)
+{
+    if (!t->begun)
+        return false;
+    uint32_t found = unwrap(t->last - t->shift, number) + t->shift;
+    if (ahead(found, t->first) < 0 || ahead(t->last, found) < 0)
+        return false;
+    *out = found;
+    return true;
+}

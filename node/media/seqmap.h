@@ -1,0 +1,53 @@
+/* Sequence numbers on their way through a node. A source's packets are numbered anew in two steps: seqmap once for all receivers closes the
+ * gaps where the source was left out on purpose (last N), and goes on where a source comes again; seqmap_to, for each receiver, begins in the lower
+ * half, so that nobody guesses the rollover counter wrong (RFC 3711 3.3.1). Both remember enough to send a retransmission under the number
+ * that its packet has had, and neither ever gives one number to two packets. Pure. */
+#ifndef BERTH_NODE_MEDIA_SEQMAP_H
+#define BERTH_NODE_MEDIA_SEQMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SEQMAP_PARTS = 4, /* runs of packets between times when it was left out that are remembered */
+    SEQMAP_JUMP_MAX =
+        1
+        << 13, /* a receiver that has missed more is told of no gap: it would guess the rollover counter wrong */
+    SEQMAP_EARLIER = 256, /* so many packets from before a receiver's first may still come */
+    SEQMAP_BEGINS_BELOW = 1 << 15,
+};
+
+/* Numbers here don't wrap at 2^16, but at 2^32: they are compared by their difference. */
+struct seqmap {
+    bool begun; /* something has come since it began (anew) */
+    bool open;  /* the newest part goes on */
+    bool sent;  /* something has ever been sent on */
+    uint32_t in_max, out_max;
+    size_t n_parts;
+    struct seqmap_part {
+        uint32_t first, last, shift; /* of those that came; minus `shift` they are as they are sent on */
+    } part[SEQMAP_PARTS];            /* the newest first */
+};
+
+/* The sender begins anew, with numbers of its own choice; those sent on go on. */
+void seqmap_restart(struct seqmap *m);
+/* A packet has come. True: it is sent on, as *out. `heard` false: the source is left out now. False as well: it is one from when it was left out, or
+ * too old to tell. */
+bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint32_t *out);
+/* The number that a packet came with which was sent on as `out`, for who asks the sender for it again. */
+bool seqmap_back(const struct seqmap *m, uint32_t out, uint16_t *in);
+
+/* One receiver of a source. Zeroed at first. */
+struct seqmap_to {
+    bool begun;
+    uint32_t shift, first,
+        last; /* what seqmap_take gave for the first and the last that the receiver was sent */
+};
+/* What the receiver gets it as; false: it can't. seqmap_to_sent follows when it was sent. */
+bool seqmap_to_number(struct seqmap_to *t, uint32_t out, uint16_t *number);
+void seqmap_to_sent(struct seqmap_to *t, uint32_t out);
+/* The other way round: what seqmap_take gave for what the receiver calls so; false: it wasn't sent that. */
+bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint32_t *out);
+
+#endif

@@ -1,0 +1,147 @@
+/* Sources: the SSRCs of a meeting, each its owner's for as long as the meeting is here. Invariant: a source's numbers go on whatever becomes of who
+ * sends it, so that no receiver's key ever meets one index twice. */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SOURCES_FIRST = 8 };
+
+static bool is_source(const void *item, const void *key)
+{
+    const struct source *s = item;
+    const uint32_t *ssrc = key;
+    return s->ssrc == *ssrc;
+}
+
+static uint64_t ssrc_hash(const struct meeting *m, uint32_t ssrc)
+{
+    return media_hash(m->home, &ssrc, sizeof ssrc);
+}
+
+struct source *source_find(const struct meeting *m, const struct leg *l, uint32_t ssrc)
+{
+    if (l->n_sources > 0 && l->sources[0]->ssrc == ssrc)
+        return l->sources[0];
+    return media_table_get(&m->sources, ssrc_hash(m, ssrc), is_source, &ssrc);
+}
+
+/* Where it is among those that the leg sends; n_sources: it isn't. */
+static size_t place_of(const struct leg *l, const struct source *s)
+{
+    size_t i = 0;
+    while (i < l->n_sources && l->sources[i] != s)
+        i++;
+    return i;
+}
+
+bool source_allowed(const struct source *s, const struct leg *l, int64_t now_us)
+{
+    if (s && s->leg == l)
+        return true;
+    if (s && s->owner != l->owner)
+        return false;
+    if (s && s->leg && s->earlier == l && now_us - s->heard_us < SOURCE_TAKEOVER_US)
+        return false;
+    return l->n_sources < MEDIA_LEG_SSRCS_MAX;
+}
+
+static struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
+{
+    if (m->n_sources == MEETING_SOURCES_MAX)
+        return NULL;
+    if (m->n_sources == m->source_room) {
+        size_t room = m->source_room ? 2 * m->source_room : SOURCES_FIRST;
+        struct source **grown = realloc(m->source_list, room * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        m->source_list = grown;
+        m->source_room = room;
+    }
+    struct source *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->ssrc = ssrc;
+    s->owner = owner;
+    if (media_table_put(&m->sources, ssrc_hash(m, ssrc), s) < 0) {
+        free(s);
+        return NULL;
+    }
+    m->source_list[m->n_sources++] = s;
+    return s;
+}
+
+static void drop_from(struct leg *l, const struct source *s)
+{
+    size_t i = place_of(l, s);
+    if (i == l->n_sources)
+        return;
+    l->n_sources--;
+    memmove(l->sources + i, l->sources + i + 1, (l->n_sources - i) * sizeof(*l->sources));
+}
+
+/* The newest used is first: the next packet is likely its. */
+static void to_front(struct leg *l, struct source *s)
+{
+    size_t i = place_of(l, s);
+    if (i == l->n_sources)
+        l->n_sources++;
+    memmove(l->sources + 1, l->sources, i * sizeof(*l->sources));
+    l->sources[0] = s;
+}
+
+struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64_t now_us)
+{
+    if (!s)
+        s = source_new(l->meeting, ssrc, l->owner);
+    if (!s)
+        return NULL;
+    if (s->leg != l) {
+        if (s->leg)
+            drop_from(s->leg, s);
+        s->earlier = s->leg;
+        s->leg = l;
+        s->counting = false;
+        seqmap_restart(&s->map);
+    }
+    if (l->n_sources == 0 || l->sources[0] != s)
+        to_front(l, s);
+    s->heard_us = now_us;
+    return s;
+}
+
+void source_leave(struct leg *l)
+{
+    struct meeting *m = l->meeting;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        struct source *s = m->source_list[i];
+        if (s->leg == l)
+            s->leg = NULL;
+        if (s->earlier == l)
+            s->earlier = NULL;
+        if (s->to)
+            s->to[l->slot] = (struct seqmap_to){0};
+    }
+    l->n_sources = 0;
+}
+
+int source_receivers(struct source *s, size_t room)
+{
+    size_t had = s->room;
+    if (room <= had)
+        return 0;
+    struct seqmap_to *grown = realloc(s->to, room * sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    memset(grown + had, 0, (room - had) * sizeof *grown);
+    s->to = grown;
+    s->room = room;
+    return 0;
+}
+
+void source_destroy(struct source *s)
+{
+    free(s->to);
+    free(s);
+}

@@ -1,0 +1,463 @@
+/* link: test_media */
+/* Who the media engine lets in, whom it refuses and how, and that what is copied or altered moves nothing. */
+#include "check.h"
+
+#include "support/media/sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct slice NONE = {NULL, 0};
+
+static int start(void **state)
+{
+    static struct sim sim;
+    *state = &sim;
+    return sim_start(&sim, 0);
+}
+
+/* Whatever has happened: when the home goes, nothing of it is left (the address sanitizer looks), and the node's count is right. */
+static int stop(void **state)
+{
+    struct sim *s = *state;
+    sim_stop(s);
+    return s->legs == 0 ? 0 : -1;
+}
+
+static size_t n_legs;
+static void count_leg(void *user, const struct media_leg_info *leg)
+{
+    n_legs++;
+}
+
+static size_t legs(struct sim *s)
+{
+    n_legs = 0;
+    media_home_each(s->home, count_leg, NULL);
+    assert_int_equal(s->legs, n_legs);
+    return n_legs;
+}
+
+static struct sim_agent *agent(struct sim *s, const char *who)
+{
+    struct ticket t = sim_ticket(s, "m", who);
+    return sim_agent(s, &t);
+}
+
+static void test_welcome(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    struct media_answer answer;
+    assert_int_equal(sim_hello(a, NONE), 0);
+    assert_int_equal(sim_answer(a, &answer), 0);
+    assert_true(addr_eq(&answer.mapped, &a->path.peer));
+    assert_int_equal(answer.welcome.suite, SRTP_AES_128_GCM);
+    assert_int_equal(answer.welcome.last_n, MEDIA_LAST_N);
+    assert_int_equal(answer.welcome.session.bytes[0], 1);
+    assert_int_equal(legs(s), 1);
+    assert_int_equal(s->attached, 1);
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->ended[0], MEDIA_END_LEFT);
+    assert_string_equal(s->last_ended, "ann");
+    assert_int_equal(s->detached, 1);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 437);
+}
+
+static void test_suites(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann"), *b = agent(s, "bob");
+    struct media_answer answer;
+    a->hello.suites = 1u << SRTP_AES_CM_128_SHA1_80;
+    assert_int_equal(sim_hello(a, NONE), 0);
+    assert_int_equal(sim_answer(a, &answer), 0);
+    assert_int_equal(answer.welcome.suite, SRTP_AES_CM_128_SHA1_80);
+    b->hello.suites = 1u << 5;
+    assert_int_equal(sim_hello(b, NONE), 400);
+    assert_int_equal(sim_answer(b, &answer), 0);
+    assert_true(answer.authentic);
+    assert_int_equal(legs(s), 1);
+}
+
+static void test_refusals(void **state)
+{
+    struct sim *s = *state;
+    struct ticket t = sim_ticket(s, "m", "old");
+    t.expires_s = s->now_s;
+    struct sim_agent *old = sim_agent(s, &t), *wrong = agent(s, "wrong"), *broken = agent(s, "broken");
+    struct media_answer answer;
+    assert_int_equal(sim_hello(old, NONE), 401);
+    assert_int_equal(sim_answer(old, &answer), 0);
+    assert_true(answer.authentic);
+    wrong->grant.password[0] ^= 1; /* the integrity is another's, and so it the answer's */
+    assert_int_equal(sim_hello(wrong, NONE), -1);
+    assert_int_equal(wrong->answers, 1);
+    broken->hello.audio_level_ext = 15; /* no id of RFC 8285 */
+    assert_int_equal(sim_hello(broken, NONE), 400);
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->attached, 0);
+}
+
+/* Every bit of a ticket's first and last bytes and one of each of the others, and a cut at every place. */
+static void test_altered_tickets(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    char whole[sizeof a->grant.username];
+    memcpy(whole, a->grant.username, sizeof whole);
+    size_t len = strlen(whole);
+    for (size_t i = 0; i < len; i++) {
+        memcpy(a->grant.username, whole, sizeof whole);
+        a->grant.username[i] = whole[i] == 'A' ? 'B' : 'A';
+        assert_int_equal(sim_hello(a, NONE), 401);
+        memcpy(a->grant.username, whole, sizeof whole);
+        a->grant.username[i] = '\0';
+        assert_int_equal(sim_hello(a, NONE), 401);
+    }
+    assert_int_equal(legs(s), 0);
+    memcpy(a->grant.username, whole, sizeof whole);
+    assert_int_equal(sim_hello(a, NONE), 0);
+}
+
+static void test_other_nodes_tickets(void **state)
+{
+    struct sim *s = *state;
+    struct ticket_keys others = s->keys;
+    struct sim_agent *a = agent(s, "ann");
+    memcpy(others.node, "n2", 3);
+    media_home_set_keys(s->home, &others);
+    assert_int_equal(sim_hello(a, NONE), 401);
+    media_home_set_keys(s->home, NULL);
+    assert_int_equal(sim_hello(a, NONE), 508);
+    media_home_set_keys(s->home, &s->keys);
+    assert_int_equal(sim_hello(a, NONE), 0);
+}
+
+static void test_drain(void **state)
+{
+    struct sim *s = *state;
+    struct media_news news;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = agent(s, "bob");
+    media_home_drain(s->home, true);
+    assert_int_equal(sim_hello(b, NONE), 508);
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_true(news.move_soon);
+    media_home_drain(s->home, false);
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_false(news.move_soon);
+    assert_int_equal(sim_hello(b, NONE), 0);
+}
+
+static void test_full_node(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *late = agent(s, "late");
+    sim_stop(s);
+    assert_int_equal(sim_start(s, 3), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_non_null(sim_join(s, "m", i));
+    late = agent(s, "late");
+    assert_int_equal(sim_hello(late, NONE), 486);
+    assert_int_equal(sim_handshake(s->agents[0]), 0); /* who is there may begin anew */
+    assert_int_equal(sim_consent(s->agents[0], true, NONE, NULL), 0);
+    assert_int_equal(sim_hello(late, NONE), 0);
+    assert_int_equal(legs(s), 3);
+}
+
+static void test_full_meeting(void **state)
+{
+    struct sim *s = *state;
+    for (size_t i = 0; i < MEDIA_MEETING_LEGS_MAX; i++)
+        assert_non_null(sim_join(s, "m", i));
+    struct sim_agent *late = agent(s, "late");
+    assert_int_equal(sim_hello(late, NONE), 486);
+    assert_non_null(sim_join(s, "other", 0));
+    assert_int_equal(legs(s), MEDIA_MEETING_LEGS_MAX + 1);
+}
+
+/* The same datagram again, as UDP's retransmission has it: the same answer to the byte, and nothing else. */
+static void test_repeated(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    uint8_t hello[MEDIA_MESSAGE_MAX], first[MEDIA_MESSAGE_MAX];
+    memset(a->txid, 7, sizeof a->txid);
+    size_t len = media_write_hello(hello, a->txid, &a->grant, &a->hello, NONE);
+    sim_stun(s, &a->path, hello, len);
+    assert_true(a->answer_len > 0);
+    size_t first_len = a->answer_len;
+    memcpy(first, a->answer, first_len);
+    for (int i = 0; i < 3; i++) {
+        a->answer_len = 0;
+        sim_stun(s, &a->path, hello, len);
+        assert_int_equal(a->answer_len, first_len);
+        assert_memory_equal(a->answer, first, first_len);
+    }
+    assert_int_equal(legs(s), 1);
+    assert_int_equal(s->attached, 1);
+    assert_int_equal(s->ended_n, 0);
+}
+
+/* A copied handshake, from another address, from its own, while its session is there and afterwards. */
+static void test_copied_handshake(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann"), *other = sim_join(s, "m", 2), *thief = agent(s, "thief");
+    uint8_t copied[MEDIA_MESSAGE_MAX];
+    memset(a->txid, 7, sizeof a->txid);
+    size_t len = media_write_hello(copied, a->txid, &a->grant, &a->hello, NONE);
+    assert_int_equal(sim_handshake(a), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    sim_stun(s, &thief->path, copied, len); /* from elsewhere */
+    sim_stun(s, &a->path, copied, len);     /* in its name */
+    assert_int_equal(s->ended_n, 0);
+    sim_send(other, 100);
+    assert_int_equal(a->rtp_in, 1);
+    assert_int_equal(thief->rtp_in + thief->broken_in, 0);
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+    /* Its session has ended. The copy begins one that nobody can use, and nothing is sent to its address but the answer. */
+    sim_stun(s, &thief->path, copied, len);
+    sim_send(other, 100);
+    assert_int_equal(thief->rtp_in + thief->broken_in, 0);
+    assert_int_equal(sim_handshake(a), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    sim_send(other, 100);
+    assert_int_equal(a->rtp_in, 2);
+    assert_int_equal(legs(s), 2);
+}
+
+static struct slice nonce_of(const struct sim_agent *a, uint8_t room[static MEDIA_NONCE_MAX])
+{
+    struct media_answer answer;
+    assert_int_equal(sim_answer(a, &answer), 0);
+    assert_int_equal(answer.error, 438);
+    assert_true(answer.authentic);
+    memcpy(room, answer.nonce.p, answer.nonce.len);
+    return (struct slice){room, answer.nonce.len};
+}
+
+/* A NAT gives the agent another port: two round trips, and packets come there; the copy of either request moves nothing back. */
+static void test_rebinding(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *other = sim_join(s, "m", 2);
+    uint8_t room[MEDIA_NONCE_MAX], copied[MEDIA_MESSAGE_MAX], txid[STUN_TXID_LEN] = {9};
+    struct media_path before = a->path;
+    a->path.peer.port = 5001;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    struct slice nonce = nonce_of(a, room);
+    size_t len = media_write_consent(copied, txid, a->grant.password, &a->session, false, nonce);
+    assert_int_equal(sim_consent(a, false, nonce, NULL), 0);
+    sim_send(other, 100);
+    assert_int_equal(a->rtp_in, 1);
+    assert_int_equal(s->to_nobody, 0);
+    assert_int_equal(s->attached, 3);
+    assert_int_equal(s->detached, 1);
+    /* Back to the first address, and then the copy of the request that moved it away. */
+    a->path = before;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    assert_int_equal(sim_consent(a, false, nonce_of(a, room), NULL), 0);
+    struct media_path elsewhere = before;
+    elsewhere.peer.port = 5001;
+    sim_stun(s, &elsewhere, copied, len);
+    sim_send(other, 100);
+    assert_int_equal(a->rtp_in, 2);
+    assert_int_equal(legs(s), 2);
+}
+
+static void test_nonces(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1);
+    uint8_t room[MEDIA_NONCE_MAX];
+    a->path.peer.port = 5001;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    struct slice nonce = nonce_of(a, room);
+    a->path.peer.port = 5002; /* another address than the one that it was made for */
+    assert_int_equal(sim_consent(a, false, nonce, NULL), 438);
+    nonce = nonce_of(a, room);
+    s->now_us += (MEDIA_NONCE_LIFE_S + 1) * 1000000LL;
+    assert_int_equal(sim_consent(a, false, nonce, NULL), 438);
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 438); /* nobody leaves from elsewhere either */
+    assert_int_equal(legs(s), 1);
+    assert_int_equal(sim_consent(a, true, nonce_of(a, room), NULL), 0);
+    assert_int_equal(legs(s), 0);
+}
+
+/* One address is one session's: another who proves it is there takes it; who can't, doesn't. */
+static void test_taken_address(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = agent(s, "bob");
+    b->path = a->path;
+    assert_int_equal(
+        sim_hello(b, NONE),
+        -1); /* the simulation gives the answer to the first who is there: the challenge isn't seen */
+    assert_int_equal(s->ended_n, 0);
+    a->path.peer.port = 1;
+    assert_int_equal(sim_handshake(b), 0);
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_REPLACED);
+    assert_string_equal(s->last_ended, "p1");
+    assert_int_equal(s->detached, 0); /* it is in use all the time */
+    assert_int_equal(legs(s), 1);
+}
+
+static void test_replaced(void **state)
+{
+    struct sim *s = *state;
+    struct ticket t = sim_ticket(s, "m", "ann");
+    struct sim_agent *old = sim_agent(s, &t);
+    t.number = 2;
+    struct sim_agent *new = sim_agent(s, &t);
+    assert_int_equal(sim_handshake(old), 0);
+    assert_int_equal(sim_hello(new, NONE), 438);
+    assert_int_equal(sim_handshake(new), 0);
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_REPLACED);
+    assert_int_equal(sim_handshake(old), 401);
+    assert_int_equal(sim_consent(old, false, NONE, NULL), 437);
+    assert_int_equal(sim_consent(new, false, NONE, NULL), 0);
+    assert_int_equal(legs(s), 1);
+}
+
+static void test_consent(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    for (int i = 0; i < 13; i++) {
+        sim_pass(s, 1000000);
+        assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    }
+    sim_send(a, 100);
+    assert_int_equal(b->rtp_in, 1);
+    sim_pass(s, 2000000);
+    sim_send(a, 100); /* b hasn't asked for 15 s */
+    assert_int_equal(b->rtp_in, 1);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    sim_pass(s, 14000000);
+    assert_int_equal(legs(s), 2);
+    sim_pass(s, 2000000);
+    assert_int_equal(legs(s), 1);
+    assert_int_equal(s->ended[0], MEDIA_END_CONSENT_LOST);
+    assert_string_equal(s->last_ended, "p2");
+    sim_pass(s, 20000000);
+    assert_int_equal(legs(s), 0);
+    assert_true(media_home_deadline(s->home) == INT64_MAX);
+}
+
+static void test_wrong_consent(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    struct media_session_id own = a->session;
+    a->session = b->session;
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 401);
+    a->session.bytes[7] ^= 1;
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 437);
+    a->session = own;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    assert_int_equal(legs(s), 2);
+}
+
+static void test_streams(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann"), *b = sim_join(s, "m", 2);
+    uint8_t room[MEDIA_NONCE_MAX];
+    a->path = (struct media_path){.carrier = MEDIA_TCP, .thread = 1, .stream = 77, .peer = a->path.peer};
+    assert_int_equal(sim_handshake(a), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    media_home_gone(s->home, &a->path, s->now_us);
+    assert_int_equal(s->detached, 0);
+    sim_send(b, 100);
+    assert_int_equal(a->rtp_in, 0);
+    sim_pass(s, 5000000);
+    a->path.stream = 78; /* the session goes on over another connection */
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    assert_int_equal(sim_consent(a, false, nonce_of(a, room), NULL), 0);
+    sim_send(b, 100);
+    assert_int_equal(a->rtp_in, 1);
+    media_home_gone(s->home, &a->path, s->now_us);
+    sim_pass(s, 9000000);
+    assert_int_equal(legs(s), 2);
+    sim_pass(s, 2100000);
+    assert_int_equal(legs(s), 1);
+    assert_int_equal(s->ended[0], MEDIA_END_CLOSED);
+}
+
+static void test_removed(void **state)
+{
+    struct sim *s = *state;
+    for (size_t i = 0; i < 4; i++)
+        assert_non_null(sim_join(s, "m", i));
+    assert_int_equal(media_home_remove(s->home, "acme", "m", "p2", MEDIA_END_REMOVED), 1);
+    assert_int_equal(media_home_remove(s->home, "acme", "m", "p2", MEDIA_END_REMOVED), 0);
+    assert_int_equal(media_home_remove(s->home, "acme", "n", "p1", MEDIA_END_REMOVED), 0);
+    assert_int_equal(s->ended[0], MEDIA_END_REMOVED);
+    assert_int_equal(media_home_remove(s->home, "acme", "m", NULL, MEDIA_END_DRAINED), 3);
+    assert_int_equal(s->ended[3], MEDIA_END_DRAINED);
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->detached, 4);
+}
+
+static void test_route(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    uint8_t bytes[MEDIA_MESSAGE_MAX], out[MEDIA_MESSAGE_MAX];
+    struct media_request r;
+    struct media_answer answer;
+    size_t out_len;
+    size_t len = media_write_hello(bytes, a->txid, &a->grant, &a->hello, NONE);
+    media_read_request(&r, bytes, len);
+    int home = media_route(&r, &s->keys, 7, s->now_s, out, &out_len);
+    assert_in_range(home, 0, 6);
+    assert_int_equal(out_len, 0);
+    assert_int_equal(media_route(&r, &s->keys, 1, s->now_s, out, &out_len), 0);
+    assert_int_equal(media_route(&r, NULL, 7, s->now_s, out, &out_len), -1);
+    assert_int_equal(media_read_answer(&answer, out, out_len, a->txid, a->grant.password), 0);
+    assert_int_equal(answer.error, 508);
+    a->grant.username[9] ^= 2;
+    len = media_write_hello(bytes, a->txid, &a->grant, &a->hello, NONE);
+    media_read_request(&r, bytes, len);
+    assert_int_equal(media_route(&r, &s->keys, 7, s->now_s, out, &out_len), -1);
+    assert_true(out_len > 0 && out_len <= len);
+    a->session.bytes[0] = 3;
+    len = media_write_consent(bytes, a->txid, a->grant.password, &a->session, false, NONE);
+    media_read_request(&r, bytes, len);
+    assert_int_equal(media_route(&r, &s->keys, 7, s->now_s, out, &out_len), 3);
+    assert_int_equal(media_route(&r, &s->keys, 3, s->now_s, out, &out_len), -1);
+    assert_true(out_len > 0 && out_len <= len);
+    media_read_request(&r, bytes, 3);
+    assert_int_equal(media_route(&r, &s->keys, 3, s->now_s, out, &out_len), -1);
+    assert_int_equal(out_len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_welcome, start, stop),
+        cmocka_unit_test_setup_teardown(test_suites, start, stop),
+        cmocka_unit_test_setup_teardown(test_refusals, start, stop),
+        cmocka_unit_test_setup_teardown(test_altered_tickets, start, stop),
+        cmocka_unit_test_setup_teardown(test_other_nodes_tickets, start, stop),
+        cmocka_unit_test_setup_teardown(test_drain, start, stop),
+        cmocka_unit_test_setup_teardown(test_full_node, start, stop),
+        cmocka_unit_test_setup_teardown(test_full_meeting, start, stop),
+        cmocka_unit_test_setup_teardown(test_repeated, start, stop),
+        cmocka_unit_test_setup_teardown(test_copied_handshake, start, stop),
+        cmocka_unit_test_setup_teardown(test_rebinding, start, stop),
+        cmocka_unit_test_setup_teardown(test_nonces, start, stop),
+        cmocka_unit_test_setup_teardown(test_taken_address, start, stop),
+        cmocka_unit_test_setup_teardown(test_replaced, start, stop),
+        cmocka_unit_test_setup_teardown(test_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_wrong_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_streams, start, stop),
+        cmocka_unit_test_setup_teardown(test_removed, start, stop),
+        cmocka_unit_test_setup_teardown(test_route, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,326 @@
+/* link: test_media */
+/* What the media engine sends on: everything to everybody else, under right numbers; and nothing of what mustn't be. */
+#include "check.h"
+
+#include "support/media/sim.h"
+
+#include <string.h>
+
+static const struct slice NONE = {NULL, 0};
+
+static int start(void **state)
+{
+    static struct sim sim;
+    *state = &sim;
+    return sim_start(&sim, 0);
+}
+
+static int stop(void **state)
+{
+    struct sim *s = *state;
+    sim_stop(s);
+    return s->legs == 0 ? 0 : -1;
+}
+
+struct found {
+    const char *who;
+    struct media_leg_stats stats;
+};
+
+static void find(void *user, const struct media_leg_info *leg)
+{
+    struct found *f = user;
+    if (strcmp(leg->who, f->who) == 0)
+        f->stats = leg->stats;
+}
+
+static struct media_leg_stats stats_of(struct sim *s, const struct sim_agent *a)
+{
+    struct found f = {.who = a->who};
+    media_home_each(s->home, find, &f);
+    return f.stats;
+}
+
+static void everybody_hears(struct sim *s, size_t n, size_t packets)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_non_null(sim_join(s, "m", i));
+    for (size_t k = 0; k < packets; k++) {
+        for (size_t i = 0; i < n; i++)
+            sim_send(s->agents[i], 160);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct sim_agent *a = s->agents[i];
+        struct media_leg_stats st = stats_of(s, a);
+        assert_int_equal(a->rtp_in, (n - 1) * packets);
+        assert_int_equal(a->broken_in, 0);
+        assert_int_equal(a->n_streams, n - 1);
+        assert_int_equal(st.packets_in, packets);
+        assert_int_equal(st.packets_out, (n - 1) * packets);
+        assert_int_equal(st.lost_in + st.refused + st.over_limit + st.ssrc_refused + st.left_out, 0);
+        for (size_t k = 0; k < a->n_streams; k++) {
+            assert_int_equal(a->streams[k].n, packets);
+            assert_int_equal(a->streams[k].bytes, 160 * packets);
+            assert_false(a->streams[k].jumped);
+            assert_true(a->streams[k].first < 32768);
+        }
+    }
+    assert_int_equal(s->to_nobody, 0);
+}
+
+static void test_two(void **state)
+{
+    everybody_hears(*state, 2, 300);
+}
+
+static void test_ten(void **state)
+{
+    everybody_hears(*state, 10, 50);
+}
+
+static void test_suites_mixed(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *gcm = sim_join(s, "m", 1);
+    struct ticket t = sim_ticket(s, "m", "cm");
+    struct sim_agent *cm = sim_agent(s, &t);
+    cm->hello.suites = 1u << SRTP_AES_CM_128_SHA1_80;
+    assert_int_equal(sim_handshake(cm), 0);
+    for (int i = 0; i < 10; i++) {
+        sim_send(gcm, 1000);
+        sim_send(cm, 1000);
+    }
+    assert_int_equal(cm->rtp_in, 9); /* it was known to be there from its own first packet on */
+    assert_int_equal(gcm->rtp_in, 10);
+    assert_int_equal(cm->broken_in + gcm->broken_in, 0);
+}
+
+static void test_meetings_apart(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = sim_join(s, "other", 3);
+    c->ssrc = a->ssrc; /* an SSRC is of its meeting */
+    sim_send(a, 100);
+    sim_send(c, 100);
+    assert_int_equal(b->rtp_in, 1);
+    assert_int_equal(c->rtp_in, 0);
+    assert_int_equal(a->rtp_in, 0);
+}
+
+/* Through the wrap of 2^16, for who was there from the beginning and for who comes right before it. */
+static void test_wrap(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = NULL;
+    a->sequence = 30000;
+    for (uint32_t i = 0; i < 2 * 65536; i++) {
+        if (i == 65530 - 30000)
+            c = sim_join(s, "m", 3);
+        if (i % 2000 == 0) /* as time goes by: its limit lets it */
+            sim_pass(s, 1000000), sim_consent(a, false, NONE, NULL), sim_consent(b, false, NONE, NULL);
+        if (i % 2000 == 0 && c)
+            sim_consent(c, false, NONE, NULL);
+        sim_send(a, 20);
+    }
+    assert_int_equal(b->rtp_in, 2 * 65536);
+    assert_int_equal(c->rtp_in, 2 * 65536 - (65530 - 30000));
+    assert_int_equal(b->broken_in + c->broken_in, 0);
+    assert_false(sim_stream(b, a->ssrc)->jumped);
+    assert_false(sim_stream(c, a->ssrc)->jumped);
+    assert_int_equal(sim_stream(b, a->ssrc)->first, 30000);
+    assert_true(sim_stream(c, a->ssrc)->first < 32768);
+}
+
+/* A participant comes back with its SSRC and other numbers: for the others it goes on. */
+static void test_comes_again(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    a->sequence = 1000;
+    for (int i = 0; i < 100; i++)
+        sim_send(a, 100);
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+    assert_int_equal(sim_handshake(a), 0);
+    a->sequence = 40; /* the numbers' begin is the agent's own affair */
+    for (int i = 0; i < 100; i++)
+        sim_send(a, 100);
+    assert_int_equal(b->rtp_in, 200);
+    assert_int_equal(b->broken_in, 0);
+    assert_false(sim_stream(b, a->ssrc)->jumped);
+    /* The same without leaving, and from another address. */
+    a->path.peer.port++;
+    assert_int_equal(sim_handshake(a), 0);
+    a->sequence = 60000;
+    sim_send(a, 100);
+    assert_int_equal(b->rtp_in, 201);
+    assert_false(sim_stream(b, a->ssrc)->jumped);
+}
+
+/* A slot that somebody else had before: the new one's numbers are its own. */
+static void test_slot_again(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    a->sequence = 32000;
+    for (int i = 0; i < 2000; i++)
+        sim_send(a, 20);
+    assert_int_equal(sim_consent(b, true, NONE, NULL), 0);
+    struct sim_agent *c = sim_join(s, "m", 3);
+    sim_send(a, 20);
+    assert_int_equal(c->rtp_in, 1);
+    assert_true(sim_stream(c, a->ssrc)->first < 32768);
+}
+
+static void test_ssrc_collision(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = sim_join(s, "m", 3);
+    struct media_news news;
+    sim_send(a, 100);
+    sim_send_as(b, a->ssrc, 1, 100);
+    sim_send_as(b, a->ssrc, 2, 100);
+    sim_send(b, 100);
+    assert_int_equal(c->rtp_in, 2);
+    assert_int_equal(stats_of(s, b).ssrc_refused, 2);
+    assert_int_equal(sim_consent(b, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 1);
+    assert_int_equal(news.refused[0], a->ssrc);
+    assert_int_equal(sim_consent(b, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 0);
+    /* Also when its owner has gone. */
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+    sim_send_as(b, a->ssrc, 3, 100);
+    assert_int_equal(c->rtp_in, 2);
+}
+
+static void test_too_many_ssrcs(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    struct media_news news;
+    for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX + 20; i++)
+        sim_send_as(a, 0x9000 + i, 1, 100);
+    assert_int_equal(b->rtp_in, MEDIA_LEG_SSRCS_MAX);
+    assert_int_equal(stats_of(s, a).ssrc_refused, 20);
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
+    assert_int_equal(news.refused[0], 0x9000 + MEDIA_LEG_SSRCS_MAX);
+    for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
+        sim_send_as(a, 0x9000 + i, 2, 100);
+    assert_int_equal(b->rtp_in, 2 * MEDIA_LEG_SSRCS_MAX);
+}
+
+/* Replayed, altered, cut, of nobody: nothing comes of it, and the figures say so. */
+static void test_bad_packets(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    _Alignas(8) uint8_t good[RTP_PACKET_MAX + SRTP_OVERHEAD], bytes[RTP_PACKET_MAX + SRTP_OVERHEAD];
+    size_t len = sim_packet(a, good, a->ssrc, 1, 60), bad = 0;
+    for (size_t i = 0; i < len; i++, bad++) {
+        memcpy(bytes, good, len);
+        bytes[i] ^= 0x40;
+        media_home_packet(s->home, &a->path, bytes, len, s->now_us);
+    }
+    for (size_t cut = 0; cut < len; cut++, bad++) {
+        memcpy(bytes, good, len);
+        media_home_packet(s->home, &a->path, bytes, cut, s->now_us);
+    }
+    memcpy(bytes, good, len);
+    media_home_packet(s->home, &b->path, bytes, len, s->now_us); /* somebody else's */
+    assert_int_equal(b->rtp_in + a->rtp_in, 0);
+    memcpy(bytes, good, len);
+    media_home_packet(s->home, &a->path, bytes, len, s->now_us);
+    memcpy(bytes, good, len);
+    media_home_packet(s->home, &a->path, bytes, len, s->now_us);
+    assert_int_equal(b->rtp_in, 1);
+    struct media_leg_stats st = stats_of(s, a);
+    assert_int_equal(st.packets_in, 1);
+    assert_int_equal(st.refused + st.ssrc_refused, bad + 1);
+    struct media_path nobody = a->path;
+    nobody.peer.port = 1;
+    media_home_packet(s->home, &nobody, good, len, s->now_us);
+}
+
+/* Ten times its limit for a while: what is above it is dropped, others are heard, and after 10 s it is sent away. */
+static void test_flood(void **state)
+{
+    struct sim *s = *state;
+    struct ticket t = sim_ticket(s, "m", "flood");
+    t.kbps = 100;
+    struct sim_agent *a = sim_agent(s, &t), *b = sim_join(s, "m", 2), *c = sim_join(s, "m", 3);
+    assert_int_equal(sim_handshake(a), 0);
+    for (int second = 0; second < 4; second++) {
+        for (int i = 0; i < 125; i++) { /* 1 Mbit/s */
+            sim_send(a, 972);
+            sim_pass(s, 8000);
+        }
+    }
+    struct media_leg_stats st = stats_of(s, a);
+    assert_int_equal(st.packets_in + st.over_limit, 500);
+    assert_in_range(st.bytes_in, 5 * 12500 - 2000, 5 * 12500 + 2000);
+    assert_int_equal(b->rtp_in, st.packets_in);
+    assert_in_range(st.kbps_in, 80, 120);
+    sim_send(c, 100);
+    assert_int_equal(b->rtp_in, st.packets_in + 1);
+    assert_int_equal(s->ended_n, 0);
+    for (int i = 0; i < 12 * 250 && s->ended_n == 0; i++) {
+        sim_send(a, 972);
+        sim_send(a, 972);
+        sim_pass(s, 8000);
+        if (i % 500 == 0) {
+            sim_consent(a, false, NONE, NULL);
+            sim_consent(b, false, NONE, NULL);
+            sim_consent(c, false, NONE, NULL);
+        }
+    }
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
+    assert_string_equal(s->last_ended, "flood");
+}
+
+static void test_receiver_without_room(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    for (int i = 0; i < 30; i++) {
+        s->full = i >= 10 && i < 20;
+        sim_send(a, 100);
+    }
+    assert_int_equal(b->rtp_in, 20);
+    assert_int_equal(stats_of(s, b).left_out, 10);
+    assert_true(sim_stream(b, a->ssrc)->jumped); /* to the receiver it is loss */
+    assert_int_equal((uint16_t)(sim_stream(b, a->ssrc)->last - sim_stream(b, a->ssrc)->first), 29);
+}
+
+static void test_losses_counted(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    const uint16_t in[] = {65530, 65531, 65534, 2, 65532, 3};
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++)
+        sim_send_as(a, 5, in[i], 100);
+    assert_int_equal(stats_of(s, a).lost_in, 2 + 3 - 1);
+    assert_int_equal(b->rtp_in, 6);
+    assert_int_equal(b->broken_in, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_two, start, stop),
+        cmocka_unit_test_setup_teardown(test_ten, start, stop),
+        cmocka_unit_test_setup_teardown(test_suites_mixed, start, stop),
+        cmocka_unit_test_setup_teardown(test_meetings_apart, start, stop),
+        cmocka_unit_test_setup_teardown(test_wrap, start, stop),
+        cmocka_unit_test_setup_teardown(test_comes_again, start, stop),
+        cmocka_unit_test_setup_teardown(test_slot_again, start, stop),
+        cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
+        cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
+        cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
+        cmocka_unit_test_setup_teardown(test_flood, start, stop),
+        cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
+        cmocka_unit_test_setup_teardown(test_losses_counted, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
