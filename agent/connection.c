@@ -119,14 +119,25 @@ static void wait_a_while(struct connection *c, bool steady, int64_t now_us)
     c->retry_us = now_us + pause;
 }
 
+static void on_packet(void *user, const uint8_t *bytes, size_t len, bool rtcp, int64_t now_us)
+{
+    const struct connection *c = user;
+    c->packet(c->user, bytes, len, rtcp, now_us);
+}
+
 static void race(struct connection *c, int64_t now_us)
 {
-    const struct ladder_io_plan plan = {.places = c->ladder,
-                                        .n_places = c->n,
-                                        .policy = c->policy,
-                                        .keepalive_us = c->keepalive_us,
-                                        .identity = identity,
-                                        .user = c};
+    struct ladder_io_plan plan = {.places = c->ladder,
+                                  .n_places = c->n,
+                                  .policy = c->policy,
+                                  .keepalive_us = c->keepalive_us,
+                                  .identity = identity,
+                                  .media = c->media,
+                                  .packet = on_packet,
+                                  .user = c};
+    /* Media waits for it, and here a rung worked: all are begun at once, and the best that answers wins as ever. */
+    if (c->media && c->worked_here)
+        plan.policy.rung_delay_ms = 1;
     ladder_io_destroy(c->io);
     c->io = NULL;
     if (ladder_io_new(&c->io, c->place.poller, c->place.tls_ctx, c->place.curl, &plan) < 0) {
@@ -202,6 +213,7 @@ bool connection_network_changed(struct connection *c, int64_t now_us)
     c->failures = 0;
     if (c->io && ladder_io_stands(c->io))
         return false;
+    c->worked_here = false;
     connection_begin(c, "the network has changed", now_us);
     return true;
 }
@@ -210,8 +222,40 @@ void connection_close(struct connection *c)
 {
     ladder_io_destroy(c->io);
     proxy_finder_destroy(c->finder);
+    if (c->media)
+        sodium_memzero(c->media, sizeof *c->media);
+    free(c->media);
     *c = (struct connection){0};
 }
+
+/* ---- media ---- */
+
+int connection_set_media(struct connection *c, const struct media_leg_plan *media,
+                         void (*packet)(void *user, const uint8_t *bytes, size_t len, bool rtcp,
+                                        int64_t now_us))
+{
+    c->media = malloc(sizeof *c->media);
+    if (!c->media)
+        return -ENOMEM;
+    *c->media = *media;
+    c->packet = packet;
+    return 0;
+}
+
+void connection_set_grant(struct connection *c, const struct ticket_grant *grant)
+{
+    c->media->grant = *grant;
+    struct media_leg *leg = c->io ? ladder_io_leg(c->io) : NULL;
+    if (leg)
+        media_leg_set_grant(leg, grant);
+}
+
+int connection_send(struct connection *c, const uint8_t *packet, size_t len)
+{
+    return c->io ? ladder_io_send(c->io, packet, len) : -ENOTCONN;
+}
+
+/* ---- its life, on ---- */
 
 static void judge(struct connection *c, enum ladder_io_state state, int64_t now_us)
 {
@@ -219,13 +263,23 @@ static void judge(struct connection *c, enum ladder_io_state state, int64_t now_
         c->state = BERTH_CONNECTION_UP;
         c->up_since_us = now_us;
         c->came_up++;
+        c->worked_here = true;
+        c->refusal = 0;
         c->detail[0] = '\0';
     } else if (state == LADDER_IO_FAILED) {
         if (!ask_network(c, now_us))
             race_lost(c, now_us);
     } else if (state == LADDER_IO_LOST) {
+        /* Whom media waits for is not kept waiting the first time. */
+        bool steady = c->state == BERTH_CONNECTION_UP &&
+                      (now_us - c->up_since_us >= CONNECTION_STEADY_US || (c->media && c->failures == 0));
         snprintf(c->detail, sizeof c->detail, "the connection was lost: %s", ladder_io_why(c->io));
-        wait_a_while(c, now_us - c->up_since_us >= CONNECTION_STEADY_US, now_us);
+        wait_a_while(c, steady, now_us);
+        c->failures += steady && c->media;
+    } else if (state == LADDER_IO_REFUSED) {
+        c->refusal = media_leg_refusal(ladder_io_leg(c->io));
+        snprintf(c->detail, sizeof c->detail, "the node refused (%d): %s", c->refusal, ladder_io_why(c->io));
+        wait_a_while(c, false, now_us);
     }
 }
 
@@ -254,11 +308,10 @@ int64_t connection_deadline(const struct connection *c)
 
 static void public_winner(const struct connection *c, int64_t now_us, struct berth_connection *out)
 {
-    struct rtt_stats rtt;
+    struct ladder_path path;
     struct ladder_outcome won;
     const struct ladder *l = ladder_io_ladder(c->io);
-    const struct keepalive *k = ladder_io_keepalive(c->io);
-    if (!k)
+    if (!ladder_io_path(c->io, now_us, &path))
         return;
     out->winner = ladder_winner(l);
     const struct ladder_place *p = ladder_place(l, out->winner);
@@ -267,16 +320,16 @@ static void public_winner(const struct connection *c, int64_t now_us, struct ber
     out->transport = (int)p->transport;
     out->framing = (int)won.framing;
     addr_format(&p->to, out->address);
-    if (addr_is_set(&k->mapped))
-        addr_format(&k->mapped, out->mapped_address);
-    out->sent = k->sent;
-    out->received = k->received;
-    out->lost = keepalive_missing(k, now_us);
-    out->rtt_last_us = k->last_rtt_us;
-    if (keepalive_rtt(k, &rtt)) {
-        out->rtt_min_us = rtt.min_us;
-        out->rtt_median_us = rtt.median_us;
-        out->rtt_p95_us = rtt.p95_us;
+    if (addr_is_set(&path.mapped))
+        addr_format(&path.mapped, out->mapped_address);
+    out->sent = path.sent;
+    out->received = path.received;
+    out->lost = path.lost;
+    out->rtt_last_us = path.rtt_last_us;
+    if (path.has_rtt) {
+        out->rtt_min_us = path.rtt.min_us;
+        out->rtt_median_us = path.rtt.median_us;
+        out->rtt_p95_us = path.rtt.p95_us;
     }
 }
 

@@ -37,8 +37,13 @@ struct connection {
     bool searching, found;
     bool asked_network; /* since the race with what was known before was lost */
     int64_t search_until_us;
-    int state;            /* enum berth_connection_state */
-    struct ladder_io *io; /* NULL: it could not be made, or is not yet */
+    int state;                    /* enum berth_connection_state */
+    struct media_leg_plan *media; /* its own; NULL: none */
+    void (*packet)(void *user, const uint8_t *bytes, size_t len, bool rtcp,
+                   int64_t now_us); /* with media; gets `user` */
+    bool worked_here;               /* it came up in this network */
+    int refusal;                    /* of the newest handshake: STUN's code; 0: it was not refused */
+    struct ladder_io *io;           /* NULL: it could not be made, or is not yet */
     int64_t up_since_us, retry_us;
     unsigned failures;
     int64_t came_up;
@@ -47,6 +52,15 @@ struct connection {
 
 /* connection_options.c. Reads the options into a zeroed connection. 0, -EINVAL. */
 int connection_options(struct connection *c, const struct berth_connect_options *o)
+    __attribute__((warn_unused_result));
+/* After connection_options: media on it from the first race on; the plan is copied. 0, or -ENOMEM. */
+int connection_set_media(struct connection *c, const struct media_leg_plan *media,
+                         void (*packet)(void *user, const uint8_t *bytes, size_t len, bool rtcp,
+                                        int64_t now_us)) __attribute__((warn_unused_result));
+/* A newer ticket, for handshakes from now on. */
+void connection_set_grant(struct connection *c, const struct ticket_grant *grant);
+/* As ladder_io_send. */
+int connection_send(struct connection *c, const uint8_t *packet, size_t len)
     __attribute__((warn_unused_result));
 /* After connection_options: then `finder` is wanted, which becomes its own. */
 bool connection_has_proxies(const struct connection *c);

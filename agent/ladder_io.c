@@ -1,5 +1,5 @@
-/* Sockets for the ladder and for what it ends on. Invariant: once UP, only the winner's stream is open, every message from the peer passes
- * through `heard` and every one to it through `say`: media has its place there, beside the keep-alive. */
+/* Sockets for the ladder and for what it ends on. Invariant: once the race is won only the winner's stream is open, every message from the
+ * peer passes through `heard` and every one to it through `say`, and either the keep-alive or the media's leg listens. */
 #include "ladder_io.h"
 
 #include "core/frame.h"
@@ -23,7 +23,10 @@ struct ladder_io {
     struct sys_poller *poller;
     SSL_CTX *tls_ctx;
     struct curl_loop *curl;
-    struct ladder_io_plan plan; /* without its places */
+    struct ladder_io_plan plan; /* without its places and media */
+    bool with_media;
+    struct media_leg_plan media;
+    struct media_leg *leg;
     struct ladder *ladder;
     enum ladder_io_state state;
     struct ladder_place winner; /* UP */
@@ -32,14 +35,21 @@ struct ladder_io {
     struct keepalive keepalive;
     const char *why;
     struct udp_io udp;
+    _Alignas(4) uint8_t packet[FRAME_PAYLOAD_MAX]; /* one that has come or is to go, in SRTP's hands */
     size_t len; /* of buf: bytes of an unfinished frame of the winner's stream */
     uint8_t buf[FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX];
     struct io_stream streams[LADDER_PLACES_MAX];
 };
 
+/* The race is won, and the path not lost. */
+static bool has_path(const struct ladder_io *io)
+{
+    return io->state == LADDER_IO_UP || io->state == LADDER_IO_SHAKING;
+}
+
 static void lose(struct ladder_io *io, const char *why)
 {
-    if (io->state != LADDER_IO_UP)
+    if (!has_path(io))
         return;
     io->state = LADDER_IO_LOST;
     io->why = why;
@@ -50,7 +60,16 @@ static void lose(struct ladder_io *io, const char *why)
 /* One whole message from the peer. */
 static void heard(struct ladder_io *io, const uint8_t *bytes, size_t len, int64_t now_us)
 {
-    (void)keepalive_heard(&io->keepalive, bytes, len, now_us); /* nobody else listens yet */
+    if (!io->leg) {
+        (void)keepalive_heard(&io->keepalive, bytes, len, now_us);
+        return;
+    }
+    if (len > sizeof io->packet)
+        return;
+    memcpy(io->packet, bytes, len);
+    enum packet_kind kind = media_leg_heard(io->leg, io->packet, &len, now_us);
+    if (kind == PACKET_RTP || kind == PACKET_RTCP)
+        io->plan.packet(io->plan.user, io->packet, len, kind == PACKET_RTCP, now_us);
 }
 
 /* One whole message to the peer. */
@@ -67,7 +86,7 @@ static int say(struct ladder_io *io, const uint8_t *bytes, size_t len, int64_t *
 static void stream_heard(struct ladder_io *io, const uint8_t *bytes, size_t len, int64_t now_us)
 {
     enum frame_mode mode = FRAME_RFC4571;
-    while (len > 0 && io->state == LADDER_IO_UP) {
+    while (len > 0 && has_path(io)) {
         size_t room = sizeof io->buf - io->len, n = len < room ? len : room, at = 0;
         ssize_t used = 0;
         struct slice message;
@@ -100,13 +119,106 @@ static void stay_alive(struct ladder_io *io)
         lose(io, "the keep-alive gets no answer");
 }
 
+/* ---- media ---- */
+
+static void keep_media(struct ladder_io *io)
+{
+    uint8_t message[MEDIA_MESSAGE_MAX];
+    size_t len = 0;
+    int64_t sent;
+    while (has_path(io) && (len = media_leg_next(io->leg, clock_mono_us(), message)) > 0) {
+        int err = say(io, message, len, &sent);
+        media_leg_sent(io->leg, sent);
+        if (err < 0 && io->winner.transport != TRANSPORT_UDP)
+            lose(io, prober_error_text(-err, true));
+    }
+    if (!has_path(io))
+        return;
+    enum media_leg_state state = media_leg_state(io->leg);
+    if (state == MEDIA_LEG_UP) {
+        io->state = LADDER_IO_UP;
+    } else if (state == MEDIA_LEG_LOST) {
+        lose(io, media_leg_why(io->leg));
+    } else if (state == MEDIA_LEG_REFUSED) {
+        io->state = LADDER_IO_REFUSED;
+        io->why = media_leg_why(io->leg);
+    }
+}
+
+static int start_media(struct ladder_io *io, const struct ladder_outcome *won)
+{
+    uint8_t seed[MEDIA_LEG_SEED_LEN];
+    io->media.reliable = io->winner.transport != TRANSPORT_UDP;
+    io->media.rtt_us = won->stun_us;
+    randombytes_buf(seed, sizeof seed);
+    int err = media_leg_new(&io->leg, &io->media, seed, clock_mono_us());
+    sodium_memzero(seed, sizeof seed);
+    return err;
+}
+
+/* Is there room on the stream? What is written and can't be kept would end it. */
+static bool has_room(const struct ladder_io *io, size_t len)
+{
+    enum { OVERHEAD = 128, KEPT_FREE = 4096 }; /* of TLS and WebSocket; for consent checks and pongs */
+    const struct stream_io *s = io->streams[io->winner_at].shell.stream;
+    return s && stream_io_backlog(s) + len + OVERHEAD <= STREAM_IO_LEFT_MAX - KEPT_FREE;
+}
+
+int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
+{
+    int64_t sent;
+    bool stream = io->winner.transport != TRANSPORT_UDP;
+    if (io->state != LADDER_IO_UP || !io->leg)
+        return -ENOTCONN;
+    if (len > RTP_PACKET_MAX - SRTP_OVERHEAD)
+        return -EMSGSIZE;
+    if (stream && !has_room(io, len + SRTP_OVERHEAD))
+        return -EAGAIN;
+    memcpy(io->packet, packet, len);
+    int err = media_leg_protect(io->leg, io->packet, &len);
+    if (err == 0)
+        err = say(io, io->packet, len, &sent);
+    else
+        return err;
+    if (err < 0 && stream)
+        lose(io, prober_error_text(-err, true));
+    return err == 0 ? 0 : stream ? -ENOTCONN : -EAGAIN;
+}
+
+void ladder_io_leave(struct ladder_io *io)
+{
+    enum { COPIES = 2 }; /* of a datagram, which may be lost */
+    uint8_t message[MEDIA_MESSAGE_MAX];
+    int64_t sent;
+    size_t len = io->state == LADDER_IO_UP && io->leg ? media_leg_leave(io->leg, message) : 0;
+    for (int i = 0; len > 0 && i < (io->winner.transport == TRANSPORT_UDP ? COPIES : 1); i++)
+        (void)!say(io, message, len, &sent);
+}
+
+struct media_leg *ladder_io_leg(const struct ladder_io *io)
+{
+    return io->leg;
+}
+
 /* ---- UDP ---- */
+
+/* One of our datagrams came back: nobody is there. Of packets that anybody could make up it is only asked about. */
+static void bounced(struct ladder_io *io, const struct sys_datagram *d)
+{
+    struct sample_name unused;
+    if (d->bounced != ECONNREFUSED)
+        return;
+    if (io->leg ? media_leg_is_ours(io->leg, d->bytes, d->len)
+                : prober_request_read(io->keepalive.seed, d->bytes, d->len, &unused))
+        lose(io, "port unreachable");
+    else if (io->leg)
+        media_leg_hurry(io->leg, clock_mono_us());
+}
 
 static void on_datagram(void *user, const struct sys_datagram *d)
 {
     struct ladder_io *io = user;
-    struct sample_name unused;
-    bool up = io->state == LADDER_IO_UP && io->winner.transport == TRANSPORT_UDP;
+    bool up = has_path(io) && io->winner.transport == TRANSPORT_UDP;
     if (io->state == LADDER_IO_RACING && d->bounced == 0)
         ladder_on_udp(io->ladder, &d->peer, d->bytes, d->len, d->received_us);
     else if (io->state == LADDER_IO_RACING)
@@ -115,8 +227,8 @@ static void on_datagram(void *user, const struct sys_datagram *d)
         return;
     else if (d->bounced == 0)
         heard(io, d->bytes, d->len, d->received_us);
-    else if (d->bounced == ECONNREFUSED && prober_request_read(io->keepalive.seed, d->bytes, d->len, &unused))
-        lose(io, "port unreachable");
+    else
+        bounced(io, d);
 }
 
 /* ---- streams: to the ladder while it races, then the winner's ---- */
@@ -265,7 +377,7 @@ static void end_race(struct ladder_io *io, const struct ladder_place *winner)
         io->state = LADDER_IO_FAILED;
         return;
     }
-    io->state = LADDER_IO_UP;
+    io->state = io->with_media ? LADDER_IO_SHAKING : LADDER_IO_UP;
     io->winner = *winner;
     ladder_outcome(io->ladder, io->winner_at, &out);
     io->mapped = out.mapped;
@@ -275,6 +387,11 @@ static void end_race(struct ladder_io *io, const struct ladder_place *winner)
     _Static_assert(sizeof io->buf >= FRAME_HEADER_MAX + FRAME_PAYLOAD_MAX, "an unfinished frame");
     io->len = ladder_rest(io->ladder, io->winner_at, &rest);
     memcpy(io->buf, rest, io->len);
+    if (io->with_media) {
+        if (start_media(io, &out) < 0)
+            lose(io, "out of memory");
+        return;
+    }
     randombytes_buf(seed, sizeof seed);
     keepalive_start(&io->keepalive, seed, io->plan.keepalive_us, &out.mapped, clock_mono_us());
     sodium_memzero(seed, sizeof seed);
@@ -292,6 +409,9 @@ int ladder_io_new(struct ladder_io **out, struct sys_poller *poller, SSL_CTX *tl
     io->poller = poller;
     io->curl = curl;
     io->plan = *plan;
+    io->with_media = plan->media != NULL;
+    if (io->with_media)
+        io->media = *plan->media;
     io->winner_at = LADDER_NONE;
     io->why = "";
     for (size_t i = 0; i < LADDER_PLACES_MAX; i++) {
@@ -302,7 +422,9 @@ int ladder_io_new(struct ladder_io **out, struct sys_poller *poller, SSL_CTX *tl
     int err = ladder_new(&io->ladder, plan->places, plan->n_places, &plan->policy, seed, clock_mono_us());
     sodium_memzero(seed, sizeof seed);
     io->plan.places = NULL;
+    io->plan.media = NULL;
     if (err < 0) {
+        sodium_memzero(&io->media, sizeof io->media);
         free(io);
         return err;
     }
@@ -322,7 +444,9 @@ void ladder_io_destroy(struct ladder_io *io)
     udp_io_close(&io->udp);
     ladder_destroy(io->ladder);
     SSL_CTX_free(io->tls_ctx);
+    media_leg_destroy(io->leg);
     sodium_memzero(io->keepalive.seed, sizeof io->keepalive.seed);
+    sodium_memzero(&io->media, sizeof io->media);
     free(io);
 }
 
@@ -336,7 +460,9 @@ enum ladder_io_state ladder_io_step(struct ladder_io *io)
         do_action(io, &a);
     if (io->state == LADDER_IO_RACING && ladder_done(io->ladder))
         end_race(io, ladder_place(io->ladder, ladder_winner(io->ladder)));
-    if (io->state == LADDER_IO_UP)
+    if (io->leg)
+        keep_media(io);
+    else if (io->state == LADDER_IO_UP)
         stay_alive(io);
     return io->state;
 }
@@ -345,20 +471,26 @@ int64_t ladder_io_deadline(const struct ladder_io *io)
 {
     if (io->state == LADDER_IO_RACING)
         return ladder_deadline(io->ladder);
-    return io->state == LADDER_IO_UP ? keepalive_deadline(&io->keepalive) : 0;
+    if (!has_path(io))
+        return 0;
+    return io->leg ? media_leg_deadline(io->leg) : keepalive_deadline(&io->keepalive);
 }
 
 void ladder_io_hurry(struct ladder_io *io)
 {
-    if (io->state == LADDER_IO_UP)
+    if (io->leg)
+        media_leg_hurry(io->leg, clock_mono_us());
+    else if (io->state == LADDER_IO_UP)
         keepalive_hurry(&io->keepalive, clock_mono_us());
 }
 
 bool ladder_io_stands(const struct ladder_io *io)
 {
     struct addr local;
-    if (io->state != LADDER_IO_UP || !keepalive_stands(&io->keepalive) ||
-        !addr_eq(&io->keepalive.mapped, &io->mapped))
+    struct ladder_path path;
+    if (io->state != LADDER_IO_UP || !ladder_io_path(io, clock_mono_us(), &path) ||
+        !(io->leg ? media_leg_stands(io->leg) : keepalive_stands(&io->keepalive)) ||
+        !addr_eq(&path.mapped, &io->mapped))
         return false;
     if (sys_local_address(&io->winner.to, &local) < 0)
         local = (struct addr){0};
@@ -370,9 +502,38 @@ const struct ladder *ladder_io_ladder(const struct ladder_io *io)
     return io->ladder;
 }
 
-const struct keepalive *ladder_io_keepalive(const struct ladder_io *io)
+static void keepalive_path(const struct keepalive *k, int64_t now_us, struct ladder_path *out)
 {
-    return io->winner_at != LADDER_NONE ? &io->keepalive : NULL;
+    *out = (struct ladder_path){.sent = k->sent,
+                                .received = k->received,
+                                .lost = keepalive_missing(k, now_us),
+                                .rtt_last_us = k->last_rtt_us,
+                                .mapped = k->mapped};
+    out->has_rtt = keepalive_rtt(k, &out->rtt);
+}
+
+static void media_path(const struct media_leg *l, int64_t now_us, struct ladder_path *out)
+{
+    struct media_leg_figures f;
+    media_leg_figures(l, now_us, &f);
+    *out = (struct ladder_path){.sent = f.asked,
+                                .received = f.answered,
+                                .lost = f.missing,
+                                .rtt_last_us = f.rtt_us,
+                                .has_rtt = f.answered > 0,
+                                .rtt = f.rtt,
+                                .mapped = f.mapped};
+}
+
+bool ladder_io_path(const struct ladder_io *io, int64_t now_us, struct ladder_path *out)
+{
+    if (io->leg)
+        media_path(io->leg, now_us, out);
+    else if (io->winner_at != LADDER_NONE && !io->with_media)
+        keepalive_path(&io->keepalive, now_us, out);
+    else
+        return false;
+    return true;
 }
 
 const char *ladder_io_why(const struct ladder_io *io)
