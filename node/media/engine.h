@@ -12,6 +12,7 @@
 #include "home.h"
 #include "limit.h"
 #include "seqmap.h"
+#include "speakers.h"
 #include "table.h"
 
 #include <stdatomic.h>
@@ -58,6 +59,7 @@ struct leg {
     uint64_t offered_bytes;                      /* all that was authentic, dropped or not */
     struct source *sources[MEDIA_LEG_SSRCS_MAX]; /* a participant's, the newest used first */
     size_t n_sources;
+    struct speaker speaker;
     uint32_t refused[LEG_REFUSED_MAX]; /* for the next consent check's answer */
     size_t n_refused;
     struct media_leg_stats stats;
@@ -85,6 +87,7 @@ struct meeting {
     char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1];
     uint64_t epoch; /* of the newest ticket */
     uint16_t last_n;
+    size_t n_heard;
     struct leg **legs; /* by slot, NULL: free */
     size_t n_legs, n_slots, room;
     struct media_table sources; /* by SSRC */
@@ -155,6 +158,13 @@ bool leg_listens(const struct leg *l, int64_t now_us);
 
 /* ---- admission.c ---- */
 uint64_t media_owner(enum ticket_kind kind, const char *who);
+
+/* ---- hearing.c ---- */
+/* It sends a packet with that level, or -1. Is it heard? */
+bool hearing_packet(struct leg *from, int level, int64_t now_us);
+/* Ranks who sends, where there are more than are heard. */
+void hearing_turn(struct meeting *m, int64_t now_us);
+void hearing_leave(struct leg *l);
 
 /* ---- forward.c ---- */
 void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);

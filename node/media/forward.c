@@ -108,7 +108,7 @@ void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     int level = rtp_audio_level(&r, bytes, from->level_ext, &voice);
     s->has_level = s->has_level || level >= 0;
     s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
-    if (seqmap_take(&s->map, r.sequence, true, &number))
+    if (seqmap_take(&s->map, r.sequence, hearing_packet(from, level, now_us), &number))
         send_on(from, s, number, bytes, len, now_us);
 }
 

@@ -104,6 +104,7 @@ static void turn(struct media_home *h, int64_t now_us)
 {
     for (size_t i = h->n_meetings; i-- > 0;) {
         struct meeting *m = h->meetings[i];
+        hearing_turn(m, now_us);
         for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
             struct leg *l = m->legs[slot];
             if (!l)

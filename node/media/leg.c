@@ -143,6 +143,7 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
     struct media_home *h = m->home;
     const struct media_sink *sink = &h->opts.sink;
     source_leave(l);
+    hearing_leave(l);
     meeting_unseat(m, l);
     media_table_drop(&h->by_session, session_hash(h, &l->session), l);
     if (l->has_path)

@@ -4,6 +4,7 @@
 
 #include "support/media/sim.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct slice NONE = {NULL, 0};
@@ -78,6 +79,66 @@ static void test_ten(void **state)
     everybody_hears(*state, 10, 50);
 }
 
+/* Where the policy lets all of them be heard. */
+static void test_fifty(void **state)
+{
+    struct sim *s = *state;
+    enum { N = 50, PACKETS = 20 };
+    for (size_t i = 0; i < N; i++) {
+        char who[8];
+        snprintf(who, sizeof who, "p%zu", i);
+        struct ticket t = sim_ticket(s, "m", who);
+        t.last_n = N;
+        assert_int_equal(sim_handshake(sim_agent(s, &t)), 0);
+        assert_int_equal(sim_consent(s->agents[i], false, NONE, NULL), 0);
+    }
+    for (size_t k = 0; k < PACKETS; k++) {
+        for (size_t i = 0; i < N; i++)
+            sim_send(s->agents[i], 160);
+    }
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(s->agents[i]->rtp_in, (N - 1) * PACKETS);
+        assert_int_equal(s->agents[i]->broken_in, 0);
+    }
+}
+
+/* Sixty who send, twenty who are heard: the loudest, without gaps for who hears them, and not more packets than that. */
+static void test_last_n(void **state)
+{
+    struct sim *s = *state;
+    enum { N = 60, TURNS = 100, LOUD = 5 };
+    for (size_t i = 0; i < N; i++) {
+        struct sim_agent *a = sim_join(s, "m", i);
+        assert_non_null(a);
+        a->level = 80;
+    }
+    for (size_t turn = 0; turn < TURNS; turn++) { /* 10 s */
+        if (turn == 30) {
+            for (size_t i = 0; i < LOUD; i++)
+                s->agents[N - 1 - i]->level = 10;
+        }
+        for (size_t i = 0; i < N; i++) {
+            sim_send(s->agents[i], 60);
+            if (turn % 40 == 0)
+                assert_int_equal(sim_consent(s->agents[i], false, NONE, NULL), 0);
+        }
+        sim_pass(s, 100000);
+    }
+    size_t out = 0;
+    for (size_t i = 0; i < N; i++) {
+        struct sim_agent *a = s->agents[i];
+        assert_in_range(a->rtp_in, (MEDIA_LAST_N - 1) * TURNS, MEDIA_LAST_N * TURNS);
+        assert_int_equal(a->broken_in, 0);
+        for (size_t k = 0; k < a->n_streams; k++)
+            assert_false(a->streams[k].jumped);
+        out += a->rtp_in;
+    }
+    assert_in_range(out, (N - 1) * MEDIA_LAST_N * TURNS - N, (N - 1) * MEDIA_LAST_N * TURNS);
+    for (size_t i = 0; i < LOUD; i++)
+        assert_true(sim_stream(s->agents[0], s->agents[N - 1 - i]->ssrc)->n > 60);
+    assert_null(sim_stream(s->agents[0], s->agents[30]->ssrc));
+}
+
 static void test_suites_mixed(void **state)
 {
     struct sim *s = *state;
@@ -111,19 +172,23 @@ static void test_meetings_apart(void **state)
 static void test_wrap(void **state)
 {
     struct sim *s = *state;
+    enum { PACKETS = 65536 + 40000 };
     struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = NULL;
     a->sequence = 30000;
-    for (uint32_t i = 0; i < 2 * 65536; i++) {
+    for (uint32_t i = 0; i < PACKETS; i++) {
         if (i == 65530 - 30000)
             c = sim_join(s, "m", 3);
-        if (i % 2000 == 0) /* as time goes by: its limit lets it */
-            sim_pass(s, 1000000), sim_consent(a, false, NONE, NULL), sim_consent(b, false, NONE, NULL);
-        if (i % 2000 == 0 && c)
-            sim_consent(c, false, NONE, NULL);
+        if (i % 2000 == 0) { /* as time goes by: its limit lets it */
+            sim_pass(s, 1000000);
+            sim_consent(a, false, NONE, NULL);
+            sim_consent(b, false, NONE, NULL);
+            if (c)
+                sim_consent(c, false, NONE, NULL);
+        }
         sim_send(a, 20);
     }
-    assert_int_equal(b->rtp_in, 2 * 65536);
-    assert_int_equal(c->rtp_in, 2 * 65536 - (65530 - 30000));
+    assert_int_equal(b->rtp_in, PACKETS);
+    assert_int_equal(c->rtp_in, PACKETS - (65530 - 30000));
     assert_int_equal(b->broken_in + c->broken_in, 0);
     assert_false(sim_stream(b, a->ssrc)->jumped);
     assert_false(sim_stream(c, a->ssrc)->jumped);
@@ -310,6 +375,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two, start, stop),
         cmocka_unit_test_setup_teardown(test_ten, start, stop),
+        cmocka_unit_test_setup_teardown(test_fifty, start, stop),
+        cmocka_unit_test_setup_teardown(test_last_n, start, stop),
         cmocka_unit_test_setup_teardown(test_suites_mixed, start, stop),
         cmocka_unit_test_setup_teardown(test_meetings_apart, start, stop),
         cmocka_unit_test_setup_teardown(test_wrap, start, stop),
