@@ -180,7 +180,7 @@ static void be_welcome(struct media_leg *l, const struct media_answer *a, int64_
     l->suite = a->welcome.suite;
     l->session = a->welcome.session;
     l->nonce_len = 0;
-    l->ask_us = now_us + draw_pause(l);
+    l->ask_us = now_us; /* before it the node sends nothing */
     l->silent_since_us = INT64_MAX;
     l->silent_asked = 0;
     l->answered_us = now_us;
@@ -284,10 +284,10 @@ static void miss_flow(struct media_leg *l, int64_t now_us)
 {
     int64_t newest = l->flow_us[(l->flow_at + MEDIA_FLOW_PACKETS - 1) % MEDIA_FLOW_PACKETS];
     l->missed = true;
-    if (l->silent_since_us == INT64_MAX) {
-        l->silent_since_us = newest;
+    if (l->silent_since_us == INT64_MAX)
         ask_at(l, now_us);
-    }
+    if (newest < l->silent_since_us) /* also where a check happens to have gone out meanwhile */
+        l->silent_since_us = newest;
 }
 
 static void feel_flow(struct media_leg *l, int64_t now_us)
