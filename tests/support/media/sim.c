@@ -55,7 +55,7 @@ static struct sim_stream *stream_of(struct sim_agent *a, const struct rtp *r)
         if (a->streams[i].ssrc == r->ssrc)
             return &a->streams[i];
     }
-    if (a->n_streams == (size_t)SIM_AGENTS * SIM_STREAMS)
+    if (a->n_streams == SIM_STREAMS)
         return NULL;
     a->streams[a->n_streams] =
         (struct sim_stream){.ssrc = r->ssrc, .first = r->sequence, .last = (uint16_t)(r->sequence - 1)};
@@ -182,7 +182,7 @@ struct sim_agent *sim_agent(struct sim *s, const struct ticket *t)
     struct sim_agent *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
-    a->streams = calloc((size_t)SIM_AGENTS * SIM_STREAMS, sizeof *a->streams);
+    a->streams = calloc(SIM_STREAMS, sizeof *a->streams);
     random_bytes(s, nonce, sizeof nonce);
     if (!a->streams || ticket_seal(&a->grant, t, &s->key, "acme", "n1", nonce) < 0) {
         free(a->streams);

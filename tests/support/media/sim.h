@@ -7,7 +7,7 @@
 #include "media/srtp_leg.h"
 #include "node/media/home.h"
 
-enum { SIM_AGENTS = 512, SIM_STREAMS = 8, SIM_ENDS = 1024 };
+enum { SIM_AGENTS = 512, SIM_STREAMS = 1024, SIM_ENDS = 1024 };
 
 struct sim;
 
