@@ -32,6 +32,10 @@ static const struct command commands[] = {
      "        [--lost PCT] [--jitter PCT] [--unprobed PCT] [--capacity PCT]\n"
      "      write matrix.csv, nodes.csv, meetings.jsonl and measured.csv for place",
      command_place_gen},
+    {"media-engine",
+     "--participants N --seconds N [--payload BYTES] [--suite gcm|cm] [--json]\n"
+     "      what the media engine costs for each packet that it sends on, without sockets",
+     command_media_engine},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

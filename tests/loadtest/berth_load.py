@@ -107,6 +107,17 @@ class Answers(unittest.TestCase):
         self.assertGreater(figures["lost"], 0)
 
 
+class MediaEngine(unittest.TestCase):
+    def test_everybody_hears_everybody(self):
+        for suite in ("gcm", "cm"):
+            done = run("media-engine", "--participants", "3", "--seconds", "1", "--suite", suite, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            figures = json.loads(done.stdout)
+            self.assertGreater(figures["packets_in"], 100)
+            self.assertEqual(figures["packets_out"], 2 * figures["packets_in"])
+            self.assertGreater(figures["cpu_us_per_packet_out"], 0)
+
+
 class Usage(unittest.TestCase):
     def test_wrong_usage(self):
         for args in ([], ["fly"], ["stun"], ["stun", "--udp", "127.0.0.1:1"], ["stun", "--udp", "x", "--seconds", "1"],
@@ -114,7 +125,9 @@ class Usage(unittest.TestCase):
                      ["stun", "--udp", "127.0.0.1:1", "--seconds", "3601"], ["stun", "--what"],
                      ["stun", "--udp", "127.0.0.1:1", "--seconds", "1", "--connections", "1025"],
                      ["stun", "--udp", "127.0.0.1:1", "--seconds", "1", "more"], ["yardstick"],
-                     ["yardstick", "--udp", "127.0.0.1:1"]):
+                     ["yardstick", "--udp", "127.0.0.1:1"], ["media-engine"], ["media-engine", "--seconds", "1"],
+                     ["media-engine", "--participants", "1", "--seconds", "1"],
+                     ["media-engine", "--participants", "2", "--seconds", "1", "--suite", "none"]):
             with self.subTest(args=args):
                 done = run(*args)
                 self.assertEqual(done.returncode, 2)
