@@ -99,8 +99,8 @@ bool rtcp_write_nack(struct wire_wr *w, uint32_t sender, uint32_t media, const u
 bool rtcp_write_pli(struct wire_wr *w, uint32_t sender, uint32_t media);
 bool rtcp_write_fir(struct wire_wr *w, uint32_t sender, uint32_t media, uint8_t number);
 bool rtcp_write_remb(struct wire_wr *w, uint32_t sender, uint64_t bitrate, const uint32_t *ssrcs, size_t n);
-/* `at_us`: for `n` numbers from `base` on when each arrived, INT64_MIN: it didn't. The first did. How many of them it covers: fewer than n where two
- * arrivals are too far apart for one feedback; 0: there is no room. */
+/* `at_us`: for `n` numbers from `base` on when each arrived, INT64_MIN: it didn't. How many of them it covers: fewer than n where two
+ * arrivals are too far apart for one feedback; 0: there is no room, or nothing has arrived. */
 size_t rtcp_write_wide(struct wire_wr *w, uint32_t sender, uint32_t media, uint8_t feedback, uint16_t base,
                        const int64_t *at_us, size_t n);
 

@@ -141,9 +141,12 @@ size_t rtcp_write_wide(struct wire_wr *w, uint32_t sender, uint32_t media, uint8
                        const int64_t *at_us, size_t n)
 {
     struct arrivals a;
-    if (n == 0 || at_us[0] == INT64_MIN)
+    size_t first = 0;
+    while (first < n && at_us[first] == INT64_MIN)
+        first++;
+    if (first == n)
         return 0;
-    int64_t reference = floor_div(at_us[0], RTCP_WIDE_EPOCH_US);
+    int64_t reference = floor_div(at_us[first], RTCP_WIDE_EPOCH_US);
     take_arrivals(&a, reference * TICKS_PER_EPOCH, at_us, n);
     struct rtcp_mark mark = rtcp_begin(w, RTCP_FORMAT_WIDE, RTCP_TYPE_RTPFB);
     wire_wr_u32(w, sender);

@@ -30,6 +30,9 @@ enum {
     FEEDBACK_ASK_US =
         100 * 1000, /* before one is asked for again, or the sender's round trip if that is longer */
     FEEDBACK_ASK_TIMES = 4,
+    FEEDBACK_MISSING_MAX = 256, /* packets that one RTCP packet may ask for */
+    FEEDBACK_LEAST_BPS = 32000, /* no receiver makes the others' rate less */
+    FEEDBACK_LEAST_OF = 16,     /* SSRCs of one REMB */
     FEEDBACK_CNAME_MAX = 63,
     FEEDBACK_KEPT = 256,                /* packets of a source */
     FEEDBACK_KEPT_US = 5 * 1000 * 1000, /* and no longer than this */
@@ -54,8 +57,9 @@ struct feedback_leg {
     uint8_t wide_ext;
     struct feedback_wide *wide; /* NULL: the extension isn't in use */
     size_t place;               /* in the home's heap */
-    int64_t due_us, report_us,
-        asked_us; /* the next of all; of reports; what its sources are to be asked for (INT64_MAX: nothing) */
+    int64_t due_us, report_us;  /* the next of all; of reports */
+    int64_t asked_us,
+        asked_next_us; /* what its sources are to be asked for, INT64_MAX: nothing; of those just written */
     int64_t resend_until_us;
     int64_t rtt_us;    /* the newest; -1: none yet */
     int64_t jitter_us; /* of the newest packet's source; -1: none yet */
@@ -71,13 +75,14 @@ struct feedback_source {
     /* how it arrives: RFC 3550 A.1, A.3, A.8 */
     bool begun;
     uint16_t first;
-    uint32_t highest; /* with cycles */
+    uint32_t jumped_to; /* the number that would confirm a jump; above 65535: none */
+    uint32_t highest;   /* with cycles */
     uint32_t received, expected_before, received_before;
     uint32_t jitter_16; /* in its clock's units, times 16 */
     uint32_t transit;
     bool has_transit;
-    uint32_t clock_hz; /* 0: not known yet */
-    bool clock_by_report;
+    bool has_clock;           /* clock_us and clock_timestamp are */
+    uint32_t clock_hz;        /* 0: not known yet */
     uint32_t clock_timestamp; /* what the rate is measured from */
     int64_t clock_us;
 
@@ -97,7 +102,8 @@ struct feedback_source {
     size_t next_asked, n_wanted;
     bool wants_picture, wants_intra; /* PLI; FIR */
     uint8_t intra_number;
-    int64_t keyframe_us;              /* when the last went out; 0: never */
+    bool has_keyframe;
+    int64_t keyframe_us;              /* when the last went out */
     uint64_t least_now, least_before; /* bit/s of REMB, this second's and the one's before; 0: none */
     int64_t least_us;
 
@@ -108,8 +114,9 @@ struct feedback_to {
     uint32_t packets, octets;
     uint32_t reported; /* packets at the last report */
     struct {
+        bool sent;
         uint32_t middle;   /* of its NTP time */
-        int64_t us;        /* 0: none */
+        int64_t us;        /* when it went out */
     } report[2];           /* the newest first */
     uint8_t fraction_lost; /* as the receiver says, of 256 */
     int32_t lost;
@@ -172,11 +179,9 @@ struct feedback_writer {
     struct wire_wr w;
     int64_t now_us;
     bool reports;   /* they are due: feedback_add_out has something to say */
-    size_t open_at; /* of a receiver report that takes more blocks; SIZE_MAX: none */
     uint64_t least; /* REMB; 0: none */
-    uint32_t least_of[16];
+    uint32_t least_of[FEEDBACK_LEAST_OF];
     size_t n_least;
-    bool anything;
 };
 /* `out` takes FEEDBACK_PACKET_MAX bytes. */
 void feedback_begin(struct feedback_writer *w, struct feedback_leg *l, uint8_t *out, int64_t now_us);

@@ -323,7 +323,7 @@ static void test_wide_random(void **state)
         unsigned loss = (unsigned)(check_random(&seed) % 100), step = 1u << check_random(&seed) % 17;
         for (size_t i = 0; i < n; i++) {
             now += (int64_t)(check_random(&seed) % (2 * step)) - step / 4;
-            at[i] = i > 0 && check_random(&seed) % 100 < loss ? INT64_MIN : now;
+            at[i] = i + 1 < n && check_random(&seed) % 100 < loss ? INT64_MIN : now;
         }
         struct wire_wr w = wire_wr_init(out, sizeof out);
         size_t covered = rtcp_write_wide(&w, 1, 2, 3, (uint16_t)(65000 + round), at, n);
