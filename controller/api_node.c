@@ -1,10 +1,12 @@
 /* What changes a node: registration, heartbeats, drain, removal. Invariant: a caller changes nodes of its own org only; the admin key
  * speaks for the cloud unless it names an org. */
+#include "admission.h"
 #include "api_body.h"
 #include "api_nodes.h"
 #include "api_peers.h"
 #include "api_quota.h"
 #include "catalogue.h"
+#include "core/timefmt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +124,11 @@ static bool read_services(struct api_request *r, struct registration *g)
 
     if (!body_object(r, "services", &services))
         return false;
+    if (!admission_turn_valid(json_object_get(services, "turn")))
+        return body_refuse(
+            r, "/services", "turn",
+            "{\"urls\": [...]} is wanted: 1 to 8 of turn:, turns:, stun: and stuns:, and nothing "
+            "else; credentials are made by the controllers");
     g->services = kept_text(r, services);
     if (g->services != NULL && strlen(g->services) > SERVICES_BYTES_MAX)
         return body_refuse(r, "", "services", "16 KiB are the most.");
@@ -218,7 +225,7 @@ static const struct db_stmt register_load_stmt = {
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
     " on conflict (org, node) do update set heartbeat_at = now(), draining = false, stopping = false,"
     "  cpu = null, packets_per_s = null, sessions = null, bandwidth_bps = null"
-    " returning (select drain from node n where n.org = $1 and n.id = $2)"};
+    " returning (select drain from node n where n.org = $1 and n.id = $2), berth_us(clock_timestamp())"};
 
 /* Why there is no such node after all. */
 static const struct db_stmt register_refusal_stmt = {
@@ -252,10 +259,26 @@ static void warn_of_two(const struct api_request *r, const struct registration *
                   LOG_S("hint", "if both run, give one of them another --node"));
 }
 
+/* The time, and the keys that open tickets: for whoever has a node's key, so for the node itself. Keys of an org or the operator's manage nodes, they
+ * aren't told what admits to them. */
+static void tell_keys(struct api_request *r, json_t *answer, const char *org, const char *node,
+                      int64_t now_us)
+{
+    char time[TIME_TEXT_LEN];
+
+    json_object_set_new(answer, "org", json_string(org));
+    json_object_set_new(answer, "now", json_string(time_format(now_us, time)));
+    if (r->caller.kind != CALLER_NODE)
+        return;
+    json_object_set_new(answer, "ticket_keys", admission_node_keys(r->ctl, org, node, now_us));
+    api_header(r, "cache-control", "no-store");
+}
+
 static void registered(struct api_request *r, const struct db_result *result)
 {
     const struct registration *g = r->state;
     bool created = result->error == 0 && PQntuples(result->res[0]) == 1 && db_get_bool(result->res[0], 0, 0);
+    json_t *answer;
 
     if (result->error != 0) {
         api_problem(r, 409, "conflict", "another registration of this node is under way");
@@ -266,10 +289,11 @@ static void registered(struct api_request *r, const struct db_result *result)
         return;
     }
     warn_of_two(r, g, result->res[0]);
-    api_json(r, created ? 201 : 200,
-             json_pack("{s:s, s:s, s:i, s:b}", "node", g->node, "class",
+    answer = json_pack("{s:s, s:s, s:i, s:b}", "node", g->node, "class",
                        strcmp(g->org, CLOUD_ORG) == 0 ? "cloud" : "mesh", "heartbeat_s", HEARTBEAT_S, "drain",
-                       db_get_bool(result->res[1], 0, 0)));
+                       db_get_bool(result->res[1], 0, 0));
+    tell_keys(r, answer, g->org, g->node, db_get_i64(result->res[1], 0, 1));
+    api_json(r, created ? 201 : 200, answer);
 }
 
 void api_node_register(struct api_request *r)
@@ -375,17 +399,22 @@ static const struct db_stmt heartbeat_stmt = {
     "and name = target.id), 0) + coalesce((select sum(n) from tally_change c where c.org = target.org"
     " and c.what = 'participants' and c.name = target.id), 0), 0)::bigint,"
     " sessions = $5::bigint, bandwidth_bps = $6::bigint, draining = $7::boolean, stopping = $8::boolean"
-    " from target where l.org = target.org and l.node = target.id returning target.drain, target.org"};
+    " from target where l.org = target.org and l.node = target.id"
+    " returning target.drain, target.org, berth_us(clock_timestamp())"};
 
 static void heartbeat_done(struct api_request *r, const struct db_result *result)
 {
     char version[CATALOGUE_VERSION_LEN + 1];
+    const PGresult *res;
+    json_t *answer;
 
-    if (target_found(r, result, 1))
-        api_json(r, 200,
-                 json_pack("{s:i, s:b, s:s*}", "heartbeat_s", HEARTBEAT_S, "drain",
-                           db_get_bool(result->res[1], 0, 0), "peers_version",
-                           peers_version(r, db_get(result->res[1], 0, 1), version)));
+    if (!target_found(r, result, 1))
+        return;
+    res = result->res[1];
+    answer = json_pack("{s:i, s:b, s:s*}", "heartbeat_s", HEARTBEAT_S, "drain", db_get_bool(res, 0, 0),
+                       "peers_version", peers_version(r, db_get(res, 0, 1), version));
+    tell_keys(r, answer, db_get(res, 0, 1), r->param[0], db_get_i64(res, 0, 2));
+    api_json(r, 200, answer);
 }
 
 void api_node_heartbeat(struct api_request *r)

@@ -17,5 +17,10 @@ void api_node_undrain(struct api_request *r);
 void api_node_weight(struct api_request *r);
 void api_node_delete(struct api_request *r);
 void api_node_peers(struct api_request *r);
+void api_node_turn_secret(struct api_request *r);
+
+struct catalogue_node;
+/* The node of the path; NULL: it is not in the catalogue, or not the caller's. api_peers.c */
+const struct catalogue_node *api_node_of(struct api_request *r, const struct catalogue *c);
 
 #endif

@@ -28,8 +28,7 @@ static const struct catalogue_node *admins_node(const struct catalogue *c, const
     return found;
 }
 
-/* The node of the path; NULL: it is not in the catalogue, or not the caller's. */
-static const struct catalogue_node *node_of(struct api_request *r, const struct catalogue *c)
+const struct catalogue_node *api_node_of(struct api_request *r, const struct catalogue *c)
 {
     const char *id = r->param[0];
 
@@ -50,7 +49,7 @@ const char *peers_version(struct api_request *r, const char *org, char *out)
 void api_node_peers(struct api_request *r)
 {
     const struct catalogue *c = api_catalogue(r);
-    const struct catalogue_node *n = c != NULL ? node_of(r, c) : NULL;
+    const struct catalogue_node *n = c != NULL ? api_node_of(r, c) : NULL;
     size_t len = 0;
     char *body;
 
@@ -127,7 +126,7 @@ static void prepare(struct api_request *r, struct reading *in, struct peers_rtt 
 {
     size_t n = json_array_size(in->list) + 1, nodes = catalogue_nodes_count(catalogue_shared(in->c)) + 1;
 
-    in->self = node_of(r, in->c);
+    in->self = api_node_of(r, in->c);
     in->org = r->caller.kind != CALLER_ADMIN ? r->caller.org : in->self != NULL ? in->self->org : CLOUD_ORG;
     in->seen = api_alloc(r, nodes * sizeof(*in->seen));
     memset(in->seen, 0, nodes * sizeof(*in->seen));

@@ -1,4 +1,6 @@
-/* An assignment: node and ladder. Invariant: an address that answered this participant goes before all others of its transport. */
+/* An assignment: node, ladder, and what its ticket is to say. Invariant: an address that answered this participant goes before all others of
+ * its transport. */
+#include "admission.h"
 #include "join_scene.h"
 
 #include <string.h>
@@ -72,7 +74,7 @@ static void add_rungs(json_t *ladder, const struct join_scene *s, size_t i, size
         add_rung(ladder, t, &n->addresses.at[t][k], tls_name, NULL);
 }
 
-json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates)
+json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int64_t epoch)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     const struct catalogue_node *n = s->nodes[seat->node];
@@ -80,7 +82,7 @@ json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates)
 
     for (size_t k = 0; k < seat->n_ladder; k++)
         add_rungs(ladder, s, i, seat->node, seat->ladder[k]);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:[], s:o}", "participant", s->people[i].agent, "node", n->id,
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "participant", s->people[i].agent, "node", n->id,
                      "cluster", n->cluster, "transport", transport_name(seat->ladder[0]), "ladder", ladder,
-                     "ice_servers", "why", join_why(s, i, candidates));
+                     "media", admission_terms(n->org, epoch, &s->policy), "why", join_why(s, i, candidates));
 }

@@ -73,7 +73,7 @@ static void columns_init(struct join_columns *c, struct join_scene *s)
 /* What somebody who was moved is told: its new assignment, of which meeting, and where it was. */
 static const char *told(struct join_scene *s, const struct join_ask *ask, size_t i)
 {
-    json_t *j = join_answer(s, i, WHY_TOLD_MAX);
+    json_t *j = join_answer(s, i, WHY_TOLD_MAX, s->epoch + 1);
     const char *copy = NULL;
     char *text;
 

@@ -11,7 +11,8 @@
 enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS, RESULT_FAILURES, RESULT_PREDICTION };
 
 static const struct db_stmt meeting_stmt = {
-    "join_meeting", "select epoch, policy, node_org, node from meeting where org = $1 and id = $2"};
+    "join_meeting", "select epoch, policy, node_org, node, berth_us(clock_timestamp()) from meeting"
+                    " where org = $1 and id = $2"};
 
 static const struct db_stmt people_stmt = {
     "join_people", "select agent, network, capabilities, node_org, node, transport, ladder, guessed,"
@@ -69,6 +70,7 @@ int join_rows_meeting(struct join_scene *s, const struct db_result *result)
     if (PQntuples(res) == 0)
         return -ENOENT;
     s->epoch = db_get_i64(res, 0, 0);
+    s->now_us = db_get_i64(res, 0, 4);
     s->policy_json = json_loads(db_get(res, 0, 1), 0, NULL);
     if (s->policy_json == NULL || meeting_policy_from_json(s->policy_json, &s->policy, &e) != 0)
         return -EBADMSG;

@@ -2,6 +2,7 @@
  * the same transaction. */
 #include "join_run.h"
 
+#include "admission.h"
 #include "catalogue.h"
 #include "join_events.h"
 #include "join_rows.h"
@@ -287,6 +288,15 @@ static void refuse_plan(struct join_run *j, const struct join_scene *s)
     refuse(j, 503, "no_node", detail);
 }
 
+/* What the one who joins is told once the plan with that epoch is kept. */
+static void answer(struct join_run *j, const struct join_scene *s, int64_t epoch)
+{
+    const struct admission a = {j->ask.org, j->ask.meeting, j->ask.agent, s->now_us};
+
+    j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX, epoch);
+    admission_complete(j->worker->ctl, &a, j->answer);
+}
+
 static void carry_out(struct join_run *j, struct join_scene *s)
 {
     struct join_columns c;
@@ -301,10 +311,11 @@ static void carry_out(struct join_run *j, struct join_scene *s)
     j->predicted = s->me != PLACE_NONE && s->people[s->me].prediction != NULL;
     if (s->me != PLACE_NONE) {
         join_tell_overload(j->worker, s, &j->ask);
-        j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX);
         j->status = s->people[s->me].stored ? 200 : 201;
     }
     join_diff(s, &j->ask, &c);
+    if (s->me != PLACE_NONE)
+        answer(j, s, c.n > 0 ? s->epoch + 1 : s->epoch);
     if (c.n == 0)
         run_accept(j);
     else

@@ -71,8 +71,8 @@ struct join_person {
 struct join_scene {
     h2o_mem_pool_t pool;
     bool ready;
-    int64_t epoch;
-    json_t *policy_json; /* what the policy borrows from */
+    int64_t epoch, now_us; /* now: Unix time by the database's clock, as it was looked */
+    json_t *policy_json;   /* what the policy borrows from */
     struct meeting_policy policy;
     const char *node_org, *node;         /* the meeting's; NULL: none yet */
     const struct catalogue_node **nodes; /* by id; parallel to problem.nodes */
@@ -122,8 +122,9 @@ struct join_needs {
 };
 void join_needs(struct join_scene *s, const struct join_columns *c, struct join_needs *needs);
 
-/* The assignment of participant i, who has a seat, with at most so many candidates. NULL: out of memory. */
-json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates);
+/* The assignment of participant i, who has a seat, with at most so many candidates, under the plan with that epoch. It may be stored: what is
+ * secret of it admission_complete puts in. NULL: out of memory. */
+json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
 json_t *join_why(const struct join_scene *s, size_t i, size_t candidates);
 json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
 /* What stands in the way of every node, in words: "1 unhealthy, 2 full". */

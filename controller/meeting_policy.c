@@ -132,7 +132,7 @@ static int check_known(const json_t *o, const char *at, const char *const *known
 int meeting_policy_check_members(const json_t *j, struct doc_error *e)
 {
     static const char *const members[] = {"regions",    "private",        "expected_size", "bitrate_kbps",
-                                          "transports", "mesh_within_ms", "cap_worst"};
+                                          "transports", "mesh_within_ms", "cap_worst",     "last_n"};
     static const char *const lists[] = {"allow", "deny"};
     int r = check_known(j, "", members, sizeof(members) / sizeof(members[0]), e);
 
@@ -158,7 +158,8 @@ int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct d
     if (regions_read(regions, "allow", p->allow, &p->n_allow, e) != 0 ||
         regions_read(regions, "deny", p->deny, &p->n_deny, e) != 0 ||
         int_read(j, "expected_size", POLICY_SIZE_MAX, &p->expected_size, e) != 0 ||
-        int_read(j, "bitrate_kbps", POLICY_BITRATE_MAX_KBPS, &p->bitrate_kbps, e) != 0)
+        int_read(j, "bitrate_kbps", POLICY_BITRATE_MAX_KBPS, &p->bitrate_kbps, e) != 0 ||
+        int_read(j, "last_n", POLICY_LAST_N_MAX, &p->last_n, e) != 0)
         return -EINVAL;
     return transports_read(j, p, e);
 }
@@ -189,6 +190,8 @@ json_t *meeting_policy_to_json(const struct meeting_policy *p)
         json_object_set_new(j, "expected_size", json_integer(p->expected_size));
     if (p->bitrate_kbps > 0)
         json_object_set_new(j, "bitrate_kbps", json_integer(p->bitrate_kbps));
+    if (p->last_n > 0)
+        json_object_set_new(j, "last_n", json_integer(p->last_n));
     if (p->has_mesh_within)
         json_object_set_new(j, "mesh_within_ms", json_integer(p->mesh_within_ms));
     if (p->has_cap)

@@ -8,6 +8,7 @@ enum {
     POLICY_REGIONS_MAX = 64,
     POLICY_SIZE_MAX = 1000000,
     POLICY_BITRATE_MAX_KBPS = 1000000,
+    POLICY_LAST_N_MAX = 500,
     POLICY_MESH_WITHIN_MAX_MS = 60000
 };
 
@@ -19,6 +20,7 @@ struct meeting_policy {
     bool has_private, private_only; /* mesh nodes only */
     int64_t expected_size;          /* participants; 0: not said */
     int64_t bitrate_kbps;           /* a participant's; 0: not said */
+    int64_t last_n;                 /* how many are heard and seen at once; 0: not said */
     unsigned transports;            /* bits; 0: not said, all */
     bool has_mesh_within;
     int64_t mesh_within_ms;  /* an own mesh node no farther goes before cloud nodes; 0: no preference */

@@ -43,6 +43,8 @@ static const struct config_key keys[] = {
      7 * 86400, "s", "A report lives so long from when it was measured.", false},
     {"event-lifetime", "controller", CONFIG_INT, AT(event_lifetime_s), "3600", 10, 12 * 3600, "s",
      "An agent that was away for no longer gets the events that it missed.", false},
+    {"ticket-lifetime", "controller", CONFIG_INT, AT(ticket_lifetime_s), "3600", 60, 24 * 3600, "s",
+     "An assignment's ticket, and its credentials for a TURN server, admit for so long.", false},
     {"geoip", "controller", CONFIG_STRING, AT(geoip), NULL, 0, 0, "FILE",
      "Countries of addresses, in MaxMind's format, for predictions.", false},
     {"housekeeping", "controller", CONFIG_BOOL, AT(housekeeping), "true", 0, 0, NULL,

@@ -2,17 +2,18 @@
  * socket is what its client has not seen; and no event is given to a key of which it isn't known that it still counts. */
 #include "streams_internal.h"
 
+#include "admission.h"
 #include "sys/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { CHECK_DEADLINE_US = 3 * 1000 * 1000 };
-enum { COL_I, COL_LAST, COL_FLOOR, COL_SEQ, COL_KIND, COL_BODY };
+enum { COL_I, COL_LAST, COL_FLOOR, COL_SEQ, COL_KIND, COL_BODY, COL_NOW };
 
-static const struct db_stmt read_stmt = {
-    "stream_read",
-    "select i, last, floor, seq, kind, body from outbox_read($1, $2::text[], $3::bigint[], $4::int)"};
+static const struct db_stmt read_stmt = {"stream_read",
+                                         "select i, last, floor, seq, kind, body, berth_us(clock_timestamp())"
+                                         " from outbox_read($1, $2::text[], $3::bigint[], $4::int)"};
 
 /* Numbers alone, and of all orgs. */
 static const struct db_stmt check_stmt = {
@@ -51,6 +52,32 @@ static bool place(struct stream *st, const PGresult *res, int row)
     return false;
 }
 
+/* An assignment is stored without what is secret of it: that is made as it is told. */
+static bool put_assignment(struct stream *st, const PGresult *res, int row)
+{
+    json_t *j = json_loads(db_get(res, row, COL_BODY), 0, NULL);
+    const struct admission a = {st->org->org, json_string_value(json_object_get(j, "meeting")), st->agent,
+                                db_get_i64(res, row, COL_NOW)};
+    char *text;
+    bool put;
+
+    admission_complete(st->streams->worker->ctl, &a, j);
+    text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    put = text != NULL && stream_put(st, "assignment", db_get_i64(res, row, COL_SEQ), text);
+    free(text);
+    return put;
+}
+
+static bool put_event(struct stream *st, const PGresult *res, int row)
+{
+    const char *kind = db_get(res, row, COL_KIND);
+
+    if (strcmp(kind, "assignment") == 0)
+        return put_assignment(st, res, row);
+    return stream_put(st, kind, db_get_i64(res, row, COL_SEQ), db_get(res, row, COL_BODY));
+}
+
 /* The event of this row; false: no more of this answer. */
 static bool take_event(struct stream *st, const PGresult *res, int row)
 {
@@ -58,7 +85,7 @@ static bool take_event(struct stream *st, const PGresult *res, int row)
 
     if (db_null(res, row, COL_SEQ))
         return false;
-    if (!stream_put(st, db_get(res, row, COL_KIND), seq, db_get(res, row, COL_BODY))) {
+    if (!put_event(st, res, row)) {
         st->again = true;
         return false;
     }

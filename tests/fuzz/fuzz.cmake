@@ -9,7 +9,8 @@ if(BERTH_FUZZ)
     # The libraries' own objects have to be instrumented as well, so the sources are compiled into a library of the fuzzers'.
     get_target_property(core_sources berth_core SOURCES)
     get_target_property(media_sources berth_media SOURCES)
-    list(APPEND core_sources ${media_sources})
+    get_target_property(ticket_sources berth_ticket SOURCES)
+    list(APPEND core_sources ${media_sources} ${ticket_sources})
     list(TRANSFORM core_sources PREPEND ${CMAKE_SOURCE_DIR}/common/ REGEX "^[^/]")
     add_library(berth_core_fuzzed STATIC ${core_sources})
     target_include_directories(berth_core_fuzzed PUBLIC ${CMAKE_SOURCE_DIR}/common)
@@ -22,8 +23,6 @@ endif()
 # What a target fuzzes beyond core: fuzz_NAME_SOURCES.
 set(fuzz_replay_SOURCES csv.c names.c fail.c world.c world_matrix.c events.c)
 list(TRANSFORM fuzz_replay_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/loadtest/replay/)
-set(fuzz_media_SOURCES ticket.c handshake.c)
-list(TRANSFORM fuzz_media_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/common/media/)
 get_target_property(fuzz_media_home_SOURCES berth_media_home SOURCES)
 list(APPEND fuzz_media_home_SOURCES ${CMAKE_SOURCE_DIR}/tests/support/media/sim.c)
 

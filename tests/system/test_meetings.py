@@ -55,6 +55,7 @@ def test_made_with_an_id_of_theirs_and_again(org):
         ({"policy": {"private": "yes"}}, "/policy/private"),
         ({"policy": {"expected_size": 0}}, "/policy/expected_size"),
         ({"policy": {"bitrate_kbps": -1}}, "/policy/bitrate_kbps"),
+        ({"policy": {"last_n": 501}}, "/policy/last_n"),
         ({"policy": {"region": {"deny": ["us"]}}}, "/policy/region"),
         ({"policy": {"regions": {"denies": ["us"]}}}, "/policy/regions/denies"),
         ({"policy": {"deny": None}}, "/policy/deny"),
@@ -85,7 +86,7 @@ def test_list_and_end(make_org):
 def test_join_by_backend_and_by_agent(org, meeting):
     path = f"/v1/meetings/{meeting}/participants"
     first = org.api.post(path, {"agent": "ann"}).expect(201).json
-    assert set(first) == {"participant", "node", "cluster", "transport", "ladder", "ice_servers", "why"}
+    assert set(first) == {"participant", "node", "cluster", "transport", "ladder", "ice_servers", "services", "media", "why"}
     assert first["participant"] == "ann" and first["node"] in ("m-1", "m-2")
     assert first["transport"] == "udp" and first["ice_servers"] == []
     assert first["ladder"][0] == {"transport": "udp", "address": f"192.0.2.{first['node'][-1]}:5004"}
@@ -94,7 +95,7 @@ def test_join_by_backend_and_by_agent(org, meeting):
     second = org.agent("bob").post(path).expect(201).json
     assert second["participant"] == "bob" and second["node"] == first["node"]
     again = org.api.post(path, {"agent": "ann"}).expect(200).json
-    assert {k: again[k] for k in again if k != "why"} == {k: first[k] for k in first if k != "why"}
+    assert {k: again[k] for k in again if k not in ("why", "media")} == {k: first[k] for k in first if k not in ("why", "media")}
     items = org.agent("bob").get(path).expect(200).json["items"]
     assert [(i["participant"], i["node"], i["transport"]) for i in items] == [
         ("ann", first["node"], "udp"),

@@ -20,8 +20,10 @@ def mesh(admin, org):
 
 def test_register_list_and_again(cloud, org):
     answer = cloud.post("/v1/nodes", node_body("reg-1", 1)).expect(201).json
-    assert answer == {"node": "reg-1", "class": "cloud", "heartbeat_s": 5, "drain": False}
-    assert cloud.post("/v1/nodes", node_body("reg-1", 1)).expect(200).json == answer
+    assert answer.pop("now").endswith("Z") and len(answer.pop("ticket_keys")) == 3
+    assert answer == {"node": "reg-1", "class": "cloud", "org": "cloud", "heartbeat_s": 5, "drain": False}
+    again = cloud.post("/v1/nodes", node_body("reg-1", 1)).expect(200).json
+    assert {k: again[k] for k in answer} == answer
     wait_for(lambda: "reg-1" in listed(org.api), what="reg-1 to be listed")
     assert listed(org.agent("a1"))["reg-1"] == {
         "node": "reg-1",
@@ -95,7 +97,8 @@ def test_heartbeat_carries_load_to_the_operator_only(cloud, admin, org):
     assert state(admin, "load-1")["load"] is None, "nobody has told it yet"
     assert [c["cpu"] for c in admin.get("/v1/clusters?limit=500").expect(200).json["items"] if c["cluster"] == "load-1-cluster"] == [None]
     answer = cloud.post("/v1/nodes/load-1/heartbeat", {"load": load}).expect(200).json
-    assert answer.pop("peers_version") and answer == {"heartbeat_s": 5, "drain": False}
+    assert answer.pop("peers_version") and answer.pop("now").endswith("Z") and len(answer.pop("ticket_keys")) == 3
+    assert answer == {"org": "cloud", "heartbeat_s": 5, "drain": False}
     wait_for(lambda: (state(admin, "load-1")["load"] or {}).get("sessions") == 17, what="the load to be known")
     seen = state(admin, "load-1")
     assert seen["load"]["packets_per_s"] == 1234 and seen["load"]["bandwidth_bps"] == 5000000

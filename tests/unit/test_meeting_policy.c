@@ -75,7 +75,7 @@ static void test_unknown_members(void **state)
     assert_member("null", NULL);
     assert_member("[]", NULL);
     assert_member("{\"regions\":{\"allow\":[],\"deny\":[]},\"private\":true,\"expected_size\":2,"
-                  "\"bitrate_kbps\":3,\"transports\":[\"tls\"]}",
+                  "\"bitrate_kbps\":3,\"last_n\":500,\"transports\":[\"tls\"]}",
                   NULL);
     assert_member("{\"regions\":[\"deny\"]}", NULL); /* of the wrong type: meeting_policy_from_json says so */
     assert_member("{\"region\":{\"deny\":[\"us\"]}}", "/region");
@@ -96,6 +96,7 @@ static void test_accepted(void **state)
     assert_normal("{\"regions\":{\"allow\":[],\"deny\":null},\"colour\":\"red\"}", "{}");
     assert_normal("{\"regions\":{\"allow\":[\"us\",\"eu\",\"us\"]}}",
                   "{\"regions\":{\"allow\":[\"eu\",\"us\"]}}");
+    assert_normal("{\"last_n\":3}", "{\"last_n\":3}");
     assert_normal(
         "{\"transports\":[\"proxy\",\"tls\"],\"bitrate_kbps\":300,\"expected_size\":12,\"private\":false}",
         "{\"private\":false,\"expected_size\":12,\"bitrate_kbps\":300,\"transports\":[\"tls\",\"proxy\"]}");
@@ -111,6 +112,7 @@ static void test_refused(void **state)
     assert_refused("{\"private\":1}", "/private");
     assert_refused("{\"expected_size\":0}", "/expected_size");
     assert_refused("{\"expected_size\":1.5}", "/expected_size");
+    assert_refused("{\"last_n\":0}", "/last_n");
     assert_refused("{\"bitrate_kbps\":\"5\"}", "/bitrate_kbps");
     assert_refused("{\"bitrate_kbps\":1000001}", "/bitrate_kbps");
     assert_refused("{\"transports\":[]}", "/transports");
