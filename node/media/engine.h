@@ -9,6 +9,7 @@
 #ifndef BERTH_NODE_MEDIA_ENGINE_H
 #define BERTH_NODE_MEDIA_ENGINE_H
 
+#include "feedback.h"
 #include "home.h"
 #include "limit.h"
 #include "seqmap.h"
@@ -52,6 +53,7 @@ struct leg {
     bool confirmed; /* something authentic has come since the handshake: before that, nothing is sent */
     uint32_t moves; /* to other paths */
     struct srtp_leg *srtp;
+    struct feedback_leg feedback;
     uint8_t level_ext, wide_ext;
     int64_t began_us, consent_us, gone_us;
     struct media_limit limit;
@@ -67,6 +69,12 @@ struct leg {
     int64_t second_us;
 };
 
+/* A source and one who is sent it. */
+struct source_to {
+    struct seqmap_to map;
+    struct feedback_to feedback;
+};
+
 struct source {
     uint32_t ssrc;
     uint64_t owner;
@@ -74,9 +82,10 @@ struct source {
     int64_t heard_us;          /* its newest packet */
     bool has_level, is_video;
     struct seqmap map;
-    bool counting;        /* this sender's losses */
-    uint16_t in_max;      /* its newest number */
-    struct seqmap_to *to; /* by slot, `room` of them; NULL: never sent on yet */
+    bool counting;   /* this sender's losses */
+    uint16_t in_max; /* its newest number */
+    struct feedback_source feedback;
+    struct source_to *to; /* by slot, `room` of them; NULL: never sent on yet */
     size_t room;
 };
 
@@ -100,6 +109,7 @@ struct media_home {
     uint8_t hash_key[HASH_KEY_LEN];
     const struct ticket_keys *keys;
     bool draining;
+    struct feedback *feedback;
     struct media_table by_path, by_session, by_name;
     struct meeting **meetings;
     size_t n_meetings, meeting_room, n_legs;
@@ -168,6 +178,13 @@ void hearing_leave(struct leg *l);
 
 /* ---- forward.c ---- */
 void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
-void forward_rtcp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
+/* One packet, which all receivers know by that number (seqmap_take), to one of them. */
+void forward_to(struct leg *to, struct source *s, uint32_t number, const struct rtp *r, const uint8_t *bytes,
+                size_t len);
+
+/* ---- reports.c ---- */
+void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
+/* Sends what is due of RTCP. */
+void reports_step(struct media_home *h, int64_t now_us);
 
 #endif

@@ -30,13 +30,14 @@ static void count_lost(struct leg *l, struct source *s, uint16_t sequence)
         l->stats.lost_in--;
 }
 
-static void send_to(struct leg *to, struct source *s, uint32_t number, const uint8_t *bytes, size_t len)
+void forward_to(struct leg *to, struct source *s, uint32_t number, const struct rtp *r, const uint8_t *bytes,
+                size_t len)
 {
     const struct media_sink *sink = &to->meeting->home->opts.sink;
     enum media_class class = s->is_video ? MEDIA_VIDEO : MEDIA_AUDIO;
-    struct seqmap_to *map = &s->to[to->slot];
+    struct source_to *st = &s->to[to->slot];
     uint16_t sequence;
-    if (!seqmap_to_number(map, number, &sequence))
+    if (!seqmap_to_number(&st->map, number, &sequence))
         return;
     uint8_t *room = sink->room(sink->ctx, &to->path, class);
     if (!room) {
@@ -51,13 +52,14 @@ static void send_to(struct leg *to, struct source *s, uint32_t number, const uin
         return;
     }
     sink->commit(sink->ctx, &to->path, class, len);
-    seqmap_to_sent(map, number);
+    seqmap_to_sent(&st->map, number);
+    feedback_sent(&st->feedback, r);
     to->stats.packets_out++;
     to->stats.bytes_out += len;
 }
 
-static void send_on(struct leg *from, struct source *s, uint32_t number, const uint8_t *bytes, size_t len,
-                    int64_t now_us)
+static void send_on(struct leg *from, struct source *s, uint32_t number, const struct rtp *r,
+                    const uint8_t *bytes, size_t len, int64_t now_us)
 {
     const struct meeting *m = from->meeting;
     if (!s->to && source_receivers(s, m->room) < 0)
@@ -65,58 +67,61 @@ static void send_on(struct leg *from, struct source *s, uint32_t number, const u
     for (size_t i = 0; i < m->n_slots; i++) {
         struct leg *to = m->legs[i];
         if (to && to != from && leg_listens(to, now_us))
-            send_to(to, s, number, bytes, len);
+            forward_to(to, s, number, r, bytes, len);
     }
 }
 
-void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
+/* What is authentic, of its sender's own SSRC and within its limit: its source. The packet is plain then. NULL: nothing of it counts. */
+static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, struct rtp *r, int64_t now_us)
 {
-    struct rtp r;
-    size_t wire_len = len;
-    uint32_t number;
-    bool voice = false;
-    struct wire_rd rd = wire_rd_init(bytes, len);
+    size_t wire_len = *len;
+    struct wire_rd rd = wire_rd_init(bytes, wire_len);
     wire_rd_bytes(&rd, 8);
     uint32_t ssrc = wire_rd_u32(&rd);
-    struct source *s = rd.bad ? NULL : source_find(from->meeting, from, ssrc);
     if (rd.bad) {
         from->stats.refused++;
-        return;
+        return NULL;
     }
+    struct source *s = source_find(from->meeting, from, ssrc);
     if (!source_allowed(s, from, now_us)) {
         refuse_ssrc(from, ssrc);
-        return;
+        return NULL;
     }
-    if (srtp_leg_unprotect(from->srtp, bytes, &len) < 0 || rtp_parse(&r, bytes, len) < 0) {
+    if (srtp_leg_unprotect(from->srtp, bytes, len) < 0 || rtp_parse(r, bytes, *len) < 0) {
         from->stats.refused++;
-        return;
+        return NULL;
     }
     from->confirmed = true;
     from->offered_bytes += wire_len;
     if (!media_limit_take(&from->limit, wire_len, now_us)) {
         from->stats.over_limit++;
-        return;
+        return NULL;
     }
     s = source_take(from, s, ssrc, now_us);
     if (!s) {
         refuse_ssrc(from, ssrc);
-        return;
+        return NULL;
     }
     from->stats.packets_in++;
     from->stats.bytes_in += wire_len;
+    return s;
+}
+
+void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
+{
+    struct rtp r;
+    uint32_t number;
+    bool voice = false;
+    struct source *s = let_in(from, bytes, &len, &r, now_us);
+    if (!s)
+        return;
     count_lost(from, s, r.sequence);
+    feedback_rtp_in(&s->feedback, &r, bytes, now_us);
     int level = rtp_audio_level(&r, bytes, from->level_ext, &voice);
     s->has_level = s->has_level || level >= 0;
     s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
-    if (seqmap_take(&s->map, r.sequence, hearing_packet(from, level, now_us), &number))
-        send_on(from, s, number, bytes, len, now_us);
-}
-
-void forward_rtcp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
-{
-    if (srtp_leg_unprotect_rtcp(from->srtp, bytes, &len) < 0) {
-        from->stats.refused++;
+    if (!seqmap_take(&s->map, r.sequence, hearing_packet(from, level, now_us), &number))
         return;
-    }
-    from->confirmed = true;
+    feedback_keep(&s->feedback, number, bytes, len, now_us);
+    send_on(from, s, number, &r, bytes, len, now_us);
 }

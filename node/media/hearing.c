@@ -16,6 +16,15 @@ bool hearing_packet(struct leg *from, int level, int64_t now_us)
     return s->heard;
 }
 
+/* Its pictures can be shown from a key frame on alone. */
+static void want_pictures(const struct leg *l, int64_t now_us)
+{
+    for (size_t i = 0; i < l->n_sources; i++) {
+        if (l->sources[i]->is_video)
+            feedback_want_keyframe(&l->sources[i]->feedback, now_us);
+    }
+}
+
 void hearing_turn(struct meeting *m, int64_t now_us)
 {
     struct speaker *of[RANKED_MAX];
@@ -27,6 +36,11 @@ void hearing_turn(struct meeting *m, int64_t now_us)
             of[n++] = &m->legs[i]->speaker;
     }
     m->n_heard = speakers_rank(of, n, m->last_n, now_us);
+    for (size_t i = 0; i < m->n_slots; i++) {
+        const struct leg *l = m->legs[i];
+        if (l && l->speaker.heard && l->speaker.since_us == now_us)
+            want_pictures(l, now_us);
+    }
 }
 
 void hearing_leave(struct leg *l)

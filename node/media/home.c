@@ -14,6 +14,11 @@ int media_home_new(struct media_home **out, const struct media_opts *opts)
     struct media_home *h = calloc(1, sizeof *h);
     if (!h)
         return -ENOMEM;
+    err = feedback_new(&h->feedback, 0);
+    if (err < 0) {
+        free(h);
+        return err;
+    }
     h->opts = *opts;
     opts->random(opts->random_ctx, h->hash_key, sizeof h->hash_key);
     *out = h;
@@ -46,6 +51,7 @@ void media_home_destroy(struct media_home *h)
     media_table_clear(&h->by_path);
     media_table_clear(&h->by_session);
     media_table_clear(&h->by_name);
+    feedback_destroy(h->feedback);
     free(h->meetings);
     free(h);
 }
@@ -83,7 +89,7 @@ void media_home_packet(struct media_home *h, const struct media_path *from, uint
         forward_rtp(l, bytes, len, received_us);
         break;
     case PACKET_RTCP:
-        forward_rtcp(l, bytes, len, received_us);
+        reports_in(l, bytes, len, received_us);
         break;
     case PACKET_STUN:
     case PACKET_OTHER:
@@ -99,12 +105,14 @@ void media_home_gone(struct media_home *h, const struct media_path *path, int64_
         leg_lose_path(l, now_us);
 }
 
-/* A tenth of the legs; so a second's work is spread over the second. */
+/* A tenth of the legs and sources; so a second's work is spread over the second. */
 static void turn(struct media_home *h, int64_t now_us)
 {
     for (size_t i = h->n_meetings; i-- > 0;) {
         struct meeting *m = h->meetings[i];
         hearing_turn(m, now_us);
+        for (size_t k = h->turn; k < m->n_sources; k += HOME_TURNS)
+            feedback_source_turn(&m->source_list[k]->feedback, now_us);
         for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
             struct leg *l = m->legs[slot];
             if (!l)
@@ -119,7 +127,8 @@ static void turn(struct media_home *h, int64_t now_us)
 
 void media_home_step(struct media_home *h, int64_t now_us)
 {
-    if (now_us < media_home_deadline(h))
+    reports_step(h, now_us);
+    if (h->n_meetings == 0 || now_us < h->turn_us)
         return;
     turn(h, now_us);
     h->turn_us = now_us - h->turn_us < HOME_TURN_US ? h->turn_us + HOME_TURN_US : now_us + HOME_TURN_US;
@@ -127,7 +136,8 @@ void media_home_step(struct media_home *h, int64_t now_us)
 
 int64_t media_home_deadline(const struct media_home *h)
 {
-    return h->n_meetings > 0 ? h->turn_us : INT64_MAX;
+    int64_t reports_us = feedback_deadline(h->feedback);
+    return h->n_meetings > 0 && h->turn_us < reports_us ? h->turn_us : reports_us;
 }
 
 void media_home_set_keys(struct media_home *h, const struct ticket_keys *keys)

@@ -56,7 +56,6 @@ static void fill(struct leg *l, const struct ticket *t, const char *password, co
     l->limit.kbps = t->kbps > 0 ? t->kbps : MEDIA_KBPS;
     l->began_us = l->consent_us = l->second_us = now_us;
     l->over_since_us = -1;
-    l->stats.jitter_us = l->stats.rtt_us = -1;
 }
 
 /* Keys and a name of its own. */
@@ -80,6 +79,15 @@ static void leg_free(struct leg *l)
     free(l);
 }
 
+static int begin_feedback(struct leg *l, struct media_home *h, int64_t now_us)
+{
+    uint8_t bytes[4];
+    h->opts.random(h->opts.random_ctx, bytes, sizeof bytes);
+    struct wire_rd rd = wire_rd_init(bytes, sizeof bytes);
+    return feedback_leg_begin(h->feedback, &l->feedback, l, wire_rd_u32(&rd), l->wide_ext,
+                              l->kind == TICKET_LINK, now_us);
+}
+
 int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const char *password,
               const struct media_request *r, enum srtp_suite suite, const struct media_path *path,
               int64_t now_us)
@@ -91,20 +99,25 @@ int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const
     fill(l, t, password, r, now_us);
     int err = agree(l, h, r, suite, m->last_n);
     if (err == 0)
-        err = meeting_seat(m, l);
+        err = begin_feedback(l, h, now_us);
     if (err < 0)
         goto out;
+    err = meeting_seat(m, l);
+    if (err < 0)
+        goto end;
     err = media_table_put(&h->by_session, session_hash(h, &l->session), l);
     if (err == 0)
         err = leg_move(l, path, now_us);
     if (err < 0) {
         media_table_drop(&h->by_session, session_hash(h, &l->session), l);
         meeting_unseat(m, l);
-        goto out;
+        goto end;
     }
     h->n_legs++;
     *out = l;
     return 0;
+end:
+    feedback_leg_end(&l->feedback);
 out:
     leg_free(l);
     return err;
@@ -143,6 +156,7 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
     struct media_home *h = m->home;
     const struct media_sink *sink = &h->opts.sink;
     source_leave(l);
+    feedback_leg_end(&l->feedback);
     hearing_leave(l);
     meeting_unseat(m, l);
     media_table_drop(&h->by_session, session_hash(h, &l->session), l);
@@ -161,6 +175,10 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
 
 struct media_leg_info leg_info(const struct leg *l)
 {
+    struct media_leg_stats stats = l->stats;
+    stats.lost_out = l->feedback.lost_out;
+    stats.jitter_us = l->feedback.jitter_us;
+    stats.rtt_us = l->feedback.rtt_us;
     return (struct media_leg_info){
         .org = l->meeting->org,
         .meeting = l->meeting->id,
@@ -168,7 +186,7 @@ struct media_leg_info leg_info(const struct leg *l)
         .kind = l->kind,
         .path = l->path,
         .began_us = l->began_us,
-        .stats = l->stats,
+        .stats = stats,
     };
 }
 

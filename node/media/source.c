@@ -64,8 +64,9 @@ static struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owne
         return NULL;
     s->ssrc = ssrc;
     s->owner = owner;
+    feedback_source_begin(m->home->feedback, &s->feedback, ssrc);
     if (media_table_put(&m->sources, ssrc_hash(m, ssrc), s) < 0) {
-        free(s);
+        source_destroy(s);
         return NULL;
     }
     m->source_list[m->n_sources++] = s;
@@ -104,6 +105,7 @@ struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64
         s->leg = l;
         s->counting = false;
         seqmap_restart(&s->map);
+        feedback_source_from(&s->feedback, &l->feedback);
     }
     if (l->n_sources == 0 || l->sources[0] != s)
         to_front(l, s);
@@ -116,12 +118,14 @@ void source_leave(struct leg *l)
     struct meeting *m = l->meeting;
     for (size_t i = 0; i < m->n_sources; i++) {
         struct source *s = m->source_list[i];
-        if (s->leg == l)
+        if (s->leg == l) {
             s->leg = NULL;
+            feedback_source_from(&s->feedback, NULL);
+        }
         if (s->earlier == l)
             s->earlier = NULL;
         if (s->to)
-            s->to[l->slot] = (struct seqmap_to){0};
+            s->to[l->slot] = (struct source_to){0};
     }
     l->n_sources = 0;
 }
@@ -131,7 +135,7 @@ int source_receivers(struct source *s, size_t room)
     size_t had = s->room;
     if (room <= had)
         return 0;
-    struct seqmap_to *grown = realloc(s->to, room * sizeof *grown);
+    struct source_to *grown = realloc(s->to, room * sizeof *grown);
     if (!grown)
         return -ENOMEM;
     memset(grown + had, 0, (room - had) * sizeof *grown);
@@ -142,6 +146,7 @@ int source_receivers(struct source *s, size_t room)
 
 void source_destroy(struct source *s)
 {
+    feedback_source_end(&s->feedback);
     free(s->to);
     free(s);
 }

@@ -23,25 +23,6 @@ static int stop(void **state)
     return s->legs == 0 ? 0 : -1;
 }
 
-struct found {
-    const char *who;
-    struct media_leg_stats stats;
-};
-
-static void find(void *user, const struct media_leg_info *leg)
-{
-    struct found *f = user;
-    if (strcmp(leg->who, f->who) == 0)
-        f->stats = leg->stats;
-}
-
-static struct media_leg_stats stats_of(struct sim *s, const struct sim_agent *a)
-{
-    struct found f = {.who = a->who};
-    media_home_each(s->home, find, &f);
-    return f.stats;
-}
-
 static void everybody_hears(struct sim *s, size_t n, size_t packets)
 {
     for (size_t i = 0; i < n; i++)
@@ -52,7 +33,7 @@ static void everybody_hears(struct sim *s, size_t n, size_t packets)
     }
     for (size_t i = 0; i < n; i++) {
         struct sim_agent *a = s->agents[i];
-        struct media_leg_stats st = stats_of(s, a);
+        struct media_leg_stats st = sim_stats(a);
         assert_int_equal(a->rtp_in, (n - 1) * packets);
         assert_int_equal(a->broken_in, 0);
         assert_int_equal(a->n_streams, n - 1);
@@ -246,7 +227,7 @@ static void test_ssrc_collision(void **state)
     sim_send_as(b, a->ssrc, 2, 100);
     sim_send(b, 100);
     assert_int_equal(c->rtp_in, 2);
-    assert_int_equal(stats_of(s, b).ssrc_refused, 2);
+    assert_int_equal(sim_stats(b).ssrc_refused, 2);
     assert_int_equal(sim_consent(b, false, NONE, &news), 0);
     assert_int_equal(news.n_refused, 1);
     assert_int_equal(news.refused[0], a->ssrc);
@@ -266,7 +247,7 @@ static void test_too_many_ssrcs(void **state)
     for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX + 20; i++)
         sim_send_as(a, 0x9000 + i, 1, 100);
     assert_int_equal(b->rtp_in, MEDIA_LEG_SSRCS_MAX);
-    assert_int_equal(stats_of(s, a).ssrc_refused, 20);
+    assert_int_equal(sim_stats(a).ssrc_refused, 20);
     assert_int_equal(sim_consent(a, false, NONE, &news), 0);
     assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
     assert_int_equal(news.refused[0], 0x9000 + MEDIA_LEG_SSRCS_MAX);
@@ -299,7 +280,7 @@ static void test_bad_packets(void **state)
     memcpy(bytes, good, len);
     media_home_packet(s->home, &a->path, bytes, len, s->now_us);
     assert_int_equal(b->rtp_in, 1);
-    struct media_leg_stats st = stats_of(s, a);
+    struct media_leg_stats st = sim_stats(a);
     assert_int_equal(st.packets_in, 1);
     assert_int_equal(st.refused + st.ssrc_refused, bad + 1);
     struct media_path nobody = a->path;
@@ -321,7 +302,7 @@ static void test_flood(void **state)
             sim_pass(s, 8000);
         }
     }
-    struct media_leg_stats st = stats_of(s, a);
+    struct media_leg_stats st = sim_stats(a);
     assert_int_equal(st.packets_in + st.over_limit, 500);
     assert_in_range(st.bytes_in, 5 * 12500 - 2000, 5 * 12500 + 2000);
     assert_int_equal(b->rtp_in, st.packets_in);
@@ -353,7 +334,7 @@ static void test_receiver_without_room(void **state)
         sim_send(a, 100);
     }
     assert_int_equal(b->rtp_in, 20);
-    assert_int_equal(stats_of(s, b).left_out, 10);
+    assert_int_equal(sim_stats(b).left_out, 10);
     assert_true(sim_stream(b, a->ssrc)->jumped); /* to the receiver it is loss */
     assert_int_equal((uint16_t)(sim_stream(b, a->ssrc)->last - sim_stream(b, a->ssrc)->first), 29);
 }
@@ -365,7 +346,7 @@ static void test_losses_counted(void **state)
     const uint16_t in[] = {65530, 65531, 65534, 2, 65532, 3};
     for (size_t i = 0; i < sizeof in / sizeof in[0]; i++)
         sim_send_as(a, 5, in[i], 100);
-    assert_int_equal(stats_of(s, a).lost_in, 2 + 3 - 1);
+    assert_int_equal(sim_stats(a).lost_in, 2 + 3 - 1);
     assert_int_equal(b->rtp_in, 6);
     assert_int_equal(b->broken_in, 0);
 }

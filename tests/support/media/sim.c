@@ -100,6 +100,10 @@ static void sink_commit(void *ctx, const struct media_path *to, enum media_class
         take_rtp(a, s->room, len);
     } else if (a->srtp && srtp_leg_unprotect_rtcp(a->srtp, s->room, &len) == 0) {
         a->rtcp_in++;
+        if (a->rtcp_len + len <= sizeof a->rtcp) {
+            memcpy(a->rtcp + a->rtcp_len, s->room, len);
+            a->rtcp_len += len;
+        }
     } else {
         a->broken_in++;
     }
@@ -314,6 +318,14 @@ void sim_send_as(struct sim_agent *a, uint32_t ssrc, uint16_t sequence, size_t p
         media_home_packet(a->sim->home, &a->path, bytes, len, a->sim->now_us);
 }
 
+void sim_send_rtcp(struct sim_agent *a, const uint8_t *bytes, size_t len)
+{
+    _Alignas(8) uint8_t packet[RTP_PACKET_MAX + SRTP_OVERHEAD];
+    memcpy(packet, bytes, len);
+    if (srtp_leg_protect_rtcp(a->srtp, packet, &len) == 0)
+        media_home_packet(a->sim->home, &a->path, packet, len, a->sim->now_us);
+}
+
 void sim_send(struct sim_agent *a, size_t payload)
 {
     sim_send_as(a, a->ssrc, a->sequence++, payload);
@@ -328,4 +340,23 @@ void sim_pass(struct sim *s, int64_t us)
         media_home_step(s->home, s->now_us);
     }
     s->now_us = end;
+}
+
+struct found {
+    const char *who;
+    struct media_leg_stats stats;
+};
+
+static void find(void *user, const struct media_leg_info *leg)
+{
+    struct found *f = user;
+    if (strcmp(leg->who, f->who) == 0)
+        f->stats = leg->stats;
+}
+
+struct media_leg_stats sim_stats(const struct sim_agent *a)
+{
+    struct found f = {.who = a->who};
+    media_home_each(a->sim->home, find, &f);
+    return f.stats;
 }

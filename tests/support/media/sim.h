@@ -36,6 +36,9 @@ struct sim_agent {
     size_t rtp_in, rtcp_in, broken_in; /* broken: it couldn't be unprotected */
     struct sim_stream *streams;
     size_t n_streams;
+    uint8_t rtcp
+        [RTP_PACKET_MAX]; /* all that came since it was emptied, one behind the other, plain; what has no room isn't kept */
+    size_t rtcp_len;
 };
 
 struct sim {
@@ -77,6 +80,8 @@ int sim_answer(const struct sim_agent *a, struct media_answer *out);
 void sim_stun(struct sim *s, const struct media_path *from, const uint8_t *bytes, size_t len);
 /* A packet of that SSRC and number with `payload` bytes. */
 void sim_send_as(struct sim_agent *a, uint32_t ssrc, uint16_t sequence, size_t payload);
+/* RTCP, plain, as it comes from a writer. */
+void sim_send_rtcp(struct sim_agent *a, const uint8_t *bytes, size_t len);
 /* The next of its own. */
 void sim_send(struct sim_agent *a, size_t payload);
 /* What it would send, protected. The length. */
@@ -84,6 +89,8 @@ size_t sim_packet(struct sim_agent *a, uint8_t out[static RTP_PACKET_MAX + SRTP_
                   uint16_t sequence, size_t payload);
 /* Lets the time go on in steps of what is due. */
 void sim_pass(struct sim *s, int64_t us);
+/* What the engine tells of it; all zero: it isn't there. */
+struct media_leg_stats sim_stats(const struct sim_agent *a);
 const struct sim_stream *sim_stream(const struct sim_agent *a, uint32_t ssrc); /* NULL: nothing of it came */
 
 #endif

@@ -1,0 +1,118 @@
+/* The engine's side of RTCP: what comes is taken apart for the sources and legs that it is about, and what is due is written and sent. Invariant: a leg speaks
+ * about sources that it sends, or has been sent, and nobody else's RTCP ever reaches it. */
+#include "engine.h"
+
+#include <string.h>
+
+/* One packet of RTCP that has come. */
+struct coming {
+    struct leg *leg;
+    int64_t now_us;
+};
+
+static struct source *source_of(struct feedback_source *f)
+{
+    return (struct source *)(void *)((uint8_t *)f - offsetof(struct source, feedback));
+}
+
+static struct source_to *to_of(struct feedback_to *f)
+{
+    return (struct source_to *)(void *)((uint8_t *)f - offsetof(struct source_to, feedback));
+}
+
+static bool is_sent(const struct source *s, const struct leg *l)
+{
+    return s->leg != l && s->to && s->to[l->slot].map.begun;
+}
+
+static struct feedback_source *from_leg(void *ctx, uint32_t ssrc)
+{
+    const struct coming *c = ctx;
+    struct source *s = source_find(c->leg->meeting, c->leg, ssrc);
+    return s && s->leg == c->leg ? &s->feedback : NULL;
+}
+
+static struct feedback_source *to_leg(void *ctx, uint32_t ssrc, struct feedback_to **to)
+{
+    const struct coming *c = ctx;
+    struct source *s = source_find(c->leg->meeting, c->leg, ssrc);
+    if (!s || !is_sent(s, c->leg))
+        return NULL;
+    *to = &s->to[c->leg->slot].feedback;
+    return &s->feedback;
+}
+
+static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to, uint16_t number)
+{
+    const struct coming *c = ctx;
+    struct source *s = source_of(f);
+    uint32_t sent;
+    uint16_t in;
+    size_t len;
+    struct rtp r;
+    if (!seqmap_to_back(&to_of(to)->map, number, &sent))
+        return;
+    const uint8_t *kept = feedback_kept(f, sent, &len);
+    if (!kept) {
+        if (seqmap_back(&s->map, sent, &in))
+            feedback_want(f, in, c->now_us);
+    } else if (rtp_parse(&r, kept, len) == 0 && leg_listens(c->leg, c->now_us) &&
+               feedback_may_resend(&c->leg->feedback, len, c->now_us)) {
+        forward_to(c->leg, s, sent, &r, kept, len);
+    }
+}
+
+void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
+{
+    static const struct feedback_ops ops = {from_leg, to_leg, missing};
+    struct coming c = {from, now_us};
+    if (srtp_leg_unprotect_rtcp(from->srtp, bytes, &len) < 0) {
+        from->stats.refused++;
+        return;
+    }
+    from->confirmed = true;
+    if (feedback_rtcp_in(&from->feedback, bytes, len, &ops, &c, now_us) < 0)
+        from->stats.refused++;
+}
+
+static void send_report(struct leg *l, const uint8_t *bytes, size_t len, int64_t now_us)
+{
+    const struct media_sink *sink = &l->meeting->home->opts.sink;
+    uint8_t *room = len > 0 && leg_listens(l, now_us) ? sink->room(sink->ctx, &l->path, MEDIA_CONTROL) : NULL;
+    if (!room)
+        return;
+    memcpy(room, bytes, len);
+    if (srtp_leg_protect_rtcp(l->srtp, room, &len) < 0)
+        len = 0;
+    sink->commit(sink->ctx, &l->path, MEDIA_CONTROL, len);
+}
+
+static bool add(struct feedback_writer *w, struct leg *l, struct source *s)
+{
+    if (s->leg == l)
+        return feedback_add_in(w, &s->feedback);
+    return !is_sent(s, l) || feedback_add_out(w, &s->feedback, &s->to[l->slot].feedback);
+}
+
+static void write_to(struct leg *l, int64_t now_us)
+{
+    const struct meeting *m = l->meeting;
+    uint8_t bytes[FEEDBACK_PACKET_MAX];
+    struct feedback_writer w;
+    feedback_begin(&w, &l->feedback, bytes, now_us);
+    for (size_t i = 0; i < m->n_sources; i++) {
+        if (add(&w, l, m->source_list[i]))
+            continue;
+        send_report(l, bytes, feedback_end(&w, true), now_us);
+        feedback_begin(&w, &l->feedback, bytes, now_us);
+        (void)!add(&w, l, m->source_list[i]);
+    }
+    send_report(l, bytes, feedback_end(&w, false), now_us);
+}
+
+void reports_step(struct media_home *h, int64_t now_us)
+{
+    struct feedback_leg *due;
+    while ((due = feedback_next(h->feedback, now_us)))
+        write_to(due->user, now_us);
+}
