@@ -4,6 +4,7 @@
 
 #include "core/wire.h"
 #include "media/rtp.h"
+#include "media/srtp_crypto.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,17 +27,17 @@ struct srtp_leg {
     size_t n_ssrcs, room, limit;
 };
 
-static srtp_err_status_t library_status;
+static int library_error; /* libsrtp2's state is the process's */
 
 static void library_init(void)
 {
-    library_status = srtp_init();
+    library_error = srtp_init() == srtp_err_status_ok ? srtp_crypto_install() : -EIO;
 }
 
 int srtp_leg_library(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    return pthread_once(&once, library_init) == 0 && library_status == srtp_err_status_ok ? 0 : -EIO;
+    return pthread_once(&once, library_init) == 0 ? library_error : -EIO;
 }
 
 static int session_new(srtp_t *out, enum srtp_suite suite, const struct srtp_keys *keys,
