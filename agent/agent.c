@@ -23,6 +23,7 @@ struct berth_agent {
     int wake_fd;
     struct session *session;
     struct events events;
+    struct packets packets;
     struct sys_thread *thread;
     int thread_error; /* that ended the thread; 0: none */
     bool stopping;    /* the thread is asked to end */
@@ -35,6 +36,7 @@ static pthread_once_t libraries_once = PTHREAD_ONCE_INIT;
 static void init_libraries(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    (void)!srtp_leg_library(); /* where it fails no session can be made, which is told then */
     if (sodium_init() < 0)
         return; /* only without any randomness, and then libsodium itself aborts at the first use */
 }
@@ -90,6 +92,45 @@ static bool on_stream(void *user, uint64_t number, const struct berth_event *e)
     return events_push_stream(&a->events, number, e);
 }
 
+static void on_call(void *user, const struct session_call *k)
+{
+    struct berth_agent *a = user;
+    struct berth_call is;
+    struct session_call_user to;
+    session_call_public(k, clock_mono_us(), &is);
+    struct event *e = session_call_listener(a->session, is.id, &to) && to.changed
+                          ? events_push(&a->events, EVENT_CALL)
+                          : NULL;
+    if (!e)
+        return;
+    e->u.call.is = is;
+    e->u.call.changed = to.changed;
+    e->u.call.user = to.user;
+}
+
+static void on_ssrc_refused(void *user, const struct session_call *k, uint32_t ssrc)
+{
+    struct berth_agent *a = user;
+    struct berth_call is;
+    struct session_call_user to;
+    session_call_public(k, clock_mono_us(), &is);
+    struct event *e = session_call_listener(a->session, is.id, &to) && to.ssrc_refused
+                          ? events_push(&a->events, EVENT_SSRC_REFUSED)
+                          : NULL;
+    if (!e)
+        return;
+    e->u.ssrc.call = is.id;
+    e->u.ssrc.ssrc = ssrc;
+    e->u.ssrc.ssrc_refused = to.ssrc_refused;
+    e->u.ssrc.user = to.user;
+}
+
+static bool on_packet(void *user, const struct packet_head *h, const uint8_t *bytes)
+{
+    struct berth_agent *a = user;
+    return packets_push(&a->packets, h, bytes);
+}
+
 static void on_log(void *user, int level, const char *event, const char *text)
 {
     struct berth_agent *a = user;
@@ -111,8 +152,16 @@ static void on_wake(void *user, unsigned events)
 
 static int open_agent(struct berth_agent *a)
 {
-    static const struct session_events events = {on_result,     on_done,   on_delivery, on_state,
-                                                 on_connection, on_stream, on_log};
+    static const struct session_events events = {.result = on_result,
+                                                 .done = on_done,
+                                                 .delivery = on_delivery,
+                                                 .state = on_state,
+                                                 .connection = on_connection,
+                                                 .stream = on_stream,
+                                                 .call = on_call,
+                                                 .ssrc_refused = on_ssrc_refused,
+                                                 .packet = on_packet,
+                                                 .log = on_log};
     int err = sys_poller_new(&a->poller);
     if (err < 0)
         return err;
@@ -155,6 +204,7 @@ void berth_agent_destroy(struct berth_agent *agent)
     sys_close(agent->wake_fd);
     sys_poller_destroy(agent->poller);
     events_clear(&agent->events);
+    packets_clear(&agent->packets);
     agent_options_clear(&agent->options);
     pthread_mutex_destroy(&agent->lock);
     free(agent);
@@ -171,7 +221,7 @@ int berth_agent_fd(const struct berth_agent *agent)
 static int64_t time_left_us(const struct berth_agent *a)
 {
     int64_t deadline = session_deadline(a->session);
-    if (a->events.n > 0)
+    if (a->events.n > 0 || a->packets.n > 0)
         return 0;
     if (deadline == INT64_MAX)
         return -1;
@@ -193,6 +243,10 @@ static bool is_current(const struct berth_agent *a, struct event *e)
 {
     if (e->kind == EVENT_CONNECTION)
         return session_connection(a->session, e->u.connection.is.id) != NULL;
+    if (e->kind == EVENT_CALL)
+        return session_call(a->session, e->u.call.is.id) != NULL;
+    if (e->kind == EVENT_SSRC_REFUSED)
+        return session_call(a->session, e->u.ssrc.call) != NULL;
     if (e->kind == EVENT_STREAM)
         return session_follower(a->session, e->u.stream.number, &e->u.stream.event, &e->u.stream.user);
     return true;
@@ -212,6 +266,23 @@ static void tell_events(struct berth_agent *a)
     }
 }
 
+/* The same for packets, of which a callback sees one at a time. */
+static void tell_packets(struct berth_agent *a)
+{
+    struct packet_head h;
+    struct session_call_user to;
+    uint8_t bytes[PACKET_LEN_MAX];
+    while (!a->stopping && packets_pop(&a->packets, &h, bytes)) {
+        if (!session_call_listener(a->session, h.call, &to) || !to.packet)
+            continue;
+        const struct berth_packet p = {
+            .call = h.call, .bytes = bytes, .len = h.len, .rtcp = h.rtcp, .received_us = h.received_us};
+        pthread_mutex_unlock(&a->lock);
+        to.packet(to.user, a, &p);
+        pthread_mutex_lock(&a->lock);
+    }
+}
+
 /* With the lock held. */
 static int dispatch(struct berth_agent *a)
 {
@@ -222,6 +293,7 @@ static int dispatch(struct berth_agent *a)
     if (err == 0)
         session_step(a->session, clock_mono_us());
     tell_events(a);
+    tell_packets(a);
     a->dispatching = false;
     return err;
 }
@@ -354,6 +426,29 @@ int berth_agent_disconnect(struct berth_agent *agent, uint64_t connection)
     return unlock_and_wake(agent, session_disconnect(agent->session, connection));
 }
 
+int berth_agent_join(struct berth_agent *agent, const struct berth_join_options *options, uint64_t *call)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_join(agent->session, options, clock_mono_us(), call));
+}
+
+int berth_agent_leave(struct berth_agent *agent, uint64_t call)
+{
+    pthread_mutex_lock(&agent->lock);
+    return unlock_and_wake(agent, session_leave(agent->session, call, clock_mono_us()));
+}
+
+/* Nobody need look again at how long to wait, unless the path has turned out to be lost. */
+int berth_agent_send(struct berth_agent *agent, uint64_t call, const void *packet, size_t len)
+{
+    pthread_mutex_lock(&agent->lock);
+    int err = session_send(agent->session, call, packet, len);
+    if (err == -ENOTCONN)
+        return unlock_and_wake(agent, err);
+    pthread_mutex_unlock(&agent->lock);
+    return err;
+}
+
 /* ---- what is known ---- */
 
 int berth_agent_state(struct berth_agent *agent)
@@ -427,6 +522,24 @@ int berth_agent_rung(struct berth_agent *agent, uint64_t connection, size_t inde
         connection_rung(c, index, out);
     pthread_mutex_unlock(&agent->lock);
     return err;
+}
+
+int berth_agent_call(struct berth_agent *agent, uint64_t call, struct berth_call *out)
+{
+    pthread_mutex_lock(&agent->lock);
+    const struct session_call *k = session_call(agent->session, call);
+    if (k)
+        session_call_public(k, clock_mono_us(), out);
+    pthread_mutex_unlock(&agent->lock);
+    return k ? 0 : -ENOENT;
+}
+
+size_t berth_agent_call_count(struct berth_agent *agent)
+{
+    pthread_mutex_lock(&agent->lock);
+    size_t n = session_call_count(agent->session);
+    pthread_mutex_unlock(&agent->lock);
+    return n;
 }
 
 int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT])

@@ -1,5 +1,5 @@
-/* libberth: measures which media nodes this machine reaches over UDP, TCP, TLS and HTTP proxies, and how far away they are, and reports
- * it to a Berth controller.
+/* libberth: measures which media nodes this machine reaches over UDP, TCP, TLS and HTTP proxies, and how far away they are, reports it to a
+ * Berth controller, and carries a call's media to the node that this one assigns.
  *
  * An agent is a `struct berth_agent`. It never blocks, and does something only while berth_agent_dispatch runs: call that
  * from your own event loop, or let berth_agent_start_thread do so in a thread of the agent's. Any number of agents live
@@ -81,7 +81,10 @@ enum {
     BERTH_PROXY_TEXT = 256,      /* a proxy's URL with its NUL */
     BERTH_PORTS_MAX = 8,         /* per transport of a given node */
     BERTH_RUNGS_MAX = 64,        /* addresses of a ladder */
-    BERTH_CONNECTIONS_MAX = 8    /* of an agent */
+    BERTH_CONNECTIONS_MAX = 8,   /* of an agent */
+    BERTH_CALLS_MAX = 8,         /* of an agent */
+    BERTH_MEETING_TEXT = 129,    /* with its NUL */
+    BERTH_PACKET_MAX = 1400      /* longest RTP or RTCP packet, before it is protected */
 };
 
 /* ---- results ---- */
@@ -380,6 +383,88 @@ BERTH_API int berth_agent_rung(struct berth_agent *agent, uint64_t connection, s
  * hours. */
 BERTH_API int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT]);
 
+/* ---- calls: media on the assigned node ---- */
+
+/* berth_agent_join makes a call of a meeting: it asks the controller for an assignment, connects to the node by the ladder, shakes hands, and
+ * then RTP and RTCP packets go and come as they are: protecting them is the library's work, codecs are the caller's. It stays in the
+ * call: where the path is lost it is looked for again, where the node is lost that is reported and the next node taken, and where the call is moved
+ * the new node is connected to before the old one is left. The agent follows the controller's events while it has calls. */
+
+enum berth_call_state {
+    BERTH_CALL_JOINING = 0,    /* asking the controller */
+    BERTH_CALL_CONNECTING = 1, /* climbing the ladder, or shaking hands */
+    BERTH_CALL_UP = 2,         /* media flows */
+    BERTH_CALL_LOST = 3,       /* it did, and will again without your doing */
+    BERTH_CALL_ENDED = 4       /* for good: see `error` and `reason` */
+};
+
+struct berth_call {
+    uint64_t id;
+    int state; /* enum berth_call_state */
+    int error; /* ENDED: enum berth_error or -errno; JOINING and LOST: of the newest question to the controller; else 0 */
+    int64_t up_us;          /* from berth_agent_join to the first UP; -1: not yet */
+    int64_t came_up, moved; /* how often: UP; UP on another node than before */
+    char meeting[BERTH_MEETING_TEXT];
+    char node[BERTH_NODE_MAX + 1]; /* "" before the first assignment */
+    uint64_t connection;           /* to it, for berth_agent_connection and berth_agent_rung; 0: none */
+    int transport, framing;        /* as of a connection; -1, 0: none */
+    char address[BERTH_ADDRESS_TEXT], mapped_address[BERTH_ADDRESS_TEXT];
+    char suite[32]; /* "AEAD_AES_128_GCM" or "AES_CM_128_HMAC_SHA1_80"; "" before the first UP */
+    char reason[BERTH_ERROR_TEXT]; /* of JOINING, LOST and ENDED, for people; "" */
+    /* Since the call began, over all its nodes: */
+    int64_t packets_sent, bytes_sent, packets_received, bytes_received; /* unprotected */
+    int64_t packets_lost;    /* RTP that should have come, by gaps in the sequence numbers */
+    int64_t packets_refused; /* not authentic, or replayed */
+    int64_t packets_dropped; /* came, and `packet` was not called in time */
+    int64_t send_dropped;    /* not sent: not UP, or the stream was full */
+    int64_t consents_sent, consents_answered;
+    int64_t
+        jitter_us; /* RFC 3550 6.4.1, of the stream heard last; -1: its clock (8, 16, 32, 48 or 90 kHz) isn't known yet */
+    int64_t rtt_us, rtt_min_us; /* of consent checks to the present node: newest, least; -1: none */
+};
+
+/* One RTP or RTCP packet that has arrived, unprotected; valid until the callback returns. */
+struct berth_packet {
+    uint64_t call;
+    const uint8_t *bytes;
+    size_t len;
+    int rtcp;            /* 1: RTCP */
+    int64_t received_us; /* monotonic */
+};
+
+/* Zero it, set `size`, and fill in what you need. Everything is copied. */
+struct berth_join_options {
+    size_t size;
+    const char *meeting;    /* [A-Za-z0-9._:-]{1,128} */
+    const char *assignment; /* JSON, where your backend has joined for this agent; NULL: the agent joins */
+    /* 0: the default that berth_connect_options names; keepalive_ms is the time between consent checks (80 to 120 % of it, at random). */
+    int64_t rung_delay_ms, grace_ms, rung_timeout_ms, timeout_ms, keepalive_ms;
+    /* Ids (1 to 14) of the one-byte header extensions (RFC 8285) that your packets carry; 0: none. */
+    int audio_level_ext;    /* RFC 6464: without it you are heard last in a large meeting */
+    int transport_wide_ext; /* transport-wide sequence numbers: the node answers with feedback on them */
+    /* Called as the callbacks of berth_options are. May be NULL. */
+    void (*packet)(void *user, struct berth_agent *agent, const struct berth_packet *p);
+    void (*changed)(void *user, struct berth_agent *agent,
+                    const struct berth_call *c); /* state, node or transport */
+    /* This SSRC of ours is another's in the meeting: choose one anew (RFC 3550 8.2). */
+    void (*ssrc_refused)(void *user, struct berth_agent *agent, uint64_t call, uint32_t ssrc);
+    void *user;
+};
+
+/* 0 with *call filled; -EINVAL (no controller, an option out of range), -EMFILE (BERTH_CALLS_MAX), -ENOMEM. */
+BERTH_API int berth_agent_join(struct berth_agent *agent, const struct berth_join_options *options,
+                               uint64_t *call);
+/* Tells the node at once, and the controller in the background, 10 s at most (berth_agent_call_count counts the call as long; berth_agent_destroy
+ * doesn't wait for it). No callback of the call comes any more, but one that runs in another thread just then. 0, or -ENOENT. */
+BERTH_API int berth_agent_leave(struct berth_agent *agent, uint64_t call);
+/* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number is sent again only with the very bytes that it had: SRTP's
+ * secrecy depends on that. Sequence numbers should begin below 32768 (RFC 3711 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is
+ * no room, and the packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet. */
+BERTH_API int berth_agent_send(struct berth_agent *agent, uint64_t call, const void *packet, size_t len);
+BERTH_API int berth_agent_call(struct berth_agent *agent, uint64_t call,
+                               struct berth_call *out);             /* 0, or -ENOENT */
+BERTH_API size_t berth_agent_call_count(struct berth_agent *agent); /* those being left included */
+
 /* ---- what is known: the newest probe, rows as far as they are finished ---- */
 
 BERTH_API int berth_agent_state(struct berth_agent *agent); /* enum berth_state */
@@ -399,6 +484,8 @@ BERTH_API const char *berth_strerror(int error);
 BERTH_API const char *berth_transport_name(int transport);    /* "udp", "tcp", "tls", "proxy"; "unknown" */
 BERTH_API const char *berth_status_name(int status);          /* "reachable", "tls_error" ...; "unknown" */
 BERTH_API const char *berth_connection_state_name(int state); /* "racing", "up", "waiting"; "unknown" */
+BERTH_API const char *
+berth_call_state_name(int state); /* "joining", "connecting", "up", "lost", "ended"; "unknown" */
 BERTH_API const char *
 berth_event_name(int kind); /* "assignment", "probe", "reset", "up", "down", "other"; "unknown" */
 BERTH_API const char *berth_state_name(int state); /* "idle", "fetching" ...; "unknown" */

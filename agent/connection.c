@@ -125,6 +125,17 @@ static void on_packet(void *user, const uint8_t *bytes, size_t len, bool rtcp, i
     c->packet(c->user, bytes, len, rtcp, now_us);
 }
 
+static void drop_io(struct connection *c)
+{
+    struct media_leg_figures f;
+    if (c->io && ladder_io_leg(c->io)) {
+        media_leg_figures(ladder_io_leg(c->io), 0, &f);
+        media_leg_figures_add(&c->before, &f);
+    }
+    ladder_io_destroy(c->io);
+    c->io = NULL;
+}
+
 static void race(struct connection *c, int64_t now_us)
 {
     struct ladder_io_plan plan = {.places = c->ladder,
@@ -138,8 +149,7 @@ static void race(struct connection *c, int64_t now_us)
     /* Media waits for it, and here a rung worked: all are begun at once, and the best that answers wins as ever. */
     if (c->media && c->worked_here)
         plan.policy.rung_delay_ms = 1;
-    ladder_io_destroy(c->io);
-    c->io = NULL;
+    drop_io(c);
     if (ladder_io_new(&c->io, c->place.poller, c->place.tls_ctx, c->place.curl, &plan) < 0) {
         snprintf(c->detail, sizeof c->detail, "out of memory");
         wait_a_while(c, false, now_us);
@@ -148,8 +158,7 @@ static void race(struct connection *c, int64_t now_us)
 
 void connection_begin(struct connection *c, const char *why, int64_t now_us)
 {
-    ladder_io_destroy(c->io);
-    c->io = NULL;
+    drop_io(c);
     if (why)
         snprintf(c->detail, sizeof c->detail, "%s", why);
     c->state = BERTH_CONNECTION_RACING;
@@ -248,6 +257,15 @@ void connection_set_grant(struct connection *c, const struct ticket_grant *grant
     struct media_leg *leg = c->io ? ladder_io_leg(c->io) : NULL;
     if (leg)
         media_leg_set_grant(leg, grant);
+}
+
+void connection_media(const struct connection *c, int64_t now_us, struct media_leg_figures *out)
+{
+    struct media_leg_figures f = {.rtt_us = -1, .rtt_min_us = -1, .jitter_us = -1};
+    if (c->io && ladder_io_leg(c->io))
+        media_leg_figures(ladder_io_leg(c->io), now_us, &f);
+    *out = f;
+    media_leg_figures_add(out, &c->before);
 }
 
 int connection_send(struct connection *c, const uint8_t *packet, size_t len)

@@ -40,10 +40,11 @@ struct connection {
     int state;                    /* enum berth_connection_state */
     struct media_leg_plan *media; /* its own; NULL: none */
     void (*packet)(void *user, const uint8_t *bytes, size_t len, bool rtcp,
-                   int64_t now_us); /* with media; gets `user` */
-    bool worked_here;               /* it came up in this network */
-    int refusal;                    /* of the newest handshake: STUN's code; 0: it was not refused */
-    struct ladder_io *io;           /* NULL: it could not be made, or is not yet */
+                   int64_t now_us);  /* with media; gets `user` */
+    struct media_leg_figures before; /* of races that are over */
+    bool worked_here;                /* it came up in this network */
+    int refusal;                     /* of the newest handshake: STUN's code; 0: it was not refused */
+    struct ladder_io *io;            /* NULL: it could not be made, or is not yet */
     int64_t up_since_us, retry_us;
     unsigned failures;
     int64_t came_up;
@@ -59,6 +60,8 @@ int connection_set_media(struct connection *c, const struct media_leg_plan *medi
                                         int64_t now_us)) __attribute__((warn_unused_result));
 /* A newer ticket, for handshakes from now on. */
 void connection_set_grant(struct connection *c, const struct ticket_grant *grant);
+/* Of all its races, where it has media; the round trips and jitter of the newest. */
+void connection_media(const struct connection *c, int64_t now_us, struct media_leg_figures *out);
 /* As ladder_io_send. */
 int connection_send(struct connection *c, const uint8_t *packet, size_t len)
     __attribute__((warn_unused_result));

@@ -103,6 +103,12 @@ void event_tell(const struct event *e, const struct berth_callbacks *cb, void *u
         if (e->u.stream.event)
             e->u.stream.event(e->u.stream.user, agent, &e->u.stream.is);
         break;
+    case EVENT_CALL:
+        e->u.call.changed(e->u.call.user, agent, &e->u.call.is);
+        break;
+    case EVENT_SSRC_REFUSED:
+        e->u.ssrc.ssrc_refused(e->u.ssrc.user, agent, e->u.ssrc.call, e->u.ssrc.ssrc);
+        break;
     case EVENT_LOG:
         if (cb->log)
             cb->log(user, agent, e->u.log.level, e->u.log.name, e->u.log.text);

@@ -13,6 +13,8 @@ enum event_kind {
     EVENT_STATE,
     EVENT_CONNECTION,
     EVENT_STREAM,
+    EVENT_CALL,
+    EVENT_SSRC_REFUSED,
     EVENT_LOG
 };
 enum { EVENTS_MAX = 8192, EVENT_NAME = 32, EVENT_TEXT = 256 };
@@ -36,6 +38,17 @@ struct event {
             void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
             void *user;
         } stream;
+        struct {
+            struct berth_call is;
+            void (*changed)(void *user, struct berth_agent *agent, const struct berth_call *c);
+            void *user;
+        } call;
+        struct {
+            uint64_t call;
+            uint32_t ssrc;
+            void (*ssrc_refused)(void *user, struct berth_agent *agent, uint64_t call, uint32_t ssrc);
+            void *user;
+        } ssrc;
         struct {
             int level;
             char name[EVENT_NAME], text[EVENT_TEXT];

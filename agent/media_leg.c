@@ -546,3 +546,16 @@ void media_leg_figures(const struct media_leg *l, int64_t now_us, struct media_l
     if (n > 0)
         rtt_stats_of(&out->rtt, rtt, n);
 }
+
+void media_leg_figures_add(struct media_leg_figures *sum, const struct media_leg_figures *f)
+{
+    sum->asked += f->asked;
+    sum->answered += f->answered;
+    sum->missing += f->missing;
+    sum->packets_sent += f->packets_sent;
+    sum->bytes_sent += f->bytes_sent;
+    sum->packets_received += f->packets_received;
+    sum->bytes_received += f->bytes_received;
+    sum->packets_lost += f->packets_lost;
+    sum->packets_refused += f->packets_refused;
+}

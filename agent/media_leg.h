@@ -82,5 +82,7 @@ struct media_leg_figures {
     int64_t jitter_us;
 };
 void media_leg_figures(const struct media_leg *l, int64_t now_us, struct media_leg_figures *out);
+/* Adds what can be added: counts, no times. */
+void media_leg_figures_add(struct media_leg_figures *sum, const struct media_leg_figures *f);
 
 #endif

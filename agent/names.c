@@ -47,6 +47,12 @@ const char *berth_connection_state_name(int state)
     return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
+const char *berth_call_state_name(int state)
+{
+    static const char *const names[] = {"joining", "connecting", "up", "lost", "ended"};
+    return state >= 0 && (size_t)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+}
+
 const char *berth_strerror(int error)
 {
     switch (error) {

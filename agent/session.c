@@ -85,6 +85,7 @@ void session_destroy(struct session *s)
 {
     if (!s)
         return;
+    session_close_calls(s);
     session_close_connections(s);
     session_close_stream(s);
     session_drop_probe(s);
@@ -141,7 +142,8 @@ static bool can_report(const struct session *s)
 static bool busy_otherwise(const struct session *s)
 {
     return s->phase == PHASE_DELIVER || (s->phase == PHASE_FIND && (s->after_route == session_deliver ||
-                                                                    s->after_route == session_open_stream));
+                                                                    s->after_route == session_open_stream ||
+                                                                    s->after_route == session_step_calls));
 }
 
 static bool probing(const struct session *s)
@@ -207,6 +209,7 @@ void session_token_changed(struct session *s, int64_t now_us)
     schedule_deliver_now(&s->schedule, now_us);
     if (s->following.number != 0 && !s->following.open)
         s->following.open_at_us = now_us;
+    session_calls_token_changed(s, now_us);
     if (s->schedule.watching && s->schedule.fetch_failures > 0 && s->phase == PHASE_REST)
         schedule_probe_now(&s->schedule, now_us);
 }
@@ -304,6 +307,7 @@ void session_step(struct session *s, int64_t now_us)
     curl_loop_step(s->curl, now_us);
     session_step_connections(s, now_us);
     session_step_stream(s, now_us);
+    session_step_calls(s, now_us);
     for (int i = 0; i < JOBS_MAX; i++) {
         enum session_phase before = s->phase;
         do_job(s, now_us);
@@ -317,7 +321,7 @@ void session_step(struct session *s, int64_t now_us)
 int64_t session_deadline(const struct session *s)
 {
     int64_t deadline = curl_loop_deadline(s->curl), connections = session_connections_deadline(s);
-    int64_t stream = session_stream_deadline(s), next = INT64_MAX;
+    int64_t stream = session_stream_deadline(s), calls = session_calls_deadline(s), next = INT64_MAX;
     if (s->cancelled || (s->phase == PHASE_RESOLVE && s->resolved) || (s->phase == PHASE_FIND && s->found) ||
         (s->phase == PHASE_REST && s->requested))
         return 0;
@@ -331,6 +335,7 @@ int64_t session_deadline(const struct session *s)
         next = schedule_deadline(&s->schedule);
     deadline = connections < deadline ? connections : deadline;
     deadline = stream < deadline ? stream : deadline;
+    deadline = calls < deadline ? calls : deadline;
     return next < deadline ? next : deadline;
 }
 

@@ -5,9 +5,19 @@
 
 #include "connection.h"
 #include "options.h"
+#include "packets.h"
 #include "probe/sys.h"
 #include "results.h"
 #include "sys/tls.h"
+
+struct session_call;
+/* Whom a call tells. */
+struct session_call_user {
+    void (*packet)(void *user, struct berth_agent *agent, const struct berth_packet *p);
+    void (*changed)(void *user, struct berth_agent *agent, const struct berth_call *c);
+    void (*ssrc_refused)(void *user, struct berth_agent *agent, uint64_t call, uint32_t ssrc);
+    void *user;
+};
 
 struct session_events {
     void (*result)(void *user, size_t row);
@@ -17,6 +27,10 @@ struct session_events {
     void (*connection)(void *user, const struct connection *c); /* its state has changed */
     /* Of the stream; `number` is the following's. False: it could not be kept, and has to come again. */
     bool (*stream)(void *user, uint64_t number, const struct berth_event *e);
+    void (*call)(void *user, const struct session_call *k); /* its state, node or transport has changed */
+    void (*ssrc_refused)(void *user, const struct session_call *k, uint32_t ssrc);
+    bool (*packet)(void *user, const struct packet_head *h,
+                   const uint8_t *bytes); /* false: there is no room */
     void (*log)(void *user, int level, const char *event, const char *text);
 };
 
@@ -35,8 +49,19 @@ void session_token_changed(struct session *s, int64_t now_us);
 int session_connect(struct session *s, const struct berth_connect_options *o, int64_t now_us, uint64_t *id)
     __attribute__((warn_unused_result));
 int session_disconnect(struct session *s, uint64_t id) __attribute__((warn_unused_result));
-const struct connection *session_connection(const struct session *s, uint64_t id); /* or NULL */
+const struct connection *session_connection(const struct session *s,
+                                            uint64_t id); /* a call's, too; or NULL */
 int session_known_network(struct session *s, char out[static BERTH_NETWORK_ID_TEXT]);
+
+int session_join(struct session *s, const struct berth_join_options *o, int64_t now_us, uint64_t *id)
+    __attribute__((warn_unused_result));
+int session_leave(struct session *s, uint64_t id, int64_t now_us) __attribute__((warn_unused_result));
+int session_send(struct session *s, uint64_t id, const void *packet, size_t len)
+    __attribute__((warn_unused_result));
+const struct session_call *session_call(const struct session *s, uint64_t id); /* NULL: none, or left */
+void session_call_public(const struct session_call *k, int64_t now_us, struct berth_call *out);
+bool session_call_listener(const struct session *s, uint64_t id, struct session_call_user *out);
+size_t session_call_count(const struct session *s); /* those that are being left included */
 
 int session_follow(struct session *s, const struct berth_follow_options *o, int64_t now_us)
     __attribute__((warn_unused_result));

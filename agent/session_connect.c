@@ -29,7 +29,22 @@ bool session_has_connections(const struct session *s)
         if (s->connections[i].id != 0)
             return true;
     }
-    return false;
+    return session_call_count(s) > 0;
+}
+
+struct connection_place session_connection_place(const struct session *s)
+{
+    return (struct connection_place){.poller = s->poller,
+                                     .tls_ctx = s->tls_ctx,
+                                     .curl = s->curl,
+                                     .ca_file = s->options->ca_file,
+                                     .finder = s->finder};
+}
+
+void session_connections_begin(struct session *s)
+{
+    session_network_id(s, s->connected_network, NULL, 0);
+    (void)session_listen(s); /* without it a change is seen when the path gives no answer */
 }
 
 int session_connect(struct session *s, const struct berth_connect_options *o, int64_t now_us, uint64_t *id)
@@ -37,11 +52,7 @@ int session_connect(struct session *s, const struct berth_connect_options *o, in
     struct connection *c = find_free(s);
     if (!c)
         return -EMFILE;
-    c->place = (struct connection_place){.poller = s->poller,
-                                         .tls_ctx = s->tls_ctx,
-                                         .curl = s->curl,
-                                         .ca_file = s->options->ca_file,
-                                         .finder = s->finder};
+    c->place = session_connection_place(s);
     int err = connection_options(c, o);
     if (err == 0 && connection_has_proxies(c))
         err = session_make_finder(s, &c->finder);
@@ -50,8 +61,7 @@ int session_connect(struct session *s, const struct berth_connect_options *o, in
         return err;
     }
     *id = c->id = ++s->last_connection;
-    session_network_id(s, s->connected_network, NULL, 0);
-    (void)session_listen(s); /* without it a change is seen when the keep-alive gets no answer */
+    session_connections_begin(s);
     connection_begin(c, NULL, now_us);
     return 0;
 }
@@ -69,7 +79,7 @@ int session_disconnect(struct session *s, uint64_t id)
 const struct connection *session_connection(const struct session *s, uint64_t id)
 {
     size_t i = find(s, id);
-    return i < BERTH_CONNECTIONS_MAX ? &s->connections[i] : NULL;
+    return i < BERTH_CONNECTIONS_MAX ? &s->connections[i] : session_call_connection(s, id);
 }
 
 void session_close_connections(struct session *s)
@@ -87,6 +97,7 @@ void session_connections_changed(struct session *s, int64_t now_us)
         if (s->connections[i].id != 0)
             connection_hurry(&s->connections[i]);
     }
+    session_calls_hurry(s);
 }
 
 static void tell_of_network(struct session *s, int64_t now_us)
@@ -103,6 +114,7 @@ static void tell_of_network(struct session *s, int64_t now_us)
         if (c->id != 0 && connection_network_changed(c, now_us))
             s->events.connection(s->user, c);
     }
+    session_calls_network_changed(s, now_us);
 }
 
 void session_step_connections(struct session *s, int64_t now_us)

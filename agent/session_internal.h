@@ -1,5 +1,5 @@
 /* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out),
- * session_probe.c (one probe), session_connect.c (connections by a ladder) and session_networks.c (networks that are known). */
+ * session_probe.c (one probe), session_connect.c (connections by a ladder), session_calls.c (calls) and session_networks.c (networks that are known). */
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
@@ -17,11 +17,12 @@
 
 enum session_phase { PHASE_REST, PHASE_FIND, PHASE_FETCH, PHASE_RESOLVE, PHASE_PROBE, PHASE_DELIVER };
 
-enum { KNOWN_NETWORKS = 8 };
+enum { KNOWN_NETWORKS = 8, CALL_PLACES = 2 * BERTH_CALLS_MAX };
 
-/* Following the controller's events. */
+/* Following the controller's events: for the caller, for calls, or both. */
 struct following {
     uint64_t number; /* of the following; 0: none */
+    bool callers;    /* the caller follows: `event`, `user` */
     uint64_t last_number;
     void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
     void *user;
@@ -87,6 +88,9 @@ struct session {
     uint64_t last_connection;
     struct settle connect_settle;
     char connected_network[NETWORK_ID_TEXT_LEN]; /* in which the connections were raced */
+
+    struct session_call *calls[CALL_PLACES]; /* those that are being left included */
+    uint64_t last_call;
 };
 
 /* session.c */
@@ -111,6 +115,18 @@ void session_connections_changed(struct session *s, int64_t now_us); /* a sign t
 void session_step_connections(struct session *s, int64_t now_us);
 int64_t session_connections_deadline(const struct session *s);
 void session_close_connections(struct session *s);
+struct connection_place session_connection_place(const struct session *s);
+void session_connections_begin(struct session *s); /* one is to be raced, in the network that there is now */
+
+/* session_calls.c */
+void session_step_calls(struct session *s, int64_t now_us);
+int64_t session_calls_deadline(const struct session *s);
+void session_close_calls(struct session *s);
+void session_calls_event(struct session *s, int kind, const char *data, int64_t now_us);
+void session_calls_hurry(struct session *s);
+void session_calls_network_changed(struct session *s, int64_t now_us);
+void session_calls_token_changed(struct session *s, int64_t now_us);
+const struct connection *session_call_connection(const struct session *s, uint64_t id); /* or NULL */
 
 /* session_rest.c: both start a call that ends in another phase. */
 void session_fetch(struct session *s, int64_t now_us);
@@ -130,6 +146,8 @@ int64_t session_stream_deadline(const struct session *s);
 void session_open_stream(struct session *s, int64_t now_us);    /* once the way is known */
 void session_restart_stream(struct session *s, int64_t now_us); /* the network is another one */
 void session_close_stream(struct session *s);
+/* Calls have come or gone: the stream is followed as long as there is one. 0, or -ENOMEM. */
+int session_follow_for_calls(struct session *s, int64_t now_us);
 
 /* session_proxy.c */
 /* The proxy that calls go through now, in *hop; NULL: none. */

@@ -25,7 +25,7 @@ enum {
 
 static bool tell(struct session *s, const struct berth_event *e)
 {
-    return s->events.stream(s->user, s->following.number, e);
+    return !s->following.callers || s->events.stream(s->user, s->following.number, e);
 }
 
 static void tell_down(struct session *s, int error, int http_status, int64_t retry_in_us, const char *detail)
@@ -73,6 +73,7 @@ static bool on_event(void *user, const struct sse_event *is)
     }
     if (!tell(s, &e))
         return false;
+    session_calls_event(s, e.kind, e.data, now);
     if (e.kind == BERTH_EVENT_PROBE)
         f->probe_at_us = now;
     else if (e.kind == BERTH_EVENT_RESET && f->probe_at_us == SCHEDULE_NEVER)
@@ -80,19 +81,24 @@ static bool on_event(void *user, const struct sse_event *is)
     return true;
 }
 
+static void tell_up(struct session *s)
+{
+    const struct berth_event up = {
+        .kind = BERTH_EVENT_UP, .name = "up", .data = "", .retry_in_us = -1, .detail = ""};
+    (void)tell(s, &up);
+}
+
 /* From within curl: nothing may be started or ended here. */
 static bool on_bytes(void *user, const char *bytes, size_t len)
 {
     struct session *s = user;
     struct following *f = &s->following;
-    const struct berth_event up = {
-        .kind = BERTH_EVENT_UP, .name = "up", .data = "", .retry_in_us = -1, .detail = ""};
     f->heard_us = clock_mono_us();
     if (!f->up) {
         f->up = true;
         f->up_us = f->heard_us;
         session_log(s, BERTH_LOG_DEBUG, "stream_up", "following the controller's events");
-        (void)tell(s, &up);
+        tell_up(s);
     }
     int err = sse_feed(&f->sse, bytes, len, on_event, s);
     memcpy(f->last_id, f->sse.last_id, sizeof f->last_id);
@@ -234,27 +240,50 @@ void session_close_stream(struct session *s)
     *f = (struct following){.last_number = last, .open_at_us = SCHEDULE_NEVER, .probe_at_us = SCHEDULE_NEVER};
 }
 
+static int begin(struct session *s, int64_t now_us)
+{
+    struct following *f = &s->following;
+    if (f->number != 0)
+        return 0;
+    f->room = malloc(STREAM_ROOM);
+    int err = f->room ? rest_client_new(&f->client, s->curl) : -ENOMEM;
+    if (err < 0) {
+        session_close_stream(s);
+        return err;
+    }
+    f->number = ++f->last_number;
+    f->open_at_us = now_us;
+    return 0;
+}
+
+int session_follow_for_calls(struct session *s, int64_t now_us)
+{
+    if (session_call_count(s) > 0)
+        return begin(s, now_us);
+    if (!s->following.callers)
+        session_close_stream(s);
+    return 0;
+}
+
 int session_follow(struct session *s, const struct berth_follow_options *o, int64_t now_us)
 {
     struct following *f = &s->following;
     if (!o) {
-        session_close_stream(s);
-        return 0;
+        f->callers = false;
+        f->event = NULL;
+        return session_follow_for_calls(s, now_us);
     }
     if (!s->options->controller || o->size != sizeof *o)
         return -EINVAL;
-    if (f->number == 0) {
-        f->room = malloc(STREAM_ROOM);
-        int err = f->room ? rest_client_new(&f->client, s->curl) : -ENOMEM;
-        if (err < 0) {
-            session_close_stream(s);
-            return err;
-        }
-        f->number = ++f->last_number;
-        f->open_at_us = now_us;
-    }
+    int err = begin(s, now_us);
+    if (err < 0)
+        return err;
+    bool joins = !f->callers && f->up; /* what was followed for calls alone */
+    f->callers = true;
     f->event = o->event;
     f->user = o->user;
+    if (joins)
+        tell_up(s);
     return 0;
 }
 
@@ -264,5 +293,5 @@ bool session_follower(const struct session *s, uint64_t number,
 {
     *event = s->following.event;
     *user = s->following.user;
-    return number != 0 && number == s->following.number;
+    return number != 0 && number == s->following.number && s->following.callers;
 }

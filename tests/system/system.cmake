@@ -28,3 +28,8 @@ foreach(source ${SYSTEM_TESTS})
         set_tests_properties(system.${name} PROPERTIES RUN_SERIAL TRUE)
     endif()
 endforeach()
+
+# What the tests run beside the programs.
+add_executable(media_client ${CMAKE_CURRENT_LIST_DIR}/programs/media_client.c)
+set_target_properties(media_client PROPERTIES OUTPUT_NAME media-client)
+target_link_libraries(media_client PRIVATE berth_agent_core)

@@ -15,11 +15,13 @@ LIBRARY = BUILD / "agent" / "libberth.so"
 HEADER = SOURCE / "agent" / "berth.h"
 
 EXPORTED = """
-    berth_agent_cancel berth_agent_connect berth_agent_connection berth_agent_create berth_agent_destroy
-    berth_agent_disconnect berth_agent_dispatch berth_agent_fd berth_agent_follow berth_agent_network_id
-    berth_agent_node berth_agent_node_count berth_agent_probe berth_agent_result berth_agent_result_count berth_agent_results_json
-    berth_agent_rung berth_agent_set_token berth_agent_start_thread berth_agent_state berth_agent_stop_thread
-    berth_agent_timeout berth_agent_watch berth_connection_state_name berth_event_name berth_free berth_state_name
+    berth_agent_call berth_agent_call_count berth_agent_cancel berth_agent_connect berth_agent_connection berth_agent_create
+    berth_agent_destroy berth_agent_disconnect berth_agent_dispatch berth_agent_fd berth_agent_follow berth_agent_join
+    berth_agent_leave berth_agent_network_id berth_agent_node berth_agent_node_count berth_agent_probe berth_agent_result
+    berth_agent_result_count berth_agent_results_json
+    berth_agent_rung berth_agent_send berth_agent_set_token berth_agent_start_thread berth_agent_state berth_agent_stop_thread
+    berth_agent_timeout berth_agent_watch berth_call_state_name berth_connection_state_name berth_event_name berth_free
+    berth_state_name
     berth_status_name berth_strerror berth_transport_name berth_version
 """.split()
 
@@ -69,7 +71,7 @@ def test_only_the_system_layer_includes_the_system():
 def test_the_pure_files_import_no_system():
     """The prober, the ladder and the timetable: no socket, no clock, no thread, no output; memory only where one is made."""
     pure = ("prober", "prober_events", "prober_message", "prober_target", "prober_txid", "prober_stats", "ladder",
-            "ladder_events", "ladder_place", "media_leg", "reception", "schedule", "network_id")
+            "ladder_events", "ladder_place", "call", "media_leg", "reception", "schedule", "network_id")
     impure = re.compile(r"(socket|sys_|clock_|time|gettimeofday|send|recv|read|write|open|close|poll|epoll|pthread|randombytes"
                         r"|log_|f?printf|curl_|SSL_).*")
     libraries = (BUILD / "agent" / "libberth_agent_core.a", BUILD / "common" / "libberth_probe.a")
