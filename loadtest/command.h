@@ -13,6 +13,7 @@ int command_yardstick(int argc, char **argv);
 int command_place(int argc, char **argv);
 int command_place_gen(int argc, char **argv);
 int command_media_engine(int argc, char **argv);
+int command_media_parts(int argc, char **argv);
 
 /* A whole number from min to max. 0, or -EINVAL. */
 int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)

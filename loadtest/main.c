@@ -36,6 +36,10 @@ static const struct command commands[] = {
      "--participants N --seconds N [--payload BYTES] [--suite gcm|cm] [--json]\n"
      "      what the media engine costs for each packet that it sends on, without sockets",
      command_media_engine},
+    {"media-parts",
+     "--seconds N [--receivers N] [--json]\n"
+     "      what the parts cost that forwarding is made of: receive, unprotect, copy, protect, send",
+     command_media_parts},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

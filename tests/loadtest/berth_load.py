@@ -118,6 +118,22 @@ class MediaEngine(unittest.TestCase):
             self.assertGreater(figures["cpu_us_per_packet_out"], 0)
 
 
+class MediaParts(unittest.TestCase):
+    def test_every_part_costs_something(self):
+        done = run("media-parts", "--seconds", "1", "--receivers", "3", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual(figures["receivers"], 3)
+        self.assertEqual([(p["suite"], p["bytes"]) for p in figures["parts"]],
+                         [("gcm", 172), ("gcm", 1212), ("cm", 172), ("cm", 1212)])
+        for part in figures["parts"]:
+            us = {name: part[f"{name}_us"] for name in ("receive", "parse", "unprotect", "copy", "protect", "send")}
+            self.assertGreater(min(us.values()), 0, part)
+            came = us["receive"] + us["parse"] + us["unprotect"]
+            self.assertAlmostEqual(part["sum_us"], came / 3 + us["copy"] + us["protect"] + us["send"], delta=0.001)
+        self.assertIn(b"sum", run("media-parts", "--seconds", "1").stdout)
+
+
 class Usage(unittest.TestCase):
     def test_wrong_usage(self):
         for args in ([], ["fly"], ["stun"], ["stun", "--udp", "127.0.0.1:1"], ["stun", "--udp", "x", "--seconds", "1"],
@@ -127,7 +143,8 @@ class Usage(unittest.TestCase):
                      ["stun", "--udp", "127.0.0.1:1", "--seconds", "1", "more"], ["yardstick"],
                      ["yardstick", "--udp", "127.0.0.1:1"], ["media-engine"], ["media-engine", "--seconds", "1"],
                      ["media-engine", "--participants", "1", "--seconds", "1"],
-                     ["media-engine", "--participants", "2", "--seconds", "1", "--suite", "none"]):
+                     ["media-engine", "--participants", "2", "--seconds", "1", "--suite", "none"],
+                     ["media-parts"], ["media-parts", "--seconds", "1", "--receivers", "501"]):
             with self.subTest(args=args):
                 done = run(*args)
                 self.assertEqual(done.returncode, 2)
