@@ -12,6 +12,7 @@
 #include "feedback.h"
 #include "home.h"
 #include "limit.h"
+#include "media/srtp_gcm.h"
 #include "seqmap.h"
 #include "speakers.h"
 #include "table.h"
@@ -53,6 +54,7 @@ struct leg {
     bool confirmed; /* something authentic has come since the handshake: before that, nothing is sent */
     uint32_t moves; /* to other paths */
     struct srtp_leg *srtp;
+    struct srtp_gcm *gcm; /* what RTP is sent with; NULL: another suite, and `srtp` does it */
     struct feedback_leg feedback;
     uint8_t level_ext, wide_ext;
     int64_t began_us, consent_us, gone_us;
@@ -179,7 +181,7 @@ void hearing_leave(struct leg *l);
 /* ---- forward.c ---- */
 void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
 /* One packet, which all receivers know by that number (seqmap_take), to one of them. */
-void forward_to(struct leg *to, struct source *s, uint32_t number, const struct rtp *r, const uint8_t *bytes,
+void forward_to(struct leg *to, struct source *s, uint64_t number, const struct rtp *r, const uint8_t *bytes,
                 size_t len);
 
 /* ---- reports.c ---- */

@@ -30,14 +30,21 @@ static void count_lost(struct leg *l, struct source *s, uint16_t sequence)
         l->stats.lost_in--;
 }
 
-void forward_to(struct leg *to, struct source *s, uint32_t number, const struct rtp *r, const uint8_t *bytes,
+static int protect(struct leg *to, uint8_t *bytes, size_t *len, const struct rtp *r, uint64_t index)
+{
+    rtp_set_sequence(bytes, (uint16_t)index);
+    return to->gcm ? srtp_gcm_protect(to->gcm, bytes, len, r->header_len, index)
+                   : srtp_leg_protect(to->srtp, bytes, len);
+}
+
+void forward_to(struct leg *to, struct source *s, uint64_t number, const struct rtp *r, const uint8_t *bytes,
                 size_t len)
 {
     const struct media_sink *sink = &to->meeting->home->opts.sink;
     enum media_class class = s->is_video ? MEDIA_VIDEO : MEDIA_AUDIO;
     struct source_to *st = &s->to[to->slot];
-    uint16_t sequence;
-    if (!seqmap_to_number(&st->map, number, &sequence))
+    uint64_t index;
+    if (!seqmap_to_index(&st->map, number, &index))
         return;
     uint8_t *room = sink->room(sink->ctx, &to->path, class);
     if (!room) {
@@ -45,8 +52,7 @@ void forward_to(struct leg *to, struct source *s, uint32_t number, const struct 
         return;
     }
     memcpy(room, bytes, len);
-    rtp_set_sequence(room, sequence);
-    if (srtp_leg_protect(to->srtp, room, &len) < 0) {
+    if (protect(to, room, &len, r, index) < 0) {
         sink->commit(sink->ctx, &to->path, class, 0);
         to->stats.left_out++;
         return;
@@ -58,7 +64,7 @@ void forward_to(struct leg *to, struct source *s, uint32_t number, const struct 
     to->stats.bytes_out += len;
 }
 
-static void send_on(struct leg *from, struct source *s, uint32_t number, const struct rtp *r,
+static void send_on(struct leg *from, struct source *s, uint64_t number, const struct rtp *r,
                     const uint8_t *bytes, size_t len, int64_t now_us)
 {
     const struct meeting *m = from->meeting;
@@ -110,7 +116,7 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
 void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
 {
     struct rtp r;
-    uint32_t number;
+    uint64_t number;
     bool voice = false;
     struct source *s = let_in(from, bytes, &len, &r, now_us);
     if (!s)
@@ -122,6 +128,6 @@ void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
     if (!seqmap_take(&s->map, r.sequence, hearing_packet(from, level, now_us), &number))
         return;
-    feedback_keep(&s->feedback, number, bytes, len, now_us);
+    feedback_keep(&s->feedback, (uint32_t)number, bytes, len, now_us);
     send_on(from, s, number, &r, bytes, len, now_us);
 }

@@ -35,6 +35,8 @@ static int make_srtp(struct leg *l, const struct media_hello *hello)
     media_session_keys(&agent_sends, &node_sends, secret, NULL, l->welcome.suite, hello->random,
                        l->welcome.random, &l->session);
     err = srtp_leg_new(&l->srtp, l->welcome.suite, &node_sends, &agent_sends);
+    if (err == 0 && l->welcome.suite == SRTP_AES_128_GCM)
+        err = srtp_gcm_new(&l->gcm, &node_sends);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(&agent_sends, sizeof agent_sends);
     sodium_memzero(&node_sends, sizeof node_sends);
@@ -75,6 +77,7 @@ static int agree(struct leg *l, struct media_home *h, const struct media_request
 static void leg_free(struct leg *l)
 {
     srtp_leg_destroy(l->srtp);
+    srtp_gcm_destroy(l->gcm);
     sodium_memzero(l, sizeof *l);
     free(l);
 }

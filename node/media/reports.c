@@ -46,13 +46,13 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
 {
     const struct coming *c = ctx;
     struct source *s = source_of(f);
-    uint32_t sent;
+    uint64_t sent;
     uint16_t in;
     size_t len;
     struct rtp r;
     if (!seqmap_to_back(&to_of(to)->map, number, &sent))
         return;
-    const uint8_t *kept = feedback_kept(f, sent, &len);
+    const uint8_t *kept = feedback_kept(f, (uint32_t)sent, &len);
     if (!kept) {
         if (seqmap_back(&s->map, sent, &in))
             feedback_want(f, in, c->now_us);

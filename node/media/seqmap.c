@@ -7,12 +7,12 @@
 enum { IN_BEGINS = 1 << 16 }; /* room for packets that are older than the first */
 
 /* a - b. */
-static int32_t ahead(uint32_t a, uint32_t b)
+static int64_t ahead(uint64_t a, uint64_t b)
 {
-    return (int32_t)(a - b);
+    return (int64_t)(a - b);
 }
 
-static uint32_t unwrap(uint32_t newest, uint16_t number)
+static uint64_t unwrap(uint64_t newest, uint16_t number)
 {
     uint16_t on = (uint16_t)(number - (uint16_t)newest);
     return on < 1u << 15 ? newest + on : newest - ((1u << 16) - on);
@@ -25,7 +25,7 @@ void seqmap_restart(struct seqmap *m)
 }
 
 /* A run begins with this packet: it is the next that is sent on. The very first keeps its number. */
-static void open_part(struct seqmap *m, uint32_t in)
+static void open_part(struct seqmap *m, uint64_t in)
 {
     if (!m->sent)
         m->out_max = in - 1;
@@ -37,7 +37,7 @@ static void open_part(struct seqmap *m, uint32_t in)
     m->open = true;
 }
 
-static bool find(const struct seqmap *m, uint32_t in, uint32_t *out)
+static bool find(const struct seqmap *m, uint64_t in, uint64_t *out)
 {
     for (size_t i = 0; i < m->n_parts; i++) {
         if (ahead(in, m->part[i].first) >= 0 && ahead(m->part[i].last, in) >= 0) {
@@ -48,10 +48,10 @@ static bool find(const struct seqmap *m, uint32_t in, uint32_t *out)
     return false;
 }
 
-bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint32_t *out)
+bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint64_t *out)
 {
     bool first = !m->begun;
-    uint32_t in = first ? IN_BEGINS + (uint32_t)in16 : unwrap(m->in_max, in16);
+    uint64_t in = first ? IN_BEGINS + (uint64_t)in16 : unwrap(m->in_max, in16);
     bool newest = first || ahead(in, m->in_max) > 0;
     m->begun = true;
     if (newest)
@@ -69,10 +69,10 @@ bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint32_t *out)
     return true;
 }
 
-bool seqmap_back(const struct seqmap *m, uint32_t out, uint16_t *in)
+bool seqmap_back(const struct seqmap *m, uint64_t out, uint16_t *in)
 {
     for (size_t i = 0; i < m->n_parts; i++) {
-        uint32_t came = out + m->part[i].shift;
+        uint64_t came = out + m->part[i].shift;
         if (ahead(came, m->part[i].first) >= 0 && ahead(m->part[i].last, came) >= 0) {
             *in = (uint16_t)came;
             return true;
@@ -81,15 +81,15 @@ bool seqmap_back(const struct seqmap *m, uint32_t out, uint16_t *in)
     return false;
 }
 
-static void begin(struct seqmap_to *t, uint32_t out)
+static void begin(struct seqmap_to *t, uint64_t out)
 {
-    uint32_t number = out % SEQMAP_BEGINS_BELOW;
+    uint64_t number = out % SEQMAP_BEGINS_BELOW;
     t->shift = out - (number < SEQMAP_EARLIER ? number + SEQMAP_EARLIER : number);
     t->first = out - SEQMAP_EARLIER;
     t->last = out;
 }
 
-bool seqmap_to_number(struct seqmap_to *t, uint32_t out, uint16_t *number)
+bool seqmap_to_index(struct seqmap_to *t, uint64_t out, uint64_t *index)
 {
     if (!t->begun) {
         begin(t, out);
@@ -99,22 +99,22 @@ bool seqmap_to_number(struct seqmap_to *t, uint32_t out, uint16_t *number)
     }
     if (ahead(out, t->first) < 0)
         return false;
-    *number = (uint16_t)(out - t->shift);
+    *index = out - t->shift;
     return true;
 }
 
-void seqmap_to_sent(struct seqmap_to *t, uint32_t out)
+void seqmap_to_sent(struct seqmap_to *t, uint64_t out)
 {
     t->begun = true;
     if (ahead(out, t->last) > 0)
         t->last = out;
 }
 
-bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint32_t *out)
+bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint64_t *out)
 {
     if (!t->begun)
         return false;
-    uint32_t found = unwrap(t->last - t->shift, number) + t->shift;
+    uint64_t found = unwrap(t->last - t->shift, number) + t->shift;
     if (ahead(found, t->first) < 0 || ahead(t->last, found) < 0)
         return false;
     *out = found;

@@ -18,15 +18,15 @@ enum {
     SEQMAP_BEGINS_BELOW = 1 << 15,
 };
 
-/* Numbers here don't wrap at 2^16, but at 2^32: they are compared by their difference. */
+/* Numbers here don't wrap: a receiver's are the indices of its packets (RFC 3711 3.3.1). */
 struct seqmap {
     bool begun; /* something has come since it began (anew) */
     bool open;  /* the newest part goes on */
     bool sent;  /* something has ever been sent on */
-    uint32_t in_max, out_max;
+    uint64_t in_max, out_max;
     size_t n_parts;
     struct seqmap_part {
-        uint32_t first, last, shift; /* of those that came; minus `shift` they are as they are sent on */
+        uint64_t first, last, shift; /* of those that came; minus `shift` they are as they are sent on */
     } part[SEQMAP_PARTS];            /* the newest first */
 };
 
@@ -34,20 +34,20 @@ struct seqmap {
 void seqmap_restart(struct seqmap *m);
 /* A packet has come. True: it is sent on, as *out. `heard` false: the source is left out now. False as well: it is one from when it was left out, or
  * too old to tell. */
-bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint32_t *out);
+bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint64_t *out);
 /* The number that a packet came with which was sent on as `out`, for who asks the sender for it again. */
-bool seqmap_back(const struct seqmap *m, uint32_t out, uint16_t *in);
+bool seqmap_back(const struct seqmap *m, uint64_t out, uint16_t *in);
 
 /* One receiver of a source. Zeroed at first. */
 struct seqmap_to {
     bool begun;
-    uint32_t shift, first,
+    uint64_t shift, first,
         last; /* what seqmap_take gave for the first and the last that the receiver was sent */
 };
-/* What the receiver gets it as; false: it can't. seqmap_to_sent follows when it was sent. */
-bool seqmap_to_number(struct seqmap_to *t, uint32_t out, uint16_t *number);
-void seqmap_to_sent(struct seqmap_to *t, uint32_t out);
+/* What the receiver gets it as: the lower 16 bits are the sequence number; false: it can't. seqmap_to_sent follows when it was sent. */
+bool seqmap_to_index(struct seqmap_to *t, uint64_t out, uint64_t *index);
+void seqmap_to_sent(struct seqmap_to *t, uint64_t out);
 /* The other way round: what seqmap_take gave for what the receiver calls so; false: it wasn't sent that. */
-bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint32_t *out);
+bool seqmap_to_back(const struct seqmap_to *t, uint16_t number, uint64_t *out);
 
 #endif

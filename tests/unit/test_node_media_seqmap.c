@@ -6,16 +6,16 @@
 
 #include <string.h>
 
-static uint32_t take(struct seqmap *m, uint16_t in)
+static uint64_t take(struct seqmap *m, uint16_t in)
 {
-    uint32_t out = 0;
+    uint64_t out = 0;
     assert_true(seqmap_take(m, in, true, &out));
     return out;
 }
 
 static void leave_out(struct seqmap *m, uint16_t from, unsigned n)
 {
-    uint32_t out;
+    uint64_t out;
     for (unsigned i = 0; i < n; i++)
         assert_false(seqmap_take(m, (uint16_t)(from + i), false, &out));
 }
@@ -24,11 +24,11 @@ static void test_kept(void **state)
 {
     struct seqmap m = {0};
     struct seqmap_to t = {0};
-    uint16_t number;
+    uint64_t number;
     const uint16_t in[] = {5000, 5001, 5005, 5003, 5002, 5004, 5006};
     for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
-        uint32_t out = take(&m, in[i]);
-        assert_true(seqmap_to_number(&t, out, &number));
+        uint64_t out = take(&m, in[i]);
+        assert_true(seqmap_to_index(&t, out, &number));
         assert_int_equal(number, in[i]);
         seqmap_to_sent(&t, out);
     }
@@ -40,14 +40,14 @@ static void test_begins_in_the_lower_half(void **state)
     for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
         struct seqmap m = {0};
         struct seqmap_to t = {0};
-        uint16_t first, earlier;
-        uint32_t out = take(&m, begins[i]);
-        assert_true(seqmap_to_number(&t, out, &first));
+        uint64_t first, earlier;
+        uint64_t out = take(&m, begins[i]);
+        assert_true(seqmap_to_index(&t, out, &first));
         assert_true(first < SEQMAP_BEGINS_BELOW && first >= SEQMAP_EARLIER);
         seqmap_to_sent(&t, out);
-        assert_true(seqmap_to_number(&t, out - SEQMAP_EARLIER, &earlier));
+        assert_true(seqmap_to_index(&t, out - SEQMAP_EARLIER, &earlier));
         assert_int_equal(earlier, first - SEQMAP_EARLIER);
-        assert_false(seqmap_to_number(&t, out - SEQMAP_EARLIER - 1, &earlier));
+        assert_false(seqmap_to_index(&t, out - SEQMAP_EARLIER - 1, &earlier));
     }
 }
 
@@ -56,13 +56,13 @@ static void test_wrap(void **state)
 {
     struct seqmap m = {0};
     struct seqmap_to t = {0};
-    uint16_t number, before = 0;
-    uint32_t out_before = 0;
-    for (uint32_t i = 0; i < 3 * 65536 + 10; i++) {
-        uint32_t out = take(&m, (uint16_t)(60000 + i));
-        assert_true(seqmap_to_number(&t, out, &number));
+    uint64_t number, before = 0;
+    uint64_t out_before = 0;
+    for (uint64_t i = 0; i < 3 * 65536 + 10; i++) {
+        uint64_t out = take(&m, (uint16_t)(60000 + i));
+        assert_true(seqmap_to_index(&t, out, &number));
         seqmap_to_sent(&t, out);
-        assert_true(i == 0 || (out == out_before + 1 && number == (uint16_t)(before + 1)));
+        assert_true(i == 0 || (out == out_before + 1 && number == before + 1));
         before = number;
         out_before = out;
     }
@@ -71,9 +71,9 @@ static void test_wrap(void **state)
 static void test_left_out(void **state)
 {
     struct seqmap m = {0};
-    uint32_t out;
+    uint64_t out;
     uint16_t in;
-    uint32_t a = take(&m, 100), b = take(&m, 103); /* 101 and 102 are lost */
+    uint64_t a = take(&m, 100), b = take(&m, 103); /* 101 and 102 are lost */
     assert_int_equal(b, a + 3);
     leave_out(&m, 104, 500);
     assert_int_equal(take(&m, 604), b + 1);         /* no gap */
@@ -93,9 +93,9 @@ static void test_left_out(void **state)
 static void test_forgotten_parts(void **state)
 {
     struct seqmap m = {0};
-    uint32_t out, last = 0;
+    uint64_t out, last = 0;
     for (uint16_t i = 0; i < 2 * SEQMAP_PARTS; i++) {
-        uint32_t now = take(&m, (uint16_t)(100 * i + 1));
+        uint64_t now = take(&m, (uint16_t)(100 * i + 1));
         assert_true(last == 0 || now == last + 1);
         last = now;
         leave_out(&m, (uint16_t)(100 * i + 2), 10);
@@ -108,7 +108,7 @@ static void test_forgotten_parts(void **state)
 static void test_comes_again(void **state)
 {
     struct seqmap m = {0};
-    uint32_t out = take(&m, 40000);
+    uint64_t out = take(&m, 40000);
     seqmap_restart(&m);
     assert_int_equal(take(&m, 7), out + 1);
     assert_int_equal(take(&m, 8), out + 2);
@@ -121,31 +121,31 @@ static void test_comes_again(void **state)
 static void test_long_miss(void **state)
 {
     struct seqmap_to t = {0};
-    uint16_t first, number;
-    assert_true(seqmap_to_number(&t, 100000, &first));
+    uint64_t first, number;
+    assert_true(seqmap_to_index(&t, 100000, &first));
     seqmap_to_sent(&t, 100000);
-    assert_true(seqmap_to_number(&t, 100000 + SEQMAP_JUMP_MAX, &number));
-    assert_int_equal(number, (uint16_t)(first + SEQMAP_JUMP_MAX));
-    assert_true(seqmap_to_number(&t, 200000, &number));
-    assert_int_equal(number, (uint16_t)(first + 1));
+    assert_true(seqmap_to_index(&t, 100000 + SEQMAP_JUMP_MAX, &number));
+    assert_int_equal(number, first + SEQMAP_JUMP_MAX);
+    assert_true(seqmap_to_index(&t, 200000, &number));
+    assert_int_equal(number, first + 1);
     seqmap_to_sent(&t, 200000);
-    assert_false(seqmap_to_number(&t, 199999, &number));
-    assert_false(seqmap_to_number(&t, 100000, &number));
-    uint32_t out;
+    assert_false(seqmap_to_index(&t, 199999, &number));
+    assert_false(seqmap_to_index(&t, 100000, &number));
+    uint64_t out;
     assert_true(seqmap_to_back(&t, (uint16_t)(first + 1), &out));
     assert_int_equal(out, 200000);
     assert_false(seqmap_to_back(&t, (uint16_t)(first + 2), &out));
-    assert_false(seqmap_to_back(&t, first, &out));
+    assert_false(seqmap_to_back(&t, (uint16_t)first, &out));
 }
 
 /* Any order of packets, of times when it is left out and of new beginnings: no two packets get one number, and a packet no two. */
 static void test_never_twice(void **state)
 {
     enum { SEEN = 1 << 16, STEPS = 200000 };
-    static uint32_t of[SEEN], is[SEEN];
+    static uint64_t of[SEEN], is[SEEN];
     struct seqmap m = {0};
     uint64_t random = 42;
-    uint32_t newest = 1u << 20, session = 0;
+    uint64_t newest = 1u << 20, session = 0;
     bool heard = true;
     memset(of, 0, sizeof of);
     memset(is, 0, sizeof is);
@@ -155,14 +155,14 @@ static void test_never_twice(void **state)
         if (r % 5003 == 0) {
             seqmap_restart(&m);
             session++;
-            newest += (uint32_t)(r >> 40) % 30000 + 70000;
+            newest += (uint64_t)(r >> 40) % 30000 + 70000;
         }
-        uint32_t packet = r % 7 == 0 && m.begun ? newest - (uint32_t)(r >> 20) % 300 : ++newest;
-        uint32_t out;
+        uint64_t packet = r % 7 == 0 && m.begun ? newest - (uint64_t)(r >> 20) % 300 : ++newest;
+        uint64_t out;
         if (!seqmap_take(&m, (uint16_t)packet, heard, &out))
             continue;
-        uint32_t *who = &of[out % SEEN];
-        uint32_t name = packet ^ (session << 27);
+        uint64_t *who = &of[out % SEEN];
+        uint64_t name = packet ^ (session << 40);
         if (is[out % SEEN] == out)
             assert_int_equal(*who, name);
         *who = name;
