@@ -19,6 +19,7 @@
 
 enum { CALL_TIMEOUT_MS = 5000, STOP_TIMEOUT_MS = 2000, HEARTBEAT_DEFAULT_S = 5 };
 enum { BACKOFF_FIRST_US = 1000000, BACKOFF_MOST_US = 30000000 };
+enum { NEWS_EVERY_US = 250 * 1000 };
 enum {
     PATH_LEN = 160,
     HEARTBEAT_JITTER = 10 /* up to a tenth early, so that many nodes spread out */
@@ -39,6 +40,7 @@ struct control {
     _Atomic bool abort;   /* ends the call under way */
     _Atomic bool at_once; /* no last call */
     _Atomic bool finished;
+    _Atomic int64_t asked_us; /* when news were asked for last */
 
     /* The thread's own. */
     struct backoff backoff;
@@ -158,6 +160,8 @@ static long perform(struct control *c, const struct call *w, char code[static PR
     c->retry_after_s = call.retry_after_s;
     log_result(c, w->what, status, rest_call_error(&call, done), code,
                done == CURLE_OK ? advice(status, code) : advice_of_transport(done, c->opts.url));
+    if (call.body)
+        sodium_memzero((char *)(uintptr_t)call.body, call.body_len); /* it may hold keys */
     rest_call_clear(&call);
     return status;
 }
@@ -177,6 +181,16 @@ static long post(struct control *c, const char *what, const char *path, const ch
 static bool is_ok(long status)
 {
     return status >= 200 && status <= 299;
+}
+
+/* Passes on what a registration or heartbeat was answered with; the secrets go with it. */
+static void hear(struct control *c, bool ok)
+{
+    if (ok && c->opts.heard)
+        c->opts.heard(c->opts.ctx, &c->answer);
+    sodium_memzero(c->answer.ticket_keys, sizeof(c->answer.ticket_keys));
+    c->answer.n_ticket_keys = 0;
+    c->answer.now_us = 0;
 }
 
 /* ---- what is said ---- */
@@ -205,6 +219,7 @@ static bool do_register(struct control *c)
     long status = body && token ? post(c, "register", "/v1/nodes", body, token, CALL_TIMEOUT_MS, code) : 0;
     free(body);
     secret_free(token);
+    hear(c, is_ok(status));
     if (!is_ok(status))
         return false;
     c->opts.sample(c->opts.ctx, &c->last);
@@ -237,6 +252,7 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
     long status = body && token ? post(c, "heartbeat", path, body, token, timeout, code) : 0;
     free(body);
     secret_free(token);
+    hear(c, is_ok(status));
     if (is_ok(status))
         note_drain(c, before);
     if (c->opts
@@ -426,6 +442,17 @@ static void tell(struct control *c, bool *wish)
 {
     pthread_mutex_lock(&c->lock);
     *wish = c->news = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void control_ask_news(struct control *c)
+{
+    int64_t now = clock_mono_us(), asked = atomic_load(&c->asked_us);
+    if (now - asked < NEWS_EVERY_US || !atomic_compare_exchange_strong(&c->asked_us, &asked, now))
+        return;
+    pthread_mutex_lock(&c->lock); /* held for as long as a copy takes */
+    c->news = true;
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->lock);
 }

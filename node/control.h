@@ -6,6 +6,7 @@
 #include "control_proxy.h"
 #include "load.h"
 #include "peers.h"
+#include "registration.h"
 #include "sys/log.h"
 
 #include <stdbool.h>
@@ -19,6 +20,8 @@ struct control_opts {
     int64_t peers_every_us;            /* their list is not asked for oftener */
     unsigned cores;
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
+    /* After each answer that was right: what it says. On the control's thread; NULL: nobody listens. */
+    void (*heard)(void *ctx, const struct control_answer *answer);
     void *ctx;
     struct log *log;
 };
@@ -28,6 +31,8 @@ int control_start(struct control **out, const struct control_opts *opts, const c
     __attribute__((warn_unused_result));
 /* Registers anew with these. -ENOMEM: the old ones stay. */
 int control_set(struct control *c, const char *body, const char *token) __attribute__((warn_unused_result));
+/* Asks for news at once, unless that was done less than 250 ms ago. Any thread; it doesn't wait. */
+void control_ask_news(struct control *c);
 /* Tells the controller, now, that the node drains. */
 void control_drain(struct control *c);
 /* Says that the node stops (which takes 2 s at most) and ends the thread; returns at once. */

@@ -128,23 +128,33 @@ static bool told_again(int signals, int64_t began_us)
            clock_mono_us() >= began_us + DRAIN_ECHO_US;
 }
 
-/* Until open connections have ended and the controller knows, the time is over, or a second SIGTERM. */
+/* Is there something left whose time isn't over? */
+static bool is_busy(const struct node *node, const struct node_options *o, int64_t began_us)
+{
+    int64_t past_us = clock_mono_us() - began_us;
+    return (node_open_connections(node) > 0 && past_us < o->drain_timeout * 1000000) ||
+           (node_sessions(node) > 0 && past_us < o->session_drain_timeout * 1000000);
+}
+
+/* Until open connections and sessions have ended and the controller knows, the time is over, or a second SIGTERM. */
 static void drain(struct node *node, const struct node_options *o, struct log *log, int signals)
 {
-    int64_t began = clock_mono_us(), until = began + o->drain_timeout * 1000000;
+    int64_t began = clock_mono_us();
     log_event(log, LOG_INFO, "node", "draining", LOG_I("open", node_open_connections(node)),
-              LOG_I("timeout_s", o->drain_timeout));
+              LOG_I("sessions", node_sessions(node)), LOG_I("timeout_s", o->drain_timeout),
+              LOG_I("session_timeout_s", o->session_drain_timeout));
     service_stopping();
     node_drain(node);
     bool hurry = false;
-    while (!hurry && node_open_connections(node) > 0 && clock_mono_us() < until) {
+    while (!hurry && is_busy(node, o, began)) {
         hurry = told_again(signals, began);
         service_watchdog();
     }
     node_finish(node);
     while (!hurry && !node_finished(node))
         hurry = told_again(signals, began);
-    log_event(log, LOG_INFO, "node", "stopping", LOG_I("open", node_open_connections(node)));
+    log_event(log, LOG_INFO, "node", "stopping", LOG_I("open", node_open_connections(node)),
+              LOG_I("sessions", node_sessions(node)));
 }
 
 int main(int argc, char **argv)

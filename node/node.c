@@ -5,6 +5,7 @@
 #include "addresses.h"
 #include "certificate.h"
 #include "control.h"
+#include "media_tie.h"
 #include "registration.h"
 #include "serve/http.h"
 #include "spki.h"
@@ -44,6 +45,8 @@ struct node {
     _Atomic size_t n_workers;          /* started so far: those before it may be used */
     _Atomic(struct control *) control; /* NULL: none, or not yet */
     struct peers *peers;               /* NULL: none; started before the control */
+    struct media_exchange *media;      /* NULL: no media */
+    struct media_tie tie;              /* the control's */
 };
 
 /* ---- health and metrics, on a worker's thread ---- */
@@ -104,6 +107,15 @@ static void peers_metrics(struct peers *p, struct metrics_text *m)
               (double)age / 1e6);
 }
 
+static void media_metrics(const struct node *n, struct metrics_text *m)
+{
+    int64_t sessions[MEDIA_CARRIERS] = {0};
+    size_t started = atomic_load(&n->n_workers);
+    for (size_t i = 0; i < started; i++)
+        worker_sessions(n->workers[i], sessions);
+    media_figures_metrics(sessions, m);
+}
+
 static int64_t cpu_used_us(void)
 {
     struct rusage r;
@@ -128,6 +140,8 @@ static void write_metrics(void *ctx, struct metrics_text *m)
         control_metrics(control, m);
     if (control && n->peers)
         peers_metrics(n->peers, m);
+    if (n->media)
+        media_metrics(n, m);
 }
 
 static void sample_load(void *ctx, struct load_sample *out)
@@ -139,10 +153,10 @@ static void sample_load(void *ctx, struct load_sample *out)
     *out = (struct load_sample){
         .at_us = clock_mono_us(),
         .cpu_us = cpu_used_us(),
-        .packets = c.udp_requests + c.tcp_requests + c.tls_requests,
+        .packets = c.udp_requests + c.tcp_requests + c.tls_requests + c.media_packets_in,
         .bytes = c.udp_bytes_in + c.tcp_bytes_in + c.tls_bytes_in + c.udp_bytes_out + c.tcp_bytes_out +
                  c.tls_bytes_out,
-        .sessions = tcp.open + tls.open,
+        .sessions = node_sessions(n),
     };
 }
 
@@ -264,6 +278,12 @@ static int check_ca(const struct node_options *o, struct options_error *e)
     return rc;
 }
 
+static void hear(void *ctx, const struct control_answer *answer)
+{
+    struct node *n = ctx;
+    media_tie_heard(&n->tie, answer);
+}
+
 static int start_control_with(struct node *n, const struct announcement *a, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
@@ -286,6 +306,7 @@ static int start_control_with(struct node *n, const struct announcement *a, stru
                                       .proxy = &n->setup.plan->proxy,
                                       .cores = n->setup.cores,
                                       .sample = sample_load,
+                                      .heard = hear,
                                       .ctx = n,
                                       .log = n->setup.log};
     struct control *control = NULL;
@@ -316,6 +337,30 @@ static int start_control(struct node *n, struct options_error *e)
 
 /* ---- workers ---- */
 
+static void plan_is_old(void *ctx)
+{
+    struct node *n = ctx;
+    struct control *control = atomic_load(&n->control);
+    if (control)
+        control_ask_news(control);
+}
+
+/* A node without a controller is given no keys, so it takes no sessions. */
+static int start_media(struct node *n)
+{
+    const struct node_options *o = n->setup.options;
+    const struct media_exchange_opts opts = {
+        .threads = n->setup.sockets->n_threads,
+        .capacity = o->capacity < UINT32_MAX ? (uint32_t)o->capacity : 0,
+        .plan_is_old = plan_is_old,
+        .ctx = n,
+        .log = n->setup.log,
+    };
+    n->tie = (struct media_tie){
+        .workers = n->workers, .n_workers = opts.threads, .node = n->id, .log = n->setup.log};
+    return o->controller && !o->standalone ? media_exchange_new(&n->media, &opts) : 0;
+}
+
 static struct worker_settings settings_of(const struct node_options *o)
 {
     return (struct worker_settings){
@@ -345,6 +390,8 @@ static int start_workers(struct node *n)
             .limits = n->limits,
             .sources = n->sources,
             .budget = &n->budget,
+            .media = n->media,
+            .thread = (uint8_t)i,
             .handshake_timeout_us = o->handshake_timeout * 1000000,
             .max_open = share,
             .settings = settings_of(o),
@@ -394,6 +441,8 @@ int node_start(struct node **out, const struct node_setup *setup, struct options
     snprintf(n->id, sizeof(n->id), "%s", setup->plan->identity.node);
     init_http(n);
     int rc = allocate(n);
+    if (rc == 0)
+        rc = start_media(n);
     if (rc == 0)
         rc = start_tls(n, e);
     if (rc == 0) {
@@ -486,6 +535,11 @@ void node_drain(struct node *n)
         worker_drain(n->workers[i]);
 }
 
+int64_t node_sessions(const struct node *n)
+{
+    return n->media ? atomic_load(media_exchange_legs(n->media)) : 0;
+}
+
 int64_t node_open_connections(const struct node *n)
 {
     int64_t open = 0;
@@ -515,6 +569,8 @@ void node_destroy(struct node *n)
     peers_stop(n->peers);           /* and tells the peers' figures */
     for (size_t i = 0; i < n->n_workers; i++)
         worker_destroy(n->workers[i]);
+    media_tie_dispose(&n->tie);
+    media_exchange_destroy(n->media);
     free(n->workers);
     h2o_config_dispose(&n->http);
     h2o_config_dispose(&n->http_metrics);

@@ -30,6 +30,7 @@ bool node_is_alive(const struct node *n);
 /* Stops accepting and tells the controller; returns at once. */
 void node_drain(struct node *n);
 int64_t node_open_connections(const struct node *n);
+int64_t node_sessions(const struct node *n); /* media */
 /* Tells the controller that the node stops; returns at once. */
 void node_finish(struct node *n);
 bool node_finished(struct node *n);

@@ -81,6 +81,8 @@ const struct config_key node_keys[] = {
      "Time between messages of a connection.", false},
     {"drain-timeout", "limits", CONFIG_INT, AT(drain_timeout), "5", 0, 86400, "S",
      "Time for open connections to end after SIGTERM.", false},
+    {"session-drain-timeout", "limits", CONFIG_INT, AT(session_drain_timeout), "30", 0, 86400, "S",
+     "Time for media sessions to move to other nodes after SIGTERM.", false},
     {"log-level", "log", CONFIG_STRING, AT(log_level), "info", 0, 0, "LEVEL", "debug, info, warn or error.",
      false},
     {"log-format", "log", CONFIG_STRING, AT(log_format), "logfmt", 0, 0, "FORMAT", "logfmt or json.", false},
@@ -103,7 +105,7 @@ bool options_is_reloadable(const char *key)
     static const char *const names[] = {
         "cluster",       "region",       "advertise",     "tls-name",         "capacity",
         "labels",        "location",     "token",         "token-file",       "stun-rate",
-        "first-timeout", "idle-timeout", "drain-timeout", "stun-rate-prefix",
+        "first-timeout", "idle-timeout", "drain-timeout", "stun-rate-prefix", "session-drain-timeout",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(key, names[i]) == 0)

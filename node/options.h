@@ -8,7 +8,7 @@
 #include "sys/config.h"
 #include "sys/log.h"
 
-enum { NODE_LABELS_MAX = 32, NODE_LABEL_MAX = 64, NODE_THREADS_MAX = 256 };
+enum { NODE_LABELS_MAX = 32, NODE_LABEL_MAX = 64, NODE_THREADS_MAX = 255 /* media_path's numbers */ };
 
 /* As read; strings belong to the struct config. */
 struct node_options {
@@ -26,7 +26,7 @@ struct node_options {
     const char *metrics;
     int64_t stun_rate, stun_rate_prefix;
     int64_t max_connections, max_connections_per_ip;
-    int64_t handshake_timeout, first_timeout, idle_timeout, drain_timeout;
+    int64_t handshake_timeout, first_timeout, idle_timeout, drain_timeout, session_drain_timeout;
     const char *log_level, *log_format;
     const char *config;
     bool check_config, print_config, die_with_parent, help, version;

@@ -1,8 +1,11 @@
 /* JSON out and in. Invariant: what is missing in an answer changes nothing. */
 #include "registration.h"
 
+#include "core/timefmt.h"
+
 #include <errno.h>
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -75,6 +78,55 @@ char *heartbeat_body(const struct heartbeat *h)
     return text;
 }
 
+static bool key_of_json(struct ticket_key *k, const json_t *j)
+{
+    const char *id = json_string_value(json_object_get(j, "id"));
+    const char *key = json_string_value(json_object_get(j, "key"));
+    size_t id_len = 0, key_len = 0;
+    return id && key &&
+           sodium_base642bin(k->id, sizeof(k->id), id, strlen(id), NULL, &id_len, NULL,
+                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+           sodium_base642bin(k->key, sizeof(k->key), key, strlen(key), NULL, &key_len, NULL,
+                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+           id_len == sizeof(k->id) && key_len == sizeof(k->key);
+}
+
+static void read_ticket_keys(struct control_answer *a, const json_t *list)
+{
+    struct ticket_key keys[TICKET_KEYS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(list) && n < TICKET_KEYS_MAX; i++)
+        n += key_of_json(&keys[n], json_array_get(list, i));
+    if (n > 0) {
+        memcpy(a->ticket_keys, keys, n * sizeof(keys[0]));
+        a->n_ticket_keys = n;
+    }
+    sodium_memzero(keys, sizeof(keys));
+}
+
+/* The document's copies of secrets; those of the parser are the heap's. */
+static void wipe_ticket_keys(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *key = json_object_get(json_array_get(list, i), "key");
+        if (json_is_string(key))
+            sodium_memzero((char *)(uintptr_t)json_string_value(key), json_string_length(key));
+    }
+}
+
+static void read_media(struct control_answer *a, const json_t *o)
+{
+    const json_t *keys = json_object_get(o, "ticket_keys");
+    const char *org = json_string_value(json_object_get(o, "org"));
+    const char *now = json_string_value(json_object_get(o, "now"));
+    if (org && strlen(org) <= ORG_ID_MAX)
+        snprintf(a->org, sizeof(a->org), "%s", org);
+    if (now && time_parse(now, &a->now_us) != 0)
+        a->now_us = 0;
+    read_ticket_keys(a, keys);
+    wipe_ticket_keys(keys);
+}
+
 int control_answer_parse(struct control_answer *a, const char *body, size_t len)
 {
     json_t *o = body ? json_loadb(body, len, 0, NULL) : NULL;
@@ -91,6 +143,7 @@ int control_answer_parse(struct control_answer *a, const char *body, size_t len)
     const char *version = json_string_value(json_object_get(o, "peers_version"));
     if (version && strlen(version) <= PEERS_VERSION_MAX)
         snprintf(a->peers_version, sizeof(a->peers_version), "%s", version);
+    read_media(a, o);
     json_decref(o);
     return 0;
 }

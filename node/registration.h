@@ -3,6 +3,7 @@
 #define BERTH_NODE_REGISTRATION_H
 
 #include "load.h"
+#include "media/ticket.h"
 #include "options.h"
 #include "peer_table.h"
 
@@ -24,6 +25,11 @@ struct control_answer {
     int64_t heartbeat_s; /* 1 to 3600 */
     bool drain;
     char peers_version[PEERS_VERSION_MAX + 1]; /* "": the controller has not said any */
+    int64_t now_us;                            /* its clock's time; 0: not said */
+    char org[ORG_ID_MAX + 1];                  /* the node's; "": not said */
+    /* Of tickets. Those that can't be read are left out; a list without any that can changes nothing. Wipe them when done. */
+    size_t n_ticket_keys;
+    struct ticket_key ticket_keys[TICKET_KEYS_MAX];
 };
 /* 0, or -EBADMSG where it isn't a JSON object. */
 int control_answer_parse(struct control_answer *a, const char *body, size_t len)

@@ -17,6 +17,8 @@ enum {
     UDP_DATAGRAM_MAX = STUN_MESSAGE_MAX, /* longer ones are no STUN of ours and ignored */
     UDP_CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo))
 };
+static_assert((int)UDP_DATAGRAM_MAX >= (int)RTP_PACKET_MAX && UDP_DATAGRAM_MAX % 4 == 0,
+              "a packet of media fits, and each begins aligned");
 static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) >= CMSG_SPACE(sizeof(struct in_pktinfo)),
               "room for either");
 
@@ -36,7 +38,7 @@ struct udp_batch {
     union udp_name names[UDP_BATCH];
     struct udp_control rx_control[UDP_BATCH], tx_control[UDP_BATCH];
     uint8_t tx_buf[UDP_BATCH][STUN_BINDING_ANSWER_MAX];
-    uint8_t rx_buf[UDP_BATCH][UDP_DATAGRAM_MAX];
+    _Alignas(16) uint8_t rx_buf[UDP_BATCH][UDP_DATAGRAM_MAX];
     uint8_t behaviour_buf[STUN_MESSAGE_MAX]; /* an answer that may be padded */
 };
 
@@ -101,6 +103,60 @@ static size_t reply_control(struct msghdr *rx, struct udp_control *out)
     return 0;
 }
 
+/* ---- media ---- */
+
+/* The address asked, "none" on a socket that has but one. */
+static struct addr local_of(const struct msghdr *rx)
+{
+    struct addr a = {0};
+    struct msghdr h = *rx;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            a.family = ADDR_V4;
+            memcpy(a.ip, &info.ipi_spec_dst, sizeof(info.ipi_spec_dst));
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            a.family = ADDR_V6;
+            a.scope = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
+            memcpy(a.ip, &info.ipi6_addr, sizeof(info.ipi6_addr));
+        }
+    }
+    return a;
+}
+
+static struct media_path path_of(const struct udp_port *u, const struct msghdr *rx, const struct addr *source)
+{
+    struct media_path p = {.carrier = MEDIA_UDP,
+                           .thread = media_post_thread(u->opts.media),
+                           .port = u->opts.port,
+                           .peer = *source};
+    if (u->wildcard)
+        p.local = local_of(rx);
+    return p;
+}
+
+/* Media, or a request for it? Ordinary requests are told from it by their length alone. */
+static enum media_asked take_media(const struct udp_port *u, struct udp_batch *b, unsigned i,
+                                   const struct addr *source, int64_t now)
+{
+    uint8_t *bytes = b->rx_buf[i];
+    size_t len = b->rx[i].msg_len;
+    enum packet_kind kind = packet_kind(bytes, len);
+    if (kind == PACKET_OTHER || (kind == PACKET_STUN && len < MEDIA_REQUEST_LEAST) ||
+        b->rx[i].msg_hdr.msg_flags & MSG_TRUNC)
+        return MEDIA_ASKED_NOTHING;
+    const struct media_path from = path_of(u, &b->rx[i].msg_hdr, source);
+    if (kind == PACKET_STUN)
+        return media_post_ask(u->opts.media, &from, bytes, len, u->opts.limits, now);
+    media_post_packet(u->opts.media, &from, bytes, len, now);
+    return MEDIA_ASKED_PACKET;
+}
+
+/* ---- answers ---- */
+
 /* Now, from another socket than the batch's, or longer than it has room for: rare, so no batches. */
 static void send_apart(struct udp_port *from, const uint8_t *bytes, const struct stun_behaviour_answer *a)
 {
@@ -143,35 +199,42 @@ static size_t answer_one(const struct udp_port *u, struct udp_batch *b, const ui
     return stun_binding_answer(req, len, source, NULL, out, STUN_BINDING_ANSWER_MAX);
 }
 
+/* The answer to one datagram; false: there is none. */
+static bool write_answer(const struct udp_port *u, struct udp_batch *b, unsigned i, const struct addr *source,
+                         unsigned n_tx)
+{
+    struct msghdr *rx = &b->rx[i].msg_hdr, *tx = &b->tx[n_tx].msg_hdr;
+    size_t len = rx->msg_flags & MSG_TRUNC
+                     ? 0
+                     : answer_one(u, b, b->rx_buf[i], b->rx[i].msg_len, source, b->tx_buf[n_tx]);
+    if (len == 0)
+        return false;
+    tx->msg_name = rx->msg_name;
+    tx->msg_namelen = rx->msg_namelen;
+    tx->msg_controllen = u->wildcard ? reply_control(rx, &b->tx_control[n_tx]) : 0;
+    tx->msg_control = tx->msg_controllen ? b->tx_control[n_tx].bytes : NULL;
+    b->tx_iov[n_tx] = (struct iovec){b->tx_buf[n_tx], len};
+    return true;
+}
+
 /* Writes the answers to `n` datagrams; how many there are. */
 static unsigned answer(struct udp_port *u, struct udp_batch *b, unsigned n)
 {
-    uint64_t bytes_in = 0, limited = 0;
+    uint64_t bytes_in = 0, limited = 0, packets = 0;
     unsigned n_tx = 0;
     int64_t now = clock_mono_us();
     for (unsigned i = 0; i < n; i++) {
-        struct msghdr *rx = &b->rx[i].msg_hdr;
-        size_t len = b->rx[i].msg_len;
-        bytes_in += len;
         struct addr source;
+        bytes_in += b->rx[i].msg_len;
         addr_from_sockaddr(&source, &b->names[i].sa);
-        if (!limits_allow(u->opts.limits, &source, now)) {
-            limited++;
-            continue;
-        }
-        size_t answer_len =
-            rx->msg_flags & MSG_TRUNC ? 0 : answer_one(u, b, b->rx_buf[i], len, &source, b->tx_buf[n_tx]);
-        if (answer_len == 0)
-            continue;
-        struct msghdr *tx = &b->tx[n_tx].msg_hdr;
-        tx->msg_name = rx->msg_name;
-        tx->msg_namelen = rx->msg_namelen;
-        tx->msg_controllen = u->wildcard ? reply_control(rx, &b->tx_control[n_tx]) : 0;
-        tx->msg_control = tx->msg_controllen ? b->tx_control[n_tx].bytes : NULL;
-        b->tx_iov[n_tx] = (struct iovec){b->tx_buf[n_tx], answer_len};
-        n_tx++;
+        enum media_asked asked = u->opts.media ? take_media(u, b, i, &source, now) : MEDIA_ASKED_NOTHING;
+        bool allowed = asked == MEDIA_ASKED_NOTHING && limits_allow(u->opts.limits, &source, now);
+        packets += asked == MEDIA_ASKED_PACKET;
+        limited += asked == MEDIA_ASKED_TOO_OFTEN || (asked == MEDIA_ASKED_NOTHING && !allowed);
+        if (allowed)
+            n_tx += write_answer(u, b, i, &source, n_tx);
     }
-    stats_add(&u->opts.stats->udp_requests, n);
+    stats_add(&u->opts.stats->udp_requests, n - packets);
     stats_add(&u->opts.stats->udp_bytes_in, bytes_in);
     stats_add(&u->opts.stats->udp_limited, limited);
     return n_tx;

@@ -1,10 +1,11 @@
-/* STUN over UDP on one socket of one thread, in batches, each answer from the address that was asked. No allocation per packet. */
+/* What comes by UDP to one socket of one thread, in batches: STUN is answered from the address that was asked, media goes to its post. No
+ * allocation per packet. */
 #ifndef BERTH_NODE_UDP_H
 #define BERTH_NODE_UDP_H
 
 #include "core/stun_behaviour.h"
 #include "limits.h"
-#include "stats.h"
+#include "media/post.h"
 
 #include <h2o.h>
 
@@ -27,6 +28,8 @@ struct udp_opts {
     struct node_stats *stats;
     struct udp_behaviour *behaviour; /* NULL: no behaviour discovery on this one; outlives it */
     struct stun_place place;         /* in it */
+    struct media_post *media;        /* the thread's; NULL: none. Outlives it */
+    uint16_t port;                   /* the socket's number there */
 };
 
 int udp_open(struct udp_port **out, h2o_loop_t *loop, const struct udp_opts *opts)

@@ -1,6 +1,7 @@
-/* A serving thread. Invariant: everything but the atomics and `wanted` (under its lock) is made, used and disposed of by the thread alone. */
+/* A serving thread. Invariant: everything but the atomics, and what its lock is for, is made, used and disposed of by the thread alone. */
 #include "worker.h"
 
+#include "media/post.h"
 #include "serve/http.h"
 #include "stream.h"
 #include "sys/clock.h"
@@ -8,6 +9,7 @@
 #include "udp.h"
 #include "websocket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <h2o/http1.h>
@@ -24,6 +26,7 @@ enum {
     METRICS_OPEN_MAX = 64,
     UDP_PORTS_MAX = NODE_ADDRESSES_MAX + 2 /* the alternates of behaviour discovery come last */
 };
+static_assert((int)UDP_PORTS_MAX <= (int)MEDIA_PORTS_MAX, "media can be sent over each");
 enum phase { RUNNING, DRAINING, STOPPING };
 enum stream_kind { KIND_TCP, KIND_TLS, KIND_COUNT };
 
@@ -45,7 +48,10 @@ struct worker {
     _Atomic int64_t alive_us;
     pthread_mutex_t lock;
     struct worker_settings wanted;
+    struct media_keys *new_keys; /* since the thread's last look; NULL: none */
+    _Atomic bool media_drained;
 
+    struct media_post *media;
     struct udp_batch *batch;
     struct udp_port *udp[UDP_PORTS_MAX];
     struct udp_behaviour behaviour;
@@ -58,6 +64,7 @@ struct worker {
     h2o_accept_ctx_t accept, accept_metrics;
     bool closed; /* accepts no more */
     struct node_stats stats;
+    struct media_figures figures;
 };
 
 /* ---- connections ---- */
@@ -114,14 +121,21 @@ static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listen
     return rc;
 }
 
-static int open_udp_port(struct worker *w, struct udp_port **port, int *fd, const struct stun_place *place)
+static int open_udp_port(struct worker *w, size_t i, int *fd, const struct stun_place *place)
 {
-    struct udp_opts o = {.fd = *fd, .batch = w->batch, .limits = &w->limits, .stats = &w->stats};
+    struct udp_opts o = {.fd = *fd,
+                         .batch = w->batch,
+                         .limits = &w->limits,
+                         .stats = &w->stats,
+                         .media = w->media,
+                         .port = (uint16_t)i};
     if (place) {
         o.behaviour = &w->behaviour;
         o.place = *place;
     }
-    int rc = udp_open(port, w->loop, &o);
+    int rc = w->media ? media_post_udp(w->media, (uint16_t)i, *fd) : 0;
+    if (rc == 0)
+        rc = udp_open(&w->udp[i], w->loop, &o);
     if (rc == 0)
         *fd = -1;
     return rc;
@@ -136,7 +150,7 @@ static int open_alternates(struct worker *w)
         const struct stun_place place = {1, i};
         w->behaviour.rules.at[0][i] = w->opts.bound->at[TRANSPORT_UDP][b->primary[i]];
         w->behaviour.rules.at[1][i] = w->opts.alternate[i];
-        rc = open_udp_port(w, &w->udp[NODE_ADDRESSES_MAX + i], &w->opts.sockets->alternate[i], &place);
+        rc = open_udp_port(w, NODE_ADDRESSES_MAX + i, &w->opts.sockets->alternate[i], &place);
     }
     return rc;
 }
@@ -150,8 +164,7 @@ static int open_udp(struct worker *w)
     for (size_t i = 0; i < w->opts.bound->n[TRANSPORT_UDP]; i++) {
         const struct stun_place place = {0, i == b->primary[1]};
         bool takes_part = b->on && (i == b->primary[0] || i == b->primary[1]);
-        int rc =
-            open_udp_port(w, &w->udp[i], &w->opts.sockets->fd[TRANSPORT_UDP][i], takes_part ? &place : NULL);
+        int rc = open_udp_port(w, i, &w->opts.sockets->fd[TRANSPORT_UDP][i], takes_part ? &place : NULL);
         if (rc != 0)
             return rc;
     }
@@ -183,6 +196,20 @@ static void use_settings(struct worker *w)
     stream_group_set_timeouts(&w->streams, s.first_timeout_ms, s.idle_timeout_ms);
 }
 
+static void use_media(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct media_keys *keys = w->new_keys;
+    w->new_keys = NULL;
+    pthread_mutex_unlock(&w->lock);
+    if (keys && w->media)
+        media_post_use_keys(w->media, keys);
+    else
+        media_keys_release(keys);
+    if (w->media)
+        media_post_drain(w->media, atomic_load(&w->media_drained) || atomic_load(&w->phase) != RUNNING);
+}
+
 /* The metrics door stays open until the end: who watches wants to see the drain. */
 static void close_doors(struct worker *w)
 {
@@ -207,6 +234,7 @@ static void on_wake(h2o_socket_t *sock, const char *err)
     if (read(h2o_socket_get_fd(sock), &n, sizeof(n)) < 0)
         return;
     use_settings(w);
+    use_media(w);
     if (atomic_load(&w->phase) != RUNNING)
         close_doors(w);
 }
@@ -221,14 +249,23 @@ static void wake(struct worker *w)
 
 static void turn(struct worker *w, int32_t wait_ms)
 {
-    atomic_store_explicit(&w->alive_us, clock_mono_us(), memory_order_relaxed);
+    int64_t now = clock_mono_us();
+    atomic_store_explicit(&w->alive_us, now, memory_order_relaxed);
+    if (w->media)
+        wait_ms = media_post_wait_ms(w->media, now, wait_ms);
     (void)h2o_evloop_run(w->loop, wait_ms); /* -1: interrupted, or a socket just gone; go on */
+    if (w->media)
+        media_post_step(w->media, clock_mono_us());
 }
 
 static void close_all(struct worker *w)
 {
     close_doors(w);
+    if (w->media)
+        media_post_end(w->media);
     for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+        if (w->media)
+            media_post_forget_udp(w->media, (uint16_t)i);
         udp_close(w->udp[i]);
         w->udp[i] = NULL;
     }
@@ -238,6 +275,8 @@ static void close_all(struct worker *w)
     listener_crowd_shutdown(&w->crowd, SHUT_RDWR);
     for (int i = 0; i < END_ROUNDS && !h2o_linklist_is_empty(&w->crowd.guests); i++)
         turn(w, END_WAIT_MS);
+    media_post_destroy(w->media);
+    w->media = NULL;
 }
 
 static void init_http(struct worker *w)
@@ -246,6 +285,18 @@ static void init_http(struct worker *w)
     h2o_context_init(&w->http_metrics, w->loop, w->opts.http_metrics);
     w->accept = (h2o_accept_ctx_t){.ctx = &w->http, .hosts = w->opts.http->hosts};
     w->accept_metrics = (h2o_accept_ctx_t){.ctx = &w->http_metrics, .hosts = w->opts.http_metrics->hosts};
+}
+
+static int init_media(struct worker *w)
+{
+    const struct media_post_opts o = {.exchange = w->opts.media,
+                                      .thread = w->opts.thread,
+                                      .loop = w->loop,
+                                      .stats = &w->stats,
+                                      .figures = &w->figures};
+    int rc = w->opts.media ? media_post_new(&w->media, &o) : 0;
+    w->streams.media = w->media;
+    return rc;
 }
 
 static int init_wake(struct worker *w)
@@ -273,6 +324,8 @@ static int init(struct worker *w)
     stream_group_init(&w->streams, w->loop, s->first_timeout_ms, s->idle_timeout_ms);
     use_settings(w);
     int rc = init_wake(w);
+    if (rc == 0)
+        rc = init_media(w);
     return rc == 0 ? open_all(w) : rc;
 }
 
@@ -342,6 +395,22 @@ void worker_set(struct worker *w, const struct worker_settings *s)
     wake(w);
 }
 
+void worker_set_media_keys(struct worker *w, struct media_keys *keys)
+{
+    pthread_mutex_lock(&w->lock);
+    struct media_keys *old = w->new_keys;
+    w->new_keys = keys;
+    pthread_mutex_unlock(&w->lock);
+    media_keys_release(old);
+    wake(w);
+}
+
+void worker_drain_media(struct worker *w, bool on)
+{
+    atomic_store(&w->media_drained, on);
+    wake(w);
+}
+
 void worker_drain(struct worker *w)
 {
     atomic_store(&w->phase, DRAINING);
@@ -361,6 +430,7 @@ void worker_destroy(struct worker *w)
         return;
     if (w->wake_fd >= 0)
         close(w->wake_fd);
+    media_keys_release(w->new_keys);
     free(w->batch);
     sem_destroy(&w->initialized);
     pthread_mutex_destroy(&w->lock);
@@ -391,4 +461,9 @@ void worker_totals(const struct worker *w, struct node_totals *counters, struct 
         listener_totals_add(tcp, &w->doors[KIND_TCP][i].stats);
         listener_totals_add(tls, &w->doors[KIND_TLS][i].stats);
     }
+}
+
+void worker_sessions(const struct worker *w, int64_t total[static MEDIA_CARRIERS])
+{
+    media_figures_sessions(&w->figures, total);
 }

@@ -3,6 +3,9 @@
 #define BERTH_NODE_WORKER_H
 
 #include "limits.h"
+#include "media/exchange.h"
+#include "media/figures.h"
+#include "media/keys.h"
 #include "sockets.h"
 #include "stats.h"
 
@@ -29,6 +32,8 @@ struct worker_opts {
     struct limits_table *limits;
     struct listener_sources *sources; /* or NULL */
     struct listener_budget *budget;   /* of all but the metrics */
+    struct media_exchange *media;     /* NULL: no media */
+    uint8_t thread;                   /* this one's number in it */
     int64_t handshake_timeout_us;
     int64_t max_open; /* for each listener of this thread */
     struct worker_settings settings;
@@ -38,6 +43,10 @@ struct worker_opts {
 /* Starts the thread. Everything in opts outlives it. */
 int worker_start(struct worker **out, const struct worker_opts *opts) __attribute__((warn_unused_result));
 void worker_set(struct worker *w, const struct worker_settings *s);
+/* New keys for tickets: held by the callee. */
+void worker_set_media_keys(struct worker *w, struct media_keys *keys);
+/* Nobody new is admitted, and sessions are asked to go elsewhere; or no longer. */
+void worker_drain_media(struct worker *w, bool on);
 /* Stops accepting; open connections live on, and UDP is answered. */
 void worker_drain(struct worker *w);
 /* Ends everything, joins. The counters may be read until worker_destroy. */
@@ -50,5 +59,7 @@ int64_t
 worker_alive_us(const struct worker *w); /* when its loop last turned; it does so at least every second */
 void worker_totals(const struct worker *w, struct node_totals *counters, struct listener_totals *tcp,
                    struct listener_totals *tls);
+/* Adds the media sessions by carrier. */
+void worker_sessions(const struct worker *w, int64_t total[static MEDIA_CARRIERS]);
 
 #endif

@@ -172,6 +172,20 @@ size_t ws_frames_write(struct ws_frames *f, enum ws_opcode opcode, const void *p
     return n == (ssize_t)len && !wr.bad ? wire_wr_len(&wr) : 0;
 }
 
+size_t ws_frames_binary_header(uint8_t out[static WS_HEADER_MAX], size_t len)
+{
+    enum { FIN = 0x80, SHORT_MAX = 125, LENGTH_16 = 126 };
+    out[0] = FIN | WS_BINARY;
+    if (len <= SHORT_MAX) {
+        out[1] = (uint8_t)len;
+        return 2;
+    }
+    out[1] = LENGTH_16;
+    out[2] = (uint8_t)(len >> 8);
+    out[3] = (uint8_t)len;
+    return WS_HEADER_MAX;
+}
+
 size_t ws_frames_write_close(struct ws_frames *f, uint16_t code, uint8_t *out, size_t cap)
 {
     const uint8_t payload[2] = {(uint8_t)(code >> 8), (uint8_t)code};

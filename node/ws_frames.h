@@ -49,6 +49,8 @@ struct ws_read ws_frames_read(struct ws_frames *f, const uint8_t *in, size_t len
  * length; 0: `cap` was too small. */
 size_t ws_frames_write(struct ws_frames *f, enum ws_opcode opcode, const void *payload, size_t len,
                        uint8_t *out, size_t cap);
+/* The header of a whole binary frame whose payload, up to 65535 bytes, follows apart. Its length. */
+size_t ws_frames_binary_header(uint8_t out[static WS_HEADER_MAX], size_t len);
 /* A close frame; WS_NO_CODE: without a code. */
 size_t ws_frames_write_close(struct ws_frames *f, uint16_t code, uint8_t *out, size_t cap);
 

@@ -55,7 +55,7 @@ static void put_break(struct ws_session *s, uint16_t code, struct ws_turn *t)
 }
 
 /* Moves the piece on into the stream, as far as there is room for answers. */
-static void feed_stream(struct ws_session *s, struct ws_turn *t)
+static void feed_stream(struct ws_session *s, const struct stun_tap *tap, struct ws_turn *t)
 {
     uint8_t answers[WS_SESSION_OUT_MAX];
     size_t n = sizeof(s->in) - s->in_len < s->piece.len ? sizeof(s->in) - s->in_len : s->piece.len;
@@ -64,7 +64,7 @@ static void feed_stream(struct ws_session *s, struct ws_turn *t)
     s->piece.p += n;
     s->piece.len -= n;
     struct stun_stream_turn st =
-        stun_stream_take(&s->stun, s->in, s->in_len, answers, room(s) - WS_HEADER_MAX - CLOSE_ROOM);
+        stun_stream_take(&s->stun, s->in, s->in_len, tap, answers, room(s) - WS_HEADER_MAX - CLOSE_ROOM);
     s->stalled = st.used > 0 && s->in_len > st.used && room(s) - st.written < TURN_ROOM;
     s->in_len -= st.used;
     memmove(s->in, s->in + st.used, s->in_len);
@@ -104,12 +104,13 @@ static void take_event(struct ws_session *s, const struct ws_read *r, struct ws_
     }
 }
 
-struct ws_turn ws_session_take(struct ws_session *s, const uint8_t *in, size_t len)
+struct ws_turn ws_session_take(struct ws_session *s, const uint8_t *in, size_t len,
+                               const struct stun_tap *tap)
 {
     struct ws_turn t = {0};
     while (s->state != WS_CLOSED && (s->state == WS_CLOSING || room(s) >= TURN_ROOM)) {
         if (s->piece.len > 0 || s->stalled) {
-            feed_stream(s, &t);
+            feed_stream(s, tap, &t);
             continue;
         }
         struct ws_read r = ws_frames_read(s->frames, in + t.used, len - t.used);

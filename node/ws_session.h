@@ -36,8 +36,9 @@ struct ws_turn {
 };
 
 /* Takes bytes from `in` until all are taken or `out` is full. Write `out`, set out_len to 0, call again: more may come with no
- * new bytes. All is done once it takes nothing and writes nothing. */
-struct ws_turn ws_session_take(struct ws_session *s, const uint8_t *in, size_t len);
+ * new bytes. All is done once it takes nothing and writes nothing. `tap` as for stun_stream_take. */
+struct ws_turn ws_session_take(struct ws_session *s, const uint8_t *in, size_t len,
+                               const struct stun_tap *tap);
 /* Says goodbye, where that hasn't been said; `out` must be empty. */
 void ws_session_close(struct ws_session *s, uint16_t code);
 

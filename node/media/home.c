@@ -105,6 +105,15 @@ void media_home_gone(struct media_home *h, const struct media_path *path, int64_
         leg_lose_path(l, now_us);
 }
 
+void media_home_hanging(struct media_home *h, const struct media_path *path, int64_t now_us)
+{
+    struct leg *l = home_leg_at(h, path);
+    if (!l)
+        return;
+    leg_lose_path(l, now_us);
+    leg_end(l, MEDIA_END_HANGING, true);
+}
+
 /* A tenth of the legs and sources; so a second's work is spread over the second. */
 static void turn(struct media_home *h, int64_t now_us)
 {
@@ -169,4 +178,10 @@ size_t media_home_remove(struct media_home *h, const char *org, const char *meet
 {
     struct meeting *m = meeting_find(h, org, meeting);
     return m ? end_all(h, m, who, why, true) : 0;
+}
+
+void media_home_remove_all(struct media_home *h, enum media_end_reason why)
+{
+    while (h->n_meetings > 0)
+        end_all(h, h->meetings[h->n_meetings - 1], NULL, why, true);
 }

@@ -112,6 +112,8 @@ void media_home_packet(struct media_home *h, const struct media_path *from, uint
                        int64_t received_us);
 /* A stream has ended. */
 void media_home_gone(struct media_home *h, const struct media_path *path, int64_t now_us);
+/* A stream took nothing for too long: its session ends as `hanging`. The path isn't detached. */
+void media_home_hanging(struct media_home *h, const struct media_path *path, int64_t now_us);
 
 /* Does what is due: consent that was lost, RTCP, levels. */
 void media_home_step(struct media_home *h, int64_t now_us);
@@ -127,5 +129,7 @@ void media_home_each(const struct media_home *h, void (*each)(void *user, const 
 /* Ends a participant's session (removed by the operator); what it returns: how many ended. `who` NULL: everybody's. */
 size_t media_home_remove(struct media_home *h, const char *org, const char *meeting, const char *who,
                          enum media_end_reason why);
+/* Ends everybody's. */
+void media_home_remove_all(struct media_home *h, enum media_end_reason why);
 
 #endif

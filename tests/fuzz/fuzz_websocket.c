@@ -37,7 +37,7 @@ static struct outcome run(const uint8_t *data, size_t size, size_t step)
     size_t taken = 0, arrived = 0;
     FUZZ_CHECK(ws_session_init(&s, &peer) == 0);
     while (s.state != WS_CLOSED) {
-        struct ws_turn t = ws_session_take(&s, data + taken, arrived - taken);
+        struct ws_turn t = ws_session_take(&s, data + taken, arrived - taken, NULL);
         FUZZ_CHECK(t.used <= arrived - taken && s.out_len <= sizeof s.out && t.answers <= t.requests);
         taken += t.used;
         o.requests += t.requests;

@@ -129,9 +129,10 @@ def test_heartbeats_tell_the_load(node, admin):
         def told():
             assert stun.ask(s).kind == stun.BINDING_SUCCESS
             load = (listed(admin, "load-1") or {}).get("load") or {}
-            return load.get("sessions") == 1 and load.get("packets_per_s", 0) > 0 and load
+            return load.get("packets_per_s", 0) > 0 and load
 
-        load = wait_for(told, HEARTBEATS, "a heartbeat with the open connection")
+        load = wait_for(told, HEARTBEATS, "a heartbeat with the packets")
+    assert load["sessions"] == 0  # a connection is none: sessions are of media
     assert 0 <= load["cpu"] <= 1 and load["bandwidth_bps"] > 0
 
 

@@ -118,6 +118,55 @@ static void answers(void **state)
     assert_int_not_equal(control_answer_parse(&a, NULL, 0), 0);
 }
 
+/* docs/media.md, "Admission". */
+static void ticket_keys(void **state)
+{
+    static const char good[] = "{\"id\":\"AQIDBA\",\"key\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"}";
+    struct control_answer a = {.heartbeat_s = 5};
+    char text[8192] = "";
+    snprintf(text, sizeof(text),
+             "{\"org\":\"acme\",\"now\":\"2026-01-02T03:04:05.000006Z\",\"ticket_keys\":[%s]}", good);
+    assert_int_equal(answer(&a, text), 0);
+    assert_string_equal(a.org, "acme");
+    assert_true(a.now_us == INT64_C(1767323045000006));
+    assert_int_equal(a.n_ticket_keys, 1);
+    const uint8_t id[TICKET_KEY_ID_LEN] = {1, 2, 3, 4};
+    assert_memory_equal(a.ticket_keys[0].id, id, sizeof(id));
+    for (uint8_t i = 0; i < TICKET_KEY_LEN; i++)
+        assert_int_equal(a.ticket_keys[0].key[i], i);
+
+    /* What can't be read is left out, and nothing at all changes nothing. */
+    static const char *const bad[] = {"5",
+                                      "{}",
+                                      "{\"id\":\"AQIDBA\"}",
+                                      "{\"id\":\"AQID\",\"key\":\"AA\"}",
+                                      "{\"id\":\"AQIDBA==\",\"key\":7}",
+                                      "null",
+                                      "[]"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(text, sizeof(text), "{\"ticket_keys\":[%s]}", bad[i]);
+        assert_int_equal(answer(&a, text), 0);
+        assert_int_equal(a.n_ticket_keys, 1);
+        snprintf(text, sizeof(text), "{\"ticket_keys\":[%s,%s,%s]}", bad[i], good, good);
+        assert_int_equal(answer(&a, text), 0);
+        assert_int_equal(a.n_ticket_keys, 2);
+        a.n_ticket_keys = 1;
+    }
+    static const char *const none[] = {"{\"ticket_keys\":[]}", "{\"ticket_keys\":{}}",
+                                       "{\"ticket_keys\":\"x\"}", "{}"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        assert_int_equal(answer(&a, none[i]), 0);
+        assert_int_equal(a.n_ticket_keys, 1);
+        assert_string_equal(a.org, "acme");
+    }
+    size_t len = (size_t)snprintf(text, sizeof(text), "{\"ticket_keys\":[%s", good);
+    for (int i = 0; i < TICKET_KEYS_MAX + 5; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, ",%s", good);
+    snprintf(text + len, sizeof(text) - len, "]}");
+    assert_int_equal(answer(&a, text), 0);
+    assert_int_equal(a.n_ticket_keys, TICKET_KEYS_MAX);
+}
+
 static void problems(void **state)
 {
     (void)state;
@@ -134,10 +183,8 @@ static void problems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(registration),
-        cmocka_unit_test(heartbeats),
-        cmocka_unit_test(answers),
-        cmocka_unit_test(problems),
+        cmocka_unit_test(registration), cmocka_unit_test(heartbeats), cmocka_unit_test(answers),
+        cmocka_unit_test(ticket_keys),  cmocka_unit_test(problems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static struct outcome run(size_t step)
     assert_int_equal(ws_session_init(s, &peer), 0);
     got.len = 0;
     while (s->state != WS_CLOSED) {
-        struct ws_turn t = ws_session_take(s, in.at + taken, arrived - taken);
+        struct ws_turn t = ws_session_take(s, in.at + taken, arrived - taken, NULL);
         assert_true(t.used <= arrived - taken && s->out_len <= sizeof(s->out));
         taken += t.used;
         o.requests += t.requests;
@@ -221,13 +221,13 @@ static void test_our_close_awaits_theirs(void **state)
     in.len = 0;
     put_frame(&in, 0x82, q, len);
     put_frame(&in, 0x89, q, 3);
-    struct ws_turn t = ws_session_take(s, in.at, in.len);
+    struct ws_turn t = ws_session_take(s, in.at, in.len, NULL);
     assert_int_equal(t.used, in.len);
     assert_int_equal(t.requests, 0);
     assert_int_equal(s->out_len, 0);
     in.len = 0;
     put_frame(&in, 0x88, NULL, 0);
-    t = ws_session_take(s, in.at, in.len);
+    t = ws_session_take(s, in.at, in.len, NULL);
     assert_int_equal(s->state, WS_CLOSED);
     assert_int_equal(s->out_len, 0);
     ws_session_dispose(s);
