@@ -13,8 +13,8 @@
 #include <stdbool.h>
 
 enum {
-    CATALOGUE_HEALTHY_US = HEALTH_DEAD_AGE_US,   /* since the last heartbeat: then a node is down */
-    CATALOGUE_LISTED_US = 10 * 60 * 1000 * 1000, /* ... and then it leaves the list to probe */
+    CATALOGUE_HEALTHY_US = HEALTH_DEAD_AGE_US, /* since the last heartbeat: then a node is down */
+    CATALOGUE_LISTED_US = HEALTH_GONE_AGE_US,  /* ... and then it leaves the list to probe */
     CATALOGUE_DIGEST_LEN = 16,
     CATALOGUE_VERSION_LEN = 2 * CATALOGUE_DIGEST_LEN,
 };
@@ -51,7 +51,7 @@ struct catalogue_load {
     int64_t assigned_told;   /* at the last heartbeat: whoever came since is not in its figures yet */
     enum health_state health;
     enum health_cause cause; /* why it isn't in service, or last wasn't */
-    bool doubt;              /* silence doesn't count: no node at all is heard */
+    bool doubt;              /* its silence doesn't count: most nodes of its org's are silent at once */
     double failures;         /* whom it did not work for lately, with decay: see node_failure_scores */
 };
 
@@ -80,7 +80,7 @@ bool catalogue_knows(const struct catalogue *c, const char *org, const char *id)
 
 const struct catalogue_load *catalogue_load_of(const struct catalogue *c, const struct catalogue_node *n);
 bool node_healthy(const struct catalogue_load *l); /* heard of, and not stopping */
-/* May be given to somebody, were it not drained: not quarantined, and healthy, or no node is. */
+/* May be given to somebody, were it not drained: not quarantined, and healthy, or its silence doesn't count. */
 bool node_usable(const struct catalogue_load *l);
 bool node_listed(const struct catalogue_load *l); /* heard of lately enough to be probed */
 enum node_state node_state_of(const struct catalogue_node *n, const struct catalogue_load *l);

@@ -22,11 +22,12 @@ static const char nodes_sql[] =
 #define FAILURE_ORG_MOST    "3"
 
 static const char loads_sql[] =
-    "select l.org, l.node, berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), l.cpu, l.packets_per_s,"
+    "select l.org, l.node, greatest(berth_us(clock_timestamp()) - berth_us(l.heartbeat_at), 0), l.cpu, "
+    "l.packets_per_s,"
     " l.sessions, l.bandwidth_bps, l.draining, l.stopping,"
     " greatest(coalesce(t.n, 0) + coalesce(c.n, 0), 0)::bigint, coalesce(f.score, 0), l.assigned,"
-    " coalesce(h.state, 0), coalesce(n.drain, false) or l.draining or l.stopping, (select doubt from "
-    "health_turn), coalesce(h.cause, 0)"
+    " coalesce(h.state, 0), coalesce(n.drain, false) or l.draining or l.stopping,"
+    " exists (select from health_doubt d where d.org = l.org), coalesce(h.cause, 0)"
     " from node_load l"
     " left join tally t on t.org = l.org and t.what = 'participants' and t.name = l.node"
     " left join (select org, name, sum(n) as n from tally_change where what = 'participants' group by 1, 2) c"
@@ -35,6 +36,10 @@ static const char loads_sql[] =
     " on f.node_org = l.org and f.node = l.node"
     " left join node_health h on h.org = l.org and h.node = l.node"
     " left join node n on n.org = l.org and n.id = l.node"
+    " union all" /* deleted, and somebody is on it still */
+    " select n.org, n.id, -1, null, 0, 0, 0, false, false, 1, 0, 0, 0, true, false, 0 from node n"
+    " where n.deleted_at > now() - $1::bigint * interval '1 second'"
+    " and exists (select from participant p where p.node_org = n.org and p.node = n.id)"
     " order by 1, 2";
 
 enum {
@@ -154,29 +159,48 @@ static void load_read(struct catalogue_load *l, const PGresult *res, int i)
         .doubt = truth(res, i, 14),
         .cause = (enum health_cause)number(res, i, 15),
     };
-    if (l->heartbeat_age_us < 0)
-        l->heartbeat_age_us = 0;
 }
 
-/* Where not one node is heard any more, that counts at once: before a controller's turn has come to say so. */
-static void take_doubt(struct catalogue_load *loads, size_t n, const PGresult *res)
+static bool same_org(const PGresult *res, int a, int b)
+{
+    return strcmp(PQgetvalue(res, a, 0), PQgetvalue(res, b, 0)) == 0;
+}
+
+/* Where most nodes of an org are silent at once, that counts before a controller's turn has come to say so: the same rule of the same
+ * figures. Rows are sorted by org. */
+static bool doubted(const PGresult *res, int first, int end)
 {
     struct health_hearing hearing = {0};
 
-    for (int k = 0; k < PQntuples(res); k++)
+    for (int k = first; k < end; k++)
         health_hear(&hearing, (enum health_state)number(res, k, 12), truth(res, k, 13), number(res, k, 2));
-    for (size_t i = 0; i < n; i++)
-        loads[i].doubt = loads[i].doubt || health_doubts(&hearing);
+    return health_doubts(&hearing);
+}
+
+static void take_load(const struct catalogue_nodes *nodes, struct catalogue_load *loads, const PGresult *res,
+                      int row, bool doubt)
+{
+    size_t i = catalogue_nodes_index(nodes, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1));
+
+    if (i == catalogue_nodes_count(nodes))
+        return;
+    load_read(&loads[i], res, row);
+    loads[i].doubt = loads[i].doubt || doubt;
 }
 
 /* Both sides are sorted by (org, id); a node without a row has never been heard of. */
-static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, struct catalogue **out)
+static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, int64_t known_s,
+                      struct catalogue **out)
 {
-    PGresult *res = db_sync_exec(db, loads_sql, NULL, 0);
     struct catalogue_load *loads = NULL;
     size_t n = catalogue_nodes_count(nodes);
+    char seconds[24];
+    const char *const params[] = {seconds};
+    PGresult *res;
     int r = -ENOMEM;
 
+    snprintf(seconds, sizeof(seconds), "%lld", (long long)known_s);
+    res = db_sync_exec(db, loads_sql, params, 1);
     if (res == NULL)
         return -EIO;
     loads = calloc(n + 1, sizeof(*loads));
@@ -184,13 +208,15 @@ static int read_loads(struct db_sync *db, struct catalogue_nodes *nodes, struct 
         goto out;
     for (size_t i = 0; i < n; i++)
         loads[i] = (struct catalogue_load){.heartbeat_age_us = -1, .cpu = 1};
-    for (int k = 0; k < PQntuples(res); k++) {
-        size_t i = catalogue_nodes_index(nodes, PQgetvalue(res, k, 0), PQgetvalue(res, k, 1));
+    for (int k = 0, end = 0; k < PQntuples(res); k = end) {
+        bool doubt;
 
-        if (i < n)
-            load_read(&loads[i], res, k);
+        while (end < PQntuples(res) && same_org(res, k, end))
+            end++;
+        doubt = doubted(res, k, end);
+        for (int row = k; row < end; row++)
+            take_load(nodes, loads, res, row, doubt);
     }
-    take_doubt(loads, n, res);
     *out = catalogue_new(nodes, loads);
     r = *out != NULL ? 0 : -ENOMEM;
 out:
@@ -283,7 +309,7 @@ static int build(struct controller *ctl, struct db_sync *db, const void *old, vo
             return r;
         nodes = fresh;
     }
-    r = read_loads(db, nodes, &c);
+    r = read_loads(db, nodes, ctl->options->report_lifetime_s, &c);
     catalogue_nodes_unref(fresh);
     if (r == 0) {
         give_links(ctl, db, old, c);

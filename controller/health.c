@@ -130,17 +130,26 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
 
 /* ---- all at once ---- */
 
+_Static_assert(HEALTH_HEARD_AGE_US + 5000000 < HEALTH_DEAD_AGE_US,
+               "of nodes that fall silent at once, the last to tell is unheard before the first is dead");
+
 void health_hear(struct health_hearing *to, enum health_state state, bool planned, int64_t heartbeat_age_us)
 {
     if (planned || state == HEALTH_QUARANTINED || heartbeat_age_us < 0)
         return;
     to->expected++;
-    to->heard += heartbeat_age_us < HEALTH_SUSPECT_AGE_US;
+    to->heard += heartbeat_age_us < HEALTH_HEARD_AGE_US;
+    to->dead += heartbeat_age_us >= HEALTH_DEAD_AGE_US;
+    to->gone += heartbeat_age_us >= HEALTH_GONE_AGE_US;
 }
 
 bool health_doubts(const struct health_hearing *n)
 {
-    return n->expected >= HEALTH_DOUBT_NODES && n->heard == 0;
+    size_t lately = n->expected - n->gone;
+
+    if (n->heard == 0)
+        return n->expected >= HEALTH_DOUBT_NODES;
+    return lately >= HEALTH_DOUBT_NODES && n->heard * 2 < lately;
 }
 
 bool health_doubt_next(bool doubt, int64_t *heard_us, const struct health_hearing *n, int64_t now_us)

@@ -8,13 +8,16 @@
 #include <stdint.h>
 
 enum {
-    HEALTH_SUSPECT_AGE_US = 12 * 1000 * 1000, /* since the last heartbeat: two were missed */
+    /* Since the last heartbeat; they come every 5 s, each node's at its own time. */
+    HEALTH_HEARD_AGE_US = 8 * 1000 * 1000,
+    HEALTH_SUSPECT_AGE_US = 12 * 1000 * 1000, /* two were missed */
     HEALTH_DEAD_AGE_US = 15 * 1000 * 1000,
-    HEALTH_CLEAN_US = 10 * 1000 * 1000, /* suspect: nothing for so long, and it is in service */
-    HEALTH_HOLD_US = 5 * 1000 * 1000,   /* quarantined, the first time; twice as long each time more ... */
-    HEALTH_STRIKES_MAX = 8,             /* ... up to this, 640 s */
+    HEALTH_GONE_AGE_US = 10 * 60 * 1000 * 1000, /* in no list any more */
+    HEALTH_CLEAN_US = 10 * 1000 * 1000,         /* suspect: nothing for so long, and it is in service */
+    HEALTH_HOLD_US = 5 * 1000 * 1000, /* quarantined, the first time; twice as long each time more ... */
+    HEALTH_STRIKES_MAX = 8,           /* ... up to this, 640 s */
     HEALTH_PROBATION_US = 60 * 1000 * 1000,
-    HEALTH_GRACE_US = 15 * 1000 * 1000, /* a doubt lasts so long after the first node was heard again */
+    HEALTH_GRACE_US = 15 * 1000 * 1000, /* a doubt lasts so long after most nodes were heard again */
     HEALTH_DOUBT_NODES = 3,             /* fewer may well die at once */
     HEALTH_TRICKLE = 8, /* on probation: one meeting in so many takes it as nearly in service */
 };
@@ -37,7 +40,7 @@ struct health {
 struct health_evidence {
     int64_t heartbeat_age_us; /* negative: never heard of */
     bool planned;             /* drained or stopping: its silence is no fault */
-    bool doubt;               /* nobody's silence counts: the controller suspects itself */
+    bool doubt;               /* nobody's silence counts: the controllers suspect themselves */
     bool mesh;                /* an org's own: its agents alone may speak against it */
     int64_t participants;
     const double *failures; /* an org each: agents for which it did not work, halved every minute */
@@ -52,14 +55,17 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
 double health_failures_limit(int64_t participants);
 double health_failures_count(const struct health_evidence *e, double limit);
 
-/* Nodes that should be heard, and those of them that are. */
+/* Of one scope, the cloud or an org with its mesh nodes: nodes that should be heard, and how they are. */
 struct health_hearing {
-    size_t expected, heard;
+    size_t expected, heard; /* whoever is quarantined or silent by plan isn't expected */
+    size_t dead;            /* silent for so long that it would count */
+    size_t gone;            /* of the dead: not even listed any more */
 };
 void health_hear(struct health_hearing *to, enum health_state state, bool planned, int64_t heartbeat_age_us);
-/* Nobody at all is heard, of HEALTH_DOUBT_NODES or more: it is not they who are dead. */
+/* Most of HEALTH_DOUBT_NODES or more are silent at once: it is more likely the way to them that is broken, or the controllers. Nodes that
+ * are gone speak for that only while nobody at all is heard. */
 bool health_doubts(const struct health_hearing *n);
-/* The doubt of the turn before, and what becomes of it: it ends HEALTH_GRACE_US after the first node was heard again (*heard_us, 0: none
+/* The doubt of the turn before, and what becomes of it: it ends HEALTH_GRACE_US after most were heard again (*heard_us, 0: they aren't
  * yet), so that all have had the time to come back. */
 bool health_doubt_next(bool doubt, int64_t *heard_us, const struct health_hearing *n, int64_t now_us);
 

@@ -20,12 +20,21 @@ enum {
     EVENTS_MAX = 64,   /* told in one turn; more in the next */
 };
 
+/* The cloud, or an org with its mesh nodes. */
+struct scope {
+    char org[ORG_ID_MAX + 1];
+    struct health_hearing hearing;
+    bool doubt, told;
+    int64_t heard_us;
+};
+
 struct turn {
     struct controller *ctl;
     struct db_sync *db;
-    int64_t number, now_us, heard_us;
-    bool doubt, doubt_told;
+    int64_t number, now_us;
     size_t told;
+    size_t n_scopes;
+    struct scope *scopes; /* by org */
 };
 
 /* health_evidence's columns. */
@@ -102,16 +111,88 @@ static void tell_node(struct turn *t, const PGresult *res, int row, const struct
     tell(t, &e);
 }
 
-static void tell_doubt(struct turn *t)
+/* A doubt is told of once somebody's silence would count. */
+static void tell_doubt(struct turn *t, const struct scope *of)
 {
-    struct event e = {.org = CLOUD_ORG, .kind = "nodes_silent", .subject = "", .severity = EVENT_CRITICAL};
+    bool cloud = strcmp(of->org, CLOUD_ORG) == 0;
+    struct event e = {.org = of->org, .kind = "nodes_silent", .subject = "", .severity = EVENT_CRITICAL};
+    char detail[512];
 
-    if (t->doubt == t->doubt_told)
+    if (of->doubt ? of->told || of->hearing.dead == 0 : !of->told)
         return;
-    if (t->doubt)
-        e.detail = "No node at all is heard, so the fault is taken to be here: participants are assigned as "
-                   "before. Look whether nodes reach the controllers, and the controllers the database.";
+    snprintf(detail, sizeof(detail),
+             "Of %zu %s%s only %zu %s heard, so the fault is taken to be here or between: nobody is moved "
+             "for their "
+             "silence. Look whether nodes reach the controllers, and the controllers the database.",
+             of->hearing.expected, cloud ? "cloud nodes" : "mesh nodes of ", cloud ? "" : of->org,
+             of->hearing.heard, of->hearing.heard == 1 ? "is" : "are");
+    if (of->doubt)
+        e.detail = detail;
     tell(t, &e);
+}
+
+/* ---- scopes ---- */
+
+static int64_t heartbeat_age(const struct turn *t, const PGresult *res, int row)
+{
+    int64_t age = t->now_us - db_get_i64(res, row, HEARTBEAT);
+
+    return age > 0 ? age : 0;
+}
+
+/* As health_doubts() has them. */
+enum { DOUBT_ORG, DOUBT_IS, DOUBT_HEARD, DOUBT_TOLD };
+
+static int by_org(const void *a, const void *b)
+{
+    return strcmp(((const struct scope *)a)->org, ((const struct scope *)b)->org);
+}
+
+static struct scope *scope_of(const struct turn *t, const char *org)
+{
+    struct scope key;
+
+    snprintf(key.org, sizeof(key.org), "%s", org);
+    return bsearch(&key, t->scopes, t->n_scopes, sizeof(key), by_org);
+}
+
+/* Those of the nodes and of the doubts there were, each once, by name. False: out of memory. */
+static bool make_scopes(struct turn *t, const PGresult *nodes, const PGresult *doubts)
+{
+    size_t n = (size_t)PQntuples(nodes), all = n + (size_t)PQntuples(doubts);
+
+    t->scopes = calloc(all + 1, sizeof(*t->scopes));
+    if (t->scopes == NULL)
+        return false;
+    for (size_t i = 0; i < all; i++)
+        snprintf(t->scopes[i].org, sizeof(t->scopes[i].org), "%s",
+                 i < n ? db_get(nodes, (int)i, ORG) : db_get(doubts, (int)(i - n), DOUBT_ORG));
+    qsort(t->scopes, all, sizeof(*t->scopes), by_org);
+    for (size_t i = 0; i < all; i++) {
+        if (i == 0 || by_org(&t->scopes[i], &t->scopes[t->n_scopes - 1]) != 0)
+            t->scopes[t->n_scopes++] = t->scopes[i];
+    }
+    for (int row = 0; row < PQntuples(doubts); row++) {
+        struct scope *of = scope_of(t, db_get(doubts, row, DOUBT_ORG));
+
+        of->doubt = db_get_bool(doubts, row, DOUBT_IS);
+        of->heard_us = db_get_i64(doubts, row, DOUBT_HEARD);
+        of->told = db_get_bool(doubts, row, DOUBT_TOLD);
+    }
+    return true;
+}
+
+static void hear_all(struct turn *t, const PGresult *nodes)
+{
+    for (int row = 0; row < PQntuples(nodes); row++)
+        health_hear(&scope_of(t, db_get(nodes, row, ORG))->hearing,
+                    (enum health_state)db_get_i64(nodes, row, STATE), db_get_bool(nodes, row, PLANNED),
+                    heartbeat_age(t, nodes, row));
+    for (size_t i = 0; i < t->n_scopes; i++) {
+        struct scope *of = &t->scopes[i];
+
+        of->doubt = health_doubt_next(of->doubt, &of->heard_us, &of->hearing, t->now_us);
+    }
 }
 
 /* ---- judging ---- */
@@ -137,20 +218,13 @@ static struct health stored(const PGresult *res, int row)
                            .strikes = (unsigned)db_get_i64(res, row, STRIKES)};
 }
 
-static int64_t heartbeat_age(const struct turn *t, const PGresult *res, int row)
-{
-    int64_t age = t->now_us - db_get_i64(res, row, HEARTBEAT);
-
-    return age > 0 ? age : 0;
-}
-
 static bool judge(const struct turn *t, const PGresult *res, int row, struct health *h)
 {
     double failures[FAILURES_MAX];
     struct health_evidence e = {
         .heartbeat_age_us = heartbeat_age(t, res, row),
         .planned = db_get_bool(res, row, PLANNED),
-        .doubt = t->doubt,
+        .doubt = scope_of(t, db_get(res, row, ORG))->doubt,
         .mesh = strcmp(db_get(res, row, ORG), CLOUD_ORG) != 0,
         .participants = db_get_i64(res, row, PARTICIPANTS),
         .failures = failures,
@@ -160,16 +234,6 @@ static bool judge(const struct turn *t, const PGresult *res, int row, struct hea
     };
 
     return health_step(h, &e, t->now_us);
-}
-
-static void hear_all(struct turn *t, const PGresult *res)
-{
-    struct health_hearing n = {0};
-
-    for (int row = 0; row < PQntuples(res); row++)
-        health_hear(&n, (enum health_state)db_get_i64(res, row, STATE), db_get_bool(res, row, PLANNED),
-                    heartbeat_age(t, res, row));
-    t->doubt = health_doubt_next(t->doubt, &t->heard_us, &n, t->now_us);
 }
 
 static json_t *changed_json(const PGresult *res, int row, const struct health *h)
@@ -189,34 +253,47 @@ static void note(const struct turn *t, const PGresult *res, int row, const struc
                   LOG_S("is", health_state_name(h->state)), LOG_S("because", cause_text(h->cause)));
 }
 
+static json_t *doubts_json(const struct turn *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < t->n_scopes; i++) {
+        if (t->scopes[i].doubt)
+            json_array_append_new(list, json_pack("{s:s, s:I}", "org", t->scopes[i].org, "heard",
+                                                  (json_int_t)t->scopes[i].heard_us));
+    }
+    return list;
+}
+
 /* True: these states are the stored ones now. */
 static bool end_turn(struct turn *t, json_t *changed)
 {
-    char number[24], heard[24], *text = json_dumps(changed, JSON_COMPACT);
-    const char *params[] = {number, t->doubt ? "true" : "false", heard, text};
+    json_t *doubts = doubts_json(t);
+    char number[24], *in_doubt = json_dumps(doubts, JSON_COMPACT), *text = json_dumps(changed, JSON_COMPACT);
+    const char *params[] = {number, in_doubt, text};
     PGresult *res = NULL;
     bool ended;
 
     (void)db_i64(number, t->number);
-    (void)db_i64(heard, t->heard_us);
-    if (text != NULL)
-        res = db_sync_exec(t->db, "select health_end($1::bigint, $2::boolean, $3::bigint, $4::jsonb)", params,
-                           4);
+    if (text != NULL && in_doubt != NULL)
+        res = db_sync_exec(t->db, "select health_end($1::bigint, $2::jsonb, $3::jsonb)", params, 3);
     ended = res != NULL && db_get_bool(res, 0, 0);
     if (res == NULL)
         lost(t, "turn_not_ended");
     PQclear(res);
     free(text);
+    free(in_doubt);
+    json_decref(doubts);
     return ended;
 }
 
-static void decide(struct turn *t, const PGresult *res)
+static void decide(struct turn *t, const PGresult *res, const PGresult *doubts)
 {
     int n = PQntuples(res);
     struct health *all = calloc((size_t)n + 1, sizeof(*all));
     json_t *changed = json_array();
 
-    if (all == NULL)
+    if (all == NULL || !make_scopes(t, res, doubts))
         goto out;
     hear_all(t, res);
     for (int row = 0; row < n; row++) {
@@ -226,13 +303,15 @@ static void decide(struct turn *t, const PGresult *res)
     }
     if (!end_turn(t, changed))
         goto out;
-    tell_doubt(t);
+    for (size_t i = 0; i < t->n_scopes; i++)
+        tell_doubt(t, &t->scopes[i]);
     for (int row = 0; row < n; row++) {
         note(t, res, row, &all[row]);
         tell_node(t, res, row, &all[row]);
     }
 out:
     json_decref(changed);
+    free(t->scopes);
     free(all);
 }
 
@@ -247,19 +326,13 @@ static bool begin(struct turn *t)
 
     (void)db_i64(period, TURN_MS);
     (void)db_i64(probes, PROBES_MS);
-    res = db_sync_exec(t->db,
-                       "select turn, now_us, doubt, heard_us, doubt_told from health_begin($1::bigint, "
-                       "$2::bigint)",
-                       params, 2);
+    res = db_sync_exec(t->db, "select turn, now_us from health_begin($1::bigint, $2::bigint)", params, 2);
     due = res != NULL && PQntuples(res) == 1;
     if (res == NULL)
         lost(t, "turn_not_begun");
     if (due) {
         t->number = db_get_i64(res, 0, 0);
         t->now_us = db_get_i64(res, 0, 1);
-        t->doubt = db_get_bool(res, 0, 2);
-        t->heard_us = db_get_i64(res, 0, 3);
-        t->doubt_told = db_get_bool(res, 0, 4);
     }
     PQclear(res);
     return due;
@@ -268,14 +341,17 @@ static bool begin(struct turn *t)
 void health_turn(struct controller *ctl, struct db_sync *db)
 {
     struct turn t = {.ctl = ctl, .db = db};
-    PGresult *res;
+    PGresult *nodes = NULL, *doubts = NULL;
 
     if (!begin(&t))
         return;
-    res = db_sync_exec(db, "select * from health_evidence()", NULL, 0);
-    if (res == NULL)
+    nodes = db_sync_exec(db, "select * from health_evidence()", NULL, 0);
+    if (nodes != NULL)
+        doubts = db_sync_exec(db, "select * from health_doubts()", NULL, 0);
+    if (doubts == NULL)
         lost(&t, "evidence_not_read");
     else
-        decide(&t, res);
-    PQclear(res);
+        decide(&t, nodes, doubts);
+    PQclear(doubts);
+    PQclear(nodes);
 }

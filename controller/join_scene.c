@@ -173,7 +173,9 @@ static enum place_state state_of(const struct catalogue_node *n, const struct ca
         return PLACE_QUARANTINED;
     if (l->health == HEALTH_PROBATION)
         return trickles(ask->meeting, n->id) ? PLACE_PROBATION : PLACE_SUSPECT;
-    return l->health == HEALTH_SUSPECT ? PLACE_SUSPECT : PLACE_IN_SERVICE;
+    if (l->health == HEALTH_SUSPECT || l->heartbeat_age_us >= HEALTH_SUSPECT_AGE_US)
+        return PLACE_SUSPECT;
+    return PLACE_IN_SERVICE;
 }
 
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)

@@ -49,14 +49,55 @@ static struct join_turn *find_same(struct join_turn *at, const struct join_turn 
     return at;
 }
 
+static void make_due(struct join_turns *turns, struct join_turn *t)
+{
+    t->running = t->due = true;
+    t->due_next = NULL;
+    *(turns->due_last != NULL ? &turns->due_last->due_next : &turns->due_first) = t;
+    turns->due_last = t;
+}
+
+/* It is started, or has ended before it could be. */
+static void take_due(struct join_turns *turns, struct join_turn *t)
+{
+    struct join_turn *before = NULL, *at = turns->due_first;
+
+    while (at != t) {
+        before = at;
+        at = at->due_next;
+    }
+    *(before != NULL ? &before->due_next : &turns->due_first) = t->due_next;
+    if (turns->due_last == t)
+        turns->due_last = before;
+    t->due = false;
+}
+
+static void start_due(struct join_turns *turns)
+{
+    if (turns->starting)
+        return;
+    turns->starting = true;
+    while (turns->due_first != NULL) {
+        struct join_turn *t = turns->due_first;
+
+        take_due(turns, t);
+        t->start(t);
+    }
+    turns->starting = false;
+}
+
 bool join_turn_take(struct join_turns *turns, struct join_turn *t)
 {
+    bool alone;
+
     if (turns->closed || turns->n >= JOIN_TURNS_MAX)
         return false;
-    t->running = find_same(list_of(turns, t)->first, t) == NULL;
+    alone = find_same(list_of(turns, t)->first, t) == NULL;
+    t->running = t->due = false;
     append(turns, t);
-    if (t->running)
-        t->start(t);
+    if (alone)
+        make_due(turns, t);
+    start_due(turns);
     return true;
 }
 
@@ -67,14 +108,15 @@ void join_turn_done(struct join_turns *turns, struct join_turn *t)
     if (!t->listed)
         return;
     take_out(turns, t);
+    if (t->due)
+        take_due(turns, t);
     if (!t->running)
         return;
     t->running = false;
     next = find_same(next, t);
-    if (next != NULL) {
-        next->running = true;
-        next->start(next);
-    }
+    if (next != NULL)
+        make_due(turns, next);
+    start_due(turns);
 }
 
 void join_turns_expire(struct join_turns *turns, int64_t now_us)
@@ -97,9 +139,10 @@ void join_turns_expire(struct join_turns *turns, int64_t now_us)
 void join_turns_close(struct join_turns *turns)
 {
     turns->closed = true;
+    turns->due_first = turns->due_last = NULL;
     for (size_t i = 0; i < JOIN_TURN_LISTS; i++) {
         while (turns->lists[i].first != NULL) {
-            turns->lists[i].first->running = false;
+            turns->lists[i].first->running = turns->lists[i].first->due = false;
             take_out(turns, turns->lists[i].first);
         }
     }

@@ -17,19 +17,23 @@ struct join_turn {
     void (*start)(struct join_turn *t);
     void (*late)(struct join_turn *t); /* the turn has ended already */
     struct join_turn *prev, *next;
-    bool listed, running;
+    struct join_turn *due_next;
+    bool listed, running, due; /* due: it is its turn, and it is about to be started */
 };
 
 /* Every turn that is running or waiting: by hash of the meeting, oldest first. Starts as zeros. */
 struct join_turns {
     size_t n;
     bool closed;
+    bool starting;                          /* somebody starts those that are due */
+    struct join_turn *due_first, *due_last; /* in the order in which they became so */
     struct join_turn_list {
         struct join_turn *first, *last;
     } lists[JOIN_TURN_LISTS];
 };
 
-/* Starts at once, or when those before it are done. `start` may call join_turn_done. False: there are JOIN_TURNS_MAX. */
+/* Starts at once, or when those before it are done. `start` may call join_turn_done; whom that lets start does so once `start` has returned,
+ * so a thousand that end as they start need no deeper stack than one. False: there are JOIN_TURNS_MAX. */
 bool join_turn_take(struct join_turns *turns, struct join_turn *t) __attribute__((warn_unused_result));
 /* Ends a turn, running or waiting, and starts the next; nothing where it has ended already. */
 void join_turn_done(struct join_turns *turns, struct join_turn *t);

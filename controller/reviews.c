@@ -5,6 +5,7 @@
 #include "api_meetings.h"
 #include "catalogue.h"
 #include "join_run.h"
+#include "lost_nodes.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct reviews {
     bool claiming, asking; /* a batch is under way */
     bool found;            /* the last claim found something: there may be more */
     int64_t began_us, claim_us, ask_us;
+    size_t lost_at;  /* where the next search for nodes that can't serve begins */
     size_t first, n; /* of the ring */
     size_t n_reported;
     struct waiting ring[REVIEWS_MAX];
@@ -191,60 +193,6 @@ static void ask_meetings(struct reviews *all, int64_t now)
 static const struct db_stmt claim_stmt = {
     "review_claim", "select org, meeting from review_claim($1::text[], $2::text[], $3::bigint)"};
 
-struct lost_nodes {
-    size_t n;
-    const char *org[REVIEWS_NODES_MAX], *node[REVIEWS_NODES_MAX];
-};
-
-/* Silent for too long, and not only because nobody was there to hear it. */
-static bool silent(const struct reviews *all, const struct catalogue_load *l, int64_t now)
-{
-    return !node_healthy(l) && !l->stopping && now - all->began_us >= CATALOGUE_HEALTHY_US;
-}
-
-/* Quarantined for what it does, not for its silence. */
-static bool blamed(const struct catalogue_load *l)
-{
-    return l->health == HEALTH_QUARANTINED && l->cause != HEALTH_SILENCE;
-}
-
-/* Where most nodes are silent at once, it is more likely the way to them, or to the database: then nobody is moved for it. */
-static bool most_are_silent(const struct reviews *all, const struct catalogue *c, int64_t now)
-{
-    struct catalogue_iter it = {0};
-    const struct catalogue_node *n;
-    size_t silents = 0, total = 0;
-
-    while ((n = catalogue_next(c, NULL, &it)) != NULL) {
-        const struct catalogue_load *l = catalogue_load_of(c, n);
-
-        silents += node_listed(l) && silent(all, l, now);
-        total += node_listed(l);
-    }
-    return silents * 2 > total;
-}
-
-static void find_lost(const struct reviews *all, const struct catalogue *c, int64_t now,
-                      struct lost_nodes *out)
-{
-    bool trusted = !most_are_silent(all, c, now);
-
-    out->n = 0;
-    for (size_t i = 0; out->n < REVIEWS_NODES_MAX; i++) {
-        const struct catalogue_node *n = catalogue_at(c, i);
-        const struct catalogue_load *l;
-
-        if (n == NULL)
-            return;
-        l = catalogue_load_of(c, n);
-        if (!n->deleted && (l->assigned == 0 || !(n->drain || l->draining || l->stopping || blamed(l) ||
-                                                  (trusted && silent(all, l, now)))))
-            continue;
-        out->org[out->n] = n->org;
-        out->node[out->n++] = n->id;
-    }
-}
-
 static void claimed(void *ctx, const struct db_result *result)
 {
     struct reviews *all = ctx;
@@ -283,7 +231,8 @@ static void look_for_lost(struct reviews *all, int64_t now)
 
     all->claim_us = now + REVIEWS_IDLE_US;
     if (s != NULL)
-        find_lost(all, s->data, now, &lost);
+        lost_nodes_find(s->data, now - all->began_us >= CATALOGUE_HEALTHY_US, all->lost_at, &lost);
+    all->lost_at = lost.next;
     if (lost.n > 0)
         claim(all, &lost, now);
     snapshot_release(s);

@@ -14,7 +14,6 @@ enum {
     REVIEWS_TURN_US = 250 * 1000,      /* ... so often, */
     REVIEWS_IDLE_US = 2 * 1000 * 1000, /* and so often while there is nothing to be taken up */
     REVIEWS_REPORTS_MAX = 256,         /* agents that have reported since the last turn; more are left out */
-    REVIEWS_NODES_MAX = 256,           /* nodes that can't serve, looked at in one go */
     REVIEWS_DEADLINE_US = 10 * 1000 * 1000,
 };
 

@@ -194,28 +194,88 @@ static void test_probes(void **state)
 
 /* ---- all at once ---- */
 
-static void test_all_silent_at_once(void **state)
+static struct health_hearing hear(size_t heard, size_t silent, int64_t age_us)
 {
     struct health_hearing n = {0};
+
+    for (size_t i = 0; i < heard; i++)
+        health_hear(&n, HEALTH_IN_SERVICE, false, HEALTH_HEARD_AGE_US - 1);
+    for (size_t i = 0; i < silent; i++)
+        health_hear(&n, HEALTH_IN_SERVICE, false, age_us);
+    return n;
+}
+
+static void test_whose_silence_is_doubted(void **state)
+{
+    struct health_hearing n = hear(0, HEALTH_DOUBT_NODES - 1, HEALTH_DEAD_AGE_US);
+
+    (void)state;
+    assert_false(health_doubts(&n));
+    health_hear(&n, HEALTH_QUARANTINED, false, HEALTH_DEAD_AGE_US); /* was known to be dead */
+    health_hear(&n, HEALTH_IN_SERVICE, true, HEALTH_DEAD_AGE_US);   /* drained */
+    health_hear(&n, HEALTH_IN_SERVICE, false, -1);                  /* never heard of */
+    assert_false(health_doubts(&n));
+    n = hear(0, HEALTH_DOUBT_NODES, HEALTH_HEARD_AGE_US);
+    assert_true(health_doubts(&n));
+    n = hear(5, 5, HEALTH_DEAD_AGE_US);
+    assert_false(health_doubts(&n));
+    n = hear(4, 5, HEALTH_DEAD_AGE_US);
+    assert_true(health_doubts(&n));
+    n = hear(4, 5, HEALTH_GONE_AGE_US); /* after ten minutes they are what they seem to be */
+    assert_false(health_doubts(&n));
+    n = hear(0, 5, HEALTH_GONE_AGE_US); /* not so while nobody is heard at all */
+    assert_true(health_doubts(&n));
+}
+
+static void test_when_a_doubt_ends(void **state)
+{
+    struct health_hearing most_silent = hear(1, 2, HEALTH_HEARD_AGE_US),
+                          most_heard = hear(2, 1, HEALTH_HEARD_AGE_US), all_heard = hear(3, 0, 0);
     int64_t heard = 0, now = 100 * (int64_t)S;
 
     (void)state;
-    for (int i = 0; i < HEALTH_DOUBT_NODES - 1; i++)
-        health_hear(&n, HEALTH_IN_SERVICE, false, HEALTH_SUSPECT_AGE_US);
-    health_hear(&n, HEALTH_QUARANTINED, false, HEALTH_DEAD_AGE_US); /* was known to be dead */
-    health_hear(&n, HEALTH_IN_SERVICE, true, HEALTH_DEAD_AGE_US);   /* drained */
-    assert_false(health_doubt_next(false, &heard, &n, now));
-    health_hear(&n, HEALTH_SUSPECT, false, HEALTH_SUSPECT_AGE_US);
-    assert_true(health_doubt_next(false, &heard, &n, now));
-    health_hear(&n, HEALTH_IN_SERVICE, false, 0);
-    assert_false(health_doubts(&n));
-    assert_false(health_doubt_next(false, &heard, &n, now)); /* one is heard: the others are dead */
-    assert_true(health_doubt_next(true, &heard, &n, now));   /* they are given time to come back */
-    assert_true(health_doubt_next(true, &heard, &n, now + HEALTH_GRACE_US - 1));
-    assert_false(health_doubt_next(true, &heard, &n, now + HEALTH_GRACE_US));
-    heard = 0;
-    n.heard = n.expected;
-    assert_false(health_doubt_next(true, &heard, &n, now)); /* all are back */
+    assert_false(health_doubt_next(false, &heard, &most_heard, now));
+    assert_true(health_doubt_next(false, &heard, &most_silent, now));
+    assert_true(health_doubt_next(true, &heard, &most_heard, now)); /* they are given time to come back */
+    assert_true(health_doubt_next(true, &heard, &most_heard, now + HEALTH_GRACE_US - 1));
+    assert_false(health_doubt_next(true, &heard, &most_heard, now + HEALTH_GRACE_US));
+    assert_true(health_doubt_next(true, &heard, &most_silent, now));
+    assert_int_equal(heard, 0);
+    assert_false(health_doubt_next(true, &heard, &all_heard, now));
+}
+
+/* Nodes tell at times of their own: when all fall silent at once, the last that told is heard for longest. Whatever the phases, nobody
+ * is quarantined before the doubt begins. */
+static void test_all_fall_silent_at_once(void **state)
+{
+    enum { NODES = 10, PHASE_US = 500000, STEP_US = 100000, BEAT_US = 5000000 };
+
+    (void)state;
+    for (int64_t turn_at = 0; turn_at < TURN_US; turn_at += STEP_US) {
+        for (int dead = NODES / 2 + 1; dead <= NODES; dead++) {
+            struct health h[NODES] = {{0}};
+            int64_t heard = 0;
+            bool doubt = false;
+
+            for (int64_t t = turn_at; t < 60 * (int64_t)S; t += TURN_US) {
+                struct health_hearing n = {0};
+                struct health_evidence e[NODES] = {{0}};
+
+                for (int i = 0; i < NODES; i++) {
+                    e[i].heartbeat_age_us =
+                        i < dead ? t + (int64_t)i * PHASE_US : (t + (int64_t)i * PHASE_US) % BEAT_US;
+                    health_hear(&n, h[i].state, false, e[i].heartbeat_age_us);
+                }
+                doubt = health_doubt_next(doubt, &heard, &n, t + S);
+                for (int i = 0; i < NODES; i++) {
+                    e[i].doubt = doubt;
+                    (void)health_step(&h[i], &e[i], t + S);
+                    assert_int_not_equal(h[i].state, HEALTH_QUARANTINED);
+                }
+            }
+            assert_true(doubt);
+        }
+    }
 }
 
 int main(void)
@@ -229,7 +289,9 @@ int main(void)
         cmocka_unit_test(test_failures_decay),
         cmocka_unit_test(test_few_failures_of_many_participants),
         cmocka_unit_test(test_probes),
-        cmocka_unit_test(test_all_silent_at_once),
+        cmocka_unit_test(test_whose_silence_is_doubted),
+        cmocka_unit_test(test_when_a_doubt_ends),
+        cmocka_unit_test(test_all_fall_silent_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,52 @@ static void test_start_may_end_its_own_turn(void **state)
     assert_int_equal(list.n, 0);
 }
 
+static int depth, deepest, n_started;
+
+static void ends_as_it_starts(struct join_turn *t)
+{
+    n_started++;
+    depth++;
+    deepest = depth > deepest ? depth : deepest;
+    join_turn_done(&list, t);
+    depth--;
+}
+
+/* As when the database is away: all that wait for a meeting are refused, and the stack is as deep as for one. */
+static void test_all_end_as_they_start(void **state)
+{
+    take(0, "a", "m");
+    for (size_t i = 1; i < JOIN_TURNS_MAX; i++) {
+        many[i] = (struct join_turn){.org = "a", .meeting = "m", .start = ends_as_it_starts};
+        assert_true(join_turn_take(&list, &many[i]));
+    }
+    depth = deepest = n_started = 0;
+    done(0);
+    assert_int_equal(n_started, JOIN_TURNS_MAX - 1);
+    assert_int_equal(deepest, 1);
+    assert_int_equal(list.n, 0);
+}
+
+/* One that starts ends the one that is to start next: that one never does. */
+static void ends_both(struct join_turn *t)
+{
+    started(t);
+    join_turn_done(&list, t);
+    join_turn_done(&list, t + 1);
+}
+
+static void test_who_is_due_may_leave(void **state)
+{
+    for (size_t i = 0; i < 4; i++)
+        take(i, "a", "m");
+    turns[1].start = ends_both;
+    done(0);
+    assert_string_equal(trace, "0 1 3 ");
+    assert_false(turns[2].listed);
+    done(3);
+    assert_int_equal(list.n, 0);
+}
+
 static void test_who_waits_too_long_is_sent_away(void **state)
 {
     for (size_t i = 0; i < 4; i++)
@@ -215,6 +261,8 @@ int main(void)
         cmocka_unit_test_setup(test_other_meetings_do_not_wait, reset),
         cmocka_unit_test_setup(test_who_waits_may_leave, reset),
         cmocka_unit_test_setup(test_start_may_end_its_own_turn, reset),
+        cmocka_unit_test_setup(test_all_end_as_they_start, reset),
+        cmocka_unit_test_setup(test_who_is_due_may_leave, reset),
         cmocka_unit_test_setup(test_who_waits_too_long_is_sent_away, reset),
         cmocka_unit_test_setup(test_who_is_sent_away_may_end_another_turn, reset),
         cmocka_unit_test_setup(test_turns_are_bounded, reset),
