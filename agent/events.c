@@ -38,6 +38,8 @@ int events_pop(struct events *q, struct event *out)
     if (q->n == 0)
         return 0;
     *out = q->v[q->head++];
+    if (out->kind == EVENT_STREAM)
+        q->bytes -= out->u.stream.bytes;
     if (--q->n == 0)
         events_clear(q);
     return 1;
@@ -47,7 +49,8 @@ int events_pop(struct events *q, struct event *out)
 bool events_push_stream(struct events *q, uint64_t number, const struct berth_event *is)
 {
     size_t name = strlen(is->name) + 1, data = strlen(is->data) + 1, detail = strlen(is->detail) + 1;
-    char *texts = malloc(name + data + detail);
+    size_t bytes = name + data + detail;
+    char *texts = bytes <= EVENTS_BYTES_MAX - q->bytes ? malloc(bytes) : NULL;
     struct event *e = texts ? events_push(q, EVENT_STREAM) : NULL;
     if (!e) {
         free(texts);
@@ -56,6 +59,8 @@ bool events_push_stream(struct events *q, uint64_t number, const struct berth_ev
     e->u.stream.number = number;
     e->u.stream.is = *is;
     e->u.stream.texts = texts;
+    e->u.stream.bytes = bytes;
+    q->bytes += bytes;
     e->u.stream.is.name = memcpy(texts, is->name, name);
     e->u.stream.is.data = memcpy(texts + name, is->data, data);
     e->u.stream.is.detail = memcpy(texts + name + data, is->detail, detail);

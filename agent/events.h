@@ -17,7 +17,12 @@ enum event_kind {
     EVENT_SSRC_REFUSED,
     EVENT_LOG
 };
-enum { EVENTS_MAX = 8192, EVENT_NAME = 32, EVENT_TEXT = 256 };
+enum {
+    EVENTS_MAX = 8192,
+    EVENTS_BYTES_MAX = 4 * 1024 * 1024, /* of the stream's texts; one event has a quarter of a MiB at most */
+    EVENT_NAME = 32,
+    EVENT_TEXT = 256
+};
 
 struct event {
     enum event_kind kind;
@@ -34,7 +39,8 @@ struct event {
         struct {
             uint64_t number;       /* of the following */
             struct berth_event is; /* its texts point into `texts` */
-            char *texts;           /* the event's own */
+            char *texts;           /* the event's own ... */
+            size_t bytes;          /* ... and how long they are */
             void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
             void *user;
         } stream;
@@ -59,6 +65,7 @@ struct event {
 struct events {
     struct event *v;
     size_t head, n, cap;
+    size_t bytes;   /* of the texts of those that wait */
     size_t dropped; /* did not fit, or no memory */
 };
 
@@ -66,7 +73,7 @@ struct events {
 struct event *events_push(struct events *q, enum event_kind kind);
 /* Takes the first one. */
 int events_pop(struct events *q, struct event *out); /* 1, or 0: none */
-/* Copies an event of the stream, with its texts. False: no memory, and nothing was kept. */
+/* Copies an event of the stream, with its texts. False: no room or memory, and nothing was kept. */
 bool events_push_stream(struct events *q, uint64_t number, const struct berth_event *is);
 void event_clear(struct event *e); /* of one that was popped */
 void events_clear(struct events *q);

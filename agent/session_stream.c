@@ -18,7 +18,7 @@ enum {
     STREAM_FAILURES_MAX = 5,                   /* pauses of up to 32 s */
     STREAM_REFUSED = 9,                        /* ... and of five minutes, until there is another token */
     STREAM_RESET_SPREAD_US = 30 * 1000 * 1000, /* many are reset at once: they don't probe at once */
-    STREAM_ASKED_MAX_US = 60 * 1000 * 1000,
+    STREAM_ASKED_MAX_MS = 60 * 1000,
 };
 
 /* ---- what is told ---- */
@@ -53,10 +53,10 @@ static void take_reconnect(struct session *s, const char *data)
 {
     struct doc_error e;
     json_t *j = doc_parse(data, strlen(data), &e);
-    int64_t within_us = json_integer_value(json_object_get(j, "within_ms")) * 1000;
-    if (within_us < 0 || within_us > STREAM_ASKED_MAX_US)
-        within_us = STREAM_ASKED_MAX_US;
-    s->following.asked_pause_us = schedule_random(&s->schedule, 0, within_us);
+    int64_t within_ms = json_integer_value(json_object_get(j, "within_ms"));
+    if (within_ms < 0 || within_ms > STREAM_ASKED_MAX_MS)
+        within_ms = STREAM_ASKED_MAX_MS;
+    s->following.asked_pause_us = schedule_random(&s->schedule, 0, within_ms * 1000);
     json_decref(j);
 }
 

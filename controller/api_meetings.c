@@ -183,6 +183,7 @@ static void meeting_get(struct api_request *r)
 
 static void meeting_delete(struct api_request *r)
 {
+    r->again = meeting_delete;
     on_meeting(r, &delete_stmt, deleted);
 }
 

@@ -88,6 +88,7 @@ static void left(struct api_request *r, const struct db_result *result)
     }
 }
 
+/* Where somebody decides on the meeting at the moment, its row is waited for, as a join does. */
 static void participant_delete(struct api_request *r)
 {
     const char *agent = api_agent(r, r->param[1]);
@@ -95,6 +96,7 @@ static void participant_delete(struct api_request *r)
 
     if (agent == NULL || !api_meeting_param(r) || (b = api_db_begin(r, DB_TENANT)) == NULL)
         return;
+    r->again = participant_delete;
     const struct db_param p[] = {db_text(r->caller.org), db_text(r->param[0]), db_text(agent)};
     db_add(b, &exists_stmt, p, 2);
     db_add(b, &leave_stmt, p, 3);

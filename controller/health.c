@@ -128,6 +128,17 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
     return h->state == HEALTH_IN_SERVICE ? enter(h, HEALTH_SUSPECT, now_us) : true;
 }
 
+bool health_trickles(const char *meeting, const char *node)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+
+    for (const char *s = meeting; s != NULL && *s != '\0'; s++)
+        hash = (hash ^ (uint8_t)*s) * 16777619U;
+    for (const char *s = node; *s != '\0'; s++)
+        hash = (hash ^ (uint8_t)*s) * 16777619U;
+    return (hash ^ hash >> 16) % HEALTH_TRICKLE == 0;
+}
+
 /* ---- all at once ---- */
 
 _Static_assert(HEALTH_HEARD_AGE_US + 5000000 < HEALTH_DEAD_AGE_US,

@@ -55,6 +55,9 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
 double health_failures_limit(int64_t participants);
 double health_failures_count(const struct health_evidence *e, double limit);
 
+/* On probation few meetings take it as it is, always the same ones; the others as suspect. meeting NULL: none. */
+bool health_trickles(const char *meeting, const char *node);
+
 /* Of one scope, the cloud or an org with its mesh nodes: nodes that should be heard, and how they are. */
 struct health_hearing {
     size_t expected, heard; /* whoever is quarantined or silent by plan isn't expected */

@@ -21,23 +21,10 @@ void join_failures_read(struct db_batch *b, const struct join_ask *ask)
     db_add(b, &failures_stmt, p, 4);
 }
 
-static size_t find_person(const struct join_scene *s, const char *agent)
-{
-    size_t n = s->n_stored + (s->me == s->n_stored);
-
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(s->people[i].agent, agent) == 0)
-            return i;
-    }
-    return PLACE_NONE;
-}
-
-static void note(struct join_scene *s, struct join_person *who, size_t most, size_t node, unsigned transport)
+static void note(struct join_person *who, size_t node, unsigned transport)
 {
     size_t k = 0;
 
-    if (who->avoid == NULL)
-        who->avoid = join_scene_alloc(s, most, sizeof(*who->avoid));
     while (k < who->n_avoid && who->avoid[k].node != node)
         k++;
     if (k == who->n_avoid)
@@ -85,20 +72,38 @@ static void bar(struct join_scene *s, struct join_person *who, struct place_part
     p->failed = failed;
 }
 
+/* Rows come by agent: those of the one that `row` is of. */
+static int run_end(const PGresult *res, int row)
+{
+    int end = row + 1;
+
+    while (end < PQntuples(res) && strcmp(db_get(res, end, 0), db_get(res, row, 0)) == 0)
+        end++;
+    return end;
+}
+
+static void take_run(struct join_scene *s, const PGresult *res, int row, int end, struct join_person *who)
+{
+    who->avoid = join_scene_alloc(s, (size_t)(end - row), sizeof(*who->avoid));
+    for (; row < end; row++) {
+        size_t node = join_scene_node(s, db_get(res, row, 2), PLACE_NONE);
+        int64_t transport = db_get_i64(res, row, 3);
+
+        if (node != PLACE_NONE && transport < TRANSPORT_COUNT &&
+            strcmp(s->nodes[node]->org, db_get(res, row, 1)) == 0)
+            note(who, node, (unsigned)transport);
+    }
+}
+
 void join_failures_take(struct join_scene *s, const PGresult *res, struct place_participant *to)
 {
-    size_t n = (size_t)PQntuples(res);
+    for (int row = 0, end = 0; row < PQntuples(res); row = end) {
+        size_t i = join_rows_person(s, db_get(res, row, 0));
 
-    for (size_t row = 0; row < n; row++) {
-        size_t i = find_person(s, db_get(res, (int)row, 0));
-        size_t node = join_scene_node(s, db_get(res, (int)row, 2), PLACE_NONE);
-        int64_t transport = db_get_i64(res, (int)row, 3);
-
-        if (i != PLACE_NONE && node != PLACE_NONE && transport < TRANSPORT_COUNT &&
-            strcmp(s->nodes[node]->org, db_get(res, (int)row, 1)) == 0)
-            note(s, &s->people[i], n, node, (unsigned)transport);
-    }
-    for (size_t i = 0; n > 0 && i < s->problem.n_participants; i++) {
+        end = run_end(res, row);
+        if (i == PLACE_NONE)
+            continue;
+        take_run(s, res, row, end, &s->people[i]);
         if (s->people[i].n_avoid > 0)
             bar(s, &s->people[i], &to[i]);
     }

@@ -3,6 +3,7 @@
 #include "join_predict.h"
 
 #include "join_rows.h"
+#include "outbox.h"
 #include "pgarray.h"
 
 #include <errno.h>
@@ -27,7 +28,8 @@ enum {
 
 static const struct db_stmt keep_stmt = {
     "join_predict_keep",
-    "insert into prediction (org, agent, source, node, rtt_us) values ($1, $2, $3, $4, $5::int)"
+    "insert into prediction (org, agent, source, node, rtt_us) select $1, $2, $3, $4, $5::int "
+    "where " OUTBOX_NOT_VOID
     " on conflict (org, agent) do update set source = excluded.source, node = excluded.node,"
     " rtt_us = excluded.rtt_us, made_at = now(), looked_at = now()"};
 

@@ -27,7 +27,8 @@ void join_predict_read(struct db_batch *b, const struct join_ask *ask);
 /* Its answer, for those of `to` that have no live report. 0 or -EBADMSG. */
 int join_predict_apply(struct join_scene *s, const PGresult *res, struct place_participant *to)
     __attribute__((warn_unused_result));
-/* Remembers what the newcomer was seated by, so that it can be judged; nothing where it was no prediction. */
+/* Remembers what the newcomer was seated by, so that it can be judged; nothing where it was no prediction, or an earlier statement of the batch
+ * has said OUTBOX_VOID. */
 void join_predict_keep(struct db_batch *b, const struct join_scene *s, const struct join_ask *ask);
 /* {"source", "confidence_pct", ...} of participant i; NULL: it wasn't predicted. */
 json_t *join_predict_json(const struct join_scene *s, size_t i);

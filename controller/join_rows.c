@@ -114,6 +114,15 @@ static size_t find_stored(const struct join_scene *s, const char *agent)
     return s->n_stored;
 }
 
+size_t join_rows_person(const struct join_scene *s, const char *agent)
+{
+    size_t i = find_stored(s, agent);
+
+    if (i < s->n_stored)
+        return i;
+    return s->me == s->n_stored && strcmp(s->people[i].agent, agent) == 0 ? i : PLACE_NONE;
+}
+
 int join_rows_people(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
 {
     const PGresult *res = result->res[RESULT_PEOPLE];

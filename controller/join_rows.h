@@ -13,6 +13,8 @@ size_t join_scene_node(const struct join_scene *s, const char *id, size_t guess)
 void join_scene_init(struct join_scene *s);
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c);
 void join_scene_decide(struct join_scene *s);
+/* Among the scene's people, the newcomer included; PLACE_NONE: not there. */
+size_t join_rows_person(const struct join_scene *s, const char *agent);
 /* A row that says something of a node that is a candidate. */
 struct report_brief_result join_rows_brief(const struct probe_result *m);
 void join_rows_add(struct place_row *rows, size_t *n, size_t node, struct report_brief_result m);

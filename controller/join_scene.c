@@ -4,14 +4,10 @@
 
 #include "join_failures.h"
 #include "join_rows.h"
+#include "node_now.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* What is taken for the load of a node that has not told it yet: less idle than most, and not overloaded. */
-static const double load_unknown = 0.75;
-/* Who came since a node told its load costs what each of those there costs, within bounds; by that alone no node is overloaded. */
-static const double share_least = 0.0005, share_most = 0.02, share_full = 0.8, expected_most = 0.94;
 
 void *join_scene_alloc(struct join_scene *s, size_t n, size_t size)
 {
@@ -129,41 +125,6 @@ static void take_ways(struct join_scene *s, const struct catalogue *c)
     s->problem.ways = &w->ways;
 }
 
-/* As the last heartbeat says. 0 is no limit, so a node that has nothing left has next to nothing. */
-static int64_t kbps_left(const struct catalogue_node *n, const struct catalogue_load *l)
-{
-    int64_t left = n->capacity_kbps - l->bandwidth_bps / 1000;
-
-    return n->capacity_kbps == 0 ? 0 : left > 1 ? left : 1;
-}
-
-double join_load(int64_t capacity, const struct catalogue_load *l)
-{
-    int64_t came = l->assigned - l->assigned_told;
-    double share = l->assigned_told > 0 ? l->cpu / (double)l->assigned_told : 0;
-    double least = capacity > 0 ? share_full / (double)capacity : share_least;
-
-    if (!l->told)
-        return load_unknown;
-    if (came <= 0 || l->cpu >= expected_most)
-        return l->cpu;
-    share = share > share_most ? share_most : share;
-    share = share < least ? least : share;
-    return l->cpu + (double)came * share < expected_most ? l->cpu + (double)came * share : expected_most;
-}
-
-/* On probation few meetings take it as it is, always the same ones; the others as suspect. */
-static bool trickles(const char *meeting, const char *node)
-{
-    uint32_t hash = 2166136261U; /* FNV-1a */
-
-    for (const char *s = meeting; s != NULL && *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    for (const char *s = node; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    return (hash ^ hash >> 16) % HEALTH_TRICKLE == 0;
-}
-
 static enum place_state state_of(const struct catalogue_node *n, const struct catalogue_load *l,
                                  const struct join_ask *ask)
 {
@@ -172,7 +133,7 @@ static enum place_state state_of(const struct catalogue_node *n, const struct ca
     if (!node_usable(l))
         return PLACE_QUARANTINED;
     if (l->health == HEALTH_PROBATION)
-        return trickles(ask->meeting, n->id) ? PLACE_PROBATION : PLACE_SUSPECT;
+        return health_trickles(ask->meeting, n->id) ? PLACE_PROBATION : PLACE_SUSPECT;
     if (l->health == HEALTH_SUSPECT || l->heartbeat_age_us >= HEALTH_SUSPECT_AGE_US)
         return PLACE_SUSPECT;
     return PLACE_IN_SERVICE;
@@ -209,10 +170,10 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
             .state = state_of(n, l, ask),
             .capacity = n->capacity,
             .assigned = l->assigned,
-            .load = join_load(n->capacity, l),
+            .load = node_now_load(n->capacity, l),
             .failures = l->failures,
             .weight = n->weight,
-            .kbps_left = kbps_left(n, l),
+            .kbps_left = node_now_kbps_left(n->capacity_kbps, l, meeting_policy_bitrate(&s->policy)),
             .transports = node_transports(n),
         };
         correct(&nodes[i], n, ask);
@@ -272,7 +233,7 @@ void join_scene_decide(struct join_scene *s)
         .private_only = p->private_only,
         .transports = meeting_policy_transports(p),
         .expected_size = p->expected_size,
-        .bitrate_kbps = p->bitrate_kbps,
+        .bitrate_kbps = meeting_policy_bitrate(p),
         .mesh_within_us = !p->has_mesh_within      ? 0
                           : p->mesh_within_ms == 0 ? -1
                                                    : p->mesh_within_ms * 1000,

@@ -102,8 +102,6 @@ int join_scene_build(struct join_scene *s, const struct join_ask *ask, const str
  * with *e. Of `ask` the org counts. Clear it in every case. */
 int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const json_t *body, struct doc_error *e) __attribute__((warn_unused_result));
-/* A node's load with those who came since it told it. */
-double join_load(int64_t capacity, const struct catalogue_load *l);
 void join_scene_clear(struct join_scene *s);
 bool join_scene_has(const struct join_scene *s, const char *agent); /* among the participants */
 

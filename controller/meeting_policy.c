@@ -205,3 +205,8 @@ unsigned meeting_policy_transports(const struct meeting_policy *p)
 {
     return p->transports != 0 ? p->transports : TRANSPORTS_ALL;
 }
+
+int64_t meeting_policy_bitrate(const struct meeting_policy *p)
+{
+    return p->bitrate_kbps > 0 ? p->bitrate_kbps : POLICY_BITRATE_KBPS;
+}

@@ -9,6 +9,7 @@ enum {
     POLICY_SIZE_MAX = 1000000,
     POLICY_BITRATE_MAX_KBPS = 1000000,
     POLICY_LAST_N_MAX = 500,
+    POLICY_BITRATE_KBPS = 100, /* a participant's, where a meeting doesn't say */
     POLICY_MESH_WITHIN_MAX_MS = 60000
 };
 
@@ -36,5 +37,6 @@ int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct d
 /* In one form for policies that mean the same: regions sorted and once each. New reference, or NULL: out of memory. */
 json_t *meeting_policy_to_json(const struct meeting_policy *p);
 unsigned meeting_policy_transports(const struct meeting_policy *p);
+int64_t meeting_policy_bitrate(const struct meeting_policy *p); /* kbit/s */
 
 #endif

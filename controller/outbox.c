@@ -25,7 +25,7 @@ static const struct db_stmt put_stmt = {
     "  else v.body #- '{why,candidates}' end)) from (select agent, kind, body::jsonb from unnest($2::text[], "
     "$3::text[], $4::text[]) as u (agent, kind, body)"
     "  order by agent collate \"C\") v"
-    " where coalesce(current_setting('berth.outbox_void', true), '') <> '1'"};
+    " where " OUTBOX_NOT_VOID};
 
 void outbox_add(struct db_batch *b, h2o_mem_pool_t *pool, const char *org, const struct outbox_event *v,
                 size_t n)

@@ -42,7 +42,8 @@ struct outbox_event {
  * OUTBOX_VOID: then nothing is put. Its result is one more in db_result, and may be ignored. Any order of agents is fine. */
 void outbox_add(struct db_batch *b, h2o_mem_pool_t *pool, const char *org, const struct outbox_event *v,
                 size_t n);
-#define OUTBOX_VOID "set_config('berth.outbox_void', '1', true)"
+#define OUTBOX_VOID     "set_config('berth.outbox_void', '1', true)"
+#define OUTBOX_NOT_VOID "coalesce(current_setting('berth.outbox_void', true), '') <> '1'"
 
 struct outbox_board;
 /* They have been committed. Any thread. Too often does no harm; never, and they come some seconds later. */

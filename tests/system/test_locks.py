@@ -57,6 +57,17 @@ def test_a_join_waits_and_others_do_not(org, cloud, locked):
     assert slowest < 0.6
 
 
+def test_leaving_and_ending_wait_as_joining_does(org, cloud, locked):
+    """Or a seat would stay taken because somebody decided at the same moment."""
+    meeting = org.api.post("/v1/meetings").expect(201).json["id"]
+    org.agent("leaves").post(f"/v1/meetings/{meeting}/participants", {}).expect(201)
+    locked(meeting, 1)
+    org.agent("leaves").delete(f"/v1/meetings/{meeting}/participants/leaves").expect(204)
+    assert org.api.get(f"/v1/meetings/{meeting}/participants").expect(200).json["items"] == []
+    locked(meeting, 1)
+    org.api.delete(f"/v1/meetings/{meeting}").expect(204)
+
+
 def test_a_join_that_waits_too_long_is_told_so(org, cloud, locked):
     meeting = org.api.post("/v1/meetings").expect(201).json["id"]
     locked(meeting, 8)
@@ -85,7 +96,7 @@ def test_erasing_an_agent_that_waits_holds_up_nobody(org, cloud, locked, databas
 
 def test_an_agent_with_more_than_a_piece_is_erased_whole(org, cloud, database):
     """More meetings than one transaction of an erasure takes."""
-    database.sql(f"insert into meeting (org, id) select '{org.id}', 'many-' || n from generate_series(1, 450) n")
+    database.sql(f"insert into meeting (org, id, epoch) select '{org.id}', 'many-' || n, 0 from generate_series(1, 450) n")
     database.sql(
         "insert into participant (org, meeting, agent, node_org, node, transport, ladder)"
         f" select '{org.id}', 'many-' || n, 'busy', 'cloud', 'l-1', 0, '{{0}}' from generate_series(1, 450) n"

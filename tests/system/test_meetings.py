@@ -263,3 +263,14 @@ def test_capacity_is_kept_by_meetings_that_join_at_once(org, cloud, controllers)
     for t in threads:
         t.join()
     assert sorted(statuses) == [201] * 5 + [503] * 55
+
+
+def test_made_again_it_is_another(org, database):
+    """A plan that was made for the one before must not be kept for it: its epoch is one that the other never had."""
+    epoch = "select epoch from meeting where id = 'again'"
+    org.api.post("/v1/meetings", {"id": "again"}).expect(201)
+    before = int(database.sql(epoch))
+    database.sql("update meeting set epoch = epoch + 100 where id = 'again'")
+    org.api.delete("/v1/meetings/again").expect(204)
+    org.api.post("/v1/meetings", {"id": "again"}).expect(201)
+    assert int(database.sql(epoch)) > before + 100

@@ -212,6 +212,25 @@ static void test_an_event_that_is_too_long_ends_the_connection(void **state)
     assert_non_null(strstr(s.calls[1].request, "Last-Event-ID: 5\r\n"));
 }
 
+/* Figures that no controller says are as good as the most that one may. */
+static void test_a_pause_that_cannot_be(void **state)
+{
+    static struct script s = {
+        .n = 1,
+        .calls = {{.answer = STREAM "event: reconnect\ndata: {\"within_ms\":9223372036854775807}\n\n"}}};
+    struct heard h = {0};
+    const struct berth_follow_options follow = {.size = sizeof follow, .event = on_event, .user = &h};
+    (void)state;
+    script_start(&s);
+    struct berth_agent *a = agent_of(&s, "a.b.c");
+    assert_int_equal(berth_agent_follow(a, &follow), 0);
+    run(a, &h, 2);
+    assert_string_equal(h.trace, "up() down() ");
+    assert_in_range(h.last.retry_in_us, 0, 60 * 1000000);
+    berth_agent_destroy(a);
+    script_end(&s);
+}
+
 static void test_what_cannot_be_followed(void **state)
 {
     struct berth_agent *a = NULL;
@@ -239,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_reconnect_refusal_and_another_token),
         cmocka_unit_test(test_an_event_that_is_too_long_ends_the_connection),
+        cmocka_unit_test(test_a_pause_that_cannot_be),
         cmocka_unit_test(test_what_cannot_be_followed),
     };
 

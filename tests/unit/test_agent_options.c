@@ -170,6 +170,27 @@ static void events_are_a_bounded_fifo(void **state)
     assert_int_equal(events_pop(&q, &e), 0);
 }
 
+static void events_texts_are_bounded(void **state)
+{
+    static char text[256 * 1024];
+    const struct berth_event is = {.name = "x", .data = text, .detail = ""};
+    struct events q = {0};
+    struct event e;
+    size_t n = 0;
+    memset(text, 'x', sizeof text - 1);
+    while (events_push_stream(&q, 1, &is) && n < EVENTS_MAX)
+        n++;
+    assert_int_equal(n, EVENTS_BYTES_MAX / (sizeof text + 3));
+    assert_non_null(events_push(&q, EVENT_STATE)); /* what has no text has room */
+    assert_int_equal(events_pop(&q, &e), 1);
+    event_clear(&e);
+    assert_true(events_push_stream(&q, 1, &is));
+    assert_false(events_push_stream(&q, 1, &is));
+    events_clear(&q);
+    assert_true(events_push_stream(&q, 1, &is));
+    events_clear(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(overrides_the_servers_policy_where_asked),
         cmocka_unit_test(names_are_the_documents),
         cmocka_unit_test(events_are_a_bounded_fifo),
+        cmocka_unit_test(events_texts_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

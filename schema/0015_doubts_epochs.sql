@@ -39,3 +39,23 @@ end
 $$;
 revoke execute on function health_end(bigint, jsonb, jsonb) from public;
 grant execute on function health_end(bigint, jsonb, jsonb) to berth_operator;
+
+-- A meeting that is deleted and made again is another one: no plan that was made for the one before is kept for it.
+alter table meeting alter column epoch set default berth_us(clock_timestamp());
+
+-- As before, of the newest ten thousand: every controller asks every second.
+create or replace function node_failure_scores(half_life_s bigint, org_most double precision)
+    returns table (node_org text, node text, score double precision, agents bigint, orgs bigint)
+    language sql stable security definer
+    set search_path from current
+as $$
+    select o.node_org, o.node, sum(o.weight), sum(o.agents)::bigint, count(*)
+    from (select a.org, a.node_org, a.node, least(sum(a.weight), org_most) as weight, count(*) as agents
+        from (select f.org, f.agent, f.node_org, f.node,
+                max(power(0.5, extract(epoch from now() - f.at)::double precision / half_life_s)) as weight
+            from (select * from node_failure where counted and at > now() - interval '30 minutes' order by at desc limit 10000) f
+            group by 1, 2, 3, 4) a
+        group by 1, 2, 3) o
+    group by 1, 2
+    order by 1, 2
+$$;
