@@ -271,8 +271,10 @@ static void on_new_node(struct api_request *r, const struct db_result *result)
     }
     if (PQntuples(res) == 0 || db_get_i64(res, 0, NEW_LANDMARKS) == 0 ||
         (db_get_i64(res, 0, NEW_TOLD) == 0 && db_get_i64(res, 0, NEW_AGENTS) > 0)) {
-        api_problem(r, 409, "place_unknown",
-                    "no round trips are known from there to nodes that live reports speak of");
+        api_problem(
+            r, 409, "place_unknown",
+            "no round trips are known from there to nodes that live reports speak of; a place is known "
+            "by nodes' own locations (berth-node --location), or by what nodes and agents measured");
         return;
     }
     j = gain_json(res, 0);

@@ -24,9 +24,14 @@ bool api_meeting_param(struct api_request *r)
     return false;
 }
 
-#define MEETING_COLUMNS                       \
-    "m.id, m.policy, berth_us(m.created_at)," \
-    " (select count(*) from participant p where p.org = m.org and p.meeting = m.id), m.node"
+/* Of its people, those on each node: [{"node", "participants"}], most first. */
+#define MEETING_COLUMNS                                                                                     \
+    "m.id, m.policy, berth_us(m.created_at),"                                                               \
+    " (select count(*) from participant p where p.org = m.org and p.meeting = m.id),"                       \
+    " (select jsonb_agg(jsonb_build_object('node', s.node, 'participants', s.n) order by s.n desc, s.node)" \
+    "  from (select p.node, count(*) as n from participant p where p.org = m.org and p.meeting = m.id "     \
+    "group "                                                                                                \
+    "by 1) s)"
 
 static json_t *meeting_json(const PGresult *res, int row)
 {
@@ -34,10 +39,15 @@ static json_t *meeting_json(const PGresult *res, int row)
     json_t *j = json_pack("{s:s, s:o, s:s, s:I}", "id", db_get(res, row, 0), "policy",
                           json_loads(db_get(res, row, 1), 0, NULL), "created_at",
                           time_format(db_get_i64(res, row, 2), time), "participants",
-                          (json_int_t)db_get_i64(res, row, 3));
+                          (json_int_t)db_get_i64(res, row, 3)),
+           *nodes;
 
-    if (j != NULL && !db_null(res, row, 4) && db_get_i64(res, row, 3) > 0)
-        json_object_set_new(j, "node", json_string(db_get(res, row, 4)));
+    nodes = db_null(res, row, 4) ? NULL : json_loads(db_get(res, row, 4), 0, NULL);
+    if (j != NULL && nodes != NULL) {
+        json_object_set(j, "node", json_object_get(json_array_get(nodes, 0), "node"));
+        json_object_set(j, "nodes", nodes);
+    }
+    json_decref(nodes);
     return j;
 }
 

@@ -344,17 +344,25 @@ static bool target(struct api_request *r, struct db_param p[static 2])
     return true;
 }
 
+/* There is none that the caller may do this to. */
+static const char *whose_else(struct api_request *r)
+{
+    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+
+    if (r->caller.kind == CALLER_ADMIN)
+        return "there is no such node; where several orgs have one of this id, say which with ?org=";
+    if (c != NULL && catalogue_find(c, CLOUD_ORG, r->param[0]) != NULL)
+        return "this is one of the cloud's nodes, which are the operator's; you have none of this id";
+    return "there is no such node";
+}
+
 /* True: the batch did something to a node. Else answered already. */
 static bool target_found(struct api_request *r, const struct db_result *result, size_t stmt)
 {
     if (result->error != 0)
         api_problem(r, 409, "conflict", "the node was changed at the same time; try again");
     else if (PQntuples(result->res[stmt]) == 0)
-        api_problem(
-            r, 404, "unknown_node",
-            r->caller.kind == CALLER_ADMIN
-                ? "there is no such node; where several orgs have one of this id, say which with ?org="
-                : "there is no such node");
+        api_problem(r, 404, "unknown_node", whose_else(r));
     else
         return true;
     return false;

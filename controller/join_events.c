@@ -4,6 +4,7 @@
 #include "controller.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void join_tell_overload(struct worker *w, const struct join_scene *s, const struct join_ask *ask)
 {
@@ -28,4 +29,36 @@ void join_tell_refusal(struct worker *w, const struct join_scene *s, const struc
         why |= s->plan.candidates[i].rejected;
     if (s->problem.n_nodes == 0 || (why & (PLACE_FULL | PLACE_UNHEALTHY | PLACE_DRAINED)))
         events_raise(w, &(struct event){ask->org, "no_node", "", detail, EVENT_CRITICAL});
+}
+
+static bool is_stranded(const struct join_scene *s, size_t i)
+{
+    return s->people[i].stored && s->plan.seats[i].node == PLACE_NONE;
+}
+
+/* Somebody before it is on the same node. */
+static bool is_told(const struct join_scene *s, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (is_stranded(s, k) && strcmp(s->people[k].node, s->people[i].node) == 0)
+            return true;
+    }
+    return false;
+}
+
+void join_tell_stranded(struct worker *w, const struct join_scene *s, const struct join_ask *ask)
+{
+    char obstacles[256], detail[512];
+
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
+        if (!is_stranded(s, i) || is_told(s, i))
+            continue;
+        join_obstacles(s, obstacles, sizeof(obstacles));
+        snprintf(
+            detail, sizeof(detail),
+            "Participants of %s are still on %s, which can't serve them any longer, as no other node can; "
+            "of %zu: %s.",
+            ask->org, s->people[i].node, s->problem.n_nodes, obstacles);
+        events_raise(w, &(struct event){ask->org, "stranded", s->people[i].node, detail, EVENT_CRITICAL});
+    }
 }

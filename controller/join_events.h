@@ -11,4 +11,7 @@ void join_tell_overload(struct worker *w, const struct join_scene *s, const stru
 void join_tell_refusal(struct worker *w, const struct join_scene *s, const struct join_ask *ask,
                        const char *detail);
 
+/* Nobody joined, it was decided again: whoever is left on a node that can't serve it any longer. */
+void join_tell_stranded(struct worker *w, const struct join_scene *s, const struct join_ask *ask);
+
 #endif

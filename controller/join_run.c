@@ -312,6 +312,8 @@ static void carry_out(struct join_run *j, struct join_scene *s)
     if (s->me != PLACE_NONE) {
         join_tell_overload(j->worker, s, &j->ask);
         j->status = s->people[s->me].stored ? 200 : 201;
+    } else {
+        join_tell_stranded(j->worker, s, &j->ask);
     }
     join_diff(s, &j->ask, &c);
     if (s->me != PLACE_NONE)

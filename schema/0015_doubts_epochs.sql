@@ -59,3 +59,20 @@ as $$
     group by 1, 2
     order by 1, 2
 $$;
+
+-- As before; and that somebody is stranded is said at every try for the meeting, which come two minutes apart at most.
+create or replace function event_tidy(quiet_s bigint, keep_s bigint, keep_most bigint) returns void
+    language sql volatile
+    set search_path from current
+as $$
+    update event set cleared_at = now() where cleared_at is null and (
+        (kind in ('overloaded', 'no_node', 'too_many_events') and seen_at < now() - quiet_s * interval '1 second')
+        or (kind = 'stranded' and (seen_at < now() - (quiet_s + 120) * interval '1 second'
+            or not exists (select from participant p
+                where p.node_org in ('cloud', event.org) and p.node = event.subject and p.org = event.org)))
+        or (kind = 'node_health' and not exists (
+            select from node n where n.org = event.org and n.id = event.subject and n.deleted_at is null)));
+    delete from event where cleared_at < now() - keep_s * interval '1 second';
+    delete from event where ctid = any (array(
+        select ctid from event where cleared_at is not null order by cleared_at desc offset keep_most limit 10000));
+$$;

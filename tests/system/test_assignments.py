@@ -81,6 +81,11 @@ def test_nobody_is_moved_for_little(region):
     assert region.join(m, "bob")["node"] == b
     assert region.seats(m) == {"ann": (a, "udp"), "bob": (b, "udp")}
     assert region.join(m, "ann", expect=200)["node"] == a
+    region.report("cid", {"a": {"udp": 90}, "b": {"udp": 20}})
+    assert region.join(m, "cid")["node"] == b
+    shown = region.org.api.get(f"/v1/meetings/{m}").expect(200).json
+    assert shown["node"] == b, "most of them are there, whatever it was before"
+    assert shown["nodes"] == [{"node": b, "participants": 2}, {"node": a, "participants": 1}]
 
 
 def test_the_rank_is_by_the_transport_really_used(region):

@@ -135,6 +135,13 @@ def test_with_nowhere_to_go_they_stay(place, controller):
     assert place.seats(id) == {"ann": a} and place.told("ann") == []
     row = place.database.sql(f"select review_tries, review_after > now() from meeting where id = '{id}'")
     assert row.split("|")[1] == "t"  # it isn't tried again at once
+    open_events = lambda: [e for e in place.admin.get("/v1/events?open=true").expect(200).json["items"] if e["kind"] == "stranded"]  # noqa: E731
+    wait_for(open_events, 10, "the operator to be told")
+    (e,) = open_events()
+    assert (e["org"], e["subject"], e["severity"]) == (place.org.id, a, "critical") and "drained" in e["detail"]
+    place.leave(id, "ann")
+    place.database.sql("select event_tidy(60, 3600, 1000)")
+    assert not open_events()
 
 
 def test_a_node_that_is_removed(place):
