@@ -42,17 +42,33 @@ static const char *advice_of_transport(const struct cli *c, CURLcode rc, const c
     }
 }
 
+/* The detail says which keys the call takes: whose was given tells what else could be. */
+static const char *advice_of_refusal(const struct cli *c, enum call_token which, const char *code)
+{
+    const char *token = call_token_text(c, which);
+    bool is_admins = token != NULL && (strchr(token, '.') == NULL || token == c->o.admin_token);
+    if (strcmp(code, "grant_missing") == 0)
+        return "make a token that may: berth key token --grants";
+    if (strcmp(code, "agent_mismatch") == 0)
+        return "the token names its agent: leave --agent (BERTH_AGENT) out, or make a token for the other";
+    return is_admins
+               ? "give such a key with --token (BERTH_TOKEN)"
+               : "the operator's admin key is given with --admin-token (BERTH_ADMIN_TOKEN), others with "
+                 "--token (BERTH_TOKEN)";
+}
+
 static const char *advice_of_status(long status, const char *code)
 {
     if (strcmp(code, "token_expired") == 0)
         return "make a new token: berth key token";
     if (strcmp(code, "no_live_report") == 0)
         return "the last one has expired; a new one: berth probe --report";
+    if (strcmp(code, "no_node") == 0)
+        return "that changes when nodes do: see berth node list; a private meeting takes nodes of the "
+               "organisation's own, which enrol with a key of berth key create --kind node";
     switch (status) {
     case 401:
         return "check --token (BERTH_TOKEN): it must be this controller's, and not revoked";
-    case 403:
-        return "use a key that may do this: the operator's admin key, or the organisation's";
     case 404:
         return "check the id; another organisation's things are not found either";
     case 451:
@@ -80,8 +96,8 @@ static const char *text_member(const json_t *j, const char *name)
 }
 
 /* The answer is none of 2xx: usually application/problem+json. */
-static enum cli_exit fail_status(const struct cli *c, const char *what, const struct rest_call *call,
-                                 const json_t *problem)
+static enum cli_exit fail_status(const struct cli *c, enum call_token which, const char *what,
+                                 const struct rest_call *call, const json_t *problem)
 {
     long status = rest_call_status(call);
     const char *code = text_member(problem, "code"), *detail = text_member(problem, "detail");
@@ -90,6 +106,8 @@ static enum cli_exit fail_status(const struct cli *c, const char *what, const st
              code[0] != '\0' ? code : "without a code", detail[0] != '\0' ? ": " : "", detail,
              pointer[0] != '\0' ? " (at " : "", pointer, pointer[0] != '\0' ? ")" : "");
     const char *advice = advice_of_pointer(pointer);
+    if (advice == NULL && status == 403)
+        advice = advice_of_refusal(c, which, code);
     if (advice == NULL)
         advice = advice_of_status(status, code);
     if (advice != NULL)
@@ -101,8 +119,8 @@ static enum cli_exit fail_status(const struct cli *c, const char *what, const st
     return CLI_CONTROLLER;
 }
 
-static enum cli_exit finish(const struct cli *c, const char *what, const struct rest_call *call, CURLcode rc,
-                            json_t **answer)
+static enum cli_exit finish(const struct cli *c, enum call_token which, const char *what,
+                            const struct rest_call *call, CURLcode rc, json_t **answer)
 {
     if (rc != CURLE_OK) {
         char shown[REST_URL_TEXT];
@@ -118,7 +136,7 @@ static enum cli_exit finish(const struct cli *c, const char *what, const struct 
     long status = rest_call_status(call);
     enum cli_exit code = CLI_OK;
     if (status < 200 || status > 299)
-        code = fail_status(c, what, call, j);
+        code = fail_status(c, which, what, call, j);
     else if (j == NULL)
         code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer: %s", what, e.detail);
     if (code != CLI_OK)
@@ -179,7 +197,7 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
     else if (rc != 0)
         code = cli_fail(c, CLI_CONTROLLER, "out of memory");
     else
-        code = finish(c, what, &rest, go(&rest, &r, &way, c), answer);
+        code = finish(c, which, what, &rest, go(&rest, &r, &way, c), answer);
     if (code == CLI_OK && date_s != NULL)
         *date_s = date_of(&rest);
     rest_call_clear(&rest);

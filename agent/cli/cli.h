@@ -118,7 +118,8 @@ enum cli_exit cli_print_table(const struct cli *c, struct table *t);
 void cli_say_wrapped(const struct cli *c, const char *text);
 /* One plain line on out. */
 void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-"; times to the second. */
+/* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-"; times to the
+ * second, in UTC, without the date where it is today's. */
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64]);
 
 #endif

@@ -132,6 +132,11 @@ static const struct config_key meeting_explain_keys[] = {
      "This participant only, with up to 500 candidates in JSON.", true},
 };
 
+static const struct config_key simulate_keys[] = {
+    {"participant", NULL, CONFIG_STRING, AT(participant), NULL, 0, 0, "AGENT", "This participant only.",
+     true},
+};
+
 #define ANALYTICS_ORG                                                                            \
     ADMIN_TOKEN,                                                                                 \
     {                                                                                            \
@@ -246,6 +251,11 @@ const struct command cli_commands[] = {
     {"meeting leave", "MEETING", 1, 1, CONTROLLER, "take a participant out of a meeting",
      "The participant is --agent: by default the one that the token names, else the host name.", NULL, 0,
      cmd_meeting_leave},
+    {"simulate", "FILE", 1, 1, CONTROLLER, "decide for given measurements, and store nothing",
+     "FILE (\"-\": standard input) has what POST /v1/simulate takes: participants with the results that they "
+     "would report, a policy, and who is on which node already. The nodes are those that the organisation "
+     "sees, as they are now; what agents have reported is not read. Shown is what meeting explain shows.",
+     simulate_keys, N(simulate_keys), cmd_simulate},
     {"analytics transports", "", 0, 0, CONTROLLER, "show which transports work, network by network",
      "Of the agents with a live report: the share of those who tried a transport that reached some node by "
      "it, "

@@ -33,6 +33,7 @@ enum cli_exit cmd_meeting_delete(struct cli *c);
 enum cli_exit cmd_meeting_join(struct cli *c);
 enum cli_exit cmd_meeting_explain(struct cli *c);
 enum cli_exit cmd_meeting_leave(struct cli *c);
+enum cli_exit cmd_simulate(struct cli *c);
 enum cli_exit cmd_analytics_transports(struct cli *c);
 enum cli_exit cmd_analytics_rtt(struct cli *c);
 enum cli_exit cmd_analytics_new_node(struct cli *c);

@@ -144,8 +144,9 @@ static const char *ms(const json_t *o, const char *member, char out[static 64])
 static enum cli_exit print_rungs(const struct cli *c, const json_t *rungs)
 {
     static const struct table_column columns[] = {
-        {"TRANSPORT", TABLE_LEFT, false},     {"ADDRESS", TABLE_LEFT, false}, {"BEGAN", TABLE_RIGHT, false},
-        {"CONNECT", TABLE_RIGHT, false},      {"TLS", TABLE_RIGHT, false},    {"STUN", TABLE_RIGHT, false},
+        {"TRANSPORT", TABLE_LEFT, false},     {"ADDRESS", TABLE_LEFT, false},
+        {"BEGAN ms", TABLE_RIGHT, false},     {"CONNECT ms", TABLE_RIGHT, false},
+        {"TLS ms", TABLE_RIGHT, false},       {"STUN ms", TABLE_RIGHT, false},
         {"WHAT HAPPENED", TABLE_LEFT, false},
     };
     struct table *t = table_new(columns, 7, 2);

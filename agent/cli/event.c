@@ -7,9 +7,11 @@
 /* The sentence comes last: where it doesn't fit, it has a line of its own. */
 static const struct table_column columns[] = {
     {"RAISED", TABLE_LEFT, false}, {"CLEARED", TABLE_LEFT, false}, {"SEVERITY", TABLE_LEFT, false},
-    {"SUBJECT", TABLE_LEFT, true}, {"WHAT", TABLE_LEFT, false},
+    {"KIND", TABLE_LEFT, false},   {"ORG", TABLE_LEFT, true},      {"SUBJECT", TABLE_LEFT, true},
+    {"WHAT", TABLE_LEFT, false},
 };
-static const char *const members[] = {"raised_at", "cleared_at", "severity", "subject", "detail"};
+static const char *const members[] = {"raised_at", "cleared_at", "severity", "kind",
+                                      "org",       "subject",    "detail"};
 
 enum cli_exit cmd_event_list(struct cli *c)
 {

@@ -96,6 +96,18 @@ static size_t common_prefix(const char *a, const char *b)
     return n;
 }
 
+/* "create, list, show": the commands of the group that is the first of these words. */
+static void print_members(FILE *f, const char *words)
+{
+    char group[64];
+    size_t n = 0;
+    snprintf(group, sizeof(group), "%.*s", (int)strcspn(words, " "), words);
+    for (size_t i = 0; i < cli_n_commands; i++) {
+        if (in_group(&cli_commands[i], group))
+            fprintf(f, "%s%s", n++ > 0 ? ", " : "", cli_commands[i].name + strlen(group) + 1);
+    }
+}
+
 enum cli_exit cli_unknown(FILE *f, const char *words)
 {
     const struct command *best = NULL;
@@ -106,6 +118,12 @@ enum cli_exit cli_unknown(FILE *f, const char *words)
             most = n;
             best = &cli_commands[i];
         }
+    }
+    if (best != NULL && best->name[most - 1] == ' ') { /* the group alone is known */
+        fprintf(f, "berth: unknown command '%.60s'; there are ", words);
+        print_members(f, words);
+        fputs("; see berth help\n", f);
+        return CLI_USAGE;
     }
     fprintf(f, "berth: unknown command '%.60s'%s%s%s; see berth help\n", words,
             best != NULL ? ", did you mean '" : "", best != NULL ? best->name : "", best != NULL ? "'?" : "");

@@ -4,13 +4,103 @@
 #include "list.h"
 #include "who.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 static const struct table_column columns[] = {
-    {"MEETING", TABLE_LEFT, true},
-    {"CREATED", TABLE_LEFT, false},
-    {"PEOPLE", TABLE_RIGHT, false},
-    {"NODE", TABLE_LEFT, true},
+    {"MEETING", TABLE_LEFT, true}, {"CREATED", TABLE_LEFT, false}, {"PEOPLE", TABLE_RIGHT, false},
+    {"NODES", TABLE_LEFT, true},   {"POLICY", TABLE_LEFT, false},
 };
-static const char *const members[] = {"id", "created_at", "participants", "node"};
+static const char *const members[] = {"id", "created_at", "participants", "nodes", "policy"};
+
+static void append(char *out, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Behind a comma where something stands there already. */
+static void append(char *out, size_t cap, const char *fmt, ...)
+{
+    size_t len = strlen(out);
+    va_list ap;
+    if (len > 0 && len + 2 < cap) {
+        memcpy(out + len, ", ", 3);
+        len += 2;
+    }
+    va_start(ap, fmt);
+    vsnprintf(out + len, cap - len, fmt, ap);
+    va_end(ap);
+}
+
+static void append_each(char *out, size_t cap, const char *before, const json_t *list)
+{
+    json_t *v;
+    size_t i;
+    json_array_foreach(list, i, v)
+    {
+        if (json_is_string(v))
+            append(out, cap, "%s%s", before, json_string_value(v));
+    }
+}
+
+static void append_figure(char *out, size_t cap, const char *fmt, const json_t *v)
+{
+    char text[64];
+    if (!json_is_integer(v))
+        return;
+    snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+    append(out, cap, "%s%s", text, fmt);
+}
+
+/* "in eu, not in us, private, over tls, for 20, 900 kbit/s each, ...", as the options of create would say it. */
+static void policy_text(const json_t *p, char *out, size_t cap)
+{
+    const json_t *regions = json_object_get(p, "regions"), *mesh = json_object_get(p, "mesh_within_ms");
+    out[0] = '\0';
+    append_each(out, cap, "in ", json_object_get(regions, "allow"));
+    append_each(out, cap, "not in ", json_object_get(regions, "deny"));
+    if (json_is_true(json_object_get(p, "private")))
+        append(out, cap, "private");
+    append_each(out, cap, "over ", json_object_get(p, "transports"));
+    append_figure(out, cap, " people", json_object_get(p, "expected_size"));
+    append_figure(out, cap, " kbit/s each", json_object_get(p, "bitrate_kbps"));
+    if (json_is_integer(mesh))
+        append(out, cap, "own nodes within %" JSON_INTEGER_FORMAT " ms", json_integer_value(mesh));
+    if (json_is_true(json_object_get(p, "cap_worst")))
+        append(out, cap, "the worst-off first");
+}
+
+/* "n2 (2), n1 (1)"; where there is one, its name alone. */
+static void nodes_text(const json_t *nodes, char *out, size_t cap)
+{
+    json_t *one;
+    size_t i;
+    out[0] = '\0';
+    json_array_foreach(nodes, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "node"));
+        if (name != NULL && json_array_size(nodes) == 1)
+            append(out, cap, "%s", name);
+        else if (name != NULL)
+            append(out, cap, "%s (%" JSON_INTEGER_FORMAT ")", name,
+                   json_integer_value(json_object_get(one, "participants")));
+    }
+}
+
+/* What a table says of a meeting in place of its objects. */
+static void put_texts(json_t *meeting)
+{
+    char text[2048];
+    policy_text(json_object_get(meeting, "policy"), text, sizeof(text));
+    json_object_set_new(meeting, "policy", json_string(text));
+    nodes_text(json_object_get(meeting, "nodes"), text, sizeof(text));
+    json_object_set_new(meeting, "nodes", json_string(text[0] != '\0' ? text : "-"));
+}
+
+static enum cli_exit print_one(const struct cli *c, json_t *meeting)
+{
+    if (!c->o.json)
+        put_texts(meeting);
+    return list_print_one(c, meeting, columns, members, 5);
+}
 
 static json_t *strings(const struct config_list *l)
 {
@@ -61,14 +151,22 @@ enum cli_exit cmd_meeting_create(struct cli *c)
     json_t *body =
         json_pack("{s:s*, s:o*}", "id", c->words.n > 0 ? c->words.v[0] : NULL, "policy", policy(&c->o));
     enum cli_exit code = call(c, CALL_TOKEN_OWN, "make the meeting", "POST", "/v1/meetings", body, &answer);
-    return code == CLI_OK ? list_print_one(c, answer, columns, members, 3) : code;
+    return code == CLI_OK ? print_one(c, answer) : code;
 }
 
 enum cli_exit cmd_meeting_list(struct cli *c)
 {
-    json_t *list;
+    json_t *list, *meeting;
+    size_t i;
     enum cli_exit code = call_list(c, CALL_TOKEN_OWN, "list the meetings", "/v1/meetings", &list);
-    return code == CLI_OK ? list_print(c, list, columns, members, 4) : code;
+    if (code != CLI_OK)
+        return code;
+    json_array_foreach(json_object_get(list, "items"), i, meeting)
+    {
+        if (!c->o.json)
+            put_texts(meeting);
+    }
+    return list_print(c, list, columns, members, 5);
 }
 
 static enum cli_exit print_participants(const struct cli *c, json_t *list)
@@ -102,9 +200,9 @@ enum cli_exit cmd_meeting_show(struct cli *c)
     if (c->o.json) {
         json_object_set(meeting, "participants", json_object_get(list, "items"));
         json_decref(list);
-        return list_print_one(c, meeting, columns, members, 4);
+        return print_one(c, meeting);
     }
-    code = list_print_one(c, meeting, columns, members, 4);
+    code = print_one(c, meeting);
     if (code != CLI_OK) {
         json_decref(list);
         return code;

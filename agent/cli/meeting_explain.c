@@ -1,10 +1,12 @@
-/* berth meeting explain: a table for each participant, the node that it is given first. Invariant: every participant of the meeting is
+/* berth meeting explain, berth simulate: a table for each participant, the node that it is given first. Invariant: every participant is
  * asked for, page by page; of each one's candidates so many rows are shown, and the rest counted. */
 #include "commands.h"
 #include "core/token.h"
 #include "list.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROWS_SHOWN = 8 };
 
@@ -64,14 +66,19 @@ static enum cli_exit print_person(const struct cli *c, const json_t *person)
     const json_t *decided = json_object_get(person, "decided");
     const json_t *candidates = json_object_get(person, "candidates");
     const char *sentence = json_string_value(json_object_get(decided, "sentence"));
+    const char *overflow = json_string_value(json_object_get(decided, "overflow"));
     const char *remedy = json_string_value(json_object_get(decided, "remedy"));
+    char text[512];
     size_t total = (size_t)json_integer_value(json_object_get(person, "candidates_total"));
     size_t n = json_array_size(candidates) < ROWS_SHOWN ? json_array_size(candidates) : ROWS_SHOWN;
     struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 2);
     fputc('\n', c->out);
     cli_say_wrapped(c, sentence != NULL ? sentence : "");
-    if (remedy != NULL)
-        cli_say_wrapped(c, remedy);
+    if (overflow != NULL) {
+        snprintf(text, sizeof(text), "Not on a node of its own (%.40s): %.400s", overflow,
+                 remedy != NULL ? remedy : "");
+        cli_say_wrapped(c, text);
+    }
     for (size_t i = 0; t != NULL && i < n; i++)
         add_candidate(t, json_array_get(candidates, i));
     enum cli_exit code = cli_print_table(c, t);
@@ -80,11 +87,11 @@ static enum cli_exit print_person(const struct cli *c, const json_t *person)
     return code;
 }
 
-static void say_whole(const struct cli *c, const json_t *answer)
+static void say_whole(const struct cli *c, const char *title, const json_t *answer)
 {
     const json_t *costs = json_object_get(answer, "costs");
     char outcome[64], text[512];
-    snprintf(text, sizeof(text), "%.128s: %lld participants on %lld nodes, %s.", c->words.v[0],
+    snprintf(text, sizeof(text), "%.128s: %lld participants on %lld nodes, %s.", title,
              (long long)json_integer_value(json_object_get(answer, "participants")),
              (long long)json_integer_value(json_object_get(answer, "nodes_joined")),
              cli_cell(answer, "outcome", outcome));
@@ -100,12 +107,12 @@ static void say_whole(const struct cli *c, const json_t *answer)
            "weight, load and mesh, the OTHERS' ways, and the way BETWEEN nodes.");
 }
 
-static enum cli_exit print(const struct cli *c, const json_t *answer)
+static enum cli_exit print(const struct cli *c, const char *title, const json_t *answer)
 {
     enum cli_exit code = CLI_OK;
     json_t *person;
     size_t i;
-    say_whole(c, answer);
+    say_whole(c, title, answer);
     json_array_foreach(json_object_get(answer, "items"), i, person)
     {
         if (code == CLI_OK)
@@ -145,7 +152,67 @@ enum cli_exit cmd_meeting_explain(struct cli *c)
         code = get(c, path, &answer);
     if (code != CLI_OK)
         return code;
-    code = c->o.json ? cli_print_json(c, answer) : print(c, answer);
+    code = c->o.json ? cli_print_json(c, answer) : print(c, c->words.v[0], answer);
+    json_decref(answer);
+    return code;
+}
+
+/* ---- berth simulate ---- */
+
+/* What POST /v1/simulate takes, from a file or standard input. */
+static enum cli_exit read_problem(const struct cli *c, json_t **body)
+{
+    const char *name = c->words.v[0];
+    json_error_t e;
+    bool standard = strcmp(name, "-") == 0;
+    *body = standard ? json_loadf(stdin, 0, &e) : json_load_file(name, 0, &e);
+    if (*body != NULL)
+        return CLI_OK;
+    if (!standard && access(name, R_OK) != 0)
+        return cli_fail(c, CLI_USAGE, "%.200s can't be read: %s", name, strerror(errno));
+    return cli_fail(c, CLI_USAGE, "%.200s is no JSON: line %d: %.200s", name, e.line, e.text);
+}
+
+/* The first page says what holds for all; the others' participants are put behind its own. */
+static enum cli_exit simulate(const struct cli *c, json_t *body, json_t **answer)
+{
+    char path[CALL_PATH_MAX] = "/v1/simulate?limit=40";
+    enum cli_exit code = CLI_OK;
+    if (c->o.participant != NULL)
+        code = call_path_add(c, path, "&agent=", c->o.participant);
+    if (code == CLI_OK)
+        code = call(c, CALL_TOKEN_OWN, "simulate", "POST", path, json_incref(body), answer);
+    while (code == CLI_OK && json_is_string(json_object_get(*answer, "next"))) {
+        json_t *more = NULL;
+        snprintf(path, sizeof(path), "/v1/simulate?limit=40");
+        code = call_path_add(c, path, "&cursor=", json_string_value(json_object_get(*answer, "next")));
+        if (code == CLI_OK)
+            code = call(c, CALL_TOKEN_OWN, "simulate", "POST", path, json_incref(body), &more);
+        if (code != CLI_OK) {
+            json_decref(*answer);
+            break;
+        }
+        (void)json_array_extend(json_object_get(*answer, "items"), json_object_get(more, "items"));
+        json_object_set(*answer, "next", json_object_get(more, "next"));
+        json_decref(more);
+    }
+    return code;
+}
+
+enum cli_exit cmd_simulate(struct cli *c)
+{
+    json_t *body, *answer;
+    enum cli_exit code = CLI_OK;
+    if (c->o.participant != NULL && !agent_id_valid(c->o.participant))
+        return cli_fail(c, CLI_USAGE, "--participant: '%.80s' is no agent's id", c->o.participant);
+    code = read_problem(c, &body);
+    if (code != CLI_OK)
+        return code;
+    code = simulate(c, body, &answer);
+    json_decref(body);
+    if (code != CLI_OK)
+        return code;
+    code = c->o.json ? cli_print_json(c, answer) : print(c, "Simulated", answer);
     json_decref(answer);
     return code;
 }

@@ -115,6 +115,19 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
     return cli_print_table(c, t);
 }
 
+/* Why it isn't one of the organisation's own nodes, and what helps. */
+static void say_overflow(const struct cli *c, const json_t *why)
+{
+    const char *overflow = json_string_value(json_object_get(why, "overflow"));
+    const char *remedy = json_string_value(json_object_get(why, "remedy"));
+    char text[512];
+    if (overflow == NULL)
+        return;
+    snprintf(text, sizeof(text), "Not on a node of its own (%.40s): %.400s", overflow,
+             remedy != NULL ? remedy : "");
+    cli_say_wrapped(c, text);
+}
+
 static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
 {
     char participant[64], node[64], cluster[64], transport[64], reason[64], text[384];
@@ -125,6 +138,7 @@ static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
     cli_say_wrapped(c, text);
     cli_say_wrapped(c,
                     cli_cell(why, json_object_get(why, "sentence") != NULL ? "sentence" : "reason", reason));
+    say_overflow(c, why);
     fputc('\n', c->out);
     enum cli_exit code = print_ladder(c, json_object_get(a, "ladder"));
     if (code == CLI_OK && json_array_size(json_object_get(why, "candidates")) > 0) {

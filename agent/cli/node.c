@@ -156,6 +156,18 @@ static void list_labels(const json_t *node, char *out, size_t cap)
     }
 }
 
+/* A capacity of 0 is none; an age to the tenth of a second. */
+static const char *node_cell(const json_t *node, const char *member, char buf[static 64])
+{
+    const json_t *v = json_object_get(node, member);
+    if (strncmp(member, "capacity", 8) == 0 && json_is_integer(v) && json_integer_value(v) == 0)
+        return "no limit";
+    if (strcmp(member, "heartbeat_age_s") != 0 || !json_is_number(v))
+        return cli_cell(node, member, buf);
+    snprintf(buf, 64, "%.1f", json_number_value(v));
+    return buf;
+}
+
 /* A line for each member that the node has. */
 static enum cli_exit print_node(const struct cli *c, const json_t *node)
 {
@@ -183,7 +195,7 @@ static enum cli_exit print_node(const struct cli *c, const json_t *node)
     const json_t *load = json_object_get(node, "load");
     char buf[64], list[2048];
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        add_line(t, lines[i].title, cli_cell(node, lines[i].member, buf));
+        add_line(t, lines[i].title, node_cell(node, lines[i].member, buf));
     for (size_t i = 0; i < sizeof(load_members) / sizeof(load_members[0]); i++)
         add_line(t, load_members[i], cli_cell(load, load_members[i], buf));
     list_labels(node, list, sizeof(list));
@@ -284,10 +296,13 @@ static enum cli_exit set_drain(struct cli *c, bool drain)
     if (c->o.json)
         code = cli_print_json(c, answer);
     else
-        cli_say(c,
-                drain ? "%s is drained: nobody new comes, and who is there is moved."
-                      : "%s gets meetings again.",
-                c->words.v[0]);
+        cli_say(
+            c,
+            drain
+                ? "%s is drained: nobody new comes, and who is there is moved where another node can take it."
+                  "\nberth event list --open tells of those that none can (stranded)."
+                : "%s gets meetings again.",
+            c->words.v[0]);
     json_decref(answer);
     return code;
 }

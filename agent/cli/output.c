@@ -3,12 +3,14 @@
 #include "cli.h"
 
 #include "core/utf8.h"
+#include "sys/clock.h"
 #include "text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { MESSAGE_MAX = 1024, WIDTH_DEFAULT = 80 };
 
@@ -101,19 +103,34 @@ enum cli_exit cli_print_table(const struct cli *c, struct table *t)
     return rc == 0 ? flushed(c) : cli_fail(c, CLI_BUT, "out of memory");
 }
 
-/* "2026-01-02T03:04:05.678901Z": in a table nobody wants the fraction. */
+/* "2026-01-02T03:04:05.678901Z" */
 static bool is_time(const char *s)
 {
     return strlen(s) == 27 && s[10] == 'T' && s[19] == '.' && s[26] == 'Z';
 }
 
+static bool is_today(const char *time)
+{
+    char today[16];
+    time_t now = (time_t)(clock_wall_us() / 1000000);
+    struct tm tm;
+    return gmtime_r(&now, &tm) != NULL && strftime(today, sizeof(today), "%Y-%m-%d", &tm) > 0 &&
+           strncmp(time, today, 10) == 0;
+}
+
+/* In a table nobody wants the fraction, nor the date where it is today's. */
+static const char *time_cell(const char *time, char buf[static 64])
+{
+    size_t from = is_today(time) ? 11 : 0;
+    snprintf(buf, 64, "%.*sZ", (int)(19 - from), time + from);
+    return buf;
+}
+
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64])
 {
     const json_t *v = json_object_get(object, member);
-    if (json_is_string(v) && is_time(json_string_value(v))) {
-        snprintf(buf, 64, "%.19sZ", json_string_value(v));
-        return buf;
-    }
+    if (json_is_string(v) && is_time(json_string_value(v)))
+        return time_cell(json_string_value(v), buf);
     if (json_is_string(v))
         return json_string_value(v);
     if (json_is_integer(v))

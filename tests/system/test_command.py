@@ -47,6 +47,7 @@ def widest(text):
     [
         ([], "Usage: berth COMMAND"),
         (["prob"], "did you mean 'probe'?"),
+        (["meeting", "why", "m"], "there are create, list, show, delete, join, explain, leave"),
         (["node"], "node drain"),
         (["probe", "--reprot"], "did you mean '--report'?"),
         (["org", "list", "--controller", "https://127.0.0.1:1"], "no token"),
@@ -235,6 +236,7 @@ def test_a_node_is_shown(operator, berth, nodes):
     assert "state" not in shown.stdout
     shown = operator("node", "show", "cmd-1")
     assert re.search(r"^state +up$", shown.stdout, re.M) and re.search(r"^participants +\d+$", shown.stdout, re.M)
+    assert re.search(r"^capacity +no limit$", shown.stdout, re.M) and re.search(r"^heard, s ago +\d+\.\d$", shown.stdout, re.M)
     assert operator("node", "show", "cmd-1", "--org", "cloud", "--json").json()["org"] == "cloud"
     for args in (["cmd-3"], ["cmd-1", "--org", "o1234567890"]):
         done = operator("node", "show", *args)
@@ -310,9 +312,24 @@ def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
     shown = berth("meeting", "show", "standup")
     assert "ann" in shown.stdout
     assert [p["participant"] for p in berth("meeting", "show", "standup", "--json").json()["participants"]] == ["ann"]
-    assert "standup" in berth("meeting", "list").stdout
+    for told in (shown.stdout, berth("meeting", "list").stdout):
+        assert "standup" in told and assignment["node"] in told and "over udp, over tls" in told.replace("over tls, over udp", "over udp, over tls")
     assert berth("meeting", "delete", "standup").returncode == 0
     assert berth("meeting", "show", "standup").returncode == 3
+
+
+def test_what_is_refused_says_what_to_do(berth, operator, nodes):
+    assert berth("meeting", "create", "inside", "--private").returncode == 0
+    refused = berth("meeting", "join", "inside", "--agent", "ann")
+    assert refused.returncode == 3 and "not_private" in refused.stderr
+    assert "organisation's own" in refused.stderr and "try again" not in refused.stderr
+    assert berth("meeting", "delete", "inside").returncode == 0
+    drained = berth("node", "drain", "cmd-1")
+    assert drained.returncode == 3 and "the operator's" in drained.stderr
+    listed = berth("event", "list")
+    assert listed.returncode == 3 and "--admin-token" in listed.stderr
+    titles = operator("event", "list").stdout.splitlines()[0].split()
+    assert titles == ["RAISED", "CLEARED", "SEVERITY", "KIND", "ORG", "SUBJECT", "WHAT"]
 
 
 def test_a_join_connects_by_the_ladder(berth, nodes):

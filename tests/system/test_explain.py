@@ -2,6 +2,7 @@
 """GET /v1/meetings/{id}/explain and POST /v1/simulate: every candidate, what it costs and of what, and what speaks against it."""
 
 import itertools
+import json
 
 import pytest
 from support.api import Heartbeats, register, report, result
@@ -121,6 +122,26 @@ def test_the_command(world, controller, places, meeting):
     assert len(all["items"]) == 23 and all["next"] is None
 
 
+def test_the_command_simulates(world, controller, places, tmp_path):
+    problem = tmp_path / "problem.json"
+    problem.write_text(json.dumps({"participants": TWO, "policy": {"regions": {"deny": ["us"]}}}))
+
+    def berth(*args, **more):
+        return world.agent("simulate", *args, controller=controller, token=places.key, **more)
+
+    table = berth(str(problem))
+    assert table.returncode == 0, table.stderr
+    assert "Simulated: 2 participants" in table.stdout and "region_denied" in table.stdout
+    assert berth(str(problem), "--json").json()["plan"] == {"ann": "near", "bob": "near"}
+    one = berth(str(problem), "--participant", "bob", "--json").json()
+    assert [i["participant"] for i in one["items"]] == ["bob"]
+    problem.write_text(json.dumps({"participants": [person(f"p{n:02}", near={"udp": n + 1}) for n in range(43)]}))
+    assert len(berth(str(problem), "--json").json()["items"]) == 43, "more than a page has"
+    problem.write_text("{")
+    assert berth(str(problem)).returncode == 2 and "is no JSON: line 1" in berth(str(problem)).stderr
+    assert "can't be read" in berth(str(tmp_path / "none")).stderr
+
+
 # ---- POST /v1/simulate ----
 
 
@@ -186,6 +207,7 @@ ROW = result("near", "udp", 5)
         ({"participants": [{"agent": "a", "results": {}}]}, "/participants/0"),
         ({"participants": [{"agent": "a", "results": [{**ROW, "transport": "smoke"}]}]}, "/participants/0/results/0/transport"),
         ({"participants": [{"agent": "a", "results": [{**ROW, "node": "nowhere"}]}]}, "/participants/0/results/0/node"),
+        ({"participants": [{"agent": "a", "results": [ROW, result("far", "udp", 9), ROW]}]}, "/participants/0/results/2"),
         ({"participants": [{"agent": "a", "capabilities": ["smoke"]}]}, None),
         ({"participants": [{"agent": "a"}], "policy": {"privat": True}}, "/policy/privat"),
         ({"participants": [{"agent": "a"}], "plan": ["near"]}, "/plan"),
@@ -201,7 +223,7 @@ def test_what_no_simulation_takes(places, body, pointer):
 def test_a_simulation_has_a_bound_of_rows(places):
     row = {"node": "near", "transport": "udp", "status": "timeout"}
     people = [{"agent": f"a{n}", "results": [row] * 4000} for n in range(4)]
-    assert simulate(places, {"participants": people})["participants"] == 4
+    places.api.post("/v1/simulate", {"participants": people}).problem(422, "duplicate_result")
     one_more = {"participants": [*people, {"agent": "z", "results": [row]}]}
     places.api.post("/v1/simulate", one_more).problem(422, "too_many_results")
 
