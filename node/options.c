@@ -44,6 +44,8 @@ const struct config_key node_keys[] = {
      "The name that agents expect in the certificate.", false},
     {"capacity", "node", CONFIG_INT, AT(capacity), "0", 0, 1000000000, "N",
      "Participants that the node takes; 0: no limit.", false},
+    {"capacity-kbps", "node", CONFIG_INT, AT(capacity_kbps), "0", 0, 1000000000, "N",
+     "What the node's connection carries, in kbit/s, for meetings to be kept within; 0: no limit.", false},
     {"labels", "node", CONFIG_LIST, AT(labels), NULL, 0, 0, "KEY=VALUE", "Labels for operators.", false},
     {"location", "node", CONFIG_STRING, AT(location), NULL, 0, 0, "LAT,LON",
      "Where the node stands, in degrees.", false},
@@ -106,6 +108,7 @@ bool options_is_reloadable(const char *key)
         "cluster",       "region",       "advertise",     "tls-name",         "capacity",
         "labels",        "location",     "token",         "token-file",       "stun-rate",
         "first-timeout", "idle-timeout", "drain-timeout", "stun-rate-prefix", "session-drain-timeout",
+        "capacity-kbps",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(key, names[i]) == 0)
@@ -313,6 +316,7 @@ static int plan_identity(struct node_plan *plan, const struct node_options *o, s
     id->region = o->region;
     id->tls_name = o->tls_name;
     id->capacity = o->capacity;
+    id->capacity_kbps = o->capacity_kbps;
     int rc = check_name("node", id->node, e);
     if (rc == 0)
         rc = check_name("cluster", id->cluster, e);

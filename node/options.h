@@ -22,7 +22,7 @@ struct node_options {
     const char *proxy, *no_proxy;
     int64_t peer_probe_interval;
     const char *node, *cluster, *region, *tls_name, *location;
-    int64_t capacity;
+    int64_t capacity, capacity_kbps;
     const char *metrics;
     int64_t stun_rate, stun_rate_prefix;
     int64_t max_connections, max_connections_per_ip;
@@ -39,7 +39,7 @@ struct node_label {
 /* Where the node announces itself, and as what. */
 struct node_identity {
     const char *node, *cluster, *region, *tls_name; /* tls_name NULL: none */
-    int64_t capacity;
+    int64_t capacity, capacity_kbps;
     size_t n_labels;
     struct node_label labels[NODE_LABELS_MAX];
     bool has_location;

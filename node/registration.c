@@ -35,7 +35,8 @@ char *registration_body(const struct node_identity *id, const struct node_addres
     bool ok = o && put(o, "node", json_string(id->node)) && put(o, "cluster", json_string(id->cluster)) &&
               put(o, "region", json_string(id->region)) &&
               put(o, "addresses", node_addresses_to_json(addresses)) &&
-              put(o, "capacity", json_integer(id->capacity)) && put(o, "labels", labels_json(id));
+              put(o, "capacity", json_integer(id->capacity)) &&
+              put(o, "capacity_kbps", json_integer(id->capacity_kbps)) && put(o, "labels", labels_json(id));
     if (ok && advertise)
         ok = put(o, "advertise", node_addresses_to_json(advertise));
     if (ok && id->tls_name)

@@ -198,9 +198,9 @@ static void defaults_with_a_controller(void **state)
 static void identity(void **state)
 {
     (void)state;
-    struct loaded l =
-        LOAD("--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu", "--cluster", "a",
-             "--labels", "rack=7", "--labels", "note=", "--location", "52.37,-4.9", "--capacity", "9");
+    struct loaded l = LOAD("--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu",
+                           "--cluster", "a", "--labels", "rack=7", "--labels", "note=", "--location",
+                           "52.37,-4.9", "--capacity", "9", "--capacity-kbps", "8000");
     assert_int_equal(l.rc, 0);
     const struct node_identity *id = &l.plan.identity;
     assert_string_equal(id->node, "n-1");
@@ -211,6 +211,7 @@ static void identity(void **state)
     assert_true(id->has_location);
     assert_true(id->lat > 52.36 && id->lat < 52.38 && id->lon > -4.91 && id->lon < -4.89);
     assert_int_equal(id->capacity, 9);
+    assert_int_equal(id->capacity_kbps, 8000);
     config_destroy(l.config);
 }
 

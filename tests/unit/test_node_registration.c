@@ -19,7 +19,7 @@ static void registration(void **state)
 {
     (void)state;
     struct node_identity id = {
-        .node = "n1", .cluster = "c", .region = "eu", .tls_name = "n1.example", .capacity = 500};
+        .node = "n1", .cluster = "c", .region = "eu", .tls_name = "n1.example", .capacity = 500, .capacity_kbps = 70000};
     struct node_addresses bound = {0}, advertised = {0};
     assert_int_equal(addr_parse(&bound.at[TRANSPORT_UDP][bound.n[TRANSPORT_UDP]++], "10.0.0.1:5004"), 0);
     assert_int_equal(
@@ -35,6 +35,7 @@ static void registration(void **state)
     assert_string_equal(json_string_value(json_object_get(o, "node")), "n1");
     assert_string_equal(json_string_value(json_object_get(o, "tls_name")), "n1.example");
     assert_int_equal(json_integer_value(json_object_get(o, "capacity")), 500);
+    assert_int_equal(json_integer_value(json_object_get(o, "capacity_kbps")), 70000);
     assert_string_equal(json_string_value(json_object_get(json_object_get(o, "labels"), "rack")), "7\"");
     const json_t *spki = json_object_get(o, "tls_spki");
     assert_int_equal(json_array_size(spki), 1);
