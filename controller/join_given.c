@@ -121,9 +121,10 @@ static int take_results(struct join_scene *s, const struct join_ask *ask, const 
 {
     const json_t *results = member(who->given, "results"), *j;
     struct place_row *rows = join_scene_alloc(s, json_array_size(results), sizeof(*rows));
+    uint8_t *seen = join_scene_alloc(s, s->problem.n_nodes, sizeof(*seen)); /* transports of each node */
     struct probe_result m;
     char at[64];
-    size_t k;
+    size_t k, node;
 
     json_array_foreach(results, k, j)
     {
@@ -134,7 +135,15 @@ static int take_results(struct join_scene *s, const struct join_ask *ask, const 
             (void)doc_fail(e, "/node", "unknown_node", "there is no node %s", m.node);
             return within(e, at);
         }
-        join_rows_add(rows, &to->n_rows, join_scene_node(s, m.node, PLACE_NONE), join_rows_brief(&m));
+        node = join_scene_node(s, m.node, PLACE_NONE);
+        if (node != PLACE_NONE && (seen[node] & (1u << m.transport))) {
+            (void)doc_fail(e, "", "duplicate_result", "node %s stands there twice over %s", m.node,
+                           transport_name(m.transport));
+            return within(e, at);
+        }
+        if (node != PLACE_NONE)
+            seen[node] |= (uint8_t)(1u << m.transport);
+        join_rows_add(rows, &to->n_rows, node, join_rows_brief(&m));
     }
     to->measured = results != NULL;
     to->rows = rows;

@@ -72,6 +72,16 @@ void join_run_drop(struct join_run *j)
 
 /* ---- the database ---- */
 
+static void refuse_late(struct join_run *j)
+{
+    refuse(j, 503, "overloaded", "too many large meetings are joined at once; try again soon");
+}
+
+static bool weighs_much(const struct join_run *j)
+{
+    return j->ask.rows_max == JOIN_ROWS_MAX;
+}
+
 static struct db_batch *begin(struct join_run *j, enum db_role role)
 {
     struct db_batch *b = NULL;
@@ -84,7 +94,10 @@ static struct db_batch *begin(struct join_run *j, enum db_role role)
     if (e == 0)
         return b;
     no = db_refusal(e);
-    refuse(j, 503, no.code, no.detail);
+    if (e == -ETIMEDOUT && weighs_much(j))
+        refuse_late(j);
+    else
+        refuse(j, 503, no.code, no.detail);
     return NULL;
 }
 
@@ -106,6 +119,8 @@ static void on_done(void *ctx, const struct db_result *result)
         j->patient = j->patient || db_lost_to_others(result);
         unseat(j);
         look(j);
+    } else if (result->error == -ETIMEDOUT && weighs_much(j)) {
+        refuse_late(j);
     } else if (result->error != 0) {
         finish(j, &(struct join_end){.status = 503, .failed = result});
     } else {
@@ -331,14 +346,13 @@ static void start_weighing(struct join_turn *t)
 
 static void late_weighing(struct join_turn *t)
 {
-    refuse(H2O_STRUCT_FROM_MEMBER(struct join_run, weighs, t), 503, "overloaded",
-           "too many large meetings are joined at once; try again soon");
+    refuse_late(H2O_STRUCT_FROM_MEMBER(struct join_run, weighs, t));
 }
 
 /* More rows than others' requests should wait for: when it is this one's turn, over the connection that nobody hurries on. */
 static void weigh(struct join_run *j)
 {
-    if (j->ask.rows_max == JOIN_ROWS_MAX) {
+    if (weighs_much(j)) {
         refuse(j, 409, "meeting_full",
                "the live reports of those in the meeting are too many to be weighed together");
         return;
@@ -403,7 +417,7 @@ static void looked(void *ctx, const struct db_result *result)
 
 static void look(struct join_run *j)
 {
-    struct db_batch *b = begin(j, j->ask.rows_max == JOIN_ROWS_MAX ? DB_TENANT_SLOW : DB_TENANT);
+    struct db_batch *b = begin(j, weighs_much(j) ? DB_TENANT_SLOW : DB_TENANT);
 
     if (b == NULL)
         return;
