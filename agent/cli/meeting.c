@@ -62,6 +62,7 @@ static void policy_text(const json_t *p, char *out, size_t cap)
     append_each(out, cap, "over ", json_object_get(p, "transports"));
     append_figure(out, cap, " people", json_object_get(p, "expected_size"));
     append_figure(out, cap, " kbit/s each", json_object_get(p, "bitrate_kbps"));
+    append_figure(out, cap, " heard at once", json_object_get(p, "last_n"));
     if (json_is_integer(mesh))
         append(out, cap, "own nodes within %" JSON_INTEGER_FORMAT " ms", json_integer_value(mesh));
     if (json_is_true(json_object_get(p, "cap_worst")))
