@@ -38,8 +38,19 @@ static uint32_t get(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* As JSON takes it. */
+static const char *quoted(const char *text, char out[static BERTH_ERROR_TEXT])
+{
+    size_t n = 0;
+    for (; text[n] != '\0' && n < BERTH_ERROR_TEXT - 1; n++)
+        out[n] = text[n] == '"' || text[n] == '\\' || (unsigned char)text[n] < ' ' ? '\'' : text[n];
+    out[n] = '\0';
+    return out;
+}
+
 static void print_call(const char *event, const struct berth_call *c)
 {
+    char reason[BERTH_ERROR_TEXT];
     printf("{\"event\":\"%s\",\"t_us\":%" PRId64
            ",\"state\":\"%s\",\"node\":\"%s\",\"transport\":\"%s\",\"framing\":%d,"
            "\"suite\":\"%s\",\"error\":\"%s\",\"reason\":\"%s\",\"came_up\":%" PRId64 ",\"moved\":%" PRId64
@@ -48,9 +59,9 @@ static void print_call(const char *event, const struct berth_call *c)
            ",\"jitter_us\":%" PRId64 ",\"rtt_us\":%" PRId64 ",\"consents\":%" PRId64,
            event, clock_mono_us(), berth_call_state_name(c->state), c->node,
            c->transport >= 0 ? berth_transport_name(c->transport) : "", c->framing, c->suite,
-           c->error != 0 ? berth_strerror(c->error) : "", c->reason, c->came_up, c->moved, c->up_us,
-           c->packets_sent, c->packets_received, c->packets_lost, c->packets_refused, c->packets_dropped,
-           c->send_dropped, c->jitter_us, c->rtt_us, c->consents_answered);
+           c->error != 0 ? berth_strerror(c->error) : "", quoted(c->reason, reason), c->came_up, c->moved,
+           c->up_us, c->packets_sent, c->packets_received, c->packets_lost, c->packets_refused,
+           c->packets_dropped, c->send_dropped, c->jitter_us, c->rtt_us, c->consents_answered);
 }
 
 static void on_changed(void *user, struct berth_agent *agent, const struct berth_call *c)

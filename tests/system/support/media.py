@@ -27,7 +27,8 @@ class Participant:
             self.lines.append(json.loads(line))
 
     def tail(self):
-        return "\n".join([*map(str, self.lines[-20:]), self.log_path.read_text()[-3000:]])
+        shown = [*(e for e in list(self.lines) if e["event"] != "stats")][-20:] + self.events("stats")[-1:]
+        return "\n".join([*map(str, shown), self.log_path.read_text()[-3000:]])
 
     def events(self, name):
         return [e for e in list(self.lines) if e["event"] == name]
@@ -35,10 +36,16 @@ class Participant:
     def states(self):
         return [(e["state"], e["node"]) for e in self.events("changed")]
 
+    def wait(self, condition, seconds, what):
+        try:
+            return wait_for(condition, seconds, what)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.tail()}") from None
+
     def ask(self, word, answer):
         n = len(self.events(answer))
         self.popen.stdin.write(word + "\n")
-        wait_for(lambda: len(self.events(answer)) > n or self.popen.poll() is not None, 20, f"{answer}\n{self.tail()}")
+        self.wait(lambda: len(self.events(answer)) > n or self.popen.poll() is not None, 20, answer)
         assert self.popen.poll() is None, f"{self.agent} ended\n{self.tail()}"
         return self.events(answer)[-1]
 
@@ -55,14 +62,14 @@ class Participant:
     def wait_heard(self, other, n, seconds=30):
         """Until n more packets of `other` have come."""
         start = self.heard(other)["packets"]
-        wait_for(lambda: self.heard(other)["packets"] >= start + n, seconds, f"{self.agent} to hear {other.agent}\n{self.tail()}")
+        self.wait(lambda: self.heard(other)["packets"] >= start + n, seconds, f"{self.agent} to hear {other.agent}")
 
     def wait_state(self, state, node=None, seconds=30):
         def reached():
             s = self.stats()
             return s if s["state"] == state and (node is None or s["node"] == node) else None
 
-        return wait_for(reached, seconds, f"{self.agent} to be {state} on {node}\n{self.tail()}")
+        return self.wait(reached, seconds, f"{self.agent} to be {state} on {node or 'a node'}")
 
     def leave(self):
         """Its exit status; what it told before stays in `lines`."""
