@@ -152,7 +152,7 @@ void api_empty(struct api_request *r, int status)
 
 void api_json(struct api_request *r, int status, json_t *steal)
 {
-    char *text = steal != NULL ? json_dumps(steal, JSON_COMPACT) : NULL;
+    char *text = steal != NULL ? json_dumps(steal, DOC_COMPACT) : NULL;
 
     json_decref(steal);
     if (text == NULL) {

@@ -81,7 +81,7 @@ static const char *told(struct join_scene *s, const struct join_ask *ask, size_t
         json_object_set_new(j, "meeting", json_string(ask->meeting));
         json_object_set_new(j, "moved_from", json_string(s->people[i].node));
     }
-    text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+    text = j != NULL ? json_dumps(j, DOC_COMPACT) : NULL;
     if (text != NULL)
         copy = h2o_strdup(&s->pool, text, SIZE_MAX).base;
     free(text);

@@ -60,28 +60,38 @@ static void cost_sentence(const char *node, const struct place_terms *t, char *o
 {
     int64_t penalties =
         t->transport_us + t->loss_us + t->weight_us + t->load_us + t->failures_us + t->mesh_us;
-    char more[80] = "";
+    char way[96], more[80] = "";
 
+    if (t->unmeasured_us == 0)
+        snprintf(way, sizeof(way), "%.2f ms of way to it by %s", ms(t->rtt_us), transport_name(t->via));
+    else if (t->rtt_us == 0)
+        snprintf(way, sizeof(way), "%.2f ms for a way that was not measured", ms(t->unmeasured_us));
+    else
+        snprintf(way, sizeof(way), "%.2f ms of way to it, as predicted", ms(t->rtt_us + t->unmeasured_us));
     if (penalties != 0)
-        snprintf(more, sizeof(more), ", %.1f ms of penalties and prices", ms(penalties));
-    snprintf(out, cap,
-             "%s costs %.1f ms: %.1f ms of way to it by %s%s, %.1f ms for the others' ways, %.1f ms between "
-             "nodes.",
-             node, ms(t->cost_us), ms(t->rtt_us), transport_name(t->via), more, ms(t->others_us),
-             ms(t->nodes_us));
+        snprintf(more, sizeof(more), ", %.2f ms of penalties and prices", ms(penalties));
+    snprintf(out, cap, "%s costs %.2f ms: %s%s, %.2f ms for the others' ways, %.2f ms between nodes.", node,
+             ms(t->cost_us), way, more, ms(t->others_us), ms(t->nodes_us));
 }
 
 /* Behind the participant's name. */
 static const char *const reason_words[PLACE_REASONS] = {
     "can be served by no node",
     "is given the node of least latency for the meeting",
-    "was never measured: it goes where the others are, or to the idlest",
+    NULL, /* see company_words */
     "measured nothing that can be used: a node is tried without a measurement",
     "stays: no move gains enough",
     "stays: it was moved too lately",
     "would be moved, for the gain",
     "has to be moved: the node that it is on can't serve it any longer",
 };
+
+static const char *company_words(const struct join_scene *s, size_t i)
+{
+    return s->people[i].given != NULL
+               ? "comes without results: it goes where the others are, or to the idlest"
+               : "has no live report: it goes where the others are, or to the idlest";
+}
 
 /* ---- candidates ---- */
 
@@ -92,12 +102,16 @@ struct cell {
     const char *id;
 };
 
+static bool fit(const struct cell *c)
+{
+    return c->terms->possible && !(c->terms->rejected & PLACE_FULL);
+}
+
 /* The chosen one, then by cost; then what can't be, by name. */
 static int by_cost(const void *a, const void *b)
 {
     const struct cell *x = a, *y = b;
-    bool fx = x->terms->possible && !(x->terms->rejected & PLACE_FULL);
-    bool fy = y->terms->possible && !(y->terms->rejected & PLACE_FULL);
+    bool fx = fit(x), fy = fit(y);
 
     if (x->chosen != y->chosen)
         return x->chosen ? -1 : 1;
@@ -110,10 +124,11 @@ static int by_cost(const void *a, const void *b)
 
 static json_t *terms_json(const struct place_terms *t)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "round_trip", ms(t->rtt_us),
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "round_trip", ms(t->rtt_us),
                      "transport", ms(t->transport_us), "loss", ms(t->loss_us), "weight", ms(t->weight_us),
-                     "load", ms(t->load_us), "failures", ms(t->failures_us), "mesh", ms(t->mesh_us), "others",
-                     ms(t->others_us), "between_nodes", ms(t->nodes_us));
+                     "load", ms(t->load_us), "failures", ms(t->failures_us), "mesh", ms(t->mesh_us),
+                     "unmeasured", ms(t->unmeasured_us), "others", ms(t->others_us), "between_nodes",
+                     ms(t->nodes_us));
 }
 
 static json_t *cell_json(const struct join_scene *s, const struct cell *c)
@@ -143,17 +158,23 @@ static json_t *cell_json(const struct join_scene *s, const struct cell *c)
     return j;
 }
 
-static json_t *candidates_json(struct join_scene *s, size_t i, size_t most, struct place_terms *terms,
-                               struct cell *cells)
+/* In the order of the answer. */
+static void sort_cells(struct join_scene *s, size_t i, struct place_terms *terms, struct cell *cells)
 {
     size_t n = s->problem.n_nodes;
-    json_t *list = json_array();
 
     place_terms_all(&s->problem, &s->plan, i, terms);
     for (size_t v = 0; v < n; v++)
         cells[v] = (struct cell){
             .node = v, .chosen = v == s->plan.seats[i].node, .terms = &terms[v], .id = s->nodes[v]->id};
     qsort(cells, n, sizeof(*cells), by_cost);
+}
+
+static json_t *candidates_json(const struct join_scene *s, const struct cell *cells, size_t most)
+{
+    size_t n = s->problem.n_nodes;
+    json_t *list = json_array();
+
     for (size_t k = 0; k < n && k < most; k++)
         json_array_append_new(list, cell_json(s, &cells[k]));
     return list;
@@ -161,14 +182,47 @@ static json_t *candidates_json(struct join_scene *s, size_t i, size_t most, stru
 
 /* ---- participants ---- */
 
-static json_t *decided_json(const struct join_scene *s, size_t i)
+/* Of sorted cells: no other would be better for this participant alone. */
+static bool first_is_best(const struct join_scene *s, const struct cell *cells)
+{
+    return s->problem.n_nodes < 2 || !fit(&cells[1]) || cells[1].terms->cost_us >= cells[0].terms->cost_us;
+}
+
+/* The word that a join's answer would have. */
+static const char *reason_name(const struct join_scene *s, size_t i)
+{
+    enum place_reason reason = s->plan.seats[i].reason;
+
+    if (s->people[i].lifted)
+        return "least_bad";
+    if (reason != PLACE_WHY_LEAST)
+        return place_reason_name(reason);
+    if (!s->problem.participants[i].measured)
+        return place_reason_name(PLACE_WHY_COMPANY);
+    return s->plan.outcome == PLACE_COMMON   ? place_reason_name(reason)
+           : s->plan.outcome == PLACE_JOINED ? "joined_nodes"
+                                             : "no_common_node";
+}
+
+static const char *words(const struct join_scene *s, size_t i, const struct cell *cells)
+{
+    enum place_reason reason = s->plan.seats[i].reason;
+
+    if (reason == PLACE_WHY_COMPANY)
+        return company_words(s, i);
+    if (reason == PLACE_WHY_STAYS && first_is_best(s, cells))
+        return "stays: no other node is better for it";
+    return reason_words[reason];
+}
+
+static json_t *decided_json(const struct join_scene *s, size_t i, const struct cell *cells)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     char sentence[AGENT_ID_MAX + 128];
     json_t *j;
 
-    snprintf(sentence, sizeof(sentence), "%s %s.", s->people[i].agent, reason_words[seat->reason]);
-    j = json_pack("{s:s, s:s}", "reason", place_reason_name(seat->reason), "sentence", sentence);
+    snprintf(sentence, sizeof(sentence), "%s %s.", s->people[i].agent, words(s, i, cells));
+    j = json_pack("{s:s, s:s}", "reason", reason_name(s, i), "sentence", sentence);
     if (j == NULL || seat->node == PLACE_NONE)
         return j;
     json_object_set_new(j, "node", json_string(s->nodes[seat->node]->id));
@@ -188,12 +242,12 @@ static json_t *person_json(struct join_scene *s, size_t i, size_t most, struct p
                            struct cell *cells)
 {
     const struct place_participant *who = &s->problem.participants[i];
-    json_t *prediction = join_predict_json(s, i);
-    json_t *j =
-        json_pack("{s:s, s:b, s:o, s:o, s:I}", "participant", who->agent, "measured", who->measured,
-                  "decided", decided_json(s, i), "candidates", candidates_json(s, i, most, terms, cells),
-                  "candidates_total", (json_int_t)s->problem.n_nodes);
+    json_t *prediction = join_predict_json(s, i), *j;
 
+    sort_cells(s, i, terms, cells);
+    j = json_pack("{s:s, s:b, s:o, s:o, s:I}", "participant", who->agent, "measured", who->measured,
+                  "decided", decided_json(s, i, cells), "candidates", candidates_json(s, cells, most),
+                  "candidates_total", (json_int_t)s->problem.n_nodes);
     if (j == NULL)
         return NULL;
     if (who->present != PLACE_NONE)
@@ -264,8 +318,7 @@ static int64_t best_cost(struct join_scene *s)
     size_t nodes = s->problem.n_nodes, people = s->problem.n_participants;
     struct place_plan best = {.candidates = join_scene_alloc(s, nodes, sizeof(*best.candidates)),
                               .seats = join_scene_alloc(s, people, sizeof(*best.seats)),
-                              .reach = join_scene_alloc(s, nodes, sizeof(*best.reach)),
-                              .work = join_scene_alloc(s, place_work_size(nodes, people), 1)};
+                              .work = join_scene_work(s)};
 
     place_decide_best(&s->problem, &best);
     return best.cost_us;

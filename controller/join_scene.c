@@ -219,30 +219,21 @@ static int take_people(struct join_scene *s, const struct join_ask *ask, const s
 
 /* ---- the decision ---- */
 
+void *join_scene_work(struct join_scene *s)
+{
+    return h2o_mem_alloc_pool(&s->pool, place_work_size(s->problem.n_nodes, s->problem.n_participants));
+}
+
 void join_scene_decide(struct join_scene *s)
 {
-    const struct meeting_policy *p = &s->policy;
     struct place_plan *plan = &s->plan;
     size_t nodes = s->problem.n_nodes, people = s->problem.n_participants;
 
-    s->problem.policy = (struct place_policy){
-        .n_allow = p->n_allow,
-        .n_deny = p->n_deny,
-        .allow = p->allow,
-        .deny = p->deny,
-        .private_only = p->private_only,
-        .transports = meeting_policy_transports(p),
-        .expected_size = p->expected_size,
-        .bitrate_kbps = meeting_policy_bitrate(p),
-        .mesh_within_us = !p->has_mesh_within      ? 0
-                          : p->mesh_within_ms == 0 ? -1
-                                                   : p->mesh_within_ms * 1000,
-        .cap_worst = p->cap_worst,
-    };
+    s->problem.policy = meeting_policy_place(&s->policy);
     plan->candidates = join_scene_alloc(s, nodes, sizeof(plan->candidates[0]));
-    plan->reach = join_scene_alloc(s, nodes, sizeof(plan->reach[0]));
+    s->reach = join_scene_alloc(s, nodes, sizeof(s->reach[0]));
     plan->seats = join_scene_alloc(s, people, sizeof(plan->seats[0]));
-    plan->work = join_scene_alloc(s, place_work_size(nodes, people), 1);
+    plan->work = join_scene_work(s);
     place_decide(&s->problem, plan);
     if (join_failures_lift(s))
         place_decide(&s->problem, plan);

@@ -85,6 +85,7 @@ struct join_scene {
     struct place_participant *participants; /* the problem's */
     struct place_problem problem;
     struct place_plan plan;
+    struct place_reach *reach; /* of each node: of the participant whose answer is being written */
     struct stored_report mine; /* the newcomer's live report; empty where it has none */
     size_t me;                 /* PLACE_NONE: nobody joins */
     bool stays;                /* the ask's */
@@ -102,6 +103,8 @@ int join_scene_build(struct join_scene *s, const struct join_ask *ask, const str
  * with *e. Of `ask` the org counts. Clear it in every case. */
 int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const json_t *body, struct doc_error *e) __attribute__((warn_unused_result));
+/* What a decision works in; nothing is in it before. */
+void *join_scene_work(struct join_scene *s);
 void join_scene_clear(struct join_scene *s);
 bool join_scene_has(const struct join_scene *s, const char *agent); /* among the participants */
 

@@ -63,7 +63,10 @@ static void sentence_common(const struct join_scene *s, const char *node, char *
     size_t chosen = s->plan.node, nearest = nearest_node(s);
     char how[160];
 
-    if (nearest == chosen && measured == 1)
+    if (c[chosen].mean_rtt_us < 0) /* somebody is predicted, by what doesn't speak of this node */
+        snprintf(how, sizeof(how), "is taken, with a figure of %zu of the %zu participants",
+                 c[chosen].n_reached, s->problem.n_participants);
+    else if (nearest == chosen && measured == 1)
         snprintf(how, sizeof(how), "is the nearest: %.1f ms", ms(c[chosen].mean_rtt_us));
     else if (nearest == chosen)
         snprintf(how, sizeof(how),
@@ -177,7 +180,7 @@ static json_t *candidate_json(const struct join_scene *s, size_t i)
         return NULL;
     if (c->mean_rtt_us >= 0)
         json_object_set_new(j, "mean_rtt_us", json_integer(c->mean_rtt_us));
-    if (place_expected(&s->plan.reach[i], &t, &rtt)) {
+    if (place_expected(&s->reach[i], &t, &rtt)) {
         json_object_set_new(j, "transport", json_string(transport_name(t)));
         if (rtt >= 0)
             json_object_set_new(j, "rtt_us", json_integer(rtt));
@@ -224,12 +227,25 @@ static json_t *candidates_json(const struct join_scene *s, size_t chosen, size_t
     return list;
 }
 
+/* The one thing that is said of a node against which there are several: what lasts longest. */
+static unsigned gravest(unsigned rejected)
+{
+    static const enum place_reject order[PLACE_REJECTS] = {
+        PLACE_OTHER_ORG, PLACE_REGION, PLACE_NOT_PRIVATE, PLACE_NO_TRANSPORT, PLACE_DRAINED,
+        PLACE_UNHEALTHY, PLACE_FULL,   PLACE_FAILED,      PLACE_UNREACHABLE,  PLACE_UNMEASURED};
+    size_t k = 0;
+
+    while (k + 1 < PLACE_REJECTS && !(rejected & (unsigned)order[k]))
+        k++;
+    return (unsigned)order[k];
+}
+
 /* Moved: for the gain, or because the node that it was on can't serve it any longer. */
 static const char *moved(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     size_t from = s->problem.participants[i].present;
-    unsigned r = from != PLACE_NONE ? s->plan.candidates[from].rejected : 0;
+    struct place_terms there;
     const char *was = s->people[i].node;
 
     if (seat->reason == PLACE_WHY_MOVED) {
@@ -237,9 +253,11 @@ static const char *moved(const struct join_scene *s, size_t i, const char *node,
                  ms(seat->gain_us));
         return "moved";
     }
+    place_terms(&s->problem, &s->plan, i, from, &there); /* the participant's own: others may have others */
     snprintf(out, cap, "%s is moved from %s, which can't serve it any longer (%s), to %s.",
              s->people[i].agent, was,
-             from == PLACE_NONE ? "gone" : place_reject_name((enum place_reject)(r & -r)), node);
+             from == PLACE_NONE ? "gone" : place_reject_name((enum place_reject)gravest(there.rejected)),
+             node);
     return "forced";
 }
 
@@ -268,7 +286,7 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
         sentence_common(s, node, out, cap);
         return "least_mean_rtt";
     }
-    if (s->plan.reach[seat->node].tested == 0) {
+    if (s->reach[seat->node].tested == 0) {
         sentence_blind(s, i, node, out, cap);
         return "not_measured";
     }
@@ -287,7 +305,7 @@ json_t *join_why(const struct join_scene *s, size_t i, size_t candidates)
     char sentence[800];
     const char *reason;
 
-    place_view(&s->problem, i, s->plan.reach);
+    place_view(&s->problem, i, s->reach);
     reason = reason_of(s, i, sentence, sizeof(sentence));
     j = json_pack("{s:s, s:s, s:o, s:I}", "reason", reason, "sentence", sentence, "candidates",
                   candidates_json(s, seat->node, candidates), "candidates_total",
@@ -308,8 +326,10 @@ void join_obstacles(const struct join_scene *s, char *out, size_t cap)
     if (cap > 0)
         out[0] = '\0';
     for (size_t i = 0; i < s->problem.n_nodes; i++) {
-        for (unsigned b = 0; b < PLACE_REJECTS; b++)
-            counts[b] += (s->plan.candidates[i].rejected >> b) & 1;
+        unsigned rejected = s->plan.candidates[i].rejected;
+
+        for (unsigned b = 0; rejected != 0 && b < PLACE_REJECTS; b++)
+            counts[b] += gravest(rejected) == 1u << b;
     }
     for (unsigned b = 0; b < PLACE_REJECTS && len < cap; b++) {
         if (counts[b] > 0)

@@ -201,9 +201,22 @@ json_t *meeting_policy_to_json(const struct meeting_policy *p)
     return j;
 }
 
-unsigned meeting_policy_transports(const struct meeting_policy *p)
+struct place_policy meeting_policy_place(const struct meeting_policy *p)
 {
-    return p->transports != 0 ? p->transports : TRANSPORTS_ALL;
+    return (struct place_policy){
+        .n_allow = p->n_allow,
+        .n_deny = p->n_deny,
+        .allow = p->allow,
+        .deny = p->deny,
+        .private_only = p->private_only,
+        .transports = p->transports != 0 ? p->transports : TRANSPORTS_ALL,
+        .expected_size = p->expected_size,
+        .bitrate_kbps = meeting_policy_bitrate(p),
+        .mesh_within_us = !p->has_mesh_within      ? 0
+                          : p->mesh_within_ms == 0 ? -1
+                                                   : p->mesh_within_ms * 1000,
+        .cap_worst = p->cap_worst,
+    };
 }
 
 int64_t meeting_policy_bitrate(const struct meeting_policy *p)

@@ -1,8 +1,9 @@
-/* What a meeting asks of its nodes. Pure: JSON to struct and back. */
+/* What a meeting asks of its nodes. Pure: JSON to struct and back, and to what the placement engine takes. */
 #ifndef BERTH_CONTROLLER_MEETING_POLICY_H
 #define BERTH_CONTROLLER_MEETING_POLICY_H
 
 #include "core/doc.h"
+#include "placement/place.h"
 
 enum {
     POLICY_REGIONS_MAX = 64,
@@ -28,15 +29,16 @@ struct meeting_policy {
     bool has_cap, cap_worst; /* the worst-off participant goes before the mean */
 };
 
-/* NULL or null is the empty policy. 0, or -EINVAL with *e (pointers start at the policy). `p` borrows from `j`. */
 /* Where a member is none of a policy's: -EINVAL with its pointer. For policies that come from outside: a misspelt "deny" that is passed
  * over would allow. */
 int meeting_policy_check_members(const json_t *j, struct doc_error *e) __attribute__((warn_unused_result));
+/* NULL or null is the empty policy. 0, or -EINVAL with *e (pointers start at the policy). `p` borrows from `j`. */
 int meeting_policy_from_json(const json_t *j, struct meeting_policy *p, struct doc_error *e)
     __attribute__((warn_unused_result));
 /* In one form for policies that mean the same: regions sorted and once each. New reference, or NULL: out of memory. */
 json_t *meeting_policy_to_json(const struct meeting_policy *p);
-unsigned meeting_policy_transports(const struct meeting_policy *p);
+/* As the placement engine takes it; borrows from `p`. */
+struct place_policy meeting_policy_place(const struct meeting_policy *p);
 int64_t meeting_policy_bitrate(const struct meeting_policy *p); /* kbit/s */
 
 #endif

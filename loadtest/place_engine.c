@@ -22,26 +22,16 @@ struct place_engine {
     struct place_row **rows; /* of each site, made when the site is first needed */
     size_t *n_rows;
     struct place_candidate *candidates; /* n_nodes */
-    struct place_reach *reach;
-    size_t cap; /* members that there is room for */
+    size_t cap;                         /* members that there is room for */
     struct place_participant *participants;
     struct place_seat *seats;
     void *work;
 };
 
-static bool among(const char *region, const char *const *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(region, list[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void describe_nodes(struct place_engine *p)
 {
     const struct world *w = p->world;
-    const struct meeting_policy *policy = &p->policy;
+    const struct place_problem problem = {.org = org, .policy = meeting_policy_place(&p->policy)};
     for (size_t v = 0; v < w->nodes.n; v++) {
         const struct world_node *n = &w->node[v];
         p->nodes[v] = (struct place_node){.id = n->name,
@@ -52,8 +42,7 @@ static void describe_nodes(struct place_engine *p)
                                           .capacity = n->capacity,
                                           .weight = n->weight,
                                           .transports = TRANSPORTS_ALL};
-        p->allowed[v] = (policy->n_allow == 0 || among(n->region, policy->allow, policy->n_allow)) &&
-                        !among(n->region, policy->deny, policy->n_deny) && (n->mesh || !policy->private_only);
+        p->allowed[v] = place_node_rejects(&problem, &p->nodes[v]) == 0;
     }
     for (size_t k = 0; k < w->nodes.n * w->nodes.n; k++)
         p->node_rtt_us[k] = (int32_t)p->measured->between[k];
@@ -67,7 +56,8 @@ struct place_engine *place_engine_new(const struct world *w, const struct matrix
     size_t n = w->nodes.n, n_sites = w->truth.n_sites;
     if (!p)
         goto memory;
-    if (meeting_policy_from_json(policy, &p->policy, &why) < 0) {
+    if (meeting_policy_check_members(policy, &why) < 0 ||
+        meeting_policy_from_json(policy, &p->policy, &why) < 0) {
         replay_fail(e, "policy", 0, "%s: %s", why.pointer, why.detail);
         goto out;
     }
@@ -79,8 +69,7 @@ struct place_engine *place_engine_new(const struct world *w, const struct matrix
     p->rows = calloc(n_sites, sizeof *p->rows);
     p->n_rows = calloc(n_sites, sizeof *p->n_rows);
     p->candidates = calloc(n, sizeof *p->candidates);
-    p->reach = calloc(n, sizeof *p->reach);
-    if (!p->allowed || !p->nodes || !p->node_rtt_us || !p->rows || !p->n_rows || !p->candidates || !p->reach)
+    if (!p->allowed || !p->nodes || !p->node_rtt_us || !p->rows || !p->n_rows || !p->candidates)
         goto memory;
     describe_nodes(p);
     return p;
@@ -103,7 +92,6 @@ void place_engine_destroy(struct place_engine *p)
     free(p->nodes);
     free(p->node_rtt_us);
     free(p->candidates);
-    free(p->reach);
     free(p->participants);
     free(p->seats);
     free(p->work);
@@ -203,21 +191,10 @@ int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, siz
     problem.nodes = p->nodes;
     problem.participants = p->participants;
     problem.node_rtt_us = p->node_rtt_us;
-    problem.policy = (struct place_policy){.n_allow = p->policy.n_allow,
-                                           .n_deny = p->policy.n_deny,
-                                           .allow = p->policy.allow,
-                                           .deny = p->policy.deny,
-                                           .private_only = p->policy.private_only,
-                                           .transports = meeting_policy_transports(&p->policy),
-                                           .expected_size = p->policy.expected_size,
-                                           .bitrate_kbps = p->policy.bitrate_kbps};
-    problem.event = mode == ENGINE_JOIN    ? PLACE_EV_JOIN
-                    : mode == ENGINE_LEAVE ? PLACE_EV_LEAVE
-                                           : PLACE_EV_REVIEW;
+    problem.policy = meeting_policy_place(&p->policy);
     problem.present = main_node(n, member);
     plan.candidates = p->candidates;
     plan.seats = p->seats;
-    plan.reach = p->reach;
     plan.work = p->work;
     int64_t before = clock_cpu_ns();
     if (mode == ENGINE_BEST)

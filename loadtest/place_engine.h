@@ -9,9 +9,8 @@
 struct place_engine;
 
 enum place_engine_mode {
-    ENGINE_JOIN, /* decides as the controller does: by its rules for moves */
-    ENGINE_LEAVE,
-    ENGINE_BEST, /* the best plan for those who are there, whoever has to move */
+    ENGINE_ONLINE, /* decides as the controller does: by its rules for moves */
+    ENGINE_BEST,   /* the best plan for those who are there, whoever has to move */
 };
 
 /* One of those who are in the meeting. */

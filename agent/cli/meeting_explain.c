@@ -42,10 +42,13 @@ static void add_candidate(struct table *t, const json_t *candidate)
     if (terms != NULL) {
         const double of[5] = {number(candidate, "cost_ms"), number(terms, "round_trip"),
                               number(terms, "transport") + number(terms, "loss") + number(terms, "weight") +
-                                  number(terms, "load") + number(terms, "failures") + number(terms, "mesh"),
+                                  number(terms, "load") + number(terms, "failures") + number(terms, "mesh") +
+                                  number(terms, "unmeasured"),
                               number(terms, "others"), number(terms, "between_nodes")};
         for (size_t i = 0; i < 5; i++)
-            snprintf(figures[i], sizeof(figures[i]), "%.1f", of[i]);
+            snprintf(figures[i], sizeof(figures[i]), "%.2f", of[i]);
+        if (number(terms, "round_trip") == 0 && number(terms, "unmeasured") != 0)
+            snprintf(figures[1], sizeof(figures[1]), "?");
     }
     list_codes(candidate, against, sizeof(against));
     const char *node = json_string_value(json_object_get(candidate, "node"));
@@ -90,21 +93,22 @@ static enum cli_exit print_person(const struct cli *c, const json_t *person)
 static void say_whole(const struct cli *c, const char *title, const json_t *answer)
 {
     const json_t *costs = json_object_get(answer, "costs");
+    long long people = json_integer_value(json_object_get(answer, "participants"));
+    long long nodes = json_integer_value(json_object_get(answer, "nodes_joined"));
     char outcome[64], text[512];
-    snprintf(text, sizeof(text), "%.128s: %lld participants on %lld nodes, %s.", title,
-             (long long)json_integer_value(json_object_get(answer, "participants")),
-             (long long)json_integer_value(json_object_get(answer, "nodes_joined")),
-             cli_cell(answer, "outcome", outcome));
+    snprintf(text, sizeof(text), "%.128s: %lld participant%s on %lld node%s, %s.", title, people,
+             people == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", cli_cell(answer, "outcome", outcome));
     cli_say_wrapped(c, text);
     if (json_object_get(costs, "latency_ms") != NULL) {
         snprintf(text, sizeof(text),
-                 "One way %.1f ms on average, %.1f ms for the worst-off; with penalties and prices %.1f ms.",
+                 "One way %.2f ms on average, %.2f ms for the worst-off; with penalties and prices %.2f ms.",
                  number(costs, "latency_ms"), number(costs, "worst_ms"), number(costs, "decided_ms"));
         cli_say_wrapped(c, text);
     }
     cli_say_wrapped(
-        c, "All figures are one-way milliseconds: COST is WAY to the node, EXTRA for transport, loss, "
-           "weight, load and mesh, the OTHERS' ways, and the way BETWEEN nodes.");
+        c, "All figures are one-way milliseconds: COST is WAY to the node (?: not measured), EXTRA for "
+           "transport, loss, weight, load, failures, mesh and what was not measured, the OTHERS' ways, and "
+           "the way BETWEEN nodes.");
 }
 
 static enum cli_exit print(const struct cli *c, const char *title, const json_t *answer)

@@ -97,18 +97,19 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
 {
     static const struct table_column columns[] = {
         {"CANDIDATE", TABLE_LEFT, true},
+        {"OWN RTT ms", TABLE_RIGHT, false},
         {"MEAN MIN RTT ms", TABLE_RIGHT, false},
         {"NOT TAKEN BECAUSE", TABLE_LEFT, false},
     };
-    struct table *t = table_new(columns, 3, 2);
+    struct table *t = table_new(columns, 4, 2);
     json_t *candidate;
     size_t i;
     json_array_foreach(candidates, i, candidate)
     {
-        char rtt[64], why[256], node[64];
+        char own[64], rtt[64], why[256], node[64];
         rejections(candidate, why, sizeof(why));
-        const char *cells[] = {cli_cell(candidate, "node", node), ms_cell(candidate, "mean_rtt_us", rtt),
-                               why};
+        const char *cells[] = {cli_cell(candidate, "node", node), ms_cell(candidate, "rtt_us", own),
+                               ms_cell(candidate, "mean_rtt_us", rtt), why};
         if (t != NULL)
             table_row(t, cells);
     }
@@ -125,6 +126,18 @@ static void say_overflow(const struct cli *c, const json_t *why)
         return;
     snprintf(text, sizeof(text), "Not on a node of its own (%.40s): %.400s", overflow,
              remedy != NULL ? remedy : "");
+    cli_say_wrapped(c, text);
+}
+
+static void say_costs(const struct cli *c, const char *participant)
+{
+    char text[512];
+    fputc('\n', c->out);
+    snprintf(text, sizeof(text),
+             "The mean is over everybody's own round trips. What each node would cost this participant, "
+             "prices and the ways to the others' nodes included: berth meeting explain %.128s --participant "
+             "%.128s",
+             c->words.v[0], participant);
     cli_say_wrapped(c, text);
 }
 
@@ -145,6 +158,8 @@ static enum cli_exit print_assignment(const struct cli *c, const json_t *a)
         fputc('\n', c->out);
         code = print_candidates(c, json_object_get(why, "candidates"));
     }
+    if (code == CLI_OK && json_array_size(json_object_get(why, "candidates")) > 1)
+        say_costs(c, cli_cell(a, "participant", participant));
     return code;
 }
 

@@ -1,6 +1,7 @@
 /* Everything that subcommands print. Invariant: results go to out, all else to err; text from elsewhere is printed without
  * control characters. */
 #include "cli.h"
+#include "core/doc.h"
 
 #include "core/utf8.h"
 #include "sys/clock.h"
@@ -90,7 +91,7 @@ enum cli_exit cli_print_json(const struct cli *c, const json_t *j)
 {
     if (j == NULL)
         return cli_fail(c, CLI_BUT, "out of memory");
-    if (json_dumpf(j, c->out, c->out_terminal ? JSON_INDENT(2) : JSON_COMPACT) != 0)
+    if (json_dumpf(j, c->out, c->out_terminal ? DOC_INDENT : DOC_COMPACT) != 0)
         return cli_fail(c, CLI_BUT, "the output could not be written");
     fputc('\n', c->out);
     return flushed(c);

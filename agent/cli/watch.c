@@ -1,5 +1,6 @@
 /* berth watch: an agent that stays, a line for everything that happens. Invariant: it ends by a signal, and ends then at once. */
 #include "commands.h"
+#include "core/doc.h"
 #include "core/timefmt.h"
 #include "driver.h"
 #include "sys/clock.h"
@@ -32,7 +33,7 @@ static void set_error(json_t *j, int error, int http_status, const char *detail)
 /* One line each, also on a terminal. */
 static void print_event(const struct cli *c, json_t *j)
 {
-    if (j != NULL && json_dumpf(j, c->out, JSON_COMPACT) == 0)
+    if (j != NULL && json_dumpf(j, c->out, DOC_COMPACT) == 0)
         fputc('\n', c->out);
     fflush(c->out);
     json_decref(j);

@@ -20,6 +20,11 @@ enum {
     JSON_DEPTH_MAX = 16,
     PROXY_URL_MAX = 255,
 };
+/* How a document is written: 0.05 as 0.05, not as the nearest binary fraction in full. */
+enum {
+    DOC_COMPACT = JSON_COMPACT | JSON_REAL_PRECISION(15),
+    DOC_INDENT = JSON_INDENT(2) | JSON_REAL_PRECISION(15)
+};
 enum { NOT_MEASURED = -1 }; /* in every int64 figure below: the member is left out */
 
 enum probe_status {

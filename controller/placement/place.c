@@ -20,6 +20,7 @@ void place_decide(const struct place_problem *p, struct place_plan *plan)
     struct place_draft s = {.at = w->states[0]};
 
     place_online(p, w, &s);
+    place_short_rest(p, w, &s);
     place_answer(p, w, &s, plan);
 }
 
@@ -33,5 +34,6 @@ void place_decide_best(const struct place_problem *p, struct place_plan *plan)
     for (size_t i = 0; i < w->n; i++)
         w->before[i] = -1;
     place_search_best(w, &r, &s, true);
+    place_short_rest(p, w, &s);
     place_answer(p, w, &s, plan);
 }

@@ -71,10 +71,9 @@ struct place_row {
     uint32_t node;     /* index; rows of nodes that are no candidates are left out */
     uint8_t transport; /* enum transport */
     bool reachable;
-    uint8_t samples;    /* sent; 0: not said */
-    uint8_t lost;       /* of them */
-    int32_t rtt_us;     /* the least that was measured (or a low quantile), negative: no figure */
-    uint32_t spread_us; /* how far samples lie apart, as p95 - median; 0: not said */
+    uint8_t samples; /* sent; 0: not said */
+    uint8_t lost;    /* of them */
+    int32_t rtt_us;  /* the least that was measured (or a low quantile), negative: no figure */
 };
 
 struct place_participant {
@@ -82,7 +81,6 @@ struct place_participant {
     bool measured;     /* `rows` are its live report's */
     unsigned
         confidence_pct; /* not measured, with rows: they are predicted, so sure; 0: nothing is known of it */
-    int64_t age_us;     /* of the report */
     unsigned capabilities; /* bits: the transports it can use at all */
     size_t n_rows;         /* without rows and report it goes where the others are */
     const struct place_row *rows;
@@ -116,16 +114,6 @@ struct place_rules {
     int64_t join_pct;    /* or so much (10) */
 };
 
-/* What happened, for the reasons; the decision depends on the facts alone. */
-enum place_event {
-    PLACE_EV_REVIEW,
-    PLACE_EV_JOIN,
-    PLACE_EV_LEAVE,
-    PLACE_EV_FAILURE,
-    PLACE_EV_DRAIN,
-    PLACE_EV_REPORT
-};
-
 /* Indexes of the problem's nodes to microseconds; negative: can't say. Neither may change while a decision is made. */
 struct place_ways {
     const void *of;
@@ -144,7 +132,6 @@ struct place_problem {
     const struct place_ways *ways; /* where node_rtt_us is NULL */
     struct place_policy policy;
     struct place_rules rules;
-    enum place_event event;
     size_t present; /* the meeting's main node, or PLACE_NONE */
 };
 
@@ -182,7 +169,7 @@ enum place_reason {
     PLACE_WHY_FORCED,       /* the node it was on can't serve it any longer */
     PLACE_REASONS           /* how many there are */
 };
-/* "least_latency", ... */
+/* "least_mean_rtt", ... */
 const char *place_reason_name(enum place_reason r);
 
 /* A participant is on a cloud node though its org has mesh nodes: because they ... */
@@ -222,7 +209,6 @@ enum place_outcome {
 struct place_plan {
     struct place_candidate *candidates; /* n_nodes */
     struct place_seat *seats;           /* n_participants */
-    struct place_reach *reach;          /* n_nodes: scratch */
     void *work; /* place_work_size(n_nodes, n_participants) bytes, aligned as malloc does */
     enum place_outcome outcome;
     size_t node;             /* with PLACE_COMMON; else the one with most participants, or PLACE_NONE */
@@ -237,6 +223,8 @@ struct place_plan {
 };
 
 size_t place_work_size(size_t n_nodes, size_t n_participants);
+/* What the policy, the org and the node's state say against it, whoever takes part: enum place_reject, ORed. */
+unsigned place_node_rejects(const struct place_problem *p, const struct place_node *n);
 /* Newcomers get it only where nothing else is left. */
 bool place_node_overloaded(const struct place_node *n);
 
@@ -263,13 +251,16 @@ struct place_terms {
     int64_t rtt_us;     /* half its round trip */
     int64_t transport_us; /* the transport's penalty */
     int64_t loss_us;      /* lost probes */
-    int64_t weight_us;    /* the operator's weight and the node's state */
-    int64_t load_us;      /* the price of a busy node */
-    int64_t failures_us;  /* ... and of one that did not work for others lately */
-    int64_t mesh_us;      /* a cloud node though a mesh node would do */
-    int64_t others_us;    /* half the mean of the others' round trips to their nodes, penalties included */
-    int64_t nodes_us;     /* half the mean round trip between its node and the others' nodes */
-    int64_t cost_us;      /* the sum */
+    int64_t weight_us;    /* what the operator's weight adds to that, or takes off */
+    int64_t
+        load_us; /* the price of a node that is busy, suspect or on probation, or hasn't room for the size expected */
+    int64_t failures_us; /* ... and of one that did not work for others lately */
+    int64_t mesh_us; /* a cloud node though a mesh node would do, or a mesh node of which nothing is known */
+    int64_t
+        unmeasured_us; /* nobody measured it: what is taken for its round trip, or how far a prediction counts */
+    int64_t others_us; /* half the mean of the others' round trips to their nodes, penalties included */
+    int64_t nodes_us;  /* half the mean round trip between its node and the others' nodes */
+    int64_t cost_us;   /* the sum */
 };
 /* Of a plan just decided, its `work` untouched. */
 void place_terms(const struct place_problem *p, const struct place_plan *plan, size_t i, size_t node,

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const char *const reason_names[PLACE_REASONS] = {
-    "nothing", "least_latency", "company", "not_measured", "stays", "stays_lately_moved", "moved", "forced"};
+    "nothing", "least_mean_rtt",     "no_live_report", "not_measured",
+    "stays",   "stays_lately_moved", "moved",          "forced"};
 
 const char *place_reason_name(enum place_reason r)
 {
@@ -22,9 +23,9 @@ struct known {
 
 static int64_t figure(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    size_t k = s->at[i];
+    uint32_t v = place_draft_node(w, s, i);
 
-    return k + 1 == w->k ? -1 : w->rtt[i * w->nodes + w->col[k].node];
+    return v == PLACE_RANK_NONE ? -1 : w->rtt[i * w->nodes + v];
 }
 
 static void know(const struct place_work *w, const struct place_draft *s, struct known *out)
@@ -57,16 +58,17 @@ static int64_t own_latency(const struct place_work *w, const struct place_draft 
 
 /* ---- seats ---- */
 
-static enum place_reason reason_of(const struct place_problem *p, const struct place_work *w, size_t i,
-                                   const struct place_col *c)
+static enum place_reason reason_of(const struct place_work *w, size_t i, uint32_t node)
 {
+    if (w->present[i] != PLACE_RANK_NONE && w->before[i] >= 0 && node != w->present[i])
+        return PLACE_WHY_MOVED;
     if (w->present[i] != PLACE_RANK_NONE && w->before[i] >= 0)
-        return c->node == w->present[i] ? PLACE_WHY_STAYS : PLACE_WHY_MOVED;
-    if (w->present[i] != PLACE_RANK_NONE && c->node != w->present[i])
+        return w->flags[i] & PLACE_F_LATELY ? PLACE_WHY_STAYS_LATELY : PLACE_WHY_STAYS;
+    if (w->present[i] != PLACE_RANK_NONE && node != w->present[i])
         return PLACE_WHY_FORCED;
     if (!(w->flags[i] & PLACE_F_MEASURED))
         return PLACE_WHY_COMPANY;
-    if (w->rtt[i * w->nodes + c->node] < 0)
+    if (w->rtt[i * w->nodes + node] < 0)
         return PLACE_WHY_BLIND;
     return PLACE_WHY_LEAST;
 }
@@ -74,32 +76,42 @@ static enum place_reason reason_of(const struct place_problem *p, const struct p
 static void seat(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
                  size_t i, struct place_seat *out)
 {
-    const struct place_col *c = &w->col[s->at[i]];
+    uint32_t node = place_draft_node(w, s, i);
     unsigned usable;
 
     *out = (struct place_seat){.node = PLACE_NONE, .rtt_us = -1, .latency_us = -1};
-    if (c->node == PLACE_RANK_NONE)
+    if (node == PLACE_RANK_NONE)
         return;
-    out->node = w->node_at[c->node];
-    out->rtt_us = w->rtt[i * w->nodes + c->node];
-    out->reason = reason_of(p, w, i, c);
+    out->node = w->node_at[node];
+    out->rtt_us = w->rtt[i * w->nodes + node];
+    out->reason = reason_of(w, i, node);
     if (out->reason == PLACE_WHY_MOVED)
         out->gain_us = (w->before[i] - place_own_cost(w, s, i)) / (2 * w->mult);
-    out->overflow = place_overflow_of(p, w, i, c->node);
-    usable = w->usable[i * w->nodes + c->node];
+    out->overflow = place_overflow_of(p, w, i, node);
+    usable = w->usable[i * w->nodes + node];
     for (int t = 0; t < TRANSPORT_COUNT; t++) {
         if (usable & (1u << t))
             out->ladder[out->n_ladder++] = (enum transport)t;
     }
 }
 
-static size_t main_column(const struct place_work *w, const struct place_draft *s)
+/* Where most are; of as many, the first of the short list. */
+static size_t main_node(const struct place_work *w, const struct place_plan *plan)
 {
-    size_t best = 0;
+    const struct place_candidate *c = plan->candidates;
+    size_t best = PLACE_NONE;
 
-    for (size_t k = 1; k + 1 < w->k; k++) {
-        if (s->m[k] > s->m[best])
-            best = k;
+    for (size_t k = 0; k + 1 < w->k; k++) {
+        size_t node = w->node_at[w->col[k].node];
+
+        if (best == PLACE_NONE || c[node].seated > c[best].seated)
+            best = node;
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        size_t node = plan->seats[w->who[i]].node;
+
+        if (w->aside[i] != PLACE_RANK_NONE && node != PLACE_NONE && c[node].seated > c[best].seated)
+            best = node;
     }
     return best;
 }
@@ -124,7 +136,7 @@ static void outcome(const struct place_problem *p, const struct place_work *w, c
     plan->outcome = common != PLACE_NONE ? PLACE_COMMON : place_why_nothing(p);
     if (w->n == 0 || s->m[w->k - 1] == (int32_t)w->n)
         return;
-    plan->node = w->node_at[w->col[main_column(w, s)].node];
+    plan->node = main_node(w, plan);
     if (plan->n_joined == 1 && s->m[w->k - 1] == 0 && plan->candidates[plan->node].rejected == 0)
         plan->outcome = PLACE_COMMON;
     else
@@ -150,6 +162,21 @@ static void figures(const struct place_work *w, const struct place_draft *s, str
         plan->latency_us = sum / all.n;
 }
 
+static void take_seat(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+                      size_t i, struct place_plan *plan)
+{
+    struct place_seat *out = &plan->seats[w->who[i]];
+    bool stays;
+
+    seat(p, w, s, i, out);
+    if (out->node == PLACE_NONE)
+        return;
+    stays = w->rank_of[out->node] == w->present[i];
+    plan->n_joined += plan->candidates[out->node].seated++ == 0;
+    plan->n_moved += !stays && w->present[i] != PLACE_RANK_NONE;
+    plan->overloaded = plan->overloaded || (!stays && place_node_overloaded(&p->nodes[out->node]));
+}
+
 void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
                   struct place_plan *plan)
 {
@@ -160,20 +187,8 @@ void place_answer(const struct place_problem *p, const struct place_work *w, con
     plan->present_cost_us = w->now >= 0 ? w->now / w->div : -1;
     for (size_t n = 0; n < p->n_nodes; n++)
         plan->candidates[n].seated = 0;
-    for (size_t k = 0; k + 1 < w->k; k++) {
-        const struct place_node *n = &p->nodes[w->node_at[w->col[k].node]];
-
-        plan->candidates[w->node_at[w->col[k].node]].seated = s->m[k];
-        plan->n_joined += s->m[k] > 0;
-        plan->overloaded = plan->overloaded || (s->in[k] > 0 && place_node_overloaded(n));
-    }
-    for (size_t i = 0; i < w->n; i++) {
-        struct place_seat *out = &plan->seats[w->who[i]];
-
-        seat(p, w, s, i, out);
-        plan->n_moved += out->node != PLACE_NONE && w->present[i] != PLACE_RANK_NONE &&
-                         w->rank_of[out->node] != w->present[i];
-    }
+    for (size_t i = 0; i < w->n; i++)
+        take_seat(p, w, s, i, plan);
     figures(w, s, plan);
     outcome(p, w, s, plan);
 }

@@ -2,13 +2,15 @@
  * compared. */
 #include "placement/place_internal.h"
 
-static const struct place_work *work_of(const struct place_plan *plan)
+#include <string.h>
+
+static struct place_work *work_of(const struct place_plan *plan)
 {
     return plan->work;
 }
 
 /* Column-free round trip between two of the caller's nodes. */
-static int64_t between(const struct place_problem *p, const struct place_work *w, size_t a, size_t b)
+static int64_t between(const struct place_problem *p, struct place_work *w, size_t a, size_t b)
 {
     return a == b ? 0 : place_node_rtt(p, w, w->rank_of[a], w->rank_of[b]);
 }
@@ -25,7 +27,7 @@ static int64_t seat_cost(const struct place_work *w, size_t i, size_t node, bool
 int64_t place_cost_of(const struct place_problem *p, const struct place_plan *plan, const size_t *nodes,
                       bool bare)
 {
-    const struct place_work *w = work_of(plan);
+    struct place_work *w = work_of(plan);
     int64_t own = 0, pairs = 0, n = 0;
 
     for (size_t i = 0; i < w->n; i++) {
@@ -50,7 +52,7 @@ int64_t place_cost_of(const struct place_problem *p, const struct place_plan *pl
 }
 
 /* One participant against all after it: the least over both nodes. reach[v] is the least way from i to node v by any node of its own. */
-static int64_t bound_from(const struct place_problem *p, const struct place_work *w, size_t i, int64_t *reach)
+static int64_t bound_from(const struct place_problem *p, struct place_work *w, size_t i, int64_t *reach)
 {
     int64_t sum = 0;
 
@@ -81,7 +83,7 @@ static int64_t bound_from(const struct place_problem *p, const struct place_work
 
 int64_t place_lower_bound(const struct place_problem *p, const struct place_plan *plan)
 {
-    const struct place_work *w = work_of(plan);
+    struct place_work *w = work_of(plan);
     int64_t sum = 0;
 
     if (w->n == 1)
@@ -102,42 +104,27 @@ static size_t index_of(const struct place_work *w, size_t who)
     return i;
 }
 
-/* Where the others are, and what they cost there. */
+/* Where the others are, and what they cost there: n_at nodes by rank in the scratch `key`, and how many are there in `gain`. */
 struct company {
     int64_t n, own;
     size_t n_at;
-    uint32_t at[PLACE_COLS]; /* nodes by rank, and how many are there */
-    int64_t m[PLACE_COLS];
 };
 
-static void company_add(struct company *c, uint32_t v)
+static void company_of(struct place_work *w, const struct place_plan *plan, size_t i, struct company *out)
 {
-    size_t k = 0;
-
-    while (k < c->n_at && c->at[k] != v)
-        k++;
-    if (k == PLACE_COLS)
-        return; /* no plan has so many */
-    if (k == c->n_at) {
-        c->at[c->n_at++] = v;
-        c->m[k] = 0;
-    }
-    c->m[k]++;
-    c->n++;
-}
-
-static void company_of(const struct place_work *w, const struct place_plan *plan, size_t i,
-                       struct company *out)
-{
-    out->n = out->own = 0;
-    out->n_at = 0;
+    *out = (struct company){0};
+    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
     for (size_t j = 0; j < w->n; j++) {
         size_t at = plan->seats[w->who[j]].node;
+        uint32_t v;
 
         if (j == i || at == PLACE_NONE)
             continue;
+        v = w->rank_of[at];
         out->own += seat_cost(w, j, at, false);
-        company_add(out, w->rank_of[at]);
+        out->n++;
+        if (w->gain[v]++ == 0)
+            w->key[out->n_at++] = (int32_t)v;
     }
 }
 
@@ -151,7 +138,7 @@ static unsigned rejected(const struct place_problem *p, const struct place_work 
     if (w->room[v] <= 0 && w->present[i] != v)
         r |= PLACE_FULL;
     if (place_failed_for(p, w->who[i], node))
-        r |= PLACE_FAILED;
+        return r | PLACE_FAILED; /* what it measured of it before, if anything, no longer counts */
     if (!(w->flags[i] & PLACE_F_MEASURED))
         return w->usable[at] == 0 ? r | PLACE_NO_TRANSPORT : r;
     if (w->rtt[at] >= 0)
@@ -161,8 +148,8 @@ static unsigned rejected(const struct place_problem *p, const struct place_work 
     return w->cost[at] == PLACE_FAR ? r | PLACE_UNREACHABLE : r;
 }
 
-static void terms_at(const struct place_problem *p, const struct place_work *w, const struct company *c,
-                     size_t i, size_t v, struct place_terms *out)
+static void terms_at(const struct place_problem *p, struct place_work *w, const struct company *c, size_t i,
+                     size_t v, struct place_terms *out)
 {
     size_t at = i * w->nodes + v;
     int64_t ways = 0;
@@ -174,7 +161,7 @@ static void terms_at(const struct place_problem *p, const struct place_work *w, 
     while (out->via + 1 < TRANSPORT_COUNT && !(w->usable[at] & (1u << out->via)))
         out->via++;
     for (size_t k = 0; k < c->n_at; k++)
-        ways += c->m[k] * between(p, w, w->node_at[v], w->node_at[c->at[k]]);
+        ways += w->gain[w->key[k]] * place_node_rtt(p, w, (uint32_t)v, (uint32_t)w->key[k]);
     out->others_us = c->n > 0 ? c->own / (2 * c->n) : 0;
     out->nodes_us = c->n > 0 ? ways / (2 * c->n) : 0;
     out->possible = true;
@@ -184,7 +171,7 @@ static void terms_at(const struct place_problem *p, const struct place_work *w, 
 void place_terms_all(const struct place_problem *p, const struct place_plan *plan, size_t i,
                      struct place_terms *out)
 {
-    const struct place_work *w = work_of(plan);
+    struct place_work *w = work_of(plan);
     size_t at = index_of(w, i);
     struct company c;
 
@@ -198,7 +185,7 @@ void place_terms_all(const struct place_problem *p, const struct place_plan *pla
 void place_terms(const struct place_problem *p, const struct place_plan *plan, size_t i, size_t node,
                  struct place_terms *out)
 {
-    const struct place_work *w = work_of(plan);
+    struct place_work *w = work_of(plan);
     size_t at = index_of(w, i);
     struct company c;
 

@@ -14,16 +14,21 @@ enum {
     PLACE_SHORT_DECIDE = 24,       /* nodes that the search over several looks at, on a request's way ... */
     PLACE_SHORT = 64,              /* ... and where there is more time */
     PLACE_COLS = PLACE_SHORT + 1,  /* and one more: nowhere */
+    PLACE_COL_NONE = UINT8_MAX,    /* of a node that is on no column */
+    PLACE_WITNESSES = 48,          /* participants that are asked how far apart two nodes are */
     PLACE_BLIND_US = 8000000,      /* a node that a report doesn't speak of: after all that it does */
     PLACE_NOWHERE_US = 64000000,   /* the cost of no seat: worse than any */
     PLACE_MESH_WITHIN_US = 250000, /* the threshold within which mesh is preferred, by default */
     PLACE_NODE_UNKNOWN_US = 200000 /* between two nodes of which nothing is known */
 };
 
+#define PLACE_RANK_NONE UINT32_MAX
+
 enum place_flag {
     PLACE_F_MEASURED = 1 << 0, /* rows speak for it: live or predicted */
     PLACE_F_MESH =
         1 << 1, /* has an own mesh node within the policy's reach, with room: cloud nodes are dearer */
+    PLACE_F_LATELY = 1 << 2, /* a move would gain enough, but it was moved too lately */
 };
 
 /* One column of the search: a node of the short list. The last is nowhere. */
@@ -58,7 +63,9 @@ struct place_work {
     int64_t *sum;      /* of the matrix's column */
     int64_t *sum_rtt;
     uint32_t *n_miss; /* of those that are summed there */
-    uint32_t *n_far;  /* participants that may be seated on it */
+    uint32_t *n_far;  /* participants that can't be seated on it */
+    uint32_t *here;   /* participants that are on it */
+    uint8_t *col_of;  /* its column; PLACE_COL_NONE */
     int32_t *key;     /* scratch of one participant's rows */
     uint8_t *seen;
     uint32_t *way_to;   /* of the caller's nodes: rank and transports offered */
@@ -73,10 +80,11 @@ struct place_work {
     uint32_t *nearest; /* node of least cost with a seat left; PLACE_RANK_NONE */
     uint32_t *present; /* node by rank; UINT32_MAX: none */
     uint8_t *home;     /* column where it is and can stay, else nowhere */
+    uint32_t *aside;   /* its node where that has no column: its home stands for it; PLACE_RANK_NONE */
     uint8_t *lock;     /* the search may not move it */
     int64_t *before;   /* its own cost where it would stay; -1: it can't */
     /* the search */
-    size_t k_max; /* nodes on the short list at most */
+    size_t k_max; /* nodes on the short list at most, so far */
     size_t k;     /* columns, nowhere included */
     size_t n_rejected;
     bool weighted; /* some node has a weight */
@@ -88,11 +96,16 @@ struct place_work {
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
     int64_t d[PLACE_COLS * PLACE_COLS];
+    /* what nodes of the short list, then participants, measured to its nodes; negative: nothing */
+    int32_t witness[(PLACE_COLS + PLACE_WITNESSES) * PLACE_COLS];
+    size_t n_witnesses; /* of the participants */
+    uint32_t witness_of[PLACE_WITNESSES];
     int64_t *w; /* participants x columns: mult * cost */
     uint8_t *states[5];
+    /* round trips to the columns from nodes that have none, made when they are first asked for */
+    uint8_t *way_done;
+    int32_t *way; /* nodes x columns */
 };
-
-#define PLACE_RANK_NONE UINT32_MAX
 
 /* The rules with their defaults filled in. */
 struct place_rule {
@@ -104,7 +117,6 @@ struct place_work *place_work_lay(const struct place_problem *p, const struct pl
 /* place_order.c */
 void place_order_all(const struct place_problem *p, struct place_work *w);
 /* place_policy.c */
-unsigned place_node_rejects(const struct place_problem *p, const struct place_node *n);
 int64_t place_node_room(const struct place_problem *p, const struct place_node *n);
 void place_policy_nodes(const struct place_problem *p, struct place_work *w);
 int32_t place_failures_price(const struct place_node *n);
@@ -121,9 +133,17 @@ bool place_failed_for(const struct place_problem *p, size_t i, size_t node); /* 
 bool place_spoken_of(const struct place_participant *who, size_t node);      /* by its rows */
 void place_judge(const struct place_problem *p, struct place_work *w, struct place_plan *plan);
 /* place_nodes.c */
-int64_t place_node_rtt(const struct place_problem *p, const struct place_work *w, uint32_t a, uint32_t b);
+void place_nodes_matrix(const struct place_problem *p, struct place_work *w); /* of the short list */
+int64_t place_node_rtt(const struct place_problem *p, struct place_work *w, uint32_t a, uint32_t b);
 /* place_short.c */
 void place_short_list(const struct place_problem *p, struct place_work *w, size_t most);
+/* Seats on other nodes those for whom none of the list has a seat. */
+void place_short_rest(const struct place_problem *p, struct place_work *w, struct place_draft *s);
+/* The node by rank that the draft gives participant i; PLACE_RANK_NONE. */
+static inline uint32_t place_draft_node(const struct place_work *w, const struct place_draft *s, size_t i)
+{
+    return w->aside[i] != PLACE_RANK_NONE && s->at[i] == w->home[i] ? w->aside[i] : w->col[s->at[i]].node;
+}
 /* place_cost.c */
 int64_t place_fill_price(const struct place_col *c, int64_t in); /* of the in-th newcomer's seat */
 int64_t place_fill_sum(const struct place_col *c, int64_t from,

@@ -113,15 +113,15 @@ void place_judge(const struct place_problem *p, struct place_work *w, struct pla
     memset(w->sum_rtt, 0, w->nodes * sizeof(*w->sum_rtt));
     memset(w->n_far, 0, w->nodes * sizeof(*w->n_far));
     memset(w->n_miss, 0, w->nodes * sizeof(*w->n_miss));
-    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
+    memset(w->here, 0, w->nodes * sizeof(*w->here));
     for (size_t i = 0; i < w->n; i++) {
         measured += (w->flags[i] & PLACE_F_MEASURED) != 0;
         add_up(w, i);
         if (w->present[i] != PLACE_RANK_NONE)
-            w->gain[w->present[i]]++;
+            w->here[w->present[i]]++;
     }
     for (size_t v = 0; v < w->nodes; v++)
-        judge_node(p, w, &plan->candidates[w->node_at[v]], v, measured, w->gain[v]);
+        judge_node(p, w, &plan->candidates[w->node_at[v]], v, measured, w->here[v]);
 }
 
 /* Between nodes with the same figure: where the meeting is already, cloud before mesh, the idler, the name. */

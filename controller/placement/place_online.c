@@ -71,9 +71,12 @@ static void prune(const struct place_problem *p, struct place_work *w, const str
         for (size_t i = 0; i < w->n; i++) {
             if (w->home[i] == nowhere || w->lock[i])
                 continue;
-            if (w->home[i] != to->at[i] && may_move(p, w, i) && !moved_lately(p, w, r, i) &&
-                worth_it(w, r, w->before[i], place_own_cost(w, to, i)))
-                continue;
+            if (w->home[i] != to->at[i] && may_move(p, w, i) &&
+                worth_it(w, r, w->before[i], place_own_cost(w, to, i))) {
+                if (!moved_lately(p, w, r, i))
+                    continue;
+                w->flags[i] |= PLACE_F_LATELY;
+            }
             any = any || w->home[i] != to->at[i];
             w->lock[i] = w->home[i] != to->at[i];
             place_draft_move(w, to, i, w->home[i]);

@@ -132,9 +132,12 @@ static int32_t loss_price(const struct place_row *row)
     return us > LOSS_MAX_US ? LOSS_MAX_US : (int32_t)us;
 }
 
+/* Never so much that no seat at all would be better. */
 static int32_t weigh(int32_t rtt, int32_t inverse)
 {
-    return inverse == 1000 ? rtt : (int32_t)((int64_t)rtt * inverse / 1000);
+    int64_t us = rtt > 0 && inverse != 1000 ? (int64_t)rtt * inverse / 1000 : rtt;
+
+    return us > PLACE_RTT_MAX_US && us > rtt ? PLACE_RTT_MAX_US : (int32_t)us;
 }
 
 /* From keys to costs. Weights, losses and the seat that it has are rare, and come after. */
@@ -419,21 +422,32 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
                       struct place_terms *out)
 {
     const struct place_row *row = row_used(p, w, i, v);
-    int64_t rest = w->cost[i * w->nodes + v], rtt = w->rtt[i * w->nodes + v];
+    const struct place_node *n = &p->nodes[w->node_at[v]];
+    int32_t rtt = w->rtt[i * w->nodes + v];
+    struct place_terms t = {.rtt_us = 0}; /* as round trips */
 
-    out->rtt_us = rtt > 0 ? rtt / 2 : 0;
     if (row != NULL && rtt >= 0) {
-        out->transport_us = transport_us[row->transport] / 2;
-        out->loss_us = loss_price(row) / 2;
+        t.rtt_us = rtt;
+        t.transport_us = transport_us[row->transport];
+        t.loss_us = loss_price(row);
+        t.weight_us = weigh(rtt, w->inverse[v]) - rtt;
     }
     if (v != w->present[i]) {
-        out->failures_us = place_failures_price(&p->nodes[w->node_at[v]]) / 2;
-        out->load_us = w->price[v] / 2 - out->failures_us;
+        t.failures_us = place_failures_price(n);
+        t.load_us = w->price[v] - t.failures_us;
     }
-    if ((w->flags[i] & PLACE_F_MESH) && p->nodes[w->node_at[v]].org == NULL)
-        out->mesh_us = within_of(p) / 2;
-    if (!(w->flags[i] & PLACE_F_MEASURED))
-        out->rtt_us = UNKNOWN_US / 2;
-    out->weight_us = rest / 2 - out->rtt_us - out->transport_us - out->loss_us - out->load_us -
-                     out->failures_us - out->mesh_us;
+    if ((w->flags[i] & PLACE_F_MESH) && n->org == NULL)
+        t.mesh_us = within_of(p);
+    if (!(w->flags[i] & PLACE_F_MEASURED) && v != w->present[i])
+        t.mesh_us = place_blind_price(p, n);
+    t.unmeasured_us = w->cost[i * w->nodes + v] - t.rtt_us - t.transport_us - t.loss_us - t.weight_us -
+                      t.load_us - t.failures_us - t.mesh_us;
+    out->rtt_us = t.rtt_us / 2; /* one way */
+    out->transport_us = t.transport_us / 2;
+    out->loss_us = t.loss_us / 2;
+    out->weight_us = t.weight_us / 2;
+    out->load_us = t.load_us / 2;
+    out->failures_us = t.failures_us / 2;
+    out->mesh_us = t.mesh_us / 2;
+    out->unmeasured_us = t.unmeasured_us / 2;
 }

@@ -33,6 +33,8 @@ static void lay(struct carve *c, struct place_work *w, size_t nodes, size_t n)
     w->sum_rtt = take(c, nodes, sizeof(*w->sum_rtt));
     w->n_miss = take(c, nodes, sizeof(*w->n_miss));
     w->n_far = take(c, nodes, sizeof(*w->n_far));
+    w->here = take(c, nodes, sizeof(*w->here));
+    w->col_of = take(c, nodes, sizeof(*w->col_of));
     w->key = take(c, nodes, sizeof(*w->key));
     w->way_to = take(c, nodes, sizeof(*w->way_to));
     w->seen = take(c, nodes, sizeof(*w->seen));
@@ -45,11 +47,14 @@ static void lay(struct carve *c, struct place_work *w, size_t nodes, size_t n)
     w->nearest = take(c, n, sizeof(*w->nearest));
     w->present = take(c, n, sizeof(*w->present));
     w->home = take(c, n, sizeof(*w->home));
+    w->aside = take(c, n, sizeof(*w->aside));
     w->lock = take(c, n, sizeof(*w->lock));
     w->before = take(c, n, sizeof(*w->before));
     w->w = take(c, n * PLACE_COLS, sizeof(*w->w));
     for (size_t i = 0; i < sizeof(w->states) / sizeof(w->states[0]); i++)
         w->states[i] = take(c, n, sizeof(*w->states[i]));
+    w->way_done = take(c, nodes, sizeof(*w->way_done));
+    w->way = take(c, nodes * PLACE_COLS, sizeof(*w->way)); /* last: mostly untouched */
 }
 
 size_t place_work_size(size_t n_nodes, size_t n_participants)

@@ -168,9 +168,8 @@ static int step(struct run *r, enum plan_kind kind, const struct event *e)
 {
     struct crowd *c = &r->crowd[e->meeting];
     struct tally *t = &r->r->meeting[e->meeting].of[kind];
-    enum place_engine_mode mode = e->leave ? ENGINE_LEAVE : ENGINE_JOIN;
     int64_t ns = 0;
-    int answer = kind == PLAN_ONLINE ? run_engine(r, kind, mode, c, e->t_us, &ns)
+    int answer = kind == PLAN_ONLINE ? run_engine(r, kind, ENGINE_ONLINE, c, e->t_us, &ns)
                  : kind == PLAN_FULL ? run_engine(r, kind, ENGINE_BEST, c, e->t_us, &ns)
                                      : baseline_plan(r, kind, e->meeting);
     if (answer < 0)

@@ -1,20 +1,43 @@
 /* The summary as tables for people, 80 columns wide at most, and as JSON. Invariant: both say the same figures. */
 #include "summary.h"
 
+enum { CELL = 16, SHOWN_MAX = 9999 };
+
+/* What a pair without a way is counted as makes means that say nothing, and that no column holds. */
+static const char *cell(char out[static CELL], int decimals, double v)
+{
+    if (v > SHOWN_MAX)
+        snprintf(out, CELL, "-");
+    else
+        snprintf(out, CELL, "%.*f", decimals, v);
+    return out;
+}
+
+static const char *over_cell(char out[static CELL], double percent)
+{
+    if (percent > SHOWN_MAX)
+        snprintf(out, CELL, "-");
+    else
+        snprintf(out, CELL, "%+.1f", percent);
+    return out;
+}
+
 static void print_plan(const struct figures *f, enum plan_kind k, FILE *to)
 {
     const struct tally *t = &f->of[k], *best = &f->of[PLAN_BEST];
-    char moves[16] = "-";
+    char moves[16] = "-", c[6][CELL];
     if (k == PLAN_ONLINE || k == PLAN_FULL)
         snprintf(moves, sizeof moves, "%.3f",
                  f->participants > 0 ? (double)t->moves / (double)f->participants : 0);
-    fprintf(to, "%-19s%7.2f%+7.1f%7.1f%6.2f%8.2f%+7.1f%7.1f%6.2f%6s\n", plan_label(k), t->full_mean,
-            summary_over(t->full_mean, best->full_mean), t->full_worst, t->full_nodes, t->mean,
-            summary_over(t->mean, best->mean), t->worst, t->nodes, moves);
+    fprintf(to, "%-19s%7s%7s%7s%6.2f%8s%7s%7s%6.2f%6s\n", plan_label(k), cell(c[0], 2, t->full_mean),
+            over_cell(c[1], summary_over(t->full_mean, best->full_mean)), cell(c[2], 1, t->full_worst),
+            t->full_nodes, cell(c[3], 2, t->mean), over_cell(c[4], summary_over(t->mean, best->mean)),
+            cell(c[5], 1, t->worst), t->nodes, moves);
 }
 
 static void print_figures(const struct figures *f, FILE *to)
 {
+    char c[4][CELL];
     if (f->meetings == 0) {
         fprintf(to, "\n%s: no meeting of two or more\n", f->mix ? f->mix : "all");
         return;
@@ -27,9 +50,9 @@ static void print_figures(const struct figures *f, FILE *to)
             "nodes", "moves");
     for (enum plan_kind k = 0; k < PLANS; k++)
         print_plan(f, k, to);
-    fprintf(to, "%-19s%7.2f%+7.1f%13s%8.2f%+7.1f\n", "lower bound", f->full_bound,
-            summary_over(f->full_bound, f->of[PLAN_BEST].full_mean), "", f->bound,
-            summary_over(f->bound, f->of[PLAN_BEST].mean));
+    fprintf(to, "%-19s%7s%7s%13s%8s%7s\n", "lower bound", cell(c[0], 2, f->full_bound),
+            over_cell(c[1], summary_over(f->full_bound, f->of[PLAN_BEST].full_mean)), "",
+            cell(c[2], 2, f->bound), over_cell(c[3], summary_over(f->bound, f->of[PLAN_BEST].mean)));
     for (enum plan_kind k = 0; k < PLANS; k++) {
         if (f->of[k].unconnected > 0)
             fprintf(to, "%s: %zu participants or pairs not connected\n", plan_label(k), f->of[k].unconnected);

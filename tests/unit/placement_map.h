@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAP_NODES = 40, MAP_PEOPLE = 24, MAP_WORK = 1 << 17 };
+enum { MAP_NODES = 40, MAP_PEOPLE = 24, MAP_WORK = 1 << 18 };
 
 struct map {
     uint32_t rng;
@@ -20,7 +20,6 @@ struct map {
     struct place_row rows[MAP_PEOPLE][MAP_NODES];
     struct place_candidate candidates[MAP_NODES];
     struct place_seat seats[MAP_PEOPLE];
-    struct place_reach reach[MAP_NODES];
     _Alignas(16) unsigned char work[MAP_WORK];
     struct place_problem p;
     struct place_plan plan;
@@ -76,8 +75,7 @@ static inline void map_init(struct map *m, uint32_t seed, size_t nodes, size_t p
                                   .node_rtt_us = m->between,
                                   .policy = {.transports = TRANSPORTS_ALL},
                                   .present = PLACE_NONE};
-    m->plan = (struct place_plan){
-        .candidates = m->candidates, .seats = m->seats, .reach = m->reach, .work = m->work};
+    m->plan = (struct place_plan){.candidates = m->candidates, .seats = m->seats, .work = m->work};
     for (size_t n = 0; n < nodes; n++) {
         snprintf(m->ids[n], sizeof m->ids[n], "n%02zu", n);
         m->node_at[n][0] = map_unit(m);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT, WORK = 1 << 16 };
+enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT, WORK = 1 << 17 };
 enum { U = 1 << TRANSPORT_UDP, T = 1 << TRANSPORT_TCP, S = 1 << TRANSPORT_TLS, P = 1 << TRANSPORT_PROXY };
 
 /* A meeting under construction, and the answer. */
@@ -18,7 +18,6 @@ struct world {
     struct place_problem p;
     struct place_candidate candidates[NODES];
     struct place_seat seats[PEOPLE];
-    struct place_reach reach[NODES];
     _Alignas(16) unsigned char work[WORK];
     struct place_plan plan;
 };
@@ -35,7 +34,6 @@ static inline void world_init(struct world *w)
     w->p.present = PLACE_NONE;
     w->plan.candidates = w->candidates;
     w->plan.seats = w->seats;
-    w->plan.reach = w->reach;
     w->plan.work = w->work;
 }
 

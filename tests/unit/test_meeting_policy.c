@@ -141,9 +141,9 @@ static void test_transports_default_to_all(void **state)
 {
     struct meeting_policy p = {0};
 
-    assert_int_equal(meeting_policy_transports(&p), TRANSPORTS_ALL);
+    assert_int_equal(meeting_policy_place(&p).transports, TRANSPORTS_ALL);
     p.transports = 1u << TRANSPORT_TLS;
-    assert_int_equal(meeting_policy_transports(&p), 1u << TRANSPORT_TLS);
+    assert_int_equal(meeting_policy_place(&p).transports, 1u << TRANSPORT_TLS);
 }
 
 int main(void)

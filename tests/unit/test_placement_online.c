@@ -244,6 +244,29 @@ static void test_an_expired_report_moves_nobody(void **state)
     }
 }
 
+/* A move that would be worth it waits until the last one is a minute old, and the answer says so. */
+static void test_moved_too_lately(void **state)
+{
+    static struct map m;
+
+    map_init(&m, 7, 2, 1);
+    m.rows[0][0].rtt_us = 100000;
+    m.rows[0][1].rtt_us = 20000;
+    m.people[0].present = 0;
+    m.people[0].moved_ago_us = INTERVAL_US - 1;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].node, 0);
+    assert_int_equal(m.seats[0].reason, PLACE_WHY_STAYS_LATELY);
+    m.people[0].moved_ago_us = INTERVAL_US;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].node, 1);
+    assert_int_equal(m.seats[0].reason, PLACE_WHY_MOVED);
+    m.rows[0][1].rtt_us = 95000;
+    m.people[0].moved_ago_us = 1;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].reason, PLACE_WHY_STAYS);
+}
+
 /* Nothing was known of the first to join, so its node was a guess: it follows the others, and only then. */
 static void test_who_was_seated_by_guess_follows(void **state)
 {
@@ -275,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_joining_late_moves_nobody_for_little),
         cmocka_unit_test(test_one_lost_probe_changes_nothing),
         cmocka_unit_test(test_an_expired_report_moves_nobody),
+        cmocka_unit_test(test_moved_too_lately),
         cmocka_unit_test(test_who_was_seated_by_guess_follows),
     };
 
