@@ -24,6 +24,8 @@ endif()
 set(fuzz_replay_SOURCES csv.c names.c fail.c world.c world_matrix.c events.c)
 list(TRANSFORM fuzz_replay_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/loadtest/replay/)
 get_target_property(fuzz_media_home_SOURCES berth_media_home SOURCES)
+set(fuzz_feedback_SOURCES ${fuzz_media_home_SOURCES})
+list(FILTER fuzz_feedback_SOURCES INCLUDE REGEX "/feedback[a-z_]*\\.c$")
 list(APPEND fuzz_media_home_SOURCES ${CMAKE_SOURCE_DIR}/tests/support/media/sim.c)
 
 foreach(source ${FUZZ_SOURCES})
