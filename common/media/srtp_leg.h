@@ -13,8 +13,9 @@ enum {
     SRTP_KEYS_LEN = 30,     /* master key and salt: 16 + 12, or 16 + 14 */
     SRTP_OVERHEAD = 16 + 4, /* what protecting adds at most: tag, and SRTCP's index */
     SRTP_REPLAY_WINDOW = 1024,
-    SRTP_LEG_SSRCS = 32,       /* that one leg may receive from, of RTP and RTCP together */
-    SRTP_LEG_SSRCS_MAX = 8192, /* ... of a link between nodes */
+    SRTP_LEG_SSRCS = 32,        /* that one leg may receive from, of RTP and RTCP together */
+    SRTP_LEG_SSRCS_MAX = 8192,  /* ... of a link between nodes */
+    SRTP_LEG_SENDS_MAX = 16384, /* that it may send; what it has sent is kept until it is forgotten */
 };
 
 struct srtp_keys {
@@ -34,7 +35,7 @@ void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs);
 
 /* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed (rtp.h). A packet may be protected again
  * only byte for byte as it was (a retransmission), header included, while it is among the last SRTP_REPLAY_WINDOW: else one nonce meets two
- * texts. 0, or -EINVAL: libsrtp refuses it (older than the window). */
+ * texts. 0, or -EINVAL: older than the window, malformed, or of an SSRC beyond SRTP_LEG_SENDS_MAX. */
 int srtp_leg_protect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_protect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));

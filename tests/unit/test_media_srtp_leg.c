@@ -250,6 +250,51 @@ static void test_streams_are_bounded(void **state)
     both(streams_are_bounded);
 }
 
+/* More than one of libsrtp2's sessions holds: none gets into another's way. */
+static void many_streams(struct ends *e)
+{
+    enum { STREAMS = 300, ROUNDS = 4 };
+    srtp_leg_set_limit(e->node, STREAMS);
+    struct packet last[STREAMS];
+    for (uint16_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < STREAMS; i++) {
+            last[i] = protected_by(e->agent, i * 0x9E3779B1, (uint16_t)(65534 + round));
+            assert_int_equal(unprotect(e->node, &last[i]), 0);
+            assert_int_equal(unprotect(e->node, &last[i]), -EALREADY);
+        }
+    }
+    struct packet another = protected_by(e->agent, 5, 1);
+    assert_int_equal(unprotect(e->node, &another), -ENOSPC);
+    for (uint32_t i = 0; i < STREAMS; i += 2)
+        srtp_leg_forget(e->node, i * 0x9E3779B1);
+    for (uint32_t i = 0; i < STREAMS; i++)
+        assert_int_equal(unprotect(e->node, &last[i]),
+                         i % 2 ? -EALREADY : -EACCES); /* its rollover counter is 0 again */
+    for (uint32_t i = 0; i < STREAMS / 2; i++) {
+        struct packet p = protected_by(e->agent, 1000 + i, 1);
+        assert_int_equal(unprotect(e->node, &p), 0); /* where the others were */
+    }
+    assert_int_equal(unprotect(e->node, &another), -ENOSPC);
+}
+
+static void test_many_streams(void **state)
+{
+    both(many_streams);
+}
+
+static void test_sending_is_bounded(void **state)
+{
+    struct ends e;
+    ends_open(&e, SRTP_AES_128_GCM);
+    for (uint32_t i = 0; i <= SRTP_LEG_SENDS_MAX; i++) {
+        struct packet p = plain(i, 1);
+        assert_int_equal(srtp_leg_protect(e.agent, p.bytes, &p.len), i < SRTP_LEG_SENDS_MAX ? 0 : -EINVAL);
+    }
+    struct packet p = plain(0, 2);
+    assert_int_equal(srtp_leg_protect(e.agent, p.bytes, &p.len), 0);
+    ends_close(&e);
+}
+
 static void forgetting(struct ends *e)
 {
     struct packet p = protected_by(e->agent, SSRC, 9), other = protected_by(e->agent, SSRC + 1, 9);
@@ -475,6 +520,8 @@ int main(void)
         cmocka_unit_test(test_tampering),
         cmocka_unit_test(test_forged_packets_make_no_streams),
         cmocka_unit_test(test_streams_are_bounded),
+        cmocka_unit_test(test_many_streams),
+        cmocka_unit_test(test_sending_is_bounded),
         cmocka_unit_test(test_forgetting),
         cmocka_unit_test(test_retransmissions),
         cmocka_unit_test(test_headers_that_overrun),
