@@ -157,6 +157,10 @@ static const struct config_key analytics_new_node_keys[] = {
     {"lon", NULL, CONFIG_STRING, AT(lon), NULL, 0, 0, "DEGREES", "It would stand there; with --lat.", true},
 };
 
+static const struct config_key join_keys[] = {
+    {"seconds", NULL, CONFIG_INT, AT(seconds), "10", 1, 86400, "N", "How long to take part.", true},
+};
+
 enum { CONTROLLER = CLI_NEEDS_CONTROLLER, CA = CLI_NEEDS_CA };
 
 const struct command cli_commands[] = {
@@ -171,6 +175,15 @@ const struct command cli_commands[] = {
      "expires; until "
      "SIGINT or SIGTERM. A report that could not be delivered is delivered later while it is valid.",
      watch_keys, N(watch_keys), cmd_watch},
+    {"join", "MEETING", 1, 1, CONTROLLER | CLI_NEEDS_SIGNALS,
+     "take part in a meeting with test media, and tell how it goes",
+     "Gets an assignment, connects by its ladder, and exchanges packets of the size and pace of Opus with "
+     "the meeting's other participants for "
+     "--seconds: lost paths and nodes are replaced meanwhile. Shown at the end, for each that was heard: "
+     "packets, loss, jitter, the round trip "
+     "to it and back, and an estimate of how speech would sound (ITU-T G.107: R, and MOS).\n\n"
+     "Exit status 1: no rung of the ladder works.",
+     join_keys, N(join_keys), cmd_join},
     {"firewall", "", 0, 0, CA, "show what this network lets through, and what to open",
      "Tests the ports of the controller's nodes, or of those given with --node, and tells what NAT, firewall "
      "and "

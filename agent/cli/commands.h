@@ -6,6 +6,7 @@
 
 enum cli_exit cmd_probe(struct cli *c);
 enum cli_exit cmd_watch(struct cli *c);
+enum cli_exit cmd_join(struct cli *c);
 enum cli_exit cmd_firewall(struct cli *c);
 enum cli_exit cmd_node_list(struct cli *c);
 enum cli_exit cmd_node_show(struct cli *c);

@@ -28,7 +28,7 @@ lab_done() {
     [[ -e $work/lab/result.json ]]
 }
 
-# Sets what the loopback's steps set: controller, meeting, ca, nodes_json, probes_json, assignments_json.
+# Sets what the loopback's steps set: controller, meeting, ca, nodes_json, probes_json, assignments_json, media_json.
 run_lab() {
     local result=$work/lab/result.json
     rm -rf "$work/lab"
@@ -46,6 +46,7 @@ run_lab() {
         nodes_json=$(jq -c .nodes "$result")
         probes_json=$(jq -c .probes "$result")
         assignments_json=$(jq -c .assignments "$result")
+        media_json=$(jq -c .media "$result")
     }
     mv "$work/lab/env" "$work/env"
 }

@@ -115,6 +115,20 @@ class Quickstart:
         self.meeting = meeting
         self.say(f"meeting {meeting}: participants are assigned, and connected")
 
+    def exchange_media(self):
+        """All at the same time, each from its own network, through the nodes that they were given."""
+        running = {a: self.start(a, "join", self.meeting, "--seconds", "4") for a in AGENTS}
+        self.media = []
+        for agent, proc in running.items():
+            network, transport, _ = AGENTS[agent]
+            result = finish(proc)
+            if result["transport"] != transport or not result["received"]:
+                raise LabError(f"{agent} in the network {network} has no media over {transport}: {result}")
+            self.media.append({"agent": agent, "network": network,
+                               **{k: result.get(k) for k in ("node", "transport", "sent", "received", "lost", "rtt_us",
+                                                             "jitter_us")}})
+        self.say("media flowed: " + ", ".join(AGENTS))
+
     def enter_script(self, values):
         """Shell: runs a command, else a shell, as one of the hosts, with what its network asks it to use."""
         hosts = [*AGENTS, CONTROLLER[0]]
@@ -139,13 +153,14 @@ class Quickstart:
         self.write("enter", self.enter_script(values), 0o700)
         self.write("result.json", json.dumps({
             "meeting": self.meeting, "controller": service.url, "nodes": sorted(nodes, key=lambda n: n["node"]),
-            "probes": self.probes, "assignments": self.assignments}))
+            "probes": self.probes, "assignments": self.assignments, "media": self.media}))
 
     def run(self):
         self.build_networks()
         self.start_service()
         self.probe_and_report()
         self.join()
+        self.exchange_media()
         self.write_result()
 
     def stay(self):

@@ -70,7 +70,11 @@ def answer():
 
 def test_json_has_the_documented_shape(answer):
     assert set(answer) == {"ok", "controller", "nodes", "probes", "assignments", "media"}
-    assert answer["ok"] is True and answer["media"] == []
+    assert answer["ok"] is True
+    assert [m["agent"] for m in answer["media"]] == [a["agent"] for a in answer["assignments"]]
+    for media in answer["media"]:
+        assert media["transport"] == "udp" and media["sent"] > 50 and media["received"] > 50
+        assert media["rtt_us"] > 0 and media["jitter_us"] >= 0
     assert answer["controller"].startswith("https://127.")
     assert len(answer["nodes"]) == 3
     for node in answer["nodes"]:
