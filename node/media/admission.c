@@ -22,6 +22,7 @@ struct asking {
     struct ticket t;
     char password[TICKET_PASSWORD_LEN + 1]; /* of the ticket */
     enum srtp_suite suite;
+    const struct media_plan_peer *peer; /* of a link */
     int64_t now_us, now_s;
 };
 
@@ -116,6 +117,21 @@ static int check_hello(struct asking *a)
     return 0;
 }
 
+/* Does the plan still know who asks? 0, or the code of its refusal. */
+static int check_plan(struct asking *a)
+{
+    const struct media_home *h = a->h;
+    if (media_plan_is_removed(h->plan, &a->t))
+        return CODE_UNAUTHENTICATED;
+    if (a->t.kind != TICKET_LINK)
+        return 0;
+    a->peer = media_plan_peer(media_plan_meeting(h->plan, a->t.org, a->t.meeting), a->t.who);
+    if (a->peer)
+        return 0;
+    h->opts.sink.plan_is_old(h->opts.sink.ctx);
+    return CODE_NO_CAPACITY;
+}
+
 static bool is_repeated(const struct asking *a, const struct leg *l)
 {
     return memcmp(l->txid, a->r.msg.txid, sizeof l->txid) == 0 &&
@@ -129,6 +145,8 @@ static bool take_seat(const struct asking *a, const struct meeting *m)
     struct media_home *h = a->h;
     if (h->n_legs >= HOME_LEGS_MAX || (m && m->n_legs >= MEDIA_MEETING_LEGS_MAX))
         return false;
+    if (a->t.kind == TICKET_LINK)
+        return true;
     int64_t before = atomic_fetch_add_explicit(h->opts.legs, 1, memory_order_relaxed);
     if (h->opts.legs_max == 0 || before < (int64_t)h->opts.legs_max)
         return true;
@@ -136,14 +154,23 @@ static bool take_seat(const struct asking *a, const struct meeting *m)
     return false;
 }
 
+static void give_seat_back(const struct asking *a)
+{
+    if (a->t.kind != TICKET_LINK)
+        atomic_fetch_sub_explicit(a->h->opts.legs, 1, memory_order_relaxed);
+}
+
 /* The newest plan's word counts. */
 static void take_terms(struct meeting *m, const struct ticket *t)
 {
     const struct media_sink *sink = &m->home->opts.sink;
+    const struct media_plan_meeting *planned = media_plan_meeting(m->home->plan, m->org, m->id);
+    m->hub = planned && planned->hub;
     if (t->epoch < m->epoch)
         return;
-    m->last_n = t->last_n > 0 ? t->last_n : MEDIA_LAST_N;
-    if (t->epoch > m->epoch)
+    if (t->kind != TICKET_LINK)
+        m->last_n = t->last_n > 0 ? t->last_n : MEDIA_LAST_N;
+    if (t->epoch > m->epoch && !(planned && planned->epoch >= t->epoch))
         sink->plan_is_old(sink->ctx);
     m->epoch = t->epoch;
 }
@@ -154,6 +181,7 @@ static struct leg *admit(struct asking *a)
     struct media_home *h = a->h;
     struct meeting *m = meeting_find(h, a->t.org, a->t.meeting);
     struct leg *l = NULL;
+    const struct leg_terms terms = {&a->t, a->password, &a->r, a->suite, a->peer};
     if (h->n_meetings == 0)
         h->turn_us = a->now_us + HOME_TURN_US;
     if (!take_seat(a, m)) {
@@ -163,8 +191,8 @@ static struct leg *admit(struct asking *a)
     m = m ? m : meeting_make(h, a->t.org, a->t.meeting);
     if (m)
         take_terms(m, &a->t);
-    if (!m || leg_begin(&l, m, &a->t, a->password, &a->r, a->suite, a->from, a->now_us) < 0) {
-        atomic_fetch_sub_explicit(h->opts.legs, 1, memory_order_relaxed);
+    if (!m || leg_begin(&l, m, &terms, a->from, a->now_us) < 0) {
+        give_seat_back(a);
         if (m)
             meeting_drop_empty(m);
         refuse_plainly(a, CODE_NO_CAPACITY, a->password);
@@ -203,6 +231,8 @@ static void hello(struct asking *a)
         welcome(a, there);
         return;
     }
+    if (code == 0)
+        code = check_plan(a);
     if (code == 0 && h->draining)
         code = CODE_NO_CAPACITY;
     struct meeting *m = code == 0 ? meeting_find(h, a->t.org, a->t.meeting) : NULL;

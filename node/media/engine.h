@@ -13,6 +13,7 @@
 #include "home.h"
 #include "limit.h"
 #include "media/srtp_gcm.h"
+#include "plan.h"
 #include "seqmap.h"
 #include "speakers.h"
 #include "table.h"
@@ -42,6 +43,7 @@ struct leg {
     size_t slot; /* in its meeting */
     struct media_session_id session;
     enum ticket_kind kind;
+    bool leaf; /* a link's: the other node is linked to the hub alone */
     char who[AGENT_ID_MAX + 1];
     uint64_t owner; /* hash of kind and `who` */
     int64_t number; /* its ticket's */
@@ -75,13 +77,17 @@ struct leg {
 struct source_to {
     struct seqmap_to map;
     struct feedback_to feedback;
+    uint8_t told; /* how often a link was told whose it is, with its packets */
 };
 
 struct source {
     uint32_t ssrc;
     uint64_t owner;
     struct leg *leg, *earlier; /* who sends it now, NULL: nobody; who did before that */
+    struct leg *link;          /* that has told last whose it is */
     int64_t heard_us;          /* its newest packet */
+    struct speaker speaker;    /* where a link sends it */
+    uint8_t level_ext;         /* of the audio level, as its sender has it; 0: none */
     bool has_level, is_video;
     struct seqmap map;
     bool counting;   /* this sender's losses */
@@ -98,7 +104,9 @@ struct meeting {
     char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1];
     uint64_t epoch; /* of the newest ticket */
     uint16_t last_n;
-    size_t n_heard;
+    bool hub;       /* this node is the meeting's */
+    size_t n_heard; /* who have a place among the last N */
+    size_t n_links;
     struct leg **legs; /* by slot, NULL: free */
     size_t n_legs, n_slots, room;
     struct media_table sources; /* by SSRC */
@@ -110,6 +118,7 @@ struct media_home {
     struct media_opts opts;
     uint8_t hash_key[HASH_KEY_LEN];
     const struct ticket_keys *keys;
+    const struct media_plan *plan;
     bool draining;
     struct feedback *feedback;
     struct media_table by_path, by_session, by_name;
@@ -140,8 +149,11 @@ struct leg *meeting_leg_of(const struct meeting *m, uint64_t owner);
 /* ---- source.c ---- */
 /* Whose SSRC is it? NULL: nobody's in this meeting. */
 struct source *source_find(const struct meeting *m, const struct leg *l, uint32_t ssrc);
-/* May that leg send it? `s` NULL: it is new. */
-bool source_allowed(const struct source *s, const struct leg *l, int64_t now_us);
+/* May that leg send it? `s` NULL: it is new. 0; -EACCES: it is another's, or there are too many; -EBUSY: it comes another way now. */
+int source_check(const struct source *s, const struct leg *l, int64_t now_us)
+    __attribute__((warn_unused_result));
+/* NULL: there is no room. */
+struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner);
 /* An authentic packet of it has come from that leg. The source is from now on its own. NULL: there is no room. */
 struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64_t now_us);
 /* The leg has ended. */
@@ -151,10 +163,19 @@ void source_destroy(struct source *s);
 int source_receivers(struct source *s, size_t room) __attribute__((warn_unused_result));
 
 /* ---- leg.c ---- */
-/* What a handshake has agreed on; the leg is in its meeting and in the tables, at that path. 0, or -ENOMEM, -EIO. */
-int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const char *password,
-              const struct media_request *r, enum srtp_suite suite, const struct media_path *path,
-              int64_t now_us) __attribute__((warn_unused_result));
+/* What a handshake has agreed on. */
+struct leg_terms {
+    const struct ticket *ticket;
+    const char *password;
+    const struct media_request *request;
+    enum srtp_suite suite;
+    const struct media_plan_peer *peer; /* of a link, else NULL */
+};
+/* The leg is in its meeting and in the tables, at that path. 0, or -ENOMEM, -EIO. */
+int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms,
+              const struct media_path *path, int64_t now_us) __attribute__((warn_unused_result));
+/* As much of its ticket as is kept. */
+struct ticket leg_ticket(const struct leg *l);
 /* It is gone from everything, and freed; so is its meeting where it was the last. `told` false: no word to the sink. */
 void leg_end(struct leg *l, enum media_end_reason why, bool told);
 /* To that path, where nobody is any more. 0, or -ENOMEM: now it has none. */
@@ -173,7 +194,7 @@ uint64_t media_owner(enum ticket_kind kind, const char *who);
 
 /* ---- hearing.c ---- */
 /* It sends a packet with that level, or -1. Is it heard? */
-bool hearing_packet(struct leg *from, int level, int64_t now_us);
+bool hearing_packet(struct leg *from, struct source *src, int level, int64_t now_us);
 /* Ranks who sends, where there are more than are heard. */
 void hearing_turn(struct meeting *m, int64_t now_us);
 void hearing_leave(struct leg *l);
@@ -182,9 +203,23 @@ void hearing_leave(struct leg *l);
 void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
 /* One packet, which all receivers know by that number (seqmap_take), to one of them. */
 void forward_to(struct leg *to, struct source *s, uint64_t number, const struct rtp *r, const uint8_t *bytes,
-                size_t len);
+                size_t len, int64_t now_us);
+
+/* ---- link.c ---- */
+/* Does what comes from one go to the other? */
+bool link_passes(const struct leg *from, const struct leg *to);
+/* Tells a link whose the source is. */
+void link_tell(struct leg *to, const struct source *s, int64_t now_us);
+/* ... of all that send, once a second. */
+void link_turn(struct leg *l, int64_t now_us);
+/* RTCP has come from a link. */
+void link_told(struct leg *from, const uint8_t *bytes, size_t len);
+/* Ends what isn't planned any more, and the meeting with it where that was all. */
+void link_follow_plan(struct meeting *m, const struct media_plan *plan);
 
 /* ---- reports.c ---- */
+/* Plain RTCP to a leg that listens. */
+void reports_send(struct leg *l, const uint8_t *bytes, size_t len, int64_t now_us);
 void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us);
 /* Sends what is due of RTCP. */
 void reports_step(struct media_home *h, int64_t now_us);

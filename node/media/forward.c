@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { TELL_WITH_PACKETS = 3 }; /* what tells a link whose a source is may be lost */
+
 static void refuse_ssrc(struct leg *l, uint32_t ssrc)
 {
     l->stats.ssrc_refused++;
@@ -38,7 +40,7 @@ static int protect(struct leg *to, uint8_t *bytes, size_t *len, const struct rtp
 }
 
 void forward_to(struct leg *to, struct source *s, uint64_t number, const struct rtp *r, const uint8_t *bytes,
-                size_t len)
+                size_t len, int64_t now_us)
 {
     const struct media_sink *sink = &to->meeting->home->opts.sink;
     enum media_class class = s->is_video ? MEDIA_VIDEO : MEDIA_AUDIO;
@@ -46,6 +48,10 @@ void forward_to(struct leg *to, struct source *s, uint64_t number, const struct 
     uint64_t index;
     if (!seqmap_to_index(&st->map, number, &index))
         return;
+    if (to->kind == TICKET_LINK && st->told < TELL_WITH_PACKETS) {
+        st->told++;
+        link_tell(to, s, now_us);
+    }
     uint8_t *room = sink->room(sink->ctx, &to->path, class);
     if (!room) {
         to->stats.left_out++;
@@ -72,8 +78,8 @@ static void send_on(struct leg *from, struct source *s, uint64_t number, const s
         return;
     for (size_t i = 0; i < m->n_slots; i++) {
         struct leg *to = m->legs[i];
-        if (to && to != from && leg_listens(to, now_us))
-            forward_to(to, s, number, r, bytes, len);
+        if (to && leg_listens(to, now_us) && link_passes(from, to))
+            forward_to(to, s, number, r, bytes, len, now_us);
     }
 }
 
@@ -89,10 +95,11 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
         return NULL;
     }
     struct source *s = source_find(from->meeting, from, ssrc);
-    if (!source_allowed(s, from, now_us)) {
+    int refused = source_check(s, from, now_us);
+    if (refused == -EACCES)
         refuse_ssrc(from, ssrc);
+    if (refused < 0)
         return NULL;
-    }
     if (srtp_leg_unprotect(from->srtp, bytes, len) < 0 || rtp_parse(r, bytes, *len) < 0) {
         from->stats.refused++;
         return NULL;
@@ -123,10 +130,10 @@ void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
         return;
     count_lost(from, s, r.sequence);
     feedback_rtp_in(&s->feedback, &r, bytes, now_us);
-    int level = rtp_audio_level(&r, bytes, from->level_ext, &voice);
+    int level = rtp_audio_level(&r, bytes, s->level_ext, &voice);
     s->has_level = s->has_level || level >= 0;
     s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
-    if (!seqmap_take(&s->map, r.sequence, hearing_packet(from, level, now_us), &number))
+    if (!seqmap_take(&s->map, r.sequence, hearing_packet(from, s, level, now_us), &number))
         return;
     feedback_keep(&s->feedback, (uint32_t)number, bytes, len, now_us);
     send_on(from, s, number, &r, bytes, len, now_us);

@@ -1,12 +1,18 @@
-/* Who is heard in a meeting. A participant is heard with all its sources or with none. Invariant: n_heard is how many are, of the participants. */
+/* Who is heard in a meeting. A participant is heard with all its sources or with none. What comes over a link has been chosen where it comes from, by the same
+ * ranking: it is always passed on, and takes places here as the levels of its sources demand. Invariant: n_heard is how many have a place. */
 #include "engine.h"
 
-enum { RANKED_MAX = MEDIA_MEETING_LEGS_MAX };
+enum { RANKED_MAX = 2 * MEDIA_MEETING_LEGS_MAX };
 
-bool hearing_packet(struct leg *from, int level, int64_t now_us)
+bool hearing_packet(struct leg *from, struct source *src, int level, int64_t now_us)
 {
     struct meeting *m = from->meeting;
     struct speaker *s = &from->speaker;
+    if (from->kind == TICKET_LINK) {
+        if (level >= 0)
+            speaker_sends(&src->speaker, level, now_us);
+        return true;
+    }
     speaker_sends(s, level, now_us);
     if (!s->heard && m->n_heard < m->last_n) {
         s->heard = true;
@@ -25,16 +31,27 @@ static void want_pictures(const struct leg *l, int64_t now_us)
     }
 }
 
+static size_t who_ranks(struct meeting *m, struct speaker *of[static RANKED_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_slots && n < RANKED_MAX; i++) {
+        if (m->legs[i] && m->legs[i]->kind != TICKET_LINK)
+            of[n++] = &m->legs[i]->speaker;
+    }
+    for (size_t i = 0; m->n_links > 0 && i < m->n_sources && n < RANKED_MAX; i++) {
+        struct source *s = m->source_list[i];
+        if (s->leg && s->leg->kind == TICKET_LINK && s->speaker.has_level)
+            of[n++] = &s->speaker;
+    }
+    return n;
+}
+
 void hearing_turn(struct meeting *m, int64_t now_us)
 {
     struct speaker *of[RANKED_MAX];
-    size_t n = 0;
-    if (m->n_legs <= m->last_n)
+    if (m->n_links == 0 && m->n_legs <= m->last_n)
         return;
-    for (size_t i = 0; i < m->n_slots && n < RANKED_MAX; i++) {
-        if (m->legs[i])
-            of[n++] = &m->legs[i]->speaker;
-    }
+    size_t n = who_ranks(m, of);
     m->n_heard = speakers_rank(of, n, m->last_n, now_us);
     for (size_t i = 0; i < m->n_slots; i++) {
         const struct leg *l = m->legs[i];

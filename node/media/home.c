@@ -154,6 +154,13 @@ void media_home_set_keys(struct media_home *h, const struct ticket_keys *keys)
     h->keys = keys;
 }
 
+void media_home_set_plan(struct media_home *h, const struct media_plan *plan)
+{
+    h->plan = plan;
+    for (size_t i = h->n_meetings; i-- > 0;)
+        link_follow_plan(h->meetings[i], plan);
+}
+
 void media_home_drain(struct media_home *h, bool on)
 {
     h->draining = on;

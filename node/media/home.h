@@ -7,6 +7,7 @@
 #include "media/handshake.h"
 #include "media/rtp.h"
 #include "media/ticket.h"
+#include "plan.h"
 
 enum {
     MEDIA_MEETING_LEGS_MAX = 500,
@@ -121,6 +122,8 @@ int64_t media_home_deadline(const struct media_home *h); /* monotonic; INT64_MAX
 
 /* Borrowed until replaced. NULL: nobody new is admitted. */
 void media_home_set_keys(struct media_home *h, const struct ticket_keys *keys);
+/* Borrowed until replaced; NULL: none. Links that it doesn't name end, and sessions of who was removed. */
+void media_home_set_plan(struct media_home *h, const struct media_plan *plan);
 /* Draining: nobody new is admitted, and consent answers say "move soon". */
 void media_home_drain(struct media_home *h, bool on);
 /* Of every meeting's participants here, for heartbeats and for who looks. */

@@ -25,53 +25,57 @@ static int name_session(struct media_home *h, struct media_session_id *s)
     return -EIO;
 }
 
-static int make_srtp(struct leg *l, const struct media_hello *hello)
+static int make_srtp(struct leg *l, const struct media_hello *hello, const struct media_plan_peer *peer)
 {
     struct srtp_keys agent_sends, node_sends;
     uint8_t secret[TICKET_SECRET_LEN];
     int err = ticket_secret(secret, l->password);
     if (err < 0)
         return err;
-    media_session_keys(&agent_sends, &node_sends, secret, NULL, l->welcome.suite, hello->random,
-                       l->welcome.random, &l->session);
+    media_session_keys(&agent_sends, &node_sends, secret, peer ? peer->shared : NULL, l->welcome.suite,
+                       hello->random, l->welcome.random, &l->session);
     err = srtp_leg_new(&l->srtp, l->welcome.suite, &node_sends, &agent_sends);
     if (err == 0 && l->welcome.suite == SRTP_AES_128_GCM)
         err = srtp_gcm_new(&l->gcm, &node_sends);
+    if (err == 0 && peer)
+        srtp_leg_set_limit(l->srtp, SRTP_LEG_SSRCS_MAX);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(&agent_sends, sizeof agent_sends);
     sodium_memzero(&node_sends, sizeof node_sends);
     return err;
 }
 
-static void fill(struct leg *l, const struct ticket *t, const char *password, const struct media_request *r,
-                 int64_t now_us)
+static void fill(struct leg *l, const struct leg_terms *terms, int64_t now_us)
 {
+    const struct ticket *t = terms->ticket;
+    const struct media_request *r = terms->request;
+    const uint32_t unlimited = t->kind == TICKET_LINK ? UINT32_MAX : MEDIA_KBPS;
     l->kind = t->kind;
     memcpy(l->who, t->who, sizeof l->who);
     l->owner = media_owner(t->kind, t->who);
     l->number = t->number;
-    memcpy(l->password, password, sizeof l->password);
+    memcpy(l->password, terms->password, sizeof l->password);
     memcpy(l->txid, r->msg.txid, sizeof l->txid);
     memcpy(l->agent_random, r->hello.random, sizeof l->agent_random);
     l->level_ext = r->hello.audio_level_ext;
     l->wide_ext = r->hello.transport_wide_ext;
-    l->limit.kbps = t->kbps > 0 ? t->kbps : MEDIA_KBPS;
+    l->limit.kbps = t->kbps > 0 ? t->kbps : unlimited;
+    l->leaf = terms->peer && terms->peer->leaf;
     l->began_us = l->consent_us = l->second_us = now_us;
     l->over_since_us = -1;
 }
 
 /* Keys and a name of its own. */
-static int agree(struct leg *l, struct media_home *h, const struct media_request *r, enum srtp_suite suite,
-                 uint16_t last_n)
+static int agree(struct leg *l, struct media_home *h, const struct leg_terms *terms, uint16_t last_n)
 {
     int err = name_session(h, &l->session);
     if (err < 0)
         return err;
-    l->welcome.suite = suite;
+    l->welcome.suite = terms->suite;
     l->welcome.last_n = last_n;
     l->welcome.session = l->session;
     h->opts.random(h->opts.random_ctx, l->welcome.random, sizeof l->welcome.random);
-    return make_srtp(l, &r->hello);
+    return make_srtp(l, &terms->request->hello, terms->peer);
 }
 
 static void leg_free(struct leg *l)
@@ -91,16 +95,15 @@ static int begin_feedback(struct leg *l, struct media_home *h, int64_t now_us)
                               l->kind == TICKET_LINK, now_us);
 }
 
-int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const char *password,
-              const struct media_request *r, enum srtp_suite suite, const struct media_path *path,
-              int64_t now_us)
+int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms,
+              const struct media_path *path, int64_t now_us)
 {
     struct media_home *h = m->home;
     struct leg *l = calloc(1, sizeof *l);
     if (!l)
         return -ENOMEM;
-    fill(l, t, password, r, now_us);
-    int err = agree(l, h, r, suite, m->last_n);
+    fill(l, terms, now_us);
+    int err = agree(l, h, terms, m->last_n);
     if (err == 0)
         err = begin_feedback(l, h, now_us);
     if (err < 0)
@@ -117,6 +120,7 @@ int leg_begin(struct leg **out, struct meeting *m, const struct ticket *t, const
         goto end;
     }
     h->n_legs++;
+    m->n_links += l->kind == TICKET_LINK;
     *out = l;
     return 0;
 end:
@@ -166,7 +170,10 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
     if (l->has_path)
         media_table_drop(&h->by_path, media_path_hash(h, &l->path), l);
     h->n_legs--;
-    atomic_fetch_sub_explicit(h->opts.legs, 1, memory_order_relaxed);
+    if (l->kind == TICKET_LINK)
+        m->n_links--;
+    else
+        atomic_fetch_sub_explicit(h->opts.legs, 1, memory_order_relaxed);
     if (told && l->has_path)
         sink->detach(sink->ctx, &l->path, why);
     struct media_leg_info info = leg_info(l);
@@ -174,6 +181,15 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
         sink->ended(sink->ctx, &info, why);
     leg_free(l);
     meeting_drop_empty(m);
+}
+
+struct ticket leg_ticket(const struct leg *l)
+{
+    struct ticket t = {.kind = l->kind, .number = l->number};
+    memcpy(t.org, l->meeting->org, sizeof t.org);
+    memcpy(t.meeting, l->meeting->id, sizeof t.meeting);
+    memcpy(t.who, l->who, sizeof t.who);
+    return t;
 }
 
 struct media_leg_info leg_info(const struct leg *l)
@@ -227,6 +243,8 @@ bool leg_turn(struct leg *l, int64_t now_us)
         why = MEDIA_END_OVER_LIMIT;
     if (why != MEDIA_END_REASONS)
         leg_end(l, why, true);
+    else if (l->kind == TICKET_LINK)
+        link_turn(l, now_us);
     return why != MEDIA_END_REASONS;
 }
 

@@ -55,6 +55,7 @@ struct meeting *meeting_make(struct media_home *h, const char *org, const char *
     if (!m)
         return NULL;
     m->home = h;
+    m->last_n = MEDIA_LAST_N;
     memcpy(m->org, org, strlen(org) + 1);
     memcpy(m->id, id, strlen(id) + 1);
     m->hash = name_hash(h, org, id);

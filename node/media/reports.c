@@ -58,7 +58,7 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
             feedback_want(f, in, c->now_us);
     } else if (rtp_parse(&r, kept, len) == 0 && leg_listens(c->leg, c->now_us) &&
                feedback_may_resend(&c->leg->feedback, len, c->now_us)) {
-        forward_to(c->leg, s, sent, &r, kept, len);
+        forward_to(c->leg, s, sent, &r, kept, len, c->now_us);
     }
 }
 
@@ -73,9 +73,11 @@ void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     from->confirmed = true;
     if (feedback_rtcp_in(&from->feedback, bytes, len, &ops, &c, now_us) < 0)
         from->stats.refused++;
+    else if (from->kind == TICKET_LINK)
+        link_told(from, bytes, len);
 }
 
-static void send_report(struct leg *l, const uint8_t *bytes, size_t len, int64_t now_us)
+void reports_send(struct leg *l, const uint8_t *bytes, size_t len, int64_t now_us)
 {
     const struct media_sink *sink = &l->meeting->home->opts.sink;
     uint8_t *room = len > 0 && leg_listens(l, now_us) ? sink->room(sink->ctx, &l->path, MEDIA_CONTROL) : NULL;
@@ -103,11 +105,11 @@ static void write_to(struct leg *l, int64_t now_us)
     for (size_t i = 0; i < m->n_sources; i++) {
         if (add(&w, l, m->source_list[i]))
             continue;
-        send_report(l, bytes, feedback_end(&w, true), now_us);
+        reports_send(l, bytes, feedback_end(&w, true), now_us);
         feedback_begin(&w, &l->feedback, bytes, now_us);
         (void)!add(&w, l, m->source_list[i]);
     }
-    send_report(l, bytes, feedback_end(&w, false), now_us);
+    reports_send(l, bytes, feedback_end(&w, false), now_us);
 }
 
 void reports_step(struct media_home *h, int64_t now_us)

@@ -36,18 +36,19 @@ static size_t place_of(const struct leg *l, const struct source *s)
     return i;
 }
 
-bool source_allowed(const struct source *s, const struct leg *l, int64_t now_us)
+int source_check(const struct source *s, const struct leg *l, int64_t now_us)
 {
+    bool link = l->kind == TICKET_LINK;
     if (s && s->leg == l)
-        return true;
-    if (s && s->owner != l->owner)
-        return false;
+        return 0;
+    if (link ? !s || s->link != l : s && s->owner != l->owner)
+        return -EACCES;
     if (s && s->leg && s->earlier == l && now_us - s->heard_us < SOURCE_TAKEOVER_US)
-        return false;
-    return l->n_sources < MEDIA_LEG_SSRCS_MAX;
+        return -EBUSY;
+    return link || l->n_sources < MEDIA_LEG_SSRCS_MAX ? 0 : -EACCES;
 }
 
-static struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
+struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
 {
     if (m->n_sources == MEETING_SOURCES_MAX)
         return NULL;
@@ -105,9 +106,11 @@ struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64
         s->leg = l;
         s->counting = false;
         seqmap_restart(&s->map);
+        if (l->kind != TICKET_LINK)
+            s->level_ext = l->level_ext;
         feedback_source_from(&s->feedback, &l->feedback);
     }
-    if (l->n_sources == 0 || l->sources[0] != s)
+    if (l->kind != TICKET_LINK && (l->n_sources == 0 || l->sources[0] != s))
         to_front(l, s);
     s->heard_us = now_us;
     return s;
@@ -124,6 +127,8 @@ void source_leave(struct leg *l)
         }
         if (s->earlier == l)
             s->earlier = NULL;
+        if (s->link == l)
+            s->link = NULL;
         if (s->to)
             s->to[l->slot] = (struct source_to){0};
     }

@@ -24,6 +24,10 @@ enum step {
 };
 
 static const struct slice NONE = {NULL, 0};
+static const struct media_plan_peer peer = {.who = "cloud/n2", .leaf = true, .shared = {1}};
+static const struct media_plan_meeting planned = {"acme", "m", 1, true, 1, &peer};
+static const struct media_plan_removed removed = {"acme", "n", "a", 0};
+static const struct media_plan plan = {1, 1, &planned, &removed};
 
 static void any_bytes(struct sim_agent *a, enum step step, struct slice bytes)
 {
@@ -83,6 +87,7 @@ static void step_of(struct sim *s, struct sim_agent *a, enum step step, uint8_t 
     case STEP_NODE:
         media_home_drain(s->home, how & 1);
         s->full = how & 2;
+        media_home_set_plan(s->home, how & 4 ? NULL : &plan);
         break;
     case STEPS:
         break;
@@ -92,6 +97,8 @@ static void step_of(struct sim *s, struct sim_agent *a, enum step step, uint8_t 
 static void count(void *user, const struct media_leg_info *leg)
 {
     size_t *n = user;
+    if (leg->kind == TICKET_LINK)
+        return;
     FUZZ_CHECK(leg->org && leg->who && leg->meeting);
     ++*n;
 }
@@ -102,12 +109,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_rd rd = wire_rd_init(data, size);
     FUZZ_CHECK(sim_start(&s, 3) == 0);
     for (size_t i = 0; i < AGENTS; i++) {
-        struct ticket t = sim_ticket(&s, i == 3 ? "n" : "m", i == 2 ? "b" : "a");
+        struct ticket t = sim_ticket(&s, "m", i == 3 ? peer.who : i == 2 ? "b" : "a");
+        t.kind = i == 3 ? TICKET_LINK : TICKET_PARTICIPANT;
         t.number = (int64_t)i;
         t.kbps = 50;
         t.last_n = 1;
         FUZZ_CHECK(sim_agent(&s, &t));
     }
+    s.agents[3]->shared = peer.shared;
+    media_home_set_plan(s.home, &plan);
     for (int i = 0; i < STEPS_MAX && wire_rd_left(&rd) > 0; i++) {
         uint8_t what = wire_rd_u8(&rd), who = wire_rd_u8(&rd), how = wire_rd_u8(&rd), len = wire_rd_u8(&rd);
         struct slice bytes = wire_rd_bytes(&rd, len <= wire_rd_left(&rd) ? len : wire_rd_left(&rd));

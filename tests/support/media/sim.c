@@ -236,7 +236,7 @@ static int begin_session(struct sim_agent *a, const struct media_welcome *w)
     int err = ticket_secret(secret, a->grant.password);
     if (err < 0)
         return err;
-    media_session_keys(&agent_sends, &node_sends, secret, NULL, w->suite, a->hello.random, w->random,
+    media_session_keys(&agent_sends, &node_sends, secret, a->shared, w->suite, a->hello.random, w->random,
                        &w->session);
     srtp_leg_destroy(a->srtp);
     a->srtp = NULL;

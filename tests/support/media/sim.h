@@ -26,6 +26,7 @@ struct sim_agent {
     struct media_path path;
     struct media_hello hello;
     struct media_session_id session;
+    const uint8_t *shared; /* of a link, else NULL */
     struct srtp_leg *srtp;
     uint8_t txid[STUN_TXID_LEN];
     uint8_t answer[MEDIA_MESSAGE_MAX]; /* the newest */

@@ -1,0 +1,45 @@
+/* What the controllers have planned for the meetings on this node: over which nodes they are joined, and who has been removed. An immutable snapshot
+ * that all threads share; whoever makes it sorts it. */
+#ifndef BERTH_NODE_MEDIA_PLAN_H
+#define BERTH_NODE_MEDIA_PLAN_H
+
+#include "media/ticket.h"
+
+enum { MEDIA_SHARED_LEN = TICKET_SECRET_LEN };
+
+struct media_plan_peer {
+    char who[AGENT_ID_MAX + 1];       /* "<org>/<node>", as its tickets say */
+    bool leaf;                        /* it is linked to the hub alone */
+    uint8_t shared[MEDIA_SHARED_LEN]; /* of crypto_kx between the two nodes */
+};
+
+struct media_plan_meeting {
+    char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1];
+    uint64_t epoch;
+    bool hub; /* this node is: it passes on what comes from leaves, and to them */
+    size_t n_peers;
+    const struct media_plan_peer *peers;
+};
+
+/* Tickets of that participant up to that number admit no more. */
+struct media_plan_removed {
+    char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1], who[AGENT_ID_MAX + 1];
+    int64_t number;
+};
+
+struct media_plan {
+    size_t n_meetings, n_removed;
+    const struct media_plan_meeting *meetings; /* by media_plan_meeting_cmp */
+    const struct media_plan_removed *removed;  /* by media_plan_removed_cmp */
+};
+
+/* Orders for qsort. */
+int media_plan_meeting_cmp(const void *a, const void *b);
+int media_plan_removed_cmp(const void *a, const void *b);
+/* NULL: that meeting is on this node alone. `plan` NULL: there is none. */
+const struct media_plan_meeting *media_plan_meeting(const struct media_plan *plan, const char *org,
+                                                    const char *id);
+const struct media_plan_peer *media_plan_peer(const struct media_plan_meeting *m, const char *who);
+bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t);
+
+#endif

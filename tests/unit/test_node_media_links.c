@@ -1,0 +1,319 @@
+/* link: test_media */
+/* Joined nodes, as the engine sees them: what passes over which links, whose the sources are, and what the plan changes. */
+#include "check.h"
+
+#include "media/rtcp.h"
+#include "node/media/engine.h"
+#include "support/media/sim.h"
+
+#include <string.h>
+
+enum { APP_TYPE = 204, ROOM = 500 };
+
+static const struct slice NONE = {NULL, 0};
+static const struct media_plan_peer peers[] = {
+    {.who = "cloud/n2", .shared = {2}},
+    {.who = "cloud/n3", .shared = {3}},
+    {.who = "acme/leaf4", .leaf = true, .shared = {4}},
+    {.who = "acme/leaf5", .leaf = true, .shared = {5}},
+};
+enum { N_PEERS = sizeof peers / sizeof peers[0] };
+static const struct media_plan_meeting as_hub = {"acme", "m", 1, true, N_PEERS, peers},
+                                       no_hub = {"acme", "m", 1, false, N_PEERS, peers},
+                                       fewer = {"acme", "m", 2, true, 1, peers};
+static const struct media_plan hub_plan = {.n_meetings = 1, .meetings = &as_hub},
+                               plain_plan = {.n_meetings = 1, .meetings = &no_hub},
+                               fewer_plan = {.n_meetings = 1, .meetings = &fewer};
+
+static int start(void **state)
+{
+    static struct sim sim;
+    *state = &sim;
+    int err = sim_start(&sim, 0);
+    if (err == 0)
+        media_home_set_plan(sim.home, &hub_plan);
+    return err;
+}
+
+static int stop(void **state)
+{
+    struct sim *s = *state;
+    sim_stop(s);
+    return s->legs == 0 ? 0 : -1;
+}
+
+static struct sim_agent *link_agent(struct sim *s, const char *who, const uint8_t *shared)
+{
+    struct ticket t = sim_ticket(s, "m", who);
+    t.kind = TICKET_LINK;
+    struct sim_agent *a = sim_agent(s, &t);
+    a->shared = shared;
+    return a;
+}
+
+static struct sim_agent *link_to(struct sim *s, size_t i)
+{
+    struct sim_agent *a = link_agent(s, peers[i].who, peers[i].shared);
+    assert_int_equal(sim_handshake(a), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    return a;
+}
+
+/* The other node says whose that SSRC is. */
+static void tell(struct sim_agent *a, uint32_t ssrc, const char *who)
+{
+    uint8_t bytes[ROOM];
+    uint64_t owner = media_owner(TICKET_PARTICIPANT, who);
+    struct wire_wr w = wire_wr_init(bytes, sizeof bytes);
+    assert_true(rtcp_write_receiver_report(&w, 1, NULL, 0));
+    wire_wr_u8(&w, 0x81);
+    wire_wr_u8(&w, APP_TYPE);
+    wire_wr_u16(&w, 6);
+    wire_wr_u32(&w, 1);
+    wire_wr_bytes(&w, "BRTH", 4);
+    wire_wr_u32(&w, ssrc);
+    wire_wr_bytes(&w, &owner, sizeof owner);
+    wire_wr_u32(&w, 1 << 24); /* the audio level's extension */
+    sim_send_rtcp(a, bytes, wire_wr_len(&w));
+}
+
+/* Whose the node has said that SSRC is; 0: it hasn't. */
+static uint64_t told(const struct sim_agent *a, uint32_t ssrc)
+{
+    uint64_t owner = 0;
+    for (size_t i = 0; i + 24 <= a->rtcp_len; i += 4) {
+        struct wire_rd rd = wire_rd_init(a->rtcp + i, a->rtcp_len - i);
+        if (wire_rd_u8(&rd) != 0x81 || wire_rd_u8(&rd) != APP_TYPE)
+            continue;
+        size_t left = 4u * wire_rd_u16(&rd) - 8;
+        wire_rd_bytes(&rd, 8);
+        for (; left >= 16; left -= 16) {
+            uint32_t about = wire_rd_u32(&rd);
+            const uint8_t *of = wire_rd_bytes(&rd, sizeof owner).p;
+            wire_rd_bytes(&rd, 4);
+            if (about == ssrc)
+                memcpy(&owner, of, sizeof owner);
+        }
+    }
+    return owner;
+}
+
+static size_t of(const struct sim_agent *a, uint32_t ssrc)
+{
+    const struct sim_stream *st = sim_stream(a, ssrc);
+    return st ? st->n : 0;
+}
+
+static void test_participants_go_to_all_links(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *links[N_PEERS];
+    for (size_t i = 0; i < N_PEERS; i++)
+        links[i] = link_to(s, i);
+    assert_int_equal(s->legs, 2); /* links take no participant's seat */
+    for (int i = 0; i < 10; i++)
+        sim_send(a, 100);
+    assert_int_equal(of(b, a->ssrc), 10);
+    for (size_t i = 0; i < N_PEERS; i++) {
+        assert_int_equal(of(links[i], a->ssrc), 10);
+        assert_int_equal(links[i]->broken_in, 0);
+        assert_true(told(links[i], a->ssrc) == media_owner(TICKET_PARTICIPANT, "p1"));
+        links[i]->rtcp_len = 0;
+    }
+    for (int i = 0; i < 60; i++) {
+        sim_pass(s, 20000);
+        sim_send(a, 100);
+    }
+    assert_true(told(links[0], a->ssrc) ==
+                media_owner(TICKET_PARTICIPANT, "p1")); /* and it goes on telling */
+    assert_int_equal(a->rtp_in, 0);
+}
+
+static void test_what_links_bring(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *links[N_PEERS];
+    for (size_t i = 0; i < N_PEERS; i++)
+        links[i] = link_to(s, i);
+    for (size_t from = 0; from < N_PEERS; from++) {
+        uint32_t ssrc = 0x5000 + (uint32_t)from;
+        tell(links[from], ssrc, "far");
+        sim_send_as(links[from], ssrc, 1, 100);
+        assert_int_equal(of(a, ssrc), 1);
+        for (size_t to = 0; to < N_PEERS; to++) {
+            bool passes = from != to && (peers[from].leaf || peers[to].leaf);
+            assert_int_equal(of(links[to], ssrc), passes);
+            if (passes)
+                assert_true(told(links[to], ssrc) == media_owner(TICKET_PARTICIPANT, "far"));
+        }
+    }
+    media_home_set_plan(s->home, &plain_plan); /* no hub any more: nothing from link to link */
+    for (size_t from = 0; from < N_PEERS; from++)
+        sim_send_as(links[from], 0x5000 + (uint32_t)from, 2, 100);
+    assert_int_equal(a->rtp_in, 2 * N_PEERS);
+    assert_int_equal(of(links[2], 0x5000), 1);
+}
+
+/* A link's packets count for sources that it has told of, and for no local participant's. */
+static void test_owners(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *n2 = link_to(s, 0);
+    sim_send_as(n2, 0x5000, 1, 100);
+    assert_int_equal(b->rtp_in, 0);
+    sim_send(a, 100);
+    tell(n2, a->ssrc, "thief");
+    sim_send_as(n2, a->ssrc, 1, 100);
+    assert_int_equal(of(b, a->ssrc), 1);
+    tell(n2, 0x5000, "far");
+    sim_send_as(n2, 0x5000, 2, 100);
+    assert_int_equal(of(b, 0x5000), 1);
+    sim_send_as(a, 0x5000, 1, 100); /* and no participant takes the other node's */
+    assert_int_equal(of(b, 0x5000), 1);
+    assert_int_equal(sim_stats(a).ssrc_refused, 1);
+}
+
+/* "far" was on n2 and comes here, sending all the time; and goes back. The others hear one source whose numbers go on. */
+static void test_moves(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *b = sim_join(s, "m", 2), *n2 = link_to(s, 0), *n3 = link_to(s, 1);
+    struct ticket t = sim_ticket(s, "m", "far");
+    struct sim_agent *far = sim_agent(s, &t);
+    far->ssrc = 0x5000;
+    tell(n2, far->ssrc, "far");
+    for (uint16_t i = 0; i < 50; i++)
+        sim_send_as(n2, far->ssrc, i, 100);
+    assert_int_equal(sim_handshake(far), 0);
+    for (uint16_t i = 0; i < 50; i++) {
+        sim_send(far, 100);
+        if (i < 5)
+            sim_send_as(n2, far->ssrc, (uint16_t)(50 + i), 100); /* what was under way */
+        sim_pass(s, 20000);
+    }
+    assert_int_equal(of(b, far->ssrc), 100);
+    assert_int_equal(of(n3, far->ssrc), 50);
+    assert_int_equal(sim_consent(far, true, NONE, NULL), 0);
+    tell(n3, far->ssrc, "far");
+    for (uint16_t i = 0; i < 50; i++)
+        sim_send_as(n3, far->ssrc, (uint16_t)(7000 + i), 100);
+    assert_int_equal(of(b, far->ssrc), 150);
+    assert_false(sim_stream(b, far->ssrc)->jumped);
+    assert_int_equal(b->broken_in + n3->broken_in, 0);
+}
+
+static void test_plan(void **state)
+{
+    struct sim *s = *state;
+    media_home_set_plan(s->home, NULL);
+    struct sim_agent *n2 = link_agent(s, peers[0].who, peers[0].shared);
+    assert_int_equal(sim_hello(n2, NONE), 508);
+    assert_int_equal(s->old_plans, 1);
+    media_home_set_plan(s->home, &hub_plan);
+    assert_int_equal(sim_hello(n2, NONE), 0);
+    struct sim_agent *stranger = link_agent(s, "cloud/n9", peers[0].shared);
+    assert_int_equal(sim_hello(stranger, NONE), 508);
+    struct sim_agent *n3 = link_to(s, 1), *a = sim_join(s, "m", 1);
+    media_home_set_plan(s->home, &fewer_plan);
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_REMOVED);
+    assert_string_equal(s->last_ended, peers[1].who);
+    assert_int_equal(sim_consent(n3, false, NONE, NULL), 437);
+    assert_int_equal(sim_consent(n2, false, NONE, NULL), 0);
+    sim_send(a, 100);
+    assert_int_equal(n2->rtp_in, 1);
+}
+
+static void test_other_secret(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *n2 = link_agent(s, peers[0].who, peers[1].shared);
+    assert_int_equal(sim_handshake(n2), 0); /* the ticket is right; the node is another */
+    assert_int_equal(sim_consent(n2, false, NONE, NULL), 0);
+    tell(n2, 0x5000, "far");
+    sim_send_as(n2, 0x5000, 1, 100);
+    sim_send(a, 100);
+    assert_int_equal(a->rtp_in, 0);
+    assert_int_equal(n2->rtp_in, 0);
+    assert_true(n2->broken_in > 0);
+}
+
+static void test_epochs(void **state)
+{
+    struct sim *s = *state;
+    struct ticket t = sim_ticket(s, "m", "x");
+    t.epoch = 1; /* as the plan */
+    assert_int_equal(sim_hello(sim_agent(s, &t), NONE), 0);
+    assert_int_equal(s->old_plans, 0);
+    memcpy(t.who, "y", 2);
+    t.epoch = 7;
+    assert_int_equal(sim_hello(sim_agent(s, &t), NONE), 0);
+    assert_int_equal(s->old_plans, 1);
+    memcpy(t.who, "z", 2);
+    assert_int_equal(sim_hello(sim_agent(s, &t), NONE), 0);
+    assert_int_equal(s->old_plans, 1); /* it was asked for already */
+}
+
+/* Who was removed has no session any more and gets none by the tickets of before; a newer one is another matter. */
+static void test_removed(void **state)
+{
+    struct sim *s = *state;
+    static const struct media_plan_removed gone = {"acme", "m", "p1", 5};
+    static const struct media_plan plan = {
+        .n_meetings = 1, .meetings = &as_hub, .n_removed = 1, .removed = &gone};
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    media_home_set_plan(s->home, &plan);
+    assert_int_equal(s->ended_n, 1);
+    assert_string_equal(s->last_ended, "p1");
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 437);
+    assert_int_equal(sim_hello(a, NONE), 401);
+    struct ticket t = sim_ticket(s, "m", "p1");
+    t.number = 6;
+    assert_int_equal(sim_hello(sim_agent(s, &t), NONE), 0);
+    assert_int_equal(sim_consent(b, false, NONE, NULL), 0);
+}
+
+/* Loud ones over a link take places of the last N here. */
+static void test_last_n_over_links(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *locals[3], *n2;
+    for (size_t i = 0; i < 3; i++) {
+        char who[2] = {(char)('a' + i), 0};
+        struct ticket t = sim_ticket(s, "m", who);
+        t.last_n = 2;
+        locals[i] = sim_agent(s, &t);
+        assert_int_equal(sim_handshake(locals[i]), 0);
+        assert_int_equal(sim_consent(locals[i], false, NONE, NULL), 0);
+        locals[i]->level = (uint8_t)(70 + 10 * i);
+    }
+    n2 = link_to(s, 0);
+    n2->level = 10;
+    tell(n2, 0x5000, "far");
+    for (int turn = 0; turn < 100; turn++) {
+        for (size_t i = 0; i < 3; i++)
+            sim_send(locals[i], 60);
+        sim_send_as(n2, 0x5000, (uint16_t)turn, 60);
+        sim_pass(s, 50000);
+    }
+    assert_int_equal(of(locals[0], 0x5000), 100);
+    assert_true(of(n2, locals[0]->ssrc) > 95);
+    assert_in_range(of(n2, locals[1]->ssrc), 20, 60);
+    assert_int_equal(of(n2, locals[2]->ssrc), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, start, stop),
+        cmocka_unit_test_setup_teardown(test_what_links_bring, start, stop),
+        cmocka_unit_test_setup_teardown(test_owners, start, stop),
+        cmocka_unit_test_setup_teardown(test_moves, start, stop),
+        cmocka_unit_test_setup_teardown(test_plan, start, stop),
+        cmocka_unit_test_setup_teardown(test_other_secret, start, stop),
+        cmocka_unit_test_setup_teardown(test_epochs, start, stop),
+        cmocka_unit_test_setup_teardown(test_removed, start, stop),
+        cmocka_unit_test_setup_teardown(test_last_n_over_links, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
