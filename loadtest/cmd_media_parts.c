@@ -4,6 +4,7 @@
 #include "command.h"
 
 #include "media/rtp.h"
+#include "media/srtp_gcm.h"
 #include "media/srtp_leg.h"
 #include "sys/clock.h"
 
@@ -41,7 +42,8 @@ struct parts {
     int64_t seconds, receivers;
     bool json;
     struct srtp_leg *sender, *node, *legs[RECEIVERS_MAX];
-    uint16_t sequence;
+    struct srtp_gcm *gcm[RECEIVERS_MAX]; /* what a node sends AES-GCM with */
+    uint64_t index;                      /* of the next packet */
     struct rooms *in, *out;
     struct mmsghdr msgs[BATCH];
     struct iovec iov[BATCH];
@@ -59,7 +61,8 @@ static int legs_open(struct parts *p, enum srtp_suite suite)
         err = srtp_leg_new(&p->node, suite, &keys[1], &keys[0]);
     for (size_t i = 0; err == 0 && i < (size_t)p->receivers; i++) {
         const struct srtp_keys own = {{3, (uint8_t)i, (uint8_t)(i >> 8)}};
-        err = srtp_leg_new(&p->legs[i], suite, &own, &keys[0]);
+        err = suite == SRTP_AES_128_GCM ? srtp_gcm_new(&p->gcm[i], &own)
+                                        : srtp_leg_new(&p->legs[i], suite, &own, &keys[0]);
     }
     return err;
 }
@@ -71,7 +74,9 @@ static void legs_close(struct parts *p)
     p->sender = p->node = NULL;
     for (size_t i = 0; i < (size_t)p->receivers; i++) {
         srtp_leg_destroy(p->legs[i]);
+        srtp_gcm_destroy(p->gcm[i]);
         p->legs[i] = NULL;
+        p->gcm[i] = NULL;
     }
 }
 
@@ -79,11 +84,23 @@ static int prepare(struct parts *p, size_t size)
 {
     int err = 0;
     for (size_t i = 0; err == 0 && i < BATCH; i++) {
-        const struct rtp r = {.payload_type = PAYLOAD_TYPE, .sequence = p->sequence++, .ssrc = 1};
+        const struct rtp r = {.payload_type = PAYLOAD_TYPE, .sequence = (uint16_t)p->index++, .ssrc = 1};
         rtp_write(p->in->bytes[i], &r);
         memset(p->in->bytes[i] + RTP_HEADER_LEN, (int)(r.sequence & 0xFF), size - RTP_HEADER_LEN);
         p->in->len[i] = size;
         err = srtp_leg_protect(p->sender, p->in->bytes[i], &p->in->len[i]);
+    }
+    return err;
+}
+
+static int protect(struct parts *p, size_t to)
+{
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < BATCH; i++) {
+        uint8_t *bytes = p->out->bytes[i];
+        err = p->gcm[to]
+                  ? srtp_gcm_protect(p->gcm[to], bytes, &p->out->len[i], RTP_HEADER_LEN, p->index - BATCH + i)
+                  : srtp_leg_protect(p->legs[to], bytes, &p->out->len[i]);
     }
     return err;
 }
@@ -105,8 +122,7 @@ static int forward(struct parts *p, int64_t ns[static PARTS])
         for (size_t i = 0; i < BATCH; i++)
             memcpy(p->out->bytes[i], p->in->bytes[i], p->out->len[i] = p->in->len[i]);
         ns[COPY] += (now = clock_cpu_ns()) - began;
-        for (size_t i = 0; err == 0 && i < BATCH; i++)
-            err = srtp_leg_protect(p->legs[to], p->out->bytes[i], &p->out->len[i]);
+        err = protect(p, to);
         ns[PROTECT] += clock_cpu_ns() - now;
     }
     return err;
