@@ -283,6 +283,16 @@ enum cli_exit cmd_node_show(struct cli *c)
     return code;
 }
 
+static void say_drained(const struct cli *c, bool drain)
+{
+    if (!drain) {
+        cli_say(c, "%s gets meetings again.", c->words.v[0]);
+        return;
+    }
+    cli_say(c, "%s is drained: nobody new comes, and who is there is moved.", c->words.v[0]);
+    cli_say(c, "Of those that no other node can take tells berth event list --open: stranded.");
+}
+
 static enum cli_exit set_drain(struct cli *c, bool drain)
 {
     char path[CALL_PATH_MAX];
@@ -296,13 +306,7 @@ static enum cli_exit set_drain(struct cli *c, bool drain)
     if (c->o.json)
         code = cli_print_json(c, answer);
     else
-        cli_say(
-            c,
-            drain
-                ? "%s is drained: nobody new comes, and who is there is moved where another node can take it."
-                  "\nberth event list --open tells of those that none can (stranded)."
-                : "%s gets meetings again.",
-            c->words.v[0]);
+        say_drained(c, drain);
     json_decref(answer);
     return code;
 }
