@@ -121,6 +121,25 @@ static void admit(json_t *media, const struct master_keys *mk, const struct admi
         put_ticket(media, mk, &t, node_org, node, a->now_us);
 }
 
+json_t *admission_link(const struct controller *ctl, const struct admission_link *l, int64_t now_us)
+{
+    struct ticket t = {.kind = TICKET_LINK,
+                       .number = now_us,
+                       .expires_s = now_us / SECOND_US + TICKET_DAY_S,
+                       .epoch = (uint64_t)l->epoch};
+    char who[ORG_ID_MAX + 1 + TICKET_NODE_MAX + 1];
+    struct snapshot *held;
+    const struct master_keys *mk = hold_keys(ctl, &held);
+    json_t *j = json_object();
+
+    snprintf(who, sizeof(who), "%s/%s", l->who_org, l->who_node);
+    if (mk != NULL && copy_id(t.org, sizeof(t.org), l->org) &&
+        copy_id(t.meeting, sizeof(t.meeting), l->meeting) && copy_id(t.who, sizeof(t.who), who))
+        put_ticket(j, mk, &t, l->to_org, l->to_node, now_us);
+    snapshot_release(held);
+    return j;
+}
+
 /* ---- services beside the node ---- */
 
 /* What a WebRTC client takes in `iceServers`: nothing else is handed out with credentials. */

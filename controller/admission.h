@@ -20,6 +20,14 @@ struct admission {
  * node. Nothing happens to what is no assignment with terms. */
 void admission_complete(const struct controller *ctl, const struct admission *a, json_t *assignment);
 
+/* What a node dials another with for that meeting: {"username", "password", "expires_at"}. `who`: the dialer. NULL: out of memory. */
+struct admission_link {
+    const char *org, *meeting;
+    int64_t epoch;
+    const char *who_org, *who_node, *to_org, *to_node;
+};
+json_t *admission_link(const struct controller *ctl, const struct admission_link *l, int64_t now_us);
+
 /* The keys that a node opens tickets with: [{"id", "key"}], of yesterday, today and tomorrow under every master key. NULL: out of memory. */
 json_t *admission_node_keys(const struct controller *ctl, const char *org, const char *node, int64_t now_us);
 

@@ -187,6 +187,9 @@ static const struct db_stmt erase_failures_stmt = {"berth_agent_erase_failures",
 
 static const struct db_stmt erase_prediction_stmt = {"berth_agent_erase_prediction",
                                                      "delete from prediction where org = $1 and agent = $2"};
+/* What nodes are to be told of it. */
+static const struct db_stmt erase_news_stmt = {"berth_agent_erase_news",
+                                               "delete from node_news where org = $1 and agent = $2"};
 
 struct erasure {
     bool found; /* anything yet */
@@ -235,6 +238,7 @@ static void erase_piece(struct api_request *r)
     db_add(b, &erase_outbox_stmt, p, 2);
     db_add(b, &erase_failures_stmt, p, 2);
     db_add(b, &erase_prediction_stmt, p, 2);
+    db_add(b, &erase_news_stmt, p, 2);
     api_db_send(r, b, on_erased);
 }
 

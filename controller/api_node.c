@@ -2,12 +2,14 @@
  * speaks for the cloud unless it names an org. */
 #include "admission.h"
 #include "api_body.h"
+#include "api_links.h"
 #include "api_nodes.h"
 #include "api_peers.h"
 #include "api_quota.h"
 #include "catalogue.h"
 #include "core/timefmt.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,7 @@ enum {
     LABELS_MAX = 64,
     LABEL_VALUE_MAX = 256,
     SERVICES_BYTES_MAX = 16384,
+    MEDIA_KEY_LEN = 43,
     COUNT_MAX = 1000000000,
     KBPS_MAX = 1000000000,
 };
@@ -27,6 +30,7 @@ static const double bandwidth_max = 1e13;
 struct registration {
     const char *org, *node, *cluster, *region, *tls_name;
     const char *addresses, *advertise, *labels, *location, *services, *tls_spki; /* JSON text */
+    const char *media_key;
     int64_t capacity, capacity_kbps;
 };
 
@@ -176,12 +180,27 @@ static bool read_tls_spki(struct api_request *r, struct registration *g)
     return true;
 }
 
+static bool read_media_key(struct api_request *r, struct registration *g)
+{
+    uint8_t key[crypto_kx_PUBLICKEYBYTES];
+    size_t n = 0;
+
+    if (!body_text(r, "media_key", MEDIA_KEY_LEN, false, &g->media_key))
+        return false;
+    return g->media_key == NULL ||
+           (sodium_base642bin(key, sizeof(key), g->media_key, strlen(g->media_key), NULL, &n, NULL,
+                              sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+            n == sizeof(key)) ||
+           body_refuse(r, "", "media_key", "A public key of 32 bytes is wanted, as base64url.");
+}
+
 static bool read_registration(struct api_request *r, struct registration *g)
 {
     return read_org(r, &g->org) && body_id(r, "node", NODE_ID_MAX, true, &g->node) &&
            body_id(r, "cluster", NODE_ID_MAX, true, &g->cluster) &&
            body_id(r, "region", NODE_ID_MAX, true, &g->region) && read_tls_name(r, g) &&
-           read_tls_spki(r, g) && body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) &&
+           read_tls_spki(r, g) && read_media_key(r, g) &&
+           body_int(r, r->body, "", "capacity", 0, COUNT_MAX, &g->capacity) &&
            body_int(r, r->body, "", "capacity_kbps", 0, KBPS_MAX, &g->capacity_kbps) &&
            read_all_addresses(r, g) && read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }
@@ -191,9 +210,9 @@ static bool read_registration(struct api_request *r, struct registration *g)
 static const struct db_stmt register_stmt = {
     "node_register",
     "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
-    "location, services, tls_spki, capacity_kbps)"
+    "location, services, tls_spki, capacity_kbps, media_key)"
     " select $1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8::bigint, $9::jsonb, $10::jsonb, $11::jsonb, "
-    "$12::jsonb, $15::bigint"
+    "$12::jsonb, $15::bigint, $16"
     " where org_lives($1) and ($1 = 'cloud'"
     "  or not exists (select from node c where c.org = 'cloud' and c.id = $2 and c.deleted_at is null))"
     " and ($1 = 'cloud' or exists (select from node m where m.org = $1 and m.id = $2 and m.deleted_at is "
@@ -203,14 +222,14 @@ static const struct db_stmt register_stmt = {
     "  addresses = excluded.addresses, advertised = excluded.advertised, tls_name = excluded.tls_name,"
     "  capacity = excluded.capacity, capacity_kbps = excluded.capacity_kbps,"
     "  labels = excluded.labels, location = excluded.location,"
-    "  services = excluded.services, tls_spki = excluded.tls_spki,"
+    "  services = excluded.services, tls_spki = excluded.tls_spki, media_key = excluded.media_key,"
     "  drain = n.drain and n.deleted_at is null, deleted_at = null"
     " where n.deleted_at is not null"
     "  or (n.cluster, n.region, n.addresses, n.advertised, n.tls_name, n.capacity, n.labels, n.location, "
-    "n.services, n.tls_spki, n.capacity_kbps)"
+    "n.services, n.tls_spki, n.capacity_kbps, n.media_key)"
     "  is distinct from (excluded.cluster, excluded.region, excluded.addresses, excluded.advertised,"
     "  excluded.tls_name, excluded.capacity, excluded.labels, excluded.location, excluded.services,"
-    "  excluded.tls_spki, excluded.capacity_kbps)"
+    "  excluded.tls_spki, excluded.capacity_kbps, excluded.media_key)"
     " returning xmax = 0, (select coalesce(w.advertised, w.addresses)::text from node w, node_load l where "
     "w.org = $1"
     "  and w.id = $2 and l.org = $1 and l.node = $2 and w.deleted_at is null and not l.stopping"
@@ -321,6 +340,7 @@ void api_node_register(struct api_request *r)
         quota_param(r, QUOTA_NODES, most),
         db_i64(alive_s, CATALOGUE_HEALTHY_US / 1000000),
         db_i64(kbps, g->capacity_kbps),
+        db_text(g->media_key),
     };
     db_add(b, &register_stmt, p, sizeof(p) / sizeof(p[0]));
     db_add(b, &register_load_stmt, p, 2);
@@ -373,6 +393,7 @@ struct heartbeat {
     int64_t packets, sessions, bandwidth;
     bool draining, stopping;
     struct peers_rtt rtt;
+    struct links_place place;
 };
 
 static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
@@ -388,7 +409,7 @@ static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
         !body_int(r, load, "/load", "sessions", 0, COUNT_MAX, &h->sessions) ||
         !body_number(r, load, "/load", "bandwidth_bps", 0, bandwidth_max, &bandwidth))
         return false;
-    if (!peers_read_rtt(r, &h->rtt))
+    if (!peers_read_rtt(r, &h->rtt) || !links_read_version(r, &h->place))
         return false;
     h->packets = (int64_t)packets;
     h->bandwidth = (int64_t)bandwidth;
@@ -413,6 +434,7 @@ static const struct db_stmt heartbeat_stmt = {
 static void heartbeat_done(struct api_request *r, const struct db_result *result)
 {
     char version[CATALOGUE_VERSION_LEN + 1];
+    const struct heartbeat *h = r->state;
     const PGresult *res;
     json_t *answer;
 
@@ -422,28 +444,32 @@ static void heartbeat_done(struct api_request *r, const struct db_result *result
     answer = json_pack("{s:i, s:b, s:s*}", "heartbeat_s", HEARTBEAT_S, "drain", db_get_bool(res, 0, 0),
                        "peers_version", peers_version(r, db_get(res, 0, 1), version));
     tell_keys(r, answer, db_get(res, 0, 1), r->param[0], db_get_i64(res, 0, 2));
+    if (h->place.given)
+        json_object_set_new(answer, "links_changed", json_boolean(db_get_bool(result->res[2], 0, 0)));
     api_json(r, 200, answer);
 }
 
 void api_node_heartbeat(struct api_request *r)
 {
-    struct heartbeat h = {0};
+    struct heartbeat *h = api_alloc(r, sizeof(*h));
     struct db_param p[8];
     char cpu[32], packets[24], sessions[24], bandwidth[24];
     struct db_batch *b;
 
-    if (!target(r, p) || !read_heartbeat(r, &h) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+    if (!target(r, p) || !read_heartbeat(r, h) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
         return;
-    snprintf(cpu, sizeof(cpu), "%.4f", h.cpu);
+    snprintf(cpu, sizeof(cpu), "%.4f", h->cpu);
     p[2] = db_text(cpu);
-    p[3] = db_i64(packets, h.packets);
-    p[4] = db_i64(sessions, h.sessions);
-    p[5] = db_i64(bandwidth, h.bandwidth);
-    p[6] = db_bool(h.draining);
-    p[7] = db_bool(h.stopping);
+    p[3] = db_i64(packets, h->packets);
+    p[4] = db_i64(sessions, h->sessions);
+    p[5] = db_i64(bandwidth, h->bandwidth);
+    p[6] = db_bool(h->draining);
+    p[7] = db_bool(h->stopping);
+    r->state = h;
     db_add(b, &unhurried_stmt, NULL, 0);
     db_add(b, &heartbeat_stmt, p, 8);
-    peers_add_rtt(r, b, p, &h.rtt);
+    links_add_look(b, p, &h->place);
+    peers_add_rtt(r, b, p, &h->rtt);
     api_db_send(r, b, heartbeat_done);
 }
 

@@ -221,6 +221,7 @@ const struct api_route api_nodes_routes[API_NODES_ROUTES] = {
     {"POST", "/v1/nodes", MANAGERS | CALLER_NODE, 0, API_BODY_OBJECT, api_node_register},
     {"POST", "/v1/nodes/{node}/heartbeat", MANAGERS | CALLER_NODE, 0, API_BODY_OBJECT, api_node_heartbeat},
     {"GET", "/v1/nodes/{node}/peers", MANAGERS | CALLER_NODE, 0, API_BODY_NONE, api_node_peers},
+    {"GET", "/v1/nodes/{node}/links", CALLER_NODE, 0, API_BODY_NONE, api_node_links},
     {"GET", "/v1/nodes/{node}/turn-secret", MANAGERS | CALLER_NODE, 0, API_BODY_NONE, api_node_turn_secret},
     {"POST", "/v1/nodes/{node}/drain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_drain},
     {"POST", "/v1/nodes/{node}/undrain", MANAGERS, 0, API_BODY_OPTIONAL, api_node_undrain},

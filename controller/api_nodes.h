@@ -18,6 +18,7 @@ void api_node_weight(struct api_request *r);
 void api_node_delete(struct api_request *r);
 void api_node_peers(struct api_request *r);
 void api_node_turn_secret(struct api_request *r);
+void api_node_links(struct api_request *r);
 
 struct catalogue_node;
 /* The node of the path; NULL: it is not in the catalogue, or not the caller's. api_peers.c */

@@ -3,6 +3,7 @@
  * interrupted is finished by the next turn. */
 #include "housekeeper.h"
 
+#include "api_links.h"
 #include "catalogue_links.h"
 #include "migrate.h"
 #include "outbox.h"
@@ -229,6 +230,22 @@ static void drop_links(struct housekeeper *h)
     PQclear(res);
 }
 
+/* ---- what nodes have been told of their meetings ---- */
+
+static void drop_news(struct housekeeper *h)
+{
+    char older[24], at_most[24];
+    const char *params[2] = {older, at_most};
+    PGresult *res;
+
+    (void)db_i64(older, NEWS_KEEP_S);
+    (void)db_i64(at_most, NEWS_DROP_MAX);
+    res = db_sync_exec(&h->db, "select node_news_drop($1::bigint, $2::bigint)", params, 2);
+    if (res == NULL)
+        failed(h, "old_news_not_dropped", "");
+    PQclear(res);
+}
+
 /* ---- operators' events ---- */
 
 static void tidy_events(struct housekeeper *h)
@@ -290,6 +307,8 @@ static void turn(struct housekeeper *h)
         drop_events(h);
     if (h->db.conn != NULL)
         drop_links(h);
+    if (h->db.conn != NULL)
+        drop_news(h);
     if (h->db.conn != NULL)
         tidy_events(h);
     if (h->db.conn == NULL)
