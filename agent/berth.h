@@ -416,7 +416,7 @@ struct berth_call {
     int64_t packets_lost;    /* RTP that should have come, by gaps in the sequence numbers */
     int64_t packets_refused; /* not authentic, or replayed */
     int64_t packets_dropped; /* came, and `packet` was not called in time */
-    int64_t send_dropped;    /* not sent: not UP, or the stream was full */
+    int64_t send_dropped;    /* not sent, as berth_agent_send said */
     int64_t consents_sent, consents_answered;
     int64_t
         jitter_us; /* RFC 3550 6.4.1, of the stream heard last; -1: its clock (8, 16, 32, 48 or 90 kHz) isn't known yet */
@@ -457,9 +457,10 @@ BERTH_API int berth_agent_join(struct berth_agent *agent, const struct berth_joi
 /* Tells the node at once, and the controller in the background, 10 s at most (berth_agent_call_count counts the call as long; berth_agent_destroy
  * doesn't wait for it). No callback of the call comes any more, but one that runs in another thread just then. 0, or -ENOENT. */
 BERTH_API int berth_agent_leave(struct berth_agent *agent, uint64_t call);
-/* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number is sent again only with the very bytes that it had: SRTP's
- * secrecy depends on that. Sequence numbers should begin below 32768 (RFC 3711 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is
- * no room, and the packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet. */
+/* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number goes out again only with the very bytes that it had, since SRTP's
+ * secrecy depends on that, and they should begin below 32768 (RFC 3711 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is no room, and the
+ * packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet, or other bytes under a number that was used; -ENOSPC: more
+ * than 16 SSRCs. */
 BERTH_API int berth_agent_send(struct berth_agent *agent, uint64_t call, const void *packet, size_t len);
 BERTH_API int berth_agent_call(struct berth_agent *agent, uint64_t call,
                                struct berth_call *out);             /* 0, or -ENOENT */

@@ -121,12 +121,16 @@ static void stay_alive(struct ladder_io *io)
 
 /* ---- media ---- */
 
+enum { DSCP_AUDIO = 46, DSCP_VIDEO = 36 }; /* EF, AF42: RFC 8837 5 */
+
 static void keep_media(struct ladder_io *io)
 {
     uint8_t message[MEDIA_MESSAGE_MAX];
     size_t len = 0;
     int64_t sent;
     while (has_path(io) && (len = media_leg_next(io->leg, clock_mono_us(), message)) > 0) {
+        if (io->winner.transport == TRANSPORT_UDP)
+            udp_io_mark(&io->udp, io->winner.to.family, DSCP_AUDIO);
         int err = say(io, message, len, &sent);
         media_leg_sent(io->leg, sent);
         if (err < 0 && io->winner.transport != TRANSPORT_UDP)
@@ -167,7 +171,7 @@ static bool has_room(const struct ladder_io *io, size_t len)
 int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
 {
     int64_t sent;
-    bool stream = io->winner.transport != TRANSPORT_UDP;
+    bool video, stream = io->winner.transport != TRANSPORT_UDP;
     if (io->state != LADDER_IO_UP || !io->leg)
         return -ENOTCONN;
     if (len > RTP_PACKET_MAX - SRTP_OVERHEAD)
@@ -175,11 +179,12 @@ int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
     if (stream && !has_room(io, len + SRTP_OVERHEAD))
         return -EAGAIN;
     memcpy(io->packet, packet, len);
-    int err = media_leg_protect(io->leg, io->packet, &len);
-    if (err == 0)
-        err = say(io, io->packet, len, &sent);
-    else
+    int err = media_leg_protect(io->leg, io->packet, &len, &video);
+    if (err < 0)
         return err;
+    if (!stream)
+        udp_io_mark(&io->udp, io->winner.to.family, video ? DSCP_VIDEO : DSCP_AUDIO);
+    err = say(io, io->packet, len, &sent);
     if (err < 0 && stream)
         lose(io, prober_error_text(-err, true));
     return err == 0 ? 0 : stream ? -ENOTCONN : -EAGAIN;

@@ -54,6 +54,7 @@ struct media_leg {
     bool missed; /* the flow: asked for since */
 
     struct reception reception;
+    struct sending sending; /* under srtp's keys */
     int64_t packets_sent, bytes_sent, packets_refused;
     int64_t asked, answered, rtt_us[MEDIA_RTTS], rtt_min_us, rtt_last_us;
     size_t n_rtts; /* ever */
@@ -164,6 +165,9 @@ static int take_keys(struct media_leg *l, const struct media_welcome *w)
     if (err < 0)
         return err;
     srtp_leg_set_limit(srtp, SRTP_LEG_SSRCS_MAX); /* the node vouches for the meeting's */
+    uint8_t key[SENDING_KEY_LEN];
+    draw(l, key, sizeof key);
+    sending_begin(&l->sending, key, l->plan.audio_level_ext);
     srtp_leg_destroy(l->srtp);
     l->srtp = srtp;
     return 0;
@@ -430,17 +434,24 @@ bool media_leg_is_ours(const struct media_leg *l, const uint8_t *bytes, size_t l
     return false;
 }
 
-int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len)
+int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *video)
 {
     struct rtp p;
     size_t plain = *len;
     enum packet_kind kind = packet_kind(bytes, *len);
+    int err = 0;
+    *video = false;
     if (l->state != MEDIA_LEG_UP)
         return -ENOTCONN;
-    if (kind != PACKET_RTCP && (kind != PACKET_RTP || rtp_parse(&p, bytes, *len) < 0))
-        return -EINVAL;
-    int err = kind == PACKET_RTP ? srtp_leg_protect(l->srtp, bytes, len)
-                                 : srtp_leg_protect_rtcp(l->srtp, bytes, len);
+    if (kind == PACKET_RTCP) {
+        err = srtp_leg_protect_rtcp(l->srtp, bytes, len);
+    } else if (kind == PACKET_RTP && rtp_parse(&p, bytes, *len) == 0) {
+        err = sending_take(&l->sending, bytes, *len, &p, video);
+        if (err == 0)
+            err = srtp_leg_protect(l->srtp, bytes, len);
+    } else {
+        err = -EINVAL;
+    }
     if (err < 0)
         return err;
     l->packets_sent++;
@@ -472,6 +483,7 @@ void media_leg_destroy(struct media_leg *l)
     if (!l)
         return;
     srtp_leg_destroy(l->srtp);
+    sending_clear(&l->sending);
     sodium_memzero(l, sizeof *l);
     free(l);
 }

@@ -10,6 +10,7 @@
 #include "media/handshake.h"
 #include "probe/prober_stats.h"
 #include "reception.h"
+#include "sending.h"
 
 enum {
     MEDIA_LEG_SEED_LEN = 32,
@@ -59,8 +60,10 @@ size_t media_leg_leave(struct media_leg *l, uint8_t out[static MEDIA_MESSAGE_MAX
 /* One message from the peer, aligned to 4. PACKET_RTP, PACKET_RTCP: it was protected, and now bytes and *len are the packet;
  * PACKET_STUN: it was for us; PACKET_OTHER: nothing that counts. */
 enum packet_kind media_leg_heard(struct media_leg *l, uint8_t *bytes, size_t *len, int64_t now_us);
-/* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0; -ENOTCONN: not UP; -EINVAL: no RTP or RTCP packet. */
-int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
+/* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0, and whether it is video; -ENOTCONN: not UP; -EINVAL: no RTP or RTCP packet; and as
+ * sending_take. */
+int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *video)
+    __attribute__((warn_unused_result));
 
 enum media_leg_state media_leg_state(const struct media_leg *l);
 int media_leg_refusal(const struct media_leg *l);       /* REFUSED: STUN's code */

@@ -154,7 +154,7 @@ int session_send(struct session *s, uint64_t id, const void *packet, size_t len)
         return -EMSGSIZE;
     struct connection *c = k->paths[k->is.main].connection;
     int err = c ? connection_send(c, packet, len) : -ENOTCONN;
-    k->send_dropped += err == -ENOTCONN || err == -EAGAIN;
+    k->send_dropped += err < 0;
     return err;
 }
 

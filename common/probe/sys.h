@@ -80,6 +80,8 @@ int sys_udp_send(int fd, const struct addr *to, const uint8_t *bytes, size_t len
 /* 1: *d is filled; 0: nothing there. */
 int sys_udp_receive(int fd, struct sys_datagram *d) __attribute__((warn_unused_result));
 
+/* The DSCP (RFC 2474) of what is sent from now on. A system that doesn't let us is no reason to send nothing. */
+void sys_udp_mark(int fd, enum addr_family family, int dscp);
 /* From now on whole packets only: none is divided on its way, and what is too large fails with -EMSGSIZE. 0, or -errno. */
 int sys_udp_whole_packets(int fd, enum addr_family family) __attribute__((warn_unused_result));
 /* The address (port 0) from which packets to `to` would leave; nothing is sent. 0, or -errno: there is no way there. */

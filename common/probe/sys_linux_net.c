@@ -146,6 +146,15 @@ int sys_udp_receive(int fd, struct sys_datagram *d)
     return 0;
 }
 
+void sys_udp_mark(int fd, enum addr_family family, int dscp)
+{
+    enum { ECN_BITS = 2 };
+    if (family == ADDR_V6)
+        set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << ECN_BITS);
+    else
+        set_int(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
+}
+
 int sys_udp_whole_packets(int fd, enum addr_family family)
 {
     return family == ADDR_V6 ? set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)

@@ -55,3 +55,12 @@ int udp_io_send(struct udp_io *u, const struct addr *to, const uint8_t *bytes, s
     *sent_us = clock_mono_us();
     return s->fd < 0 ? s->error : sys_udp_send(s->fd, to, bytes, len);
 }
+
+void udp_io_mark(struct udp_io *u, enum addr_family family, int dscp)
+{
+    struct udp_io_socket *s = &u->at[family == ADDR_V6];
+    if (s->fd < 0 || s->dscp == dscp)
+        return;
+    sys_udp_mark(s->fd, family, dscp);
+    s->dscp = dscp;
+}

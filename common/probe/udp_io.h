@@ -15,6 +15,7 @@ struct udp_io_socket {
     struct udp_io *io;
     int fd; /* -1: not opened, or it can't be */
     int error;
+    int dscp; /* that it marks with */
     struct sys_watch watch;
 };
 
@@ -30,6 +31,8 @@ struct udp_io {
 void udp_io_init(struct udp_io *u, struct sys_poller *poller, udp_io_cb cb, void *user);
 /* No callback comes after it. */
 void udp_io_close(struct udp_io *u);
+/* What is sent to that family from now on is marked so: RFC 8837. */
+void udp_io_mark(struct udp_io *u, enum addr_family family, int dscp);
 /* *sent_us: when it left. 0, or -errno. */
 int udp_io_send(struct udp_io *u, const struct addr *to, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));

@@ -69,13 +69,15 @@ static void packets_go_both_ways_after_one_round_trip(void **state)
 static void rtcp_goes_both_ways(void **state)
 {
     struct media_sim *s = sim_up(2);
+    bool video;
     const uint8_t report[8] = {0x80, 201, 0, 1, 0, 0, 0, 0x77};
     for (int i = 0; i < 2; i++) {
         _Alignas(4) uint8_t bytes[sizeof report + SRTP_OVERHEAD];
         size_t len = sizeof report;
         memcpy(bytes, report, len);
-        assert_int_equal(
-            i == 0 ? media_leg_protect(s->leg, bytes, &len) : srtp_leg_protect_rtcp(s->srtp, bytes, &len), 0);
+        assert_int_equal(i == 0 ? media_leg_protect(s->leg, bytes, &len, &video)
+                                : srtp_leg_protect_rtcp(s->srtp, bytes, &len),
+                         0);
         sim_send(s, i == 0, bytes, len);
     }
     sim_run(s, s->now_us + SIM_S, -1);
@@ -87,13 +89,14 @@ static void what_is_no_packet_is_not_sent(void **state)
 {
     struct media_sim *s = sim_up(3);
     _Alignas(4) uint8_t bytes[64 + SRTP_OVERHEAD] = {0};
+    bool video;
     size_t len = 64; /* STUN's place */
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
     bytes[0] = 0x80;
     len = 11; /* an RTP header's less one */
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
     len = 0;
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
     drop(s);
 }
 
