@@ -21,19 +21,19 @@
 #include <stdatomic.h>
 
 enum {
-    HOME_LEGS_MAX = 16384, /* of one thread */
-    MEETING_SOURCES_MAX =
-        2048, /* that a meeting holds; of more, those that nobody sends any more are given up */
+    HOME_LEGS_MAX = 16384,        /* of one thread */
+    MEETING_SOURCES_MAX = 2048,   /* of more, those that nobody sends any more are given up ... */
+    MEETING_SPENT_BITS = 1 << 20, /* ... and known as used by a hash: a few others are taken for such */
     LEG_REFUSED_MAX = MEDIA_REFUSED_MAX,
     HASH_KEY_LEN = 16,
     HOME_TURN_US = 100 * 1000, /* a tenth of the legs has its second's figures made */
     HOME_TURNS = 10,
-    HOME_GONE_US = 10 * 1000 * 1000, /* a session whose stream has ended waits this long for another */
-    HOME_OVER_TIMES = 10,            /* who sends so many times its limit ... */
-    HOME_OVER_US = 10 * 1000 * 1000, /* ... for so long is sent away */
-    SOURCE_TAKEOVER_US =
-        500 * 1000, /* a source's earlier sender is heard again when the newer one has been silent for this */
-    SOURCE_VIDEO_BYTES = 640, /* a packet of more, without a level, isn't audio */
+    HOME_GONE_US = 10 * 1000 * 1000,        /* a session whose stream has ended waits this long for another */
+    HOME_UNCONFIRMED_US = 10 * 1000 * 1000, /* one that never said anything after its handshake */
+    HOME_OVER_TIMES = 10,                   /* who sends so many times its limit ... */
+    HOME_OVER_US = 10 * 1000 * 1000,        /* ... for so long is sent away */
+    SOURCE_TAKEOVER_US = 500 * 1000, /* a newer sender's silence before the earlier one is heard again */
+    SOURCE_VIDEO_BYTES = 640,        /* a packet of more, without a level, isn't audio */
 };
 
 struct meeting;
@@ -111,6 +111,7 @@ struct meeting {
     size_t n_legs, n_slots, room;
     struct media_table sources; /* by SSRC */
     struct source **source_list;
+    uint8_t *spent; /* SSRCs that were given up: they are never used again here; NULL: none yet */
     size_t n_sources, source_room;
 };
 

@@ -235,7 +235,7 @@ bool leg_turn(struct leg *l, int64_t now_us)
     if (now_us - l->second_us >= SECOND_US / 2)
         rates(l, now_us);
     enum media_end_reason why = MEDIA_END_REASONS;
-    if (now_us - l->consent_us >= MEDIA_CONSENT_END_US)
+    if (now_us - l->consent_us >= (l->confirmed ? MEDIA_CONSENT_END_US : HOME_UNCONFIRMED_US))
         why = MEDIA_END_CONSENT_LOST;
     else if (!l->has_path && now_us - l->gone_us >= HOME_GONE_US)
         why = MEDIA_END_CLOSED;

@@ -83,6 +83,7 @@ void meeting_drop_empty(struct meeting *m)
         source_destroy(m->source_list[i]);
     media_table_clear(&m->sources);
     free(m->source_list);
+    free(m->spent);
     free(m->legs);
     free(m);
 }

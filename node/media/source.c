@@ -48,9 +48,53 @@ int source_check(const struct source *s, const struct leg *l, int64_t now_us)
     return link || l->n_sources < MEDIA_LEG_SSRCS_MAX ? 0 : -EACCES;
 }
 
+/* ---- those that were given up ---- */
+
+static uint8_t *spent_byte(const struct meeting *m, uint32_t ssrc, uint8_t *bit)
+{
+    size_t place = ssrc_hash(m, ssrc) >> 32 & (MEETING_SPENT_BITS - 1);
+    *bit = (uint8_t)(1u << place % 8);
+    return &m->spent[place / 8];
+}
+
+static bool is_spent(const struct meeting *m, uint32_t ssrc)
+{
+    uint8_t bit;
+    return m->spent && (*spent_byte(m, ssrc, &bit) & bit);
+}
+
+/* The one that nobody has sent for longest. Its numbers are forgotten, so its SSRC is never used again: no key meets an index twice. False: all are in
+ * use. */
+static bool give_up_one(struct meeting *m)
+{
+    size_t oldest = m->n_sources;
+    uint8_t bit;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        const struct source *s = m->source_list[i];
+        if (!s->leg && (oldest == m->n_sources || s->heard_us < m->source_list[oldest]->heard_us))
+            oldest = i;
+    }
+    if (oldest == m->n_sources)
+        return false;
+    if (!m->spent)
+        m->spent = calloc(MEETING_SPENT_BITS / 8, 1);
+    if (!m->spent)
+        return false;
+    struct source *s = m->source_list[oldest];
+    *spent_byte(m, s->ssrc, &bit) |= bit;
+    for (size_t i = 0; i < m->n_slots; i++) {
+        if (m->legs[i])
+            srtp_leg_forget(m->legs[i]->srtp, s->ssrc);
+    }
+    media_table_drop(&m->sources, ssrc_hash(m, s->ssrc), s);
+    m->source_list[oldest] = m->source_list[--m->n_sources];
+    source_destroy(s);
+    return true;
+}
+
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
 {
-    if (m->n_sources == MEETING_SOURCES_MAX)
+    if (is_spent(m, ssrc) || (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m)))
         return NULL;
     if (m->n_sources == m->source_room) {
         size_t room = m->source_room ? 2 * m->source_room : SOURCES_FIRST;

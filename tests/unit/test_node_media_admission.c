@@ -348,6 +348,19 @@ static void test_consent(void **state)
     assert_true(media_home_deadline(s->home) == INT64_MAX);
 }
 
+/* Nothing authentic ever comes: the session is no use to anybody, and ends soon. */
+static void test_unconfirmed(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    assert_int_equal(sim_handshake(a), 0);
+    sim_pass(s, 9000000);
+    assert_int_equal(legs(s), 1);
+    sim_pass(s, 2100000);
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->ended[0], MEDIA_END_CONSENT_LOST);
+}
+
 static void test_wrong_consent(void **state)
 {
     struct sim *s = *state;
@@ -454,6 +467,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_taken_address, start, stop),
         cmocka_unit_test_setup_teardown(test_replaced, start, stop),
         cmocka_unit_test_setup_teardown(test_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_unconfirmed, start, stop),
         cmocka_unit_test_setup_teardown(test_wrong_consent, start, stop),
         cmocka_unit_test_setup_teardown(test_streams, start, stop),
         cmocka_unit_test_setup_teardown(test_removed, start, stop),

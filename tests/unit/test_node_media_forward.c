@@ -2,6 +2,7 @@
 /* What the media engine sends on: everything to everybody else, under right numbers; and nothing of what mustn't be. */
 #include "check.h"
 
+#include "node/media/engine.h"
 #include "support/media/sim.h"
 
 #include <stdio.h>
@@ -256,6 +257,29 @@ static void test_too_many_ssrcs(void **state)
     assert_int_equal(b->rtp_in, 2 * MEDIA_LEG_SSRCS_MAX);
 }
 
+/* Participants come, send and go, more often than a meeting remembers SSRCs: all are heard. What was given up isn't used again, by nobody. */
+static void test_ssrcs_given_up(void **state)
+{
+    struct sim *s = *state;
+    enum { ROUNDS = MEETING_SOURCES_MAX / MEDIA_LEG_SSRCS_MAX + 20 };
+    struct sim_agent *listener = sim_join(s, "m", 1), *a = sim_join(s, "m", 2);
+    size_t heard = 0;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
+            sim_send_as(a, 0x10000 + round * MEDIA_LEG_SSRCS_MAX + i, 1, 20);
+        sim_pass(s, 1000);
+        assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+        assert_int_equal(sim_handshake(a), 0);
+    }
+    assert_in_range(listener->rtp_in, ROUNDS * MEDIA_LEG_SSRCS_MAX - 10, ROUNDS * MEDIA_LEG_SSRCS_MAX);
+    heard = listener->rtp_in;
+    sim_send_as(a, 0x10000, 2, 20);
+    assert_int_equal(listener->rtp_in, heard);
+    sim_send_as(a, 0x10000 + (ROUNDS - 1) * MEDIA_LEG_SSRCS_MAX, 2, 20);
+    assert_int_equal(listener->rtp_in, heard + 1);
+    assert_int_equal(listener->broken_in, 0);
+}
+
 /* Replayed, altered, cut, of nobody: nothing comes of it, and the figures say so. */
 static void test_bad_packets(void **state)
 {
@@ -365,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slot_again, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
+        cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_flood, start, stop),
         cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
