@@ -78,10 +78,8 @@ def test_media_comes_back_after_a_node_is_lost(nodes, pair, how):
         assert s["moved"] == 1, s
         one.wait_heard(other, 20, 60)
         print(f"{how}: {one.agent} heard nothing for {one.heard(other)['gap_us'] / 1e6:.2f} s")
-    nodes[first].process.signal(signal.SIGCONT)
-    if how == "kill -9":
-        nodes[first].process.wait()
-        nodes[first].start()
+    nodes[first].kill()
+    nodes[first].start()
 
 
 def test_a_drained_node_is_left_without_a_break(nodes, pair, admin):

@@ -15,8 +15,8 @@ class Participant:
         self.log_path = world.folder / f"media-{meeting}-{agent}.log"
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", BUILD / "tests" / "media-client", controller.url, org.jwt(agent, **claims),
-                 str(world.authority.file), meeting, str(ssrc)],
+                ["setpriv", "--pdeathsig", "KILL", "--", BUILD / "tests" / "media-client", controller.url,
+                 org.jwt(agent, **claims), str(world.authority.file), meeting, str(ssrc)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1, env=clean_env(),
             )  # fmt: skip
         self.reader = threading.Thread(target=self._read, daemon=True)
