@@ -2,7 +2,7 @@
 #include "call_assignment.h"
 
 #include "core/doc.h"
-#include "ladder.h"
+#include "path/ladder.h"
 
 #include <errno.h>
 #include <stdlib.h>

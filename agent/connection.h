@@ -4,7 +4,7 @@
 #define BERTH_AGENT_CONNECTION_H
 
 #include "berth.h"
-#include "ladder_io.h"
+#include "path/ladder_io.h"
 #include "proxy_finder.h"
 
 enum {

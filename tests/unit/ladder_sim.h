@@ -3,9 +3,9 @@
 #ifndef BERTH_TESTS_LADDER_SIM_H
 #define BERTH_TESTS_LADDER_SIM_H
 
-#include "agent/ladder.h"
 #include "core/frame.h"
 #include "core/stun.h"
+#include "path/ladder.h"
 
 #include <assert.h>
 #include <errno.h>

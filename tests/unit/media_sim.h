@@ -5,7 +5,7 @@
 
 #include "check.h"
 
-#include "agent/media_leg.h"
+#include "path/media_leg.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 /* The keep-alive in virtual time: its rhythm, what it makes of losses, and when it calls a path lost. */
 #include "check.h"
 
-#include "agent/keepalive.h"
 #include "core/stun.h"
+#include "path/keepalive.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /* The sender's memory: no number goes out with two texts, and which streams are video. */
 #include "check.h"
 
-#include "agent/sending.h"
+#include "path/sending.h"
 
 #include <errno.h>
 #include <string.h>

@@ -18,8 +18,12 @@ static json_t *parse(char *text)
 static void registration(void **state)
 {
     (void)state;
-    struct node_identity id = {
-        .node = "n1", .cluster = "c", .region = "eu", .tls_name = "n1.example", .capacity = 500, .capacity_kbps = 70000};
+    struct node_identity id = {.node = "n1",
+                               .cluster = "c",
+                               .region = "eu",
+                               .tls_name = "n1.example",
+                               .capacity = 500,
+                               .capacity_kbps = 70000};
     struct node_addresses bound = {0}, advertised = {0};
     assert_int_equal(addr_parse(&bound.at[TRANSPORT_UDP][bound.n[TRANSPORT_UDP]++], "10.0.0.1:5004"), 0);
     assert_int_equal(

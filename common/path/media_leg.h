@@ -4,13 +4,13 @@
  *   SHAKING --> UP --> LOST        no answer
  *      \        \----> REFUSED     the node's answer to a new handshake
  *       \------------> LOST, REFUSED */
-#ifndef BERTH_AGENT_MEDIA_LEG_H
-#define BERTH_AGENT_MEDIA_LEG_H
+#ifndef BERTH_PATH_MEDIA_LEG_H
+#define BERTH_PATH_MEDIA_LEG_H
 
 #include "media/handshake.h"
+#include "path/reception.h"
+#include "path/sending.h"
 #include "probe/prober_stats.h"
-#include "reception.h"
-#include "sending.h"
 
 enum {
     MEDIA_LEG_SEED_LEN = 32,

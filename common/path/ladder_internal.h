@@ -1,10 +1,10 @@
 /* The ladder's inside, for ladder.c (the race: what is begun when, and who wins), ladder_place.c (one address on its way) and
  * ladder_events.c (what happens to it). */
-#ifndef BERTH_AGENT_LADDER_INTERNAL_H
-#define BERTH_AGENT_LADDER_INTERNAL_H
+#ifndef BERTH_PATH_LADDER_INTERNAL_H
+#define BERTH_PATH_LADDER_INTERNAL_H
 
 #include "core/frame.h"
-#include "ladder.h"
+#include "path/ladder.h"
 
 enum place_state {
     PLACE_IDLE,

@@ -1,6 +1,6 @@
 /* What is known of the RTP streams that arrive: packets, losses, jitter (RFC 3550). Pure: whole packets and times in, figures out. */
-#ifndef BERTH_AGENT_RECEPTION_H
-#define BERTH_AGENT_RECEPTION_H
+#ifndef BERTH_PATH_RECEPTION_H
+#define BERTH_PATH_RECEPTION_H
 
 #include "media/rtp.h"
 

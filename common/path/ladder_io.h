@@ -2,12 +2,12 @@
  *
  *   RACING -> (SHAKING ->) UP -> LOST        FAILED: no rung works
  *        \--> FAILED    \--> REFUSED         SHAKING, REFUSED: the handshake of media */
-#ifndef BERTH_AGENT_LADDER_IO_H
-#define BERTH_AGENT_LADDER_IO_H
+#ifndef BERTH_PATH_LADDER_IO_H
+#define BERTH_PATH_LADDER_IO_H
 
-#include "keepalive.h"
-#include "ladder.h"
-#include "media_leg.h"
+#include "path/keepalive.h"
+#include "path/ladder.h"
+#include "path/media_leg.h"
 #include "probe/curl_loop.h"
 #include "probe/proxy_hop.h"
 #include "probe/sys.h"

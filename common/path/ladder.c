@@ -1,6 +1,6 @@
 /* The race of the rungs. Invariant: at most one place is LEADING, and no place of its rung or a worse one is under way
  * beside it. */
-#include "ladder_internal.h"
+#include "path/ladder_internal.h"
 #include "probe/prober_message.h"
 
 #include <errno.h>

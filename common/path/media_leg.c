@@ -1,7 +1,7 @@
 /* A media session from the agent's end. Invariant: packets are protected exactly with the keys of the newest handshake that was answered, no
  * two handshakes have the same random, and silence is counted from the first request that nothing has answered since, or from the
  * last packet where packets should have come. */
-#include "media_leg.h"
+#include "path/media_leg.h"
 
 #include <errno.h>
 #include <sodium.h>

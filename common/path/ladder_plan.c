@@ -1,6 +1,6 @@
 /* An assignment's lines, and the order in which they are tried. Invariant: the order is a permutation of the places, and no place of
  * one rung stands between those of another. */
-#include "ladder.h"
+#include "path/ladder.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What the shell hands in: datagrams, streams' bytes and ends. Invariant: an answer counts only for the place that its transaction id names,
  * and only if it came from there; a closed stream's events count for nothing. */
-#include "ladder_internal.h"
+#include "path/ladder_internal.h"
 #include "probe/prober_message.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What is sent under one session's keys: a sequence number is protected again only with the very bytes that it had, so that no nonce meets two
  * texts (RFC 7714 8.4), whatever the caller does; and which streams are video, for their DSCP. Pure but for the memory that it takes. */
-#ifndef BERTH_AGENT_SENDING_H
-#define BERTH_AGENT_SENDING_H
+#ifndef BERTH_PATH_SENDING_H
+#define BERTH_PATH_SENDING_H
 
 #include "media/rtp.h"
 #include "media/srtp_leg.h"

@@ -1,6 +1,6 @@
 /* The keep-alive. Invariant: no two requests leave closer than KEEPALIVE_LEAST_MS, and silence is counted from the
  * first request that nothing has answered since. */
-#include "keepalive.h"
+#include "path/keepalive.h"
 
 #include "probe/prober_message.h"
 

@@ -8,8 +8,8 @@
  *   it ends before     it has lost, and the race goes on with what its answer had made unnecessary
  *
  * The shell's part is that of prober.h. A stream's number is its rung's place in the input. One thread at a time. */
-#ifndef BERTH_AGENT_LADDER_H
-#define BERTH_AGENT_LADDER_H
+#ifndef BERTH_PATH_LADDER_H
+#define BERTH_PATH_LADDER_H
 
 #include "probe/prober.h"
 
