@@ -102,12 +102,15 @@ static void write_to(struct leg *l, int64_t now_us)
     uint8_t bytes[FEEDBACK_PACKET_MAX];
     struct feedback_writer w;
     feedback_begin(&w, &l->feedback, bytes, now_us);
-    for (size_t i = 0; i < m->n_sources; i++) {
-        if (add(&w, l, m->source_list[i]))
+    bool own =
+        !w.reports && l->kind == TICKET_PARTICIPANT; /* between reports there is nothing to say of others */
+    struct source *const *list = own ? l->sources : m->source_list;
+    for (size_t i = 0, n = own ? l->n_sources : m->n_sources; i < n; i++) {
+        if (add(&w, l, list[i]))
             continue;
         reports_send(l, bytes, feedback_end(&w, true), now_us);
         feedback_begin(&w, &l->feedback, bytes, now_us);
-        (void)!add(&w, l, m->source_list[i]);
+        (void)!add(&w, l, list[i]);
     }
     reports_send(l, bytes, feedback_end(&w, false), now_us);
 }
