@@ -102,8 +102,10 @@ static bool read_figure(struct api_request *r, const struct reading *in, size_t 
     if (!json_is_string(id) || strlen(json_string_value(id)) != json_string_length(id) ||
         !id_valid(json_string_value(id), NODE_ID_MAX))
         return refuse_figure(r, i, "node", "invalid_member", "a node's id is wanted");
-    if (!json_is_integer(us) || json_integer_value(us) < 0 || json_integer_value(us) > RTT_MAX_US)
-        return refuse_figure(r, i, "rtt_us", "invalid_member", "a whole number from 0 to 60000000 is wanted");
+    if (!json_is_null(us) &&
+        (!json_is_integer(us) || json_integer_value(us) < 0 || json_integer_value(us) > RTT_MAX_US))
+        return refuse_figure(r, i, "rtt_us", "invalid_member",
+                             "a whole number from 0 to 60000000 is wanted, or null: out of reach");
     to = catalogue_resolve(in->c, in->org, json_string_value(id));
     if (to == NULL && !catalogue_knows(in->c, in->org, json_string_value(id)))
         return refuse_figure(r, i, "node", "unknown_node", "there is no such node");
@@ -115,7 +117,7 @@ static bool read_figure(struct api_request *r, const struct reading *in, size_t 
     if (*seen)
         return refuse_figure(r, i, "node", "invalid_member", "one figure a node is wanted");
     *seen = true;
-    (void)db_i64(number, json_integer_value(us));
+    (void)db_i64(number, json_is_null(us) ? NOT_MEASURED : json_integer_value(us));
     out->to_org[out->n] = to->org;
     out->to_node[out->n] = to->id;
     out->rtt_us[out->n++] = api_strdup(r, number);
@@ -168,7 +170,7 @@ static const struct db_stmt rtt_stmt = {
     " from target, unnest($3::text[], $4::text[], $5::int[]) as t (to_org, to_node, rtt_us)"
     " where t.to_org in ('cloud', target.org) order by 3, 4"
     " on conflict (org, node, to_org, to_node) do update set rtt_us = excluded.rtt_us, at = excluded.at"
-    " where r.at < now() - interval '4 minutes'"
+    " where r.at < now() - interval '4 minutes' or (excluded.rtt_us < 0) <> (r.rtt_us < 0)"
     "  or abs(excluded.rtt_us - r.rtt_us) > greatest(1000, r.rtt_us / 20)"};
 
 void peers_add_rtt(struct api_request *r, struct db_batch *b, const struct db_param target[static 2],

@@ -357,6 +357,12 @@ bool catalogue_link(const struct catalogue *c, const struct catalogue_node *a, c
     return links_find(c->links, a->link, b->link, out);
 }
 
+bool catalogue_apart(const struct catalogue *c, const struct catalogue_node *a,
+                     const struct catalogue_node *b)
+{
+    return links_apart(c->links, a->link, b->link);
+}
+
 bool catalogue_rtt(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
                    int32_t *rtt_us)
 {

@@ -101,6 +101,9 @@ bool catalogue_rtt(const struct catalogue *c, const struct catalogue_node *a, co
 /* The same with when it was told, in seconds of Unix time. False for a node and itself. */
 bool catalogue_link(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
                     struct link *out);
+/* They tried, and neither reaches the other. */
+bool catalogue_apart(const struct catalogue *c, const struct catalogue_node *a,
+                     const struct catalogue_node *b);
 /* What it is likely to be by where the two stand: better than nothing, worse than what measurements to third parties say. False: one of them
  * has no location. */
 bool catalogue_rtt_by_place(const struct catalogue_node *a, const struct catalogue_node *b, int32_t *rtt_us);

@@ -233,8 +233,10 @@ static void put_links(struct links *links, const PGresult *res, struct links_cur
     int64_t last = cursor->at_us;
 
     for (int i = 0; i < n && !PQgetisnull(res, i, 1); i++) {
+        int32_t us = (int32_t)number(res, i, 5);
+
         last = number(res, i, 6);
-        (void)links_put(links, row_link(res, i, 1), row_link(res, i, 3), (int32_t)number(res, i, 5),
+        (void)links_put(links, row_link(res, i, 1), row_link(res, i, 3), us >= 0 ? us : LINK_NO_WAY,
                         last / 1000000);
     }
     if (n == LINKS_PAGE)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_LEAST = 64 };
+enum { SLOTS_LEAST = 64, LINK_NOT_TOLD = -1 };
 enum {
     BASE_US = 1000,
     US_PER_KM = 14,
@@ -17,7 +17,7 @@ enum {
 
 struct slot {
     struct link_id low, high; /* equal: free */
-    int32_t rtt_us[2];        /* low to high, high to low; negative: not told */
+    int32_t rtt_us[2];        /* low to high, high to low; LINK_NOT_TOLD, LINK_NO_WAY */
     int64_t at_s[2];
 };
 
@@ -97,7 +97,7 @@ struct links *links_new(const struct links *old, size_t more, int64_t now_s)
         const struct slot *s = &old->slots[i];
 
         for (size_t d = 0; !is_free(s) && d < 2; d++) {
-            if (s->rtt_us[d] >= 0 && now_s - s->at_s[d] < LINKS_STALE_S)
+            if (s->rtt_us[d] != LINK_NOT_TOLD && now_s - s->at_s[d] < LINKS_STALE_S)
                 (void)links_put(l, d == 0 ? s->low : s->high, d == 0 ? s->high : s->low, s->rtt_us[d],
                                 s->at_s[d]);
         }
@@ -140,15 +140,20 @@ bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t 
             l->left_out++;
             return false;
         }
-        *s = (struct slot){.low = low, .high = high, .rtt_us = {-1, -1}};
+        *s = (struct slot){.low = low, .high = high, .rtt_us = {LINK_NOT_TOLD, LINK_NOT_TOLD}};
         l->n++;
         l->n_mesh += mesh;
     }
-    if (s->rtt_us[d] < 0 || at_s >= s->at_s[d]) {
+    if (s->rtt_us[d] == LINK_NOT_TOLD || at_s >= s->at_s[d]) {
         s->rtt_us[d] = rtt_us;
         s->at_s[d] = at_s;
     }
     return true;
+}
+
+static const struct slot *slot_of(const struct links *l, struct link_id a, struct link_id b)
+{
+    return &l->slots[before(a, b) ? find_slot(l, a, b) : find_slot(l, b, a)];
 }
 
 bool links_find(const struct links *l, struct link_id a, struct link_id b, struct link *out)
@@ -158,12 +163,23 @@ bool links_find(const struct links *l, struct link_id a, struct link_id b, struc
 
     if (l == NULL || same(a, b))
         return false;
-    s = &l->slots[before(a, b) ? find_slot(l, a, b) : find_slot(l, b, a)];
-    if (is_free(s))
+    s = slot_of(l, a, b);
+    if (is_free(s) || (s->rtt_us[0] < 0 && s->rtt_us[1] < 0))
         return false;
     d = s->rtt_us[0] < 0 || (s->rtt_us[1] >= 0 && s->rtt_us[1] < s->rtt_us[0]) ? 1 : 0;
     *out = (struct link){s->rtt_us[d], s->at_s[d]};
     return true;
+}
+
+bool links_apart(const struct links *l, struct link_id a, struct link_id b)
+{
+    const struct slot *s;
+
+    if (l == NULL || same(a, b))
+        return false;
+    s = slot_of(l, a, b);
+    return !is_free(s) && s->rtt_us[0] < 0 && s->rtt_us[1] < 0 &&
+           (s->rtt_us[0] == LINK_NO_WAY || s->rtt_us[1] == LINK_NO_WAY);
 }
 
 struct links_counts links_counts(const struct links *l)
@@ -172,13 +188,14 @@ struct links_counts links_counts(const struct links *l)
 
     if (l == NULL)
         return c;
-    c.pairs = l->n;
-    c.mesh = l->n_mesh;
     c.left_out = l->left_out;
     for (size_t i = 0; i <= l->mask; i++) {
         const struct slot *s = &l->slots[i];
+        bool figure = !is_free(s) && (s->rtt_us[0] >= 0 || s->rtt_us[1] >= 0);
 
-        for (size_t d = 0; !is_free(s) && d < 2; d++) {
+        c.pairs += figure;
+        c.mesh += figure && ((s->low.b | s->high.b) & 1) != 0;
+        for (size_t d = 0; figure && d < 2; d++) {
             if (s->rtt_us[d] < 0)
                 continue;
             c.newest_s = s->at_s[d] > c.newest_s ? s->at_s[d] : c.newest_s;

@@ -24,7 +24,8 @@ struct links;
 struct links *links_new(const struct links *old, size_t more, int64_t now_s);
 struct links *links_ref(struct links *l);
 void links_unref(struct links *l); /* NULL is fine */
-/* Before it is shared. What `from` measured to `to`; an older figure doesn't replace a newer one. False: there is no room. */
+enum { LINK_NO_WAY = -2 }; /* in place of a figure: `from` tried every transport, and doesn't reach `to` */
+/* Before it is shared. What `from` measured to `to`, or LINK_NO_WAY; an older figure doesn't replace a newer one. False: there is no room. */
 bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t rtt_us, int64_t at_s);
 
 struct link {
@@ -33,6 +34,8 @@ struct link {
 };
 /* False: neither has measured the other. `l` NULL: nobody has. */
 bool links_find(const struct links *l, struct link_id a, struct link_id b, struct link *out);
+/* One of the two has told that it doesn't reach the other, and none has a figure. */
+bool links_apart(const struct links *l, struct link_id a, struct link_id b);
 
 /* How far the database has been read. */
 struct links_cursor {
@@ -41,7 +44,7 @@ struct links_cursor {
 };
 
 struct links_counts {
-    size_t pairs, mesh, left_out; /* mesh: of the pairs, with a mesh node */
+    size_t pairs, mesh, left_out; /* with a figure; mesh: of these, with a mesh node */
     int64_t newest_s, oldest_s;   /* of the figures; 0: there is none */
 };
 struct links_counts links_counts(const struct links *l); /* NULL is fine */

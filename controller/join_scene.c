@@ -106,7 +106,9 @@ static int32_t measured_way(const void *of, size_t a, size_t b)
     const struct scene_ways *w = of;
     int32_t us;
 
-    return catalogue_rtt(w->c, w->nodes[a], w->nodes[b], &us) ? us : -1;
+    if (catalogue_rtt(w->c, w->nodes[a], w->nodes[b], &us))
+        return us;
+    return catalogue_apart(w->c, w->nodes[a], w->nodes[b]) ? PLACE_NO_WAY : -1;
 }
 
 static int32_t guessed_way(const void *of, size_t a, size_t b)

@@ -154,10 +154,16 @@ bool peer_table_failed(struct peer_table *t, const struct node_entry *probed, en
         p->transport = first_transport(&p->entry.addresses, (transport + 1) % TRANSPORT_PROXY);
     bool before = is_lost(p);
     p->silent++;
+    p->news = p->news || is_lost(p);
     return !before && is_lost(p);
 }
 
 /* ---- what the controller is told ---- */
+
+static int64_t figure(const struct peer *p)
+{
+    return is_lost(p) ? NOT_MEASURED : p->rtt_us;
+}
 
 static bool worth_telling(const struct peer *p, int64_t now_us)
 {
@@ -165,6 +171,8 @@ static bool worth_telling(const struct peer *p, int64_t now_us)
         return false;
     if (!p->told || now_us - p->told_at_us >= PEER_TELL_AGAIN_US)
         return true;
+    if (figure(p) == NOT_MEASURED || p->told_us == NOT_MEASURED)
+        return figure(p) != p->told_us;
     int64_t change = p->rtt_us > p->told_us ? p->rtt_us - p->told_us : p->told_us - p->rtt_us;
     return change > CHANGE_US && change > p->told_us / CHANGE_PARTS;
 }
@@ -179,9 +187,9 @@ size_t peer_table_tell(struct peer_table *t, struct peer_rtt out[static PEER_TEL
             continue;
         p->telling = true;
         p->news = false;
-        p->telling_us = p->rtt_us;
+        p->telling_us = figure(p);
         memcpy(out[n].node, p->entry.node, sizeof(out[n].node));
-        out[n++].rtt_us = p->rtt_us;
+        out[n++].rtt_us = p->telling_us;
         t->tell = (i + 1) % t->n; /* what had no room goes first next time */
     }
     return n;
@@ -206,7 +214,8 @@ void peer_table_tell_all(struct peer_table *t, int64_t now_us)
     for (size_t i = 0; i < t->n; i++) {
         struct peer *p = &t->at[i];
         p->told = false;
-        p->news = p->news || (p->rtt_us != NOT_MEASURED && now_us - p->at_us < PEER_TELL_AGAIN_US);
+        p->news =
+            p->news || is_lost(p) || (p->rtt_us != NOT_MEASURED && now_us - p->at_us < PEER_TELL_AGAIN_US);
     }
 }
 

@@ -58,9 +58,10 @@ bool peer_table_failed(struct peer_table *t, const struct node_entry *probed, en
 
 struct peer_rtt {
     char node[NODE_ID_MAX + 1];
-    int64_t rtt_us;
+    int64_t rtt_us; /* NOT_MEASURED: out of reach */
 };
-/* What to tell now: figures that have changed by more than a twentieth and more than a millisecond, or that were told long ago. At most
+/* What to tell now: figures that have changed by more than a twentieth and more than a millisecond, peers that are out of reach now or back
+ * again, and what was told long ago. At most
  * PEER_TELL_MAX; how many. peer_table_told follows. */
 size_t peer_table_tell(struct peer_table *t, struct peer_rtt out[static PEER_TELL_MAX], int64_t now_us);
 /* Whether what peer_table_tell said last has been heard; else it is said again. */

@@ -50,12 +50,17 @@ char *registration_body(const struct node_identity *id, const struct node_addres
     return text;
 }
 
+static json_t *rtt_or_null(int64_t us)
+{
+    return us >= 0 ? json_integer(us) : json_null();
+}
+
 static json_t *rtt_json(const struct heartbeat *h)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < h->n_rtt; i++)
-        if (json_array_append_new(list, json_pack("{s:s,s:I}", "node", h->rtt[i].node, "rtt_us",
-                                                  (json_int_t)h->rtt[i].rtt_us)) != 0) {
+        if (json_array_append_new(list, json_pack("{s:s,s:o}", "node", h->rtt[i].node, "rtt_us",
+                                                  rtt_or_null(h->rtt[i].rtt_us))) != 0) {
             json_decref(list);
             return NULL;
         }

@@ -114,7 +114,8 @@ struct place_rules {
     int64_t join_pct;    /* or so much (10) */
 };
 
-/* Indexes of the problem's nodes to microseconds; negative: can't say. Neither may change while a decision is made. */
+enum { PLACE_NO_WAY = -2 }; /* of two nodes: they tried, and neither reaches the other */
+/* Indexes of the problem's nodes to microseconds; -1: can't say; PLACE_NO_WAY. Neither may change while a decision is made. */
 struct place_ways {
     const void *of;
     int32_t (*measured)(const void *of, size_t a, size_t b); /* either direction, or the lesser of both */
@@ -126,7 +127,7 @@ struct place_problem {
     size_t n_nodes, n_participants;
     const struct place_node *nodes;
     const struct place_participant *participants;
-    /* Round trips between nodes, as they were measured: all of them, [from * n_nodes + to], negative: not known; or, where that would be
+    /* Round trips between nodes, as they were measured: all of them, [from * n_nodes + to], -1: not known, PLACE_NO_WAY; or, where that would be
      * too much, who is asked for the pairs that matter. Both NULL: nothing is known. What isn't known is estimated. */
     const int32_t *node_rtt_us;
     const struct place_ways *ways; /* where node_rtt_us is NULL */

@@ -19,6 +19,9 @@ enum {
     PLACE_BLIND_US = 8000000,      /* a node that a report doesn't speak of: after all that it does */
     PLACE_NOWHERE_US = 64000000,   /* the cost of no seat: worse than any */
     PLACE_MESH_WITHIN_US = 250000, /* the threshold within which mesh is preferred, by default */
+    PLACE_APART_US =
+        16000000, /* between two nodes that don't reach each other, nor any third that does: worse than a
+                                      node of which nothing is known, better than no seat */
     PLACE_NODE_UNKNOWN_US = 200000 /* between two nodes of which nothing is known */
 };
 
@@ -96,7 +99,7 @@ struct place_work {
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
     int64_t d[PLACE_COLS * PLACE_COLS];
-    /* what nodes of the short list, then participants, measured to its nodes; negative: nothing */
+    /* what nodes of the short list, then participants, measured to its nodes; -1: nothing; PLACE_NO_WAY */
     int32_t witness[(PLACE_COLS + PLACE_WITNESSES) * PLACE_COLS];
     size_t n_witnesses; /* of the participants */
     uint32_t witness_of[PLACE_WITNESSES];

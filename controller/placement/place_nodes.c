@@ -20,7 +20,9 @@ static int32_t known(const struct place_problem *p, size_t a, size_t b)
     } else {
         ab = p->node_rtt_us[a * p->n_nodes + b];
         ba = p->node_rtt_us[b * p->n_nodes + a];
-        us = ab < 0 || ba < 0 ? (ab < 0 ? ba : ab) : (int32_t)(((int64_t)ab + ba) / 2);
+        us = (int32_t)(((int64_t)ab + ba) / 2);
+        if (ab < 0 || ba < 0) /* one direction is enough; a failure says more than silence */
+            us = ab >= 0 ? ab : ba >= 0 ? ba : ab < ba ? ab : ba;
     }
     return us < PLACE_RTT_MAX_US ? us : PLACE_RTT_MAX_US;
 }
@@ -79,6 +81,18 @@ static int32_t estimate(const struct place_problem *p, const struct place_work *
     return least >= most ? most : least + (most - least) / 4 * 3;
 }
 
+/* Two nodes that don't reach each other are joined through a third, if at all. */
+static int32_t detour(const int32_t *to, const int32_t *from, size_t n)
+{
+    int32_t least = PLACE_APART_US;
+
+    for (size_t k = 0; k < n; k++) {
+        if (to[k] > 0 && from[k] > 0 && to[k] + from[k] < least)
+            least = to[k] + from[k];
+    }
+    return least;
+}
+
 /* From node v to every node of the short list: as measured, or, where nobody has measured the pair, from whoever measured both, a node of the
  * list or a participant. The sum is nearer to the truth than the difference, as round trips go by way of somewhere. For want of witnesses,
  * where the nodes stand. `to`: from v to every witness. */
@@ -98,7 +112,9 @@ static void find_ways(const struct place_problem *p, const struct place_work *w,
             bound(&t, to[j], w->witness + j * PLACE_COLS, nodes);
     }
     for (size_t k = 0; k < nodes; k++)
-        out[k] = to[k] >= 0 ? to[k] : estimate(p, w, v, k, t.least[k], t.most[k]);
+        out[k] = to[k] >= 0              ? to[k]
+                 : to[k] == PLACE_NO_WAY ? detour(to, w->witness + k * PLACE_COLS, nodes)
+                                         : estimate(p, w, v, k, t.least[k], t.most[k]);
 }
 
 static void ask_witnesses(const struct place_problem *p, struct place_work *w)
@@ -156,6 +172,8 @@ static int64_t off_list(const struct place_problem *p, struct place_work *w, uin
     struct bounds t = {.most = {INT32_MAX}};
     int64_t us = known(p, w->node_at[a], w->node_at[b]);
 
+    if (us == PLACE_NO_WAY)
+        return detour(from, to, w->k - 1);
     if (us >= 0 || w->k == 1)
         return us >= 0 ? us : by_place(p, w->node_at[a], w->node_at[b]);
     for (size_t k = 0; k + 1 < w->k; k++)

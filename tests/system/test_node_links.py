@@ -30,7 +30,7 @@ def rtts(client, name):
 
 
 def told(database):
-    rows = database.sql("select org, node, to_org, to_node from node_rtt where node like 'link-%'").split()
+    rows = database.sql("select org, node, to_org, to_node from node_rtt where node like 'link-%' and rtt_us >= 0").split()
     return {tuple(r.split("|")) for r in rows}
 
 
@@ -77,6 +77,8 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     assert controller.metrics()['berth_node_pairs_age_seconds{which="newest"}'] < 60
     wait_for(lambda: one.metrics()["berth_node_peers_unreachable"] == 1, PROBED, "link-1 to give link-mute up")
     assert "event=peer_unreachable node=link-mute" in one.process.log
+    mute_sql = "select rtt_us from node_rtt where node = 'link-1' and to_node = 'link-mute'"
+    wait_for(lambda: database.sql(mute_sql) == "-1", PROBED, "link-1 to tell that it doesn't reach link-mute")
     shown = world.agent("node", "show", "link-1", "--rtt", controller=controller, token=world.admin_key)
     assert shown.returncode == 0 and "link-v6" in shown.stdout and " ms" in shown.stdout, shown.stdout + shown.stderr
     assert one.stop() == 0
@@ -126,6 +128,11 @@ def test_a_decision_minds_the_way_between_nodes(cloud, org):
         wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") == apart, 20, "each at the nearest: the nodes are near each other")
         beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": 300000}]).expect(200)
         wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") != apart, 20, "both at one node: the nodes are far from each other")
+        beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": 20000}]).expect(200)
+        wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") == apart, 20, "they are near again")
+        beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": None}]).expect(200)
+        wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") != apart, 20, "both at one node: the nodes don't reach each other")
+        assert "dec-b" not in rtts(cloud, "dec-a")
     finally:
         alive.stop()
 

@@ -48,6 +48,35 @@ static void the_lesser_direction_counts(void **state)
     links_unref(l);
 }
 
+/* One direction's figure is a way; a failure without one is none, and silence says nothing. */
+static void who_is_apart(void **state)
+{
+    struct link out;
+    struct links *l = links_new(NULL, 10, NOW), *next;
+
+    (void)state;
+    assert_false(links_apart(NULL, ID(1), ID(2)));
+    assert_false(links_apart(l, ID(1), ID(2)));
+    assert_true(links_put(l, ID(1), ID(2), LINK_NO_WAY, NOW));
+    assert_true(links_apart(l, ID(2), ID(1)));
+    assert_false(links_find(l, ID(1), ID(2), &out));
+    assert_true(links_put(l, ID(1), ID(2), 100, NOW - 100)); /* an older one comes late */
+    assert_true(links_apart(l, ID(2), ID(1)));
+    next = links_new(l, 0, NOW + LINKS_STALE_S - 1);
+    assert_true(links_apart(next, ID(1), ID(2)));
+    links_unref(next);
+    next = links_new(l, 0, NOW + LINKS_STALE_S);
+    assert_false(links_apart(next, ID(1), ID(2)));
+    links_unref(next);
+    assert_true(links_put(l, ID(2), ID(1), 300, NOW));
+    assert_false(links_apart(l, ID(1), ID(2)));
+    assert_true(links_find(l, ID(1), ID(2), &out));
+    assert_int_equal(out.rtt_us, 300);
+    assert_true(links_put(l, ID(2), ID(1), LINK_NO_WAY, NOW + 1));
+    assert_true(links_apart(l, ID(1), ID(2)));
+    links_unref(l);
+}
+
 static void what_is_stale_is_left_behind(void **state)
 {
     struct link out;
@@ -163,7 +192,7 @@ int main(void)
         cmocka_unit_test(nothing_is_known_at_first),      cmocka_unit_test(the_lesser_direction_counts),
         cmocka_unit_test(what_is_stale_is_left_behind),   cmocka_unit_test(many_pairs_are_all_found),
         cmocka_unit_test(no_more_than_there_is_room_for), cmocka_unit_test(ids_differ),
-        cmocka_unit_test(places_give_a_rough_figure),
+        cmocka_unit_test(places_give_a_rough_figure),     cmocka_unit_test(who_is_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

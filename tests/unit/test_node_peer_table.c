@@ -293,10 +293,36 @@ static void whoever_never_answers_is_out_of_reach(void **state)
     peer_table_clear(&t);
 }
 
+/* Who is out of reach is told as such, once, and again after long; who is back, with its figure. */
+static void out_of_reach_is_told(void **state)
+{
+    struct peer_table t = table_of(1);
+    struct peer_rtt out[PEER_TELL_MAX];
+    (void)state;
+    for (int i = 1; i < PEER_LOST_AFTER; i++)
+        failed(&t, "p0", TRANSPORT_UDP);
+    assert_int_equal(peer_table_tell(&t, out, 1), 0);
+    failed(&t, "p0", TRANSPORT_UDP);
+    assert_int_equal(peer_table_tell(&t, out, 1), 1);
+    assert_int_equal(out[0].rtt_us, NOT_MEASURED);
+    peer_table_told(&t, true, 1);
+    failed(&t, "p0", TRANSPORT_UDP);
+    assert_int_equal(peer_table_tell(&t, out, 2), 0);
+    assert_int_equal(peer_table_tell(&t, out, 1 + PEER_TELL_AGAIN_US), 1);
+    peer_table_told(&t, false, 3); /* not heard: it is said again */
+    assert_int_equal(peer_table_tell(&t, out, 1 + PEER_TELL_AGAIN_US), 1);
+    peer_table_told(&t, true, 4);
+    measured(&t, "p0", 100, 5);
+    assert_int_equal(peer_table_tell(&t, out, 6), 1);
+    assert_int_equal(out[0].rtt_us, 100);
+    peer_table_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whoever_never_answers_is_out_of_reach),
+        cmocka_unit_test(out_of_reach_is_told),
         cmocka_unit_test(nobody_is_probed_without_a_list),
         cmocka_unit_test(each_peer_once_an_interval),
         cmocka_unit_test(starts_are_spread),

@@ -270,6 +270,45 @@ static void test_full_nodes_in_the_middle(void **state)
     }
 }
 
+/* Nodes 0 and 1, each beside one of two people, don't reach each other. */
+static void test_nodes_that_do_not_reach_each_other(void **state)
+{
+    static struct map m;
+    struct place_terms t;
+
+    map_init(&m, 1, 3, 2);
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t n = 0; n < 3; n++)
+            m.rows[i][n].rtt_us = n == i ? 5000 : 300000;
+    }
+    m.between[0 * 3 + 1] = m.between[1 * 3 + 0] = 20000;
+    m.nodes[2].state = PLACE_DRAINING;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.n_joined, 2);
+    m.between[0 * 3 + 1] = PLACE_NO_WAY; /* the other direction's figure is a way */
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.n_joined, 2);
+    m.between[1 * 3 + 0] = PLACE_NO_WAY;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.n_joined, 1);
+    m.between[1 * 3 + 0] = -1; /* it has not told: the failure holds */
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.n_joined, 1);
+    m.nodes[2].state = PLACE_IN_SERVICE; /* a third that reaches both joins them */
+    for (size_t n = 0; n < 2; n++)
+        m.between[2 * 3 + n] = m.between[n * 3 + 2] = 15000;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.n_joined, 2);
+    place_terms(&m.p, &m.plan, 0, 0, &t);
+    assert_int_equal(t.nodes_us, 15000); /* half of both ways */
+    for (size_t i = 0; i < 2; i++)       /* each reaches one node alone: apart is better than no seat */
+        m.rows[i][1 - i].reachable = m.rows[i][2].reachable = false;
+    m.nodes[2].state = PLACE_DRAINING;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].node, 0);
+    assert_int_equal(m.seats[1].node, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_terms_of_nodes_that_are_not_looked_at),
         cmocka_unit_test(test_pairs_are_asked_about_once),
         cmocka_unit_test(test_full_nodes_in_the_middle),
+        cmocka_unit_test(test_nodes_that_do_not_reach_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
