@@ -11,7 +11,7 @@ BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libsodium-
 RUN_PACKAGES=(postgresql postgresql-client openssl curl jq)
 # shellcheck disable=SC2034
 CHECK_PACKAGES=(git clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev
-    g++ python3 python3-pytest python3-jwt python3-websockets iproute2 procps groff-base
+    g++ python3 python3-pytest python3-jwt python3-websockets python3-aiortc iproute2 procps groff-base
     coturn libre-dev nftables squid-openssl tinyproxy-bin krb5-kdc krb5-admin-server krb5-user
     dnsmasq-base isc-dhcp-client)
 

@@ -1,5 +1,5 @@
-"""Tickets as docs/media.md describes them, by other means than the programs': BLAKE2b of Python, and XChaCha20-Poly1305 written out (RFC 8439,
-and the draft's HChaCha20), which is slow and small."""
+"""Tickets as docs/media.md describes them, by other means than the programs': BLAKE2b of Python, and XChaCha20-Poly1305 written
+out (RFC 8439, and the draft's HChaCha20), which is slow and small."""
 
 import base64
 import hashlib
@@ -72,7 +72,7 @@ def unseal(key, nonce, sealed, ad):
 
 
 def open_ticket(media, ticket_keys, org, node):
-    """What an assignment's `media` says under the keys that a node was told, or None where it doesn't open. The password is checked too."""
+    """What an assignment's `media` says under the keys that a node was told, None where it doesn't open. Checks the password."""
     sealed = unbase64(media["username"])
     assert sealed[0] == 1 and len(media["username"]) <= 508, media
     for known in ticket_keys:
