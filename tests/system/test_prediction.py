@@ -138,6 +138,23 @@ def test_others_in_the_meeting_are_predicted_too(place):
     assert [(p["measured"], p["prediction"]["source"]) for p in explained] == [(False, "network")] * 2
 
 
+def test_what_came_to_nothing_is_not_remembered(place, admin, node_key, database):
+    """The node that was predicted has filled up by the time the plan is to be kept: no figure of it is ever judged."""
+    cloud = admin.with_token(node_key)
+    register(cloud, "p-tight", 3, seen_by=[place.org.api], capacity=1)
+    beats = Heartbeats(cloud, "p-tight")
+    report(place.org.api, {"p-tight": {"udp": 1}}, agent="a", network="tight")
+    whose = f"'{place.org.id}', 'filled'"
+    database.sql(
+        f"insert into meeting (org, id) values ({whose});"
+        f" insert into participant (org, meeting, agent, node_org, node, transport, ladder) values ({whose}, 'x', 'cloud', 'p-tight', 0, '{{0}}')"
+    )
+    answer = place.join("ann", network="tight")
+    beats.stop()
+    assert answer["node"] != "p-tight" and answer["why"]["prediction"]["source"] == "network"
+    assert database.sql(f"select count(*) from prediction where org = '{place.org.id}'") == "0"
+
+
 def test_bounds(place):
     """Sixteen reports of a network are looked at, and sixteen networks of a meeting."""
     for n in range(18):
