@@ -82,6 +82,7 @@ CALLS = [
     Call("POST", "/v1/nodes", {ADMIN, ORG, NODE}, body=lambda s: node_body("iso-new", org=s.mine.id), wrong=(422, "invalid_member")),
     Call("POST", "/v1/nodes/{node}/heartbeat", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/heartbeat", {"load": {}}, (404, "unknown_node")),
     Call("GET", "/v1/nodes/{node}/peers", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/peers", wrong=(404, "unknown_node")),
+    Call("GET", "/v1/nodes/{node}/turn-secret", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/turn-secret", wrong=(404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/drain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/drain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/undrain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/undrain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/weight", {ADMIN, ORG}, "/v1/nodes/iso-mesh/weight", {"weight": 2}, (404, "unknown_node")),
