@@ -2,6 +2,7 @@
 /* Who the media engine lets in, whom it refuses and how, and that what is copied or altered moves nothing. */
 #include "check.h"
 
+#include "node/media/engine.h"
 #include "support/media/sim.h"
 
 #include <stdio.h>
@@ -164,6 +165,18 @@ static void test_full_node(void **state)
     assert_int_equal(sim_consent(s->agents[0], true, NONE, NULL), 0);
     assert_int_equal(sim_hello(late, NONE), 0);
     assert_int_equal(legs(s), 3);
+}
+
+static void test_full_thread(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    s->home->n_legs = HOME_LEGS_MAX; /* as if there were so many */
+    assert_int_equal(sim_hello(a, NONE), 486);
+    s->home->n_legs = HOME_LEGS_MAX - 1;
+    assert_int_equal(sim_hello(a, NONE), 0);
+    s->home->n_legs = 1;
+    assert_int_equal(legs(s), 1);
 }
 
 static void test_full_meeting(void **state)
@@ -459,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_other_nodes_tickets, start, stop),
         cmocka_unit_test_setup_teardown(test_drain, start, stop),
         cmocka_unit_test_setup_teardown(test_full_node, start, stop),
+        cmocka_unit_test_setup_teardown(test_full_thread, start, stop),
         cmocka_unit_test_setup_teardown(test_full_meeting, start, stop),
         cmocka_unit_test_setup_teardown(test_repeated, start, stop),
         cmocka_unit_test_setup_teardown(test_copied_handshake, start, stop),

@@ -280,6 +280,30 @@ static void test_ssrcs_given_up(void **state)
     assert_int_equal(listener->broken_in, 0);
 }
 
+/* All that a meeting holds is in use: who comes with more is refused, and told so; the others go on. */
+static void test_all_ssrcs_in_use(void **state)
+{
+    struct sim *s = *state;
+    enum { N = MEETING_SOURCES_MAX / MEDIA_LEG_SSRCS_MAX };
+    struct media_news news;
+    for (size_t i = 0; i <= N; i++) {
+        char who[8];
+        snprintf(who, sizeof who, "p%zu", i);
+        struct ticket t = sim_ticket(s, "m", who);
+        t.last_n = 1;
+        struct sim_agent *a = sim_agent(s, &t);
+        assert_int_equal(sim_handshake(a), 0);
+        for (uint32_t k = 0; k < MEDIA_LEG_SSRCS_MAX; k++)
+            sim_send_as(a, 0x10000 + (uint32_t)i * MEDIA_LEG_SSRCS_MAX + k, 1, 20);
+        assert_int_equal(sim_stats(a).ssrc_refused, i < N ? 0 : MEDIA_LEG_SSRCS_MAX);
+    }
+    assert_int_equal(sim_consent(s->agents[N], false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, MEDIA_LEG_SSRCS_MAX);
+    size_t before = s->agents[1]->rtp_in;
+    sim_send_as(s->agents[0], 0x10000, 2, 20);
+    assert_int_equal(s->agents[1]->rtp_in, before + 1);
+}
+
 /* Replayed, altered, cut, of nobody: nothing comes of it, and the figures say so. */
 static void test_bad_packets(void **state)
 {
@@ -390,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
+        cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_flood, start, stop),
         cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
