@@ -227,14 +227,15 @@ void call_leg_up(struct call *c, size_t leg, int64_t now_us)
         c->wants_failure = false;
 }
 
-void call_leg_lost(struct call *c, size_t leg, int64_t now_us)
+void call_leg_lost(struct call *c, size_t leg, int64_t rtt_us, int64_t now_us)
 {
     struct call_leg *l = &c->legs[leg];
     if (l->state == CALL_LEG_OLD) {
         close_leg(l);
     } else if (l->state == CALL_LEG_UP) {
         l->state = CALL_LEG_LOST;
-        l->until_us = now_us + CALL_RACE_US;
+        l->until_us =
+            now_us + (rtt_us * CALL_RACE_RTTS > CALL_RACE_US ? rtt_us * CALL_RACE_RTTS : CALL_RACE_US);
     } else if (l->state == CALL_LEG_CLIMBING) { /* it answered, and did not shake hands */
         call_leg_failed(c, leg, now_us);
     }

@@ -15,7 +15,8 @@ enum {
     CALL_LEGS = 2,
     CALL_RACE_US =
         700 *
-        1000, /* a path that was lost is looked for on its node so long before that counts as a failure */
+        1000, /* a path that was lost is looked for on its node so long before that counts as a failure ... */
+    CALL_RACE_RTTS = 5, /* ... or so many of its round trips: TCP, TLS, STUN and the handshake want as much */
     CALL_CLIMB_US = 6 * 1000 * 1000, /* the same of a node that is new */
     CALL_OVERLAP_US = 1000 * 1000,   /* the old node is still heard after a move */
     CALL_BACKOFF_US =
@@ -77,7 +78,8 @@ void call_assigned(struct call *c, const struct call_target *to, bool answer, in
 /* The question under way has ended without an assignment. `status`: HTTP's; 0: no answer. LEAVE ends here, too. */
 void call_unassigned(struct call *c, int status, int64_t retry_after_us, int64_t now_us);
 void call_leg_up(struct call *c, size_t leg, int64_t now_us);
-void call_leg_lost(struct call *c, size_t leg, int64_t now_us);   /* it was UP, and is looked for again */
+/* It was UP, and is looked for again. `rtt_us`: the path's round trip; -1: not known. */
+void call_leg_lost(struct call *c, size_t leg, int64_t rtt_us, int64_t now_us);
 void call_leg_failed(struct call *c, size_t leg, int64_t now_us); /* no rung works */
 void call_leg_refused(struct call *c, size_t leg, int code, int64_t now_us);
 /* The main leg's node drains, or no longer. */

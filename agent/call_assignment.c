@@ -45,6 +45,7 @@ static int read_assignment(struct call_assignment *a, const json_t *j)
         a->to.transport = TRANSPORT_UDP;
     a->has_grant = copy(a->grant.username, sizeof a->grant.username, media, "username") &&
                    copy(a->grant.password, sizeof a->grant.password, media, "password");
+    a->epoch = json_integer_value(json_object_get(media, "epoch"));
     return read_ladder(&a->to, j);
 }
 

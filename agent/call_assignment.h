@@ -10,6 +10,7 @@ struct call_assignment {
     struct call_target to;
     char participant[AGENT_ID_MAX + 1];
     char meeting[BERTH_MEETING_TEXT]; /* of an event; "" of an answer */
+    int64_t epoch;                    /* of the plan that it is of; 0: not said */
     bool has_grant;
     struct ticket_grant grant;
 };

@@ -104,14 +104,14 @@ static int search(struct connection *c, int64_t now_us)
 /* Waits before the next race: not at all, or longer each time. */
 static void wait_a_while(struct connection *c, bool steady, int64_t now_us)
 {
-    int64_t pause = 0;
+    int64_t pause = 0, most = c->media ? CONNECTION_MEDIA_BACKOFF_MAX_US : CONNECTION_BACKOFF_MAX_US;
     if (steady) {
         c->failures = 0;
     } else {
         pause = CONNECTION_BACKOFF_US;
-        for (unsigned i = 0; i < c->failures && pause < CONNECTION_BACKOFF_MAX_US; i++)
+        for (unsigned i = 0; i < c->failures && pause < most; i++)
             pause *= 2;
-        pause = pause < CONNECTION_BACKOFF_MAX_US ? pause : CONNECTION_BACKOFF_MAX_US;
+        pause = pause < most ? pause : most;
         pause = pause / 2 + (int64_t)randombytes_uniform((uint32_t)(pause / 2));
         c->failures += c->failures < 30;
     }

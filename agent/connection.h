@@ -10,6 +10,7 @@
 enum {
     CONNECTION_BACKOFF_US = 1000 * 1000, /* the first pause where no rung works; it doubles */
     CONNECTION_BACKOFF_MAX_US = 30 * 1000 * 1000,
+    CONNECTION_MEDIA_BACKOFF_MAX_US = 4 * 1000 * 1000, /* where a call waits for it */
     CONNECTION_STEADY_US =
         10 * 1000 * 1000, /* one that stood so long is raced again at once when it is lost */
 };

@@ -120,8 +120,11 @@ static void judge(struct session_call *k, struct call_path *p, bool changed, int
         call_leg_up(&k->is, p->leg, now_us);
         return;
     }
-    if (was_up && !up)
-        call_leg_lost(&k->is, p->leg, now_us);
+    if (was_up && !up) {
+        struct media_leg_figures f;
+        connection_media(c, now_us, &f);
+        call_leg_lost(&k->is, p->leg, f.rtt_min_us, now_us);
+    }
     if (!changed || c->state != BERTH_CONNECTION_WAITING)
         return;
     memcpy(k->reason, c->detail, sizeof k->reason);

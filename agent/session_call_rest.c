@@ -19,6 +19,8 @@ bool call_take(struct session_call *k, const char *text, bool answer, int64_t no
     struct call_assignment a;
     if (call_assignment_read(&a, text) < 0)
         return false;
+    if (!answer && a.epoch < k->assigned.epoch)
+        return true;    /* an event that was under way when a newer answer came */
     if (!a.has_grant) { /* an event may come without a ticket, which the answer to a JOIN has */
         if (!answer)
             call_ask_again(&k->is, now_us);

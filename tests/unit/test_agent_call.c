@@ -89,7 +89,7 @@ static struct world up_on(const char *node)
 static void a_path_that_comes_back_is_no_failure(void **state)
 {
     struct world w = up_on("n1");
-    call_leg_lost(&w.c, 0, w.now_us);
+    call_leg_lost(&w.c, 0, 20 * MS, w.now_us);
     assert_int_equal(call_state(&w.c), BERTH_CALL_LOST);
     run(&w, w.now_us + CALL_RACE_US - MS);
     call_leg_up(&w.c, 0, w.now_us);
@@ -98,11 +98,21 @@ static void a_path_that_comes_back_is_no_failure(void **state)
     assert_true(w.c.came_up == 2 && w.c.moved == 0);
 }
 
+static void a_long_path_is_given_its_time(void **state)
+{
+    struct world w = up_on("n1");
+    call_leg_lost(&w.c, 0, 600 * MS, w.now_us);
+    run(&w, w.now_us + (int64_t)CALL_RACE_RTTS * 600 * MS - MS);
+    assert_int_equal(w.n_asked, 1);
+    run(&w, w.now_us + 2 * MS);
+    assert_int_equal(w.asked, CALL_ASK_FAILURE);
+}
+
 static void a_node_that_is_lost_is_told_by_each_transport_and_left(void **state)
 {
     struct world w = up_on("n1");
     int64_t lost = w.now_us;
-    call_leg_lost(&w.c, 0, w.now_us);
+    call_leg_lost(&w.c, 0, 20 * MS, w.now_us);
     run(&w, w.now_us + S);
     assert_int_equal(w.asked, CALL_ASK_FAILURE);
     assert_int_equal(w.asked_us - lost, CALL_RACE_US);
@@ -124,7 +134,7 @@ static void a_node_that_is_lost_is_told_by_each_transport_and_left(void **state)
 static void where_nothing_else_is_left_the_same_node_is_tried_again(void **state)
 {
     struct world w = up_on("n1");
-    call_leg_lost(&w.c, 0, w.now_us);
+    call_leg_lost(&w.c, 0, 20 * MS, w.now_us);
     run(&w, w.now_us + S);
     for (int i = 0; i < 2; i++) /* the second time nothing is left to be told */
         answer(&w, "n1");
@@ -348,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_that_comes_back_is_no_failure),
+        cmocka_unit_test(a_long_path_is_given_its_time),
         cmocka_unit_test(a_node_that_is_lost_is_told_by_each_transport_and_left),
         cmocka_unit_test(where_nothing_else_is_left_the_same_node_is_tried_again),
         cmocka_unit_test(failures_come_ever_less_often),
