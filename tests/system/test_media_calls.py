@@ -8,6 +8,7 @@ import signal
 import pytest
 from support.media import Participant
 from support.process import BUILD, SOURCE, run, wait_for
+from support.proxies import tinyproxy
 
 AUDIO = BUILD / "agent" / "audio-example"
 numbers = itertools.count(1000)
@@ -25,9 +26,9 @@ def join(world, controller, org):
     """join("m1", "ann") starts a participant; all that still run leave at the end."""
     made = []
 
-    def start(meeting, agent, at=None, ssrc=None):
+    def start(meeting, agent, at=None, ssrc=None, proxy=None):
         org.api.post("/v1/meetings", {"id": meeting})  # the second one finds it there
-        made.append(Participant(world, at or controller, org, meeting, agent, ssrc or next(numbers)))
+        made.append(Participant(world, at or controller, org, meeting, agent, ssrc or next(numbers), proxy))
         return made[-1]
 
     yield start
@@ -122,6 +123,28 @@ def test_the_example_of_the_documentation(nodes, world, controller, org, join):
     assert "up n" in done.stdout and " udp" in done.stdout, done.stdout
     sent, heard = map(int, re.search(r"^sent (\d+), heard (\d+), lost \d+, round trip \d+ us$", done.stdout, re.M).groups())
     assert sent > 50 and heard > 50, done.stdout
+
+
+def test_media_goes_through_a_proxy(nodes, world, controller, org, join):
+    """TLS inside CONNECT, where the policy lets nothing else; who joins has reported what its proxy reaches."""
+    proxy = tinyproxy()
+    try:
+        org.api.post("/v1/meetings", {"id": "proxied", "policy": {"transports": ["proxy"]}}).expect(201)
+        pair = []
+        for name in ("ann-proxied", "bob-proxied"):
+            done = world.agent("probe", "--report", "--proxy", proxy.url, controller=controller, token=org.jwt(name))
+            assert done.returncode == 0, done.stderr
+            pair.append(join("proxied", name, proxy=proxy.url))
+        for one, other in (pair, pair[::-1]):
+            assert one.wait_state("up")["transport"] == "proxy"
+            one.wait_heard(other, 50)
+        pair[0].reset()
+        proxy.process.kill()  # and with it the only way: what there was is told, and looked for
+        lost = pair[0].wait_state("lost")
+        assert lost["came_up"] == 1, lost
+        assert [p.leave() for p in pair] == [0, 0]
+    finally:
+        proxy.close()
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])

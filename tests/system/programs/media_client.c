@@ -1,6 +1,6 @@
 /* A participant for tests: joins, sends a packet every 20 ms, and tells in JSON lines what becomes of it.
  *
- *   media-client CONTROLLER TOKEN CA MEETING SSRC
+ *   media-client CONTROLLER TOKEN CA MEETING SSRC [PROXY]
  *   stdin: "stats" prints figures, "reset" begins gaps anew, "leave" (or the end) leaves and ends */
 #include "berth.h"
 
@@ -193,12 +193,15 @@ static int run(struct client *c)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc != 6 && argc != 7)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct client c = {.ssrc = (uint32_t)strtoul(argv[5], NULL, 10)};
-    struct berth_options o = {
-        .size = sizeof o, .controller = argv[1], .token = argv[2], .ca_file = argv[3], .proxy = "none"};
+    struct berth_options o = {.size = sizeof o,
+                              .controller = argv[1],
+                              .token = argv[2],
+                              .ca_file = argv[3],
+                              .proxy = argc == 7 ? argv[6] : "none"};
     o.callbacks.log = on_log;
     struct berth_join_options j = {.size = sizeof j,
                                    .meeting = argv[4],
