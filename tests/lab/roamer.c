@@ -1,5 +1,6 @@
 /* An agent on the move, by the library's public functions alone: watches from its start, says what happens as a line of JSON each, and
- * does what it is told on standard input: "network" asks which network to name when joining, "connect ASSIGNMENT" connects.
+ * does what it is told on standard input: "network" asks which network to name when joining, "connect ASSIGNMENT" connects, "join MEETING" makes
+ * a call.
  * Invariant: a line is written by one call, as several threads write. */
 #include <berth.h>
 #include <stdbool.h>
@@ -36,6 +37,22 @@ static void on_changed(void *user, struct berth_agent *agent, const struct berth
     fflush(stdout);
 }
 
+static void on_call(void *user, struct berth_agent *agent, const struct berth_call *c)
+{
+    printf("{\"event\":\"call\",\"state\":\"%s\",\"transport\":\"%s\",\"node\":\"%s\",\"reason\":\"%s\"}\n",
+           berth_call_state_name(c->state), c->transport >= 0 ? berth_transport_name(c->transport) : "none",
+           c->node, c->reason);
+    fflush(stdout);
+}
+
+static int join(struct berth_agent *agent, char *meeting)
+{
+    struct berth_join_options o = {.size = sizeof o, .meeting = meeting, .changed = on_call};
+    uint64_t call;
+    meeting[strcspn(meeting, "\n")] = '\0';
+    return berth_agent_join(agent, &o, &call);
+}
+
 static void tell_network(struct berth_agent *agent)
 {
     char id[BERTH_NETWORK_ID_TEXT];
@@ -48,7 +65,7 @@ static void tell_network(struct berth_agent *agent)
 /* Until standard input ends. */
 static int obey(struct berth_agent *agent)
 {
-    static const char word[] = "connect ";
+    static const char word[] = "connect ", join_word[] = "join ";
     char *line = NULL;
     size_t cap = 0;
     int err = 0;
@@ -58,6 +75,8 @@ static int obey(struct berth_agent *agent)
         if (strncmp(line, word, sizeof word - 1) == 0) {
             o.assignment = line + sizeof word - 1;
             err = berth_agent_connect(agent, &o, &connection);
+        } else if (strncmp(line, join_word, sizeof join_word - 1) == 0) {
+            err = join(agent, line + sizeof join_word - 1);
         } else {
             tell_network(agent);
         }

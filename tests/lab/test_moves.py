@@ -1,5 +1,5 @@
 """Every file in moves/: an agent that watches and is connected is taken from network to network. Each change is probed once,
-however the links flap; a network that was reported of is known again at once; the connection goes on by what each lets out."""
+however the links flap; a network that was reported of is known again at once; connection and call go on by what each lets out."""
 import glob
 import json
 import os
@@ -110,10 +110,13 @@ class Watcher:
         assert not any("error" in told for told in self.told("report"))
 
 
+def meeting(stage):
+    return stage.service.ask("POST", "/v1/meetings", {}, stage.service.org_key)["id"]
+
+
 def assignment(stage, agent, network):
     """By the report of that network alone."""
-    meeting = stage.service.ask("POST", "/v1/meetings", {}, stage.service.org_key)["id"]
-    return stage.service.ask("POST", f"/v1/meetings/{meeting}/participants", {"agent": agent, "network": network},
+    return stage.service.ask("POST", f"/v1/meetings/{meeting(stage)}/participants", {"agent": agent, "network": network},
                              stage.service.org_key)
 
 
@@ -159,7 +162,9 @@ def test_moves(path):
                 take_step(stage, roamer, agent, step, known)
                 if n == 0:
                     roamer.say(f"connect {json.dumps(assignment(stage, agent, known[step['to']]))}")
+                    roamer.say(f"join {meeting(stage)}")
                 roamer.wait("connection", state="up", transport=step["transport"], came_up=n + 1)
+                roamer.wait("call", state="up", transport=step["transport"])
                 watcher.check([step["to"] for step in steps[:n + 1]])
                 if step.get("containers"):
                     come_and_go(stage, roamer, agent)
