@@ -16,7 +16,7 @@ static bool is_number(const char *s)
 {
     size_t n = strlen(s);
 
-    return n >= 1 && n < LINKS_NUMBER_LEN && strspn(s, "0123456789") == n;
+    return n >= 1 && n <= LINKS_NUMBER_LEN && strspn(s, "0123456789") == n;
 }
 
 /* The part up to `end`, which is cut off; NULL: there is no `end`. */

@@ -9,8 +9,8 @@ enum {
     NEWS_KEEP_S =
         3600, /* what is over is told for so long; who asks with an older place is told everything anew */
     NEWS_DROP_MAX = 20000,
-    LINKS_ROWS_MAX = 200, /* of one answer */
-    LINKS_NUMBER_LEN = 20,
+    LINKS_ROWS_MAX = 200,  /* of one answer */
+    LINKS_NUMBER_LEN = 18, /* digits: what PostgreSQL can't take for a number is none */
     LINKS_PLACE_MAX = 3 * (LINKS_NUMBER_LEN + 1) + 2 + 32 + 1 + 128 + 1 + AGENT_ID_MAX,
 };
 

@@ -49,7 +49,7 @@ begin
         where c.org = 'cloud' and c.deleted_at is null and c.media_key is not null and not c.drain and not l.draining
             and not l.stopping and l.heartbeat_at > now() - interval '15 seconds' and coalesce(h.state, 0) < 2
         order by was.node is null,
-            (select sum(coalesce(r.rtt_us, 1000000)) from unnest(node_orgs, nodes) as n (org, node)
+            (select sum(case when r.rtt_us >= 0 then r.rtt_us else 1000000 end) from unnest(node_orgs, nodes) as n (org, node)
                 left join node_rtt r on r.org = n.org collate "C" and r.node = n.node collate "C"
                     and r.to_org = c.org and r.to_node = c.id), c.id
         limit 1);
@@ -69,10 +69,10 @@ begin
     select array_agg(s.org <> 'cloud' and exists (select from unnest(node_orgs, nodes) as o (org, node)
             where o.org <> 'cloud' and (o.org, o.node) <> (s.org, s.node) and not exists (select from node_rtt r
                 where r.org = s.org collate "C" and r.node = s.node collate "C" and r.to_org = o.org collate "C" and r.to_node = o.node collate "C"
-                    and r.at > now() - interval '20 minutes')
+                    and r.rtt_us >= 0 and r.at > now() - interval '20 minutes')
                 and not exists (select from node_rtt r
                 where r.org = o.org collate "C" and r.node = o.node collate "C" and r.to_org = s.org collate "C" and r.to_node = s.node collate "C"
-                    and r.at > now() - interval '20 minutes')) order by s.i)
+                    and r.rtt_us >= 0 and r.at > now() - interval '20 minutes')) order by s.i)
         into leaves from unnest(node_orgs, nodes) with ordinality as s (org, node, i);
     if true = any (leaves) then
         hub_id := node_news_hub(of_org, of_meeting, node_orgs, nodes);
