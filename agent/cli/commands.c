@@ -175,8 +175,7 @@ const struct command cli_commands[] = {
      "expires; until "
      "SIGINT or SIGTERM. A report that could not be delivered is delivered later while it is valid.",
      watch_keys, N(watch_keys), cmd_watch},
-    {"join", "MEETING", 1, 1, CONTROLLER | CLI_NEEDS_SIGNALS,
-     "take part in a meeting with test media, and tell how it goes",
+    {"join", "MEETING", 1, 1, CONTROLLER | CLI_NEEDS_SIGNALS, "take part in a meeting with test media",
      "Gets an assignment, connects by its ladder, and exchanges packets of the size and pace of Opus with "
      "the meeting's other participants for "
      "--seconds: lost paths and nodes are replaced meanwhile. Shown at the end, for each that was heard: "
