@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """Who may: tokens of every kind, good, bad, revoked, and of the wrong kind."""
 
 import base64

@@ -1,3 +1,4 @@
+# alone
 """`berth join`: test media between participants through a real node, as people and machines are told of it."""
 
 from concurrent.futures import ThreadPoolExecutor

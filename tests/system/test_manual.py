@@ -1,3 +1,4 @@
+# alone
 """The manual pages name every option that the programs have, and none that they haven't."""
 
 import re

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """berth-controller migrate, schemas that don't fit, and what each database role may do."""
 
 import subprocess

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """Orgs and keys: made, listed, revoked, erased; JWTs; rotation of the master key."""
 
 import re

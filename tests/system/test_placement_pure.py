@@ -1,3 +1,4 @@
+# alone
 """The placement engine needs nothing of the system: no socket, clock, allocator, log or JSON."""
 
 import re

@@ -1,4 +1,4 @@
-# timeout: 400
+# timeout: 400, alone
 """Nodes and the controller through real proxies: every authentication that squid has, tinyproxy, PAC, no_proxy, interception."""
 
 import http.server

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """What an org may have at once: each bound is met, passed by nobody, and makes room again."""
 
 import threading

@@ -1,4 +1,4 @@
-# timeout: 120
+# timeout: 120, alone
 """A report that no partition takes is refused for good, and costs those that came with it nothing."""
 
 import threading

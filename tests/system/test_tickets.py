@@ -1,4 +1,4 @@
-# timeout: 180
+# timeout: 180, alone
 """Tickets: what an assignment brings opens with the keys that its node was told, and with nobody else's; nothing is kept."""
 
 import datetime

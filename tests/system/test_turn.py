@@ -1,4 +1,4 @@
-# timeout: 120
+# timeout: 120, alone
 """A coturn beside a node: the credentials that come with an assignment work there, for coturn's own client and for WebRTC clients,
 and no others do."""
 
