@@ -83,6 +83,7 @@ CALLS = [
     Call("POST", "/v1/nodes/{node}/heartbeat", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/heartbeat", {"load": {}}, (404, "unknown_node")),
     Call("GET", "/v1/nodes/{node}/peers", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/peers", wrong=(404, "unknown_node")),
     Call("GET", "/v1/nodes/{node}/turn-secret", {ADMIN, ORG, NODE}, "/v1/nodes/iso-mesh/turn-secret", wrong=(404, "unknown_node")),
+    Call("GET", "/v1/nodes/{node}/links", {NODE}, "/v1/nodes/iso-mesh/links", wrong=(404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/drain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/drain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/undrain", {ADMIN, ORG}, "/v1/nodes/iso-mesh/undrain", {}, (404, "unknown_node")),
     Call("POST", "/v1/nodes/{node}/weight", {ADMIN, ORG}, "/v1/nodes/iso-mesh/weight", {"weight": 2}, (404, "unknown_node")),
@@ -318,9 +319,9 @@ def test_the_database_keeps_orgs_apart_by_itself(stage, database):
 def test_the_right_org_can(stage):
     """The calls of this file are well made: with the right key each of them works. Last, for it ends everything."""
     ends = [c for c in CALLS if c.method == "DELETE"]
-    clients = {ORG: stage.mine.api, ADMIN: stage.admin, ANYONE: stage.admin.with_token(None)}
+    clients = {ORG: stage.mine.api, ADMIN: stage.admin, NODE: stage.mine.node_api, ANYONE: stage.admin.with_token(None)}
     for call in [c for c in CALLS if c not in ends] + sorted(ends, key=lambda c: (ADMIN in c.may, "orgs" in c.pattern, -len(c.pattern))):
-        client = next(clients[k] for k in (ORG, ADMIN, ANYONE) if k in call.may)
+        client = next(clients[k] for k in (ORG, ADMIN, NODE, ANYONE) if k in call.may)
         answer = call.make(stage, client)
         if call.pattern == "/v1/agents/{agent}" and call.method == "DELETE":
             answer.expect(204, 404)
