@@ -1,6 +1,6 @@
 # timeout: 120, alone
-"""A coturn beside a node: the credentials that come with an assignment work there, for coturn's own client and for WebRTC clients,
-and no others do."""
+"""A coturn beside a node: the credentials that come with an assignment work there, for coturn's own client and for WebRTC
+clients, and no others do."""
 
 import asyncio
 import shutil
