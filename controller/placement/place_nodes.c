@@ -138,6 +138,10 @@ void place_nodes_matrix(const struct place_problem *p, struct place_work *w)
     size_t nowhere = w->k - 1;
     int32_t to[PLACE_COLS + PLACE_WITNESSES], row[PLACE_COLS];
 
+    if (w->n < 2) { /* who is alone needs no way between nodes */
+        memset(w->d, 0, sizeof(w->d));
+        return;
+    }
     memset(w->way_done, 0, w->nodes);
     ask_witnesses(p, w);
     for (size_t a = 0; a < nowhere; a++) {
@@ -185,7 +189,7 @@ int64_t place_node_rtt(const struct place_problem *p, struct place_work *w, uint
 {
     size_t ka = w->col_of[a], kb = w->col_of[b];
 
-    if (a == b)
+    if (a == b || w->n < 2)
         return 0;
     if (ka != PLACE_COL_NONE && kb != PLACE_COL_NONE)
         return w->d[ka * PLACE_COLS + kb];
