@@ -1,5 +1,5 @@
-/* The state machine of a node's health. Invariant: what one org's agents say never quarantines a cloud node; nothing but a heartbeat that is
- * missing, or several orgs' agents, does. */
+/* The state machine of a node's health. Invariant: where there are others, what one org's agents say neither takes a cloud node a step down nor
+ * keeps it there; nothing but a heartbeat that is missing, or several orgs' agents, does. */
 #include "health.h"
 
 enum { FAILURES_LEAST = 6, FAILURES_SHARE = 10, PROBE_ORGS_LEAST = 2 };
@@ -53,20 +53,22 @@ static enum level silence(const struct health_evidence *e)
 static enum level failures(const struct health *h, const struct health_evidence *e)
 {
     double limit = health_failures_limit(e->participants) / (h->state == HEALTH_PROBATION ? 2 : 1);
-    double count = health_failures_count(e, limit);
+    double bad = limit / (h->state == HEALTH_QUARANTINED && h->cause == HEALTH_FAILURES ? 4 : 2);
 
-    if (count >= limit)
+    if (health_failures_count(e, limit) >= limit)
         return DEAD;
-    if (h->state == HEALTH_QUARANTINED && h->cause == HEALTH_FAILURES)
-        return count >= limit / 4 ? BAD : FINE;
-    return count >= limit / 2 ? BAD : FINE;
+    return health_failures_count(e, e->alone ? limit : bad) >= bad ? BAD : FINE;
 }
 
 static enum level probes(const struct health_evidence *e)
 {
-    if (!e->mesh && e->probes_fail >= PROBE_ORGS_LEAST && e->probes_fail > 2 * e->probes_work)
+    bool several = e->probes_fail >= PROBE_ORGS_LEAST;
+
+    if (e->mesh || e->alone)
+        return e->probes_fail > 0 && e->probes_work == 0 ? BAD : FINE;
+    if (several && e->probes_fail > 2 * e->probes_work)
         return DEAD;
-    return e->probes_fail > 0 && e->probes_work == 0 ? BAD : FINE;
+    return several && e->probes_fail > e->probes_work ? BAD : FINE;
 }
 
 static bool enter(struct health *h, enum health_state state, int64_t now_us)

@@ -42,6 +42,7 @@ struct health_evidence {
     bool planned;             /* drained or stopping: its silence is no fault */
     bool doubt;               /* nobody's silence counts: the controllers suspect themselves */
     bool mesh;                /* an org's own: its agents alone may speak against it */
+    bool alone;               /* there is one org: nobody else whom its word could harm */
     int64_t participants;
     const double *failures; /* an org each: agents for which it did not work, halved every minute */
     size_t n_failures;
@@ -51,7 +52,8 @@ struct health_evidence {
 /* True: the state changed. */
 bool health_step(struct health *h, const struct health_evidence *e, int64_t now_us);
 
-/* How many agents' failures quarantine a node, and what the given ones count: no org's for more than half of that on a cloud node. */
+/* How many agents' failures quarantine a node, and what the given ones count towards a limit: no org's for more than half of it on a cloud
+ * node, so that it takes two. */
 double health_failures_limit(int64_t participants);
 double health_failures_count(const struct health_evidence *e, double limit);
 

@@ -32,6 +32,7 @@ struct turn {
     struct controller *ctl;
     struct db_sync *db;
     int64_t number, now_us;
+    bool alone;
     size_t told;
     size_t n_scopes;
     struct scope *scopes; /* by org */
@@ -226,6 +227,7 @@ static bool judge(const struct turn *t, const PGresult *res, int row, struct hea
         .planned = db_get_bool(res, row, PLANNED),
         .doubt = scope_of(t, db_get(res, row, ORG))->doubt,
         .mesh = strcmp(db_get(res, row, ORG), CLOUD_ORG) != 0,
+        .alone = t->alone,
         .participants = db_get_i64(res, row, PARTICIPANTS),
         .failures = failures,
         .n_failures = db_null(res, row, FAILURES) ? 0 : read_failures(db_get(res, row, FAILURES), failures),
@@ -317,22 +319,42 @@ out:
 
 /* ---- turns ---- */
 
+/* A look that takes too long is for the next time: the turns don't wait for it, and judge by what was seen last. */
+static void look_at_probes(const struct turn *t)
+{
+    char every[24];
+    const char *params[] = {every};
+    PGresult *res;
+    bool due;
+
+    (void)db_i64(every, PROBES_MS);
+    res = db_sync_exec(t->db, "select health_probes_due($1::bigint)", params, 1);
+    due = res != NULL && db_get_bool(res, 0, 0);
+    if (due) {
+        PQclear(res);
+        res = db_sync_exec(t->db, "select health_probes_look()", NULL, 0);
+    }
+    if (res == NULL)
+        lost(t, "probes_not_looked_at");
+    PQclear(res);
+}
+
 static bool begin(struct turn *t)
 {
-    char period[24], probes[24];
-    const char *params[] = {period, probes};
+    char period[24];
+    const char *params[] = {period};
     PGresult *res;
     bool due;
 
     (void)db_i64(period, TURN_MS);
-    (void)db_i64(probes, PROBES_MS);
-    res = db_sync_exec(t->db, "select turn, now_us from health_begin($1::bigint, $2::bigint)", params, 2);
+    res = db_sync_exec(t->db, "select turn, now_us, alone from health_begin($1::bigint)", params, 1);
     due = res != NULL && PQntuples(res) == 1;
     if (res == NULL)
         lost(t, "turn_not_begun");
     if (due) {
         t->number = db_get_i64(res, 0, 0);
         t->now_us = db_get_i64(res, 0, 1);
+        t->alone = db_get_bool(res, 0, 2);
     }
     PQclear(res);
     return due;
@@ -343,6 +365,7 @@ void health_turn(struct controller *ctl, struct db_sync *db)
     struct turn t = {.ctl = ctl, .db = db};
     PGresult *nodes = NULL, *doubts = NULL;
 
+    look_at_probes(&t);
     if (!begin(&t))
         return;
     nodes = db_sync_exec(db, "select * from health_evidence()", NULL, 0);

@@ -14,7 +14,12 @@ def cloud(admin, node_key):
 
 
 @pytest.fixture(scope="module")
-def beats(cloud, org):
+def other(make_org):
+    return make_org("Other")
+
+
+@pytest.fixture(scope="module")
+def beats(cloud, org, other):
     for n, name in enumerate(NODES, 1):
         register(cloud, name, n, region="h", seen_by=[org.api])
     made = Heartbeats(cloud, *NODES)
@@ -101,25 +106,51 @@ def test_drained_nodes_may_be_silent(admin, beats, database):
     admin.post("/v1/nodes/h-b/undrain").expect(200)
 
 
-def fail(database, org, agent, node, age_s=0):
+def fail(database, org, node, agents):
+    """So many agents of this org have just said that the node did not work."""
     database.sql(
         "insert into node_failure (org, agent, node_org, node, transport, counted, at)"
-        f" values ('{org}', '{agent}', 'cloud', '{node}', 0, true, now() - interval '{age_s} seconds')"
+        f" select '{org}', 'a' || g, 'cloud', '{node}', 0, true, now() from generate_series(1, {agents}) g"
+        " on conflict (org, agent, node_org, node, transport) do update set at = excluded.at"
     )
 
 
 def test_failures_of_several_orgs(admin, beats, database):
-    for n in range(20):
-        fail(database, "o1", f"a{n}", "h-b")
-    wait_state(admin, "h-b", health="suspect")
-    some_turns(database)
-    assert state(admin, "h-b")["health"] == "suspect", "one org alone quarantines no cloud node"
-    for n in range(4):
-        fail(database, "o2", f"a{n}", "h-b")
+    fail(database, "o1", "h-b", 20)
+    fail(database, "o2", "h-b", 4)
     wait_state(admin, "h-b", health="quarantined", state="up")
     wait_for(lambda: "did not work" in events(admin).get("h-b", {}).get("detail", ""), 10, "the event")
     later(database, 300)
+    fail(database, "o1", "h-b", 20)
     wait_state(admin, "h-b", seconds=20, health="probation")
+
+
+def false_reports(api, node):
+    """Three agents that this org invents: everything works for them but this node."""
+    for n in range(3):
+        report(api, {**{name: {"udp": 5} for name in NODES}, node: {"udp": None}}, agent=f"false{n}")
+
+
+def test_one_org_makes_a_node_no_dearer_for_others(org, other, admin, beats, database):
+    """By reports and by failures, as much as it likes: by no more than 15 ms, which is what its failures cost."""
+    report(org.api, {"h-a": {"udp": 5}, "h-b": {"udp": 28}, "h-c": {"udp": 60}}, agent="ann")
+    false_reports(other.api, "h-a")
+    fail(database, other.id, "h-a", 50)
+    assert int(database.sql("select node_probe_look(64); select fail from node_probe where node = 'h-a'")) == 1
+    database.sql("update node_probe set work = 0")
+    some_turns(database)
+    assert state(admin, "h-a")["health"] == "in_service" and not events(admin)
+    assert join(org, "f1")["node"] == "h-a", "5 and 15 ms are less than 28"
+
+
+def test_one_org_does_not_hold_a_node_in_quarantine(other, admin, beats, database):
+    silent(beats, database, "h-a")
+    wait_state(admin, "h-a", health="quarantined")
+    false_reports(other.api, "h-a")
+    fail(database, other.id, "h-a", 50)
+    database.sql("select node_probe_look(64)")
+    beats.names = NODES
+    wait_state(admin, "h-a", seconds=20, health="probation")
 
 
 def test_probes_of_several_orgs(make_org, admin, beats, database):
@@ -139,6 +170,33 @@ def test_probes_of_several_orgs(make_org, admin, beats, database):
     assert database.sql(looked).split() == ["2", "0"]
     wait_state(admin, "h-c", health="quarantined")
     assert state(admin, "h-a")["health"] == "in_service"
+
+
+def test_large_reports_of_one_org(org, other, admin, beats, database):
+    """They hold up neither the turns nor what others' probes say; and no more of them is looked at than is stated."""
+    for n in range(3):
+        report(other.api, {"h-c": {"udp": None}, "h-a": {"udp": 5}}, agent=f"b{n}")
+    report(org.api, {"h-a": {"udp": 5}}, agent="large")
+    columns = database.sql(
+        "select string_agg(attname, ', ' order by attnum) from pg_attribute"
+        " where attrelid = 'report'::regclass and attnum > 0 and attgenerated = '' and not attisdropped"
+    )
+    large = {"agent": "'large' || g", "report_id": "gen_random_uuid()", "received_at": "now()"}
+    large["names"] = "array(select 'name-of-some-length-' || i from generate_series(1, 1024) i)"
+    large |= {c: "array(select (1 + i % 1024)::smallint from generate_series(1, 4096) i)" for c in ("node", "address")}
+    mixed = "array(select (1 + (i * 7919 + g) % 3)::smallint from generate_series(1, 4096) i)"
+    large |= {"transport": mixed, "status": mixed}
+    values = ", ".join(large.get(c, c) for c in columns.split(", "))
+    database.sql(
+        f"insert into report ({columns}) select {values} from report, generate_series(1, 150) g"
+        f" where org = '{org.id}' and agent = 'large'"
+    )
+    database.sql("update health_turn set probes_at = '-infinity'; delete from node_probe")
+    voices = "select fail || ' ' || work from node_probe where node = 'h-c'"
+    wait_for(lambda: database.sql(voices) == "1 0", 15, "a look at the probes")
+    assert database.sql("select now() - probes_at < interval '15 seconds' from health_turn") == "t"
+    silent(beats, database, "h-b")
+    wait_state(admin, "h-b", health="quarantined")
 
 
 def test_all_dead_at_once(org, admin, beats, database, controllers):
