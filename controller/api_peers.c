@@ -137,6 +137,16 @@ static void prepare(struct api_request *r, struct reading *in, struct peers_rtt 
     out->rtt_us = api_alloc(r, n * sizeof(*out->rtt_us));
 }
 
+/* So one org's figures can't keep the database and the controllers busy. */
+static bool within_org_limit(struct api_request *r, const char *org, size_t n)
+{
+    if (strcmp(org, CLOUD_ORG) == 0 ||
+        limiter_take_many(r->ctl->figures, org, strlen(org), (int64_t)n, r->started_us).allowed)
+        return true;
+    counter_add(&r->worker->counters, figures_held_back, n);
+    return false;
+}
+
 bool peers_read_rtt(struct api_request *r, struct peers_rtt *out)
 {
     struct reading in = {.list = json_object_get(r->body, "rtt")};
@@ -159,6 +169,8 @@ bool peers_read_rtt(struct api_request *r, struct peers_rtt *out)
         if (!read_figure(r, &in, i, out))
             return false;
     }
+    if (!within_org_limit(r, in.org, out->n))
+        out->n = 0;
     return true;
 }
 

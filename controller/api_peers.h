@@ -3,8 +3,15 @@
 #define BERTH_CONTROLLER_API_PEERS_H
 
 #include "api.h"
+#include "catalogue_links.h"
 
-enum { PEERS_RTT_MAX = 256 }; /* figures in one heartbeat */
+enum {
+    PEERS_RTT_MAX = 256, /* figures in one heartbeat */
+    /* Of one org's mesh nodes, by one controller: a thousand nodes repeat all theirs at that rate, and what can be kept of an org may be told at
+     * once. What is over is left out: a node tells each figure again after five minutes. */
+    PEERS_ORG_FIGURES_PER_S = 1000,
+    PEERS_ORG_FIGURES_BURST = 2 * LINKS_ORG_MAX,
+};
 
 /* Of a heartbeat's body; arrays of the request's. */
 struct peers_rtt {
@@ -12,7 +19,8 @@ struct peers_rtt {
     const char **to_org, **to_node, **rtt_us;
 };
 
-/* The body's "rtt". What is told of nodes that have been deleted is left out. False: answered already. */
+/* The body's "rtt". What is told of nodes that have been deleted is left out, and all of it where the
+ * org has told more than it may. False: answered already. */
 bool peers_read_rtt(struct api_request *r, struct peers_rtt *out);
 /* Adds the statement, where there is something to store. `target`: the two parameters of NODE_TARGET. */
 void peers_add_rtt(struct api_request *r, struct db_batch *b, const struct db_param target[static 2],

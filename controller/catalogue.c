@@ -19,7 +19,6 @@ struct catalogue_nodes {
 struct catalogue {
     struct catalogue_nodes *nodes;
     struct links *links; /* NULL: none are known */
-    struct links_cursor cursor;
     struct catalogue_load loads[];
 };
 
@@ -155,7 +154,6 @@ struct catalogue *catalogue_new(struct catalogue_nodes *nodes, const struct cata
     atomic_fetch_add_explicit(&nodes->refs, 1, memory_order_relaxed);
     c->nodes = nodes;
     c->links = NULL;
-    c->cursor = (struct links_cursor){0};
     if (nodes->n > 0)
         memcpy(c->loads, loads, nodes->n * sizeof(c->loads[0]));
     return c;
@@ -177,16 +175,10 @@ struct catalogue_nodes *catalogue_shared(const struct catalogue *c)
     return c->nodes;
 }
 
-void catalogue_set_links(struct catalogue *c, struct links *links, const struct links_cursor *cursor)
+void catalogue_set_links(struct catalogue *c, struct links *links)
 {
     links_unref(c->links);
     c->links = links_ref(links);
-    c->cursor = *cursor;
-}
-
-const struct links_cursor *catalogue_links_cursor(const struct catalogue *c)
-{
-    return &c->cursor;
 }
 
 struct links *catalogue_links(const struct catalogue *c)

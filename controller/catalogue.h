@@ -1,4 +1,4 @@
-/* The catalogue: every node, what it offers, and how it does. An immutable snapshot, built by the control thread; what nodes are (their
+/* The catalogue: every node, what it offers, and how it does. An immutable snapshot, built by a thread of its own (watch.h); what nodes are (their
  * addresses, names) is shared between snapshots until it changes, their load is new every second. Readers hold a snapshot of
  * SNAPSHOT_CATALOGUE and may keep no pointer into it beyond. Any thread. */
 #ifndef BERTH_CONTROLLER_CATALOGUE_H
@@ -128,8 +128,7 @@ struct catalogue_nodes *catalogue_nodes_new(int64_t version, const struct catalo
 /* Takes a reference to `nodes`; `loads` (parallel to the rows) are copied. */
 struct catalogue *catalogue_new(struct catalogue_nodes *nodes, const struct catalogue_load *loads);
 /* Before it is published. Takes a reference to `links` (NULL: none are known). */
-void catalogue_set_links(struct catalogue *c, struct links *links, const struct links_cursor *cursor);
-const struct links_cursor *catalogue_links_cursor(const struct catalogue *c);
+void catalogue_set_links(struct catalogue *c, struct links *links);
 struct links *catalogue_links(const struct catalogue *c); /* borrowed */
 void catalogue_nodes_unref(struct catalogue_nodes *nodes);
 void catalogue_destroy(void *c);

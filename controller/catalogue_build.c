@@ -1,9 +1,9 @@
-/* Reads the catalogue from the database, on the control thread. Invariant: a version is read before the nodes it stands for, so a copy can
+/* Reads the catalogue from the database. Invariant: a version is read before the nodes it stands for, so a copy can
  * be newer than its version says but never older. */
 #include "catalogue.h"
 
 #include "controller.h"
-#include "sys/clock.h"
+#include "links_build.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,29 +41,6 @@ static const char loads_sql[] =
     " where n.deleted_at > now() - $1::bigint * interval '1 second'"
     " and exists (select from participant p where p.node_org = n.org and p.node = n.id)"
     " order by 1, 2";
-
-enum {
-    LINKS_PERIOD_US = 2 * 1000 * 1000,
-    LINKS_SHARE = 20, /* looking takes this part of the time at most */
-    LINKS_SWEEP_US = 60 * 1000 * 1000,
-    LINKS_PAGE = 20000,                  /* figures read at once: a second's work at most */
-    LINKS_OVERLAP_US = 10 * 1000 * 1000, /* a transaction may commit so long after it began */
-};
-
-/* What was told since the cursor, oldest first; one row of nulls where that is nothing. */
-static const char links_sql[] =
-    "select n.us, r.org, r.node, r.to_org, r.to_node, r.rtt_us, r.us"
-    " from (select berth_us(now()) as us) n left join lateral ("
-    "  select org, node, to_org, to_node, rtt_us, berth_us(at) as us from node_rtt"
-    "  where at >= berth_time($1::bigint) and at > now() - $2::bigint * interval '1 second'"
-    "  order by at limit $3::bigint) r on true";
-
-static struct link_id row_link(const PGresult *res, int row, int col)
-{
-    const char *org = PQgetvalue(res, row, col);
-
-    return link_id(org, PQgetvalue(res, row, col + 1), strcmp(org, CLOUD_ORG) != 0);
-}
 
 static const char *text_or_null(const PGresult *res, int row, int col)
 {
@@ -225,75 +202,14 @@ out:
     return r;
 }
 
-/* ---- round trips between nodes ---- */
-
-static void put_links(struct links *links, const PGresult *res, struct links_cursor *cursor)
+/* A catalogue without round trips, or with older ones, serves all the same. */
+static void give_links(struct controller *ctl, struct catalogue *c)
 {
-    int n = PQntuples(res);
-    int64_t last = cursor->at_us;
+    struct snapshot *s = snapshot_acquire(&ctl->slots[SNAPSHOT_LINKS]);
 
-    for (int i = 0; i < n && !PQgetisnull(res, i, 1); i++) {
-        int32_t us = (int32_t)number(res, i, 5);
-
-        last = number(res, i, 6);
-        (void)links_put(links, row_link(res, i, 1), row_link(res, i, 3), us >= 0 ? us : LINK_NO_WAY,
-                        last / 1000000);
-    }
-    if (n == LINKS_PAGE)
-        cursor->at_us = last;
-    else if (last - LINKS_OVERLAP_US > cursor->at_us)
-        cursor->at_us = last - LINKS_OVERLAP_US;
-}
-
-/* The table after what is new; where that can't be read, the one that there was. */
-static struct links *refresh_links(struct controller *ctl, struct db_sync *db, struct links *old,
-                                   struct links_cursor *cursor, int64_t now_us)
-{
-    char since[24], stale[24], most[24];
-    const char *const params[] = {since, stale, most};
-    bool sweep = now_us >= cursor->sweep_due_us;
-    struct links *fresh = NULL;
-    int64_t took_us;
-    PGresult *res;
-
-    snprintf(since, sizeof(since), "%lld", (long long)cursor->at_us);
-    snprintf(stale, sizeof(stale), "%d", LINKS_STALE_S);
-    snprintf(most, sizeof(most), "%d", LINKS_PAGE);
-    res = db_sync_exec(db, links_sql, params, 3);
-    if (res != NULL && (sweep || !PQgetisnull(res, 0, 1)))
-        fresh = links_new(old, (size_t)PQntuples(res), number(res, 0, 0) / 1000000);
-    if (fresh != NULL) {
-        put_links(fresh, res, cursor);
-        cursor->sweep_due_us = now_us + LINKS_SWEEP_US;
-    }
-    took_us = clock_mono_us() - now_us;
-    cursor->due_us =
-        now_us + (took_us * LINKS_SHARE > LINKS_PERIOD_US ? took_us * LINKS_SHARE : LINKS_PERIOD_US);
-    if (fresh != NULL && PQntuples(res) == LINKS_PAGE)
-        cursor->due_us = now_us; /* there is more */
-    if (res == NULL && !db->stopped)
-        log_event(ctl->log, LOG_WARN, "control", "round_trips_not_read", LOG_S("error", db->error));
-    PQclear(res);
-    return fresh != NULL ? fresh : links_ref(old);
-}
-
-/* Nothing here fails: a catalogue without round trips, or with older ones, serves all the same. */
-static void give_links(struct controller *ctl, struct db_sync *db, const struct catalogue *old,
-                       struct catalogue *c)
-{
-    struct links_cursor cursor = {0};
-    struct links *links = old != NULL ? links_ref(catalogue_links(old)) : NULL, *fresh;
-    int64_t now = clock_mono_us();
-
-    if (old != NULL)
-        cursor = *catalogue_links_cursor(old);
-    if (now >= cursor.due_us && db->conn != NULL) {
-        fresh = refresh_links(ctl, db, links, &cursor, now);
-        links_unref(links);
-        links = fresh;
-    }
-    catalogue_set_links(c, links, &cursor);
-    links_unref(links);
+    if (s != NULL)
+        catalogue_set_links(c, links_of(s->data));
+    snapshot_release(s);
 }
 
 static int build(struct controller *ctl, struct db_sync *db, const void *old, void **data)
@@ -314,7 +230,7 @@ static int build(struct controller *ctl, struct db_sync *db, const void *old, vo
     r = read_loads(db, nodes, ctl->options->report_lifetime_s, &c);
     catalogue_nodes_unref(fresh);
     if (r == 0) {
-        give_links(ctl, db, old, c);
+        give_links(ctl, c);
         *data = c;
     }
     return r;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_LEAST = 64, LINK_NOT_TOLD = -1 };
+enum { SLOTS_LEAST = 64, ORG_SLOTS = 2 * LINKS_ORGS_MAX, LINK_NOT_TOLD = -1 };
 enum {
     BASE_US = 1000,
     US_PER_KM = 14,
@@ -21,9 +21,15 @@ struct slot {
     int64_t at_s[2];
 };
 
+struct org_pairs {
+    uint64_t org; /* 0: free */
+    size_t n;
+};
+
 struct links {
     _Atomic unsigned refs;
-    size_t n, n_mesh, left_out;
+    size_t n, n_mesh, n_orgs, left_out;
+    struct org_pairs orgs[ORG_SLOTS];
     size_t mask; /* slots - 1 */
     struct slot slots[];
 };
@@ -37,6 +43,12 @@ struct link_id link_id(const char *org, const char *id, bool mesh)
     crypto_generichash_update(&h, (const uint8_t *)org, strlen(org) + 1);
     crypto_generichash_update(&h, (const uint8_t *)id, strlen(id));
     crypto_generichash_final(&h, (uint8_t *)&out, sizeof(out));
+    if (mesh) {
+        struct link_id of_org;
+        (void)crypto_generichash((uint8_t *)&of_org, sizeof(of_org), (const uint8_t *)org, strlen(org), NULL,
+                                 0);
+        out.b = of_org.b;
+    }
     out.b = (out.b & ~1ULL) | mesh;
     return out;
 }
@@ -105,6 +117,17 @@ struct links *links_new(const struct links *old, size_t more, int64_t now_s)
     return l;
 }
 
+struct links *links_reserve(struct links *l, size_t more, int64_t now_s)
+{
+    struct links *larger;
+
+    if (2 * (l->n + more) <= l->mask + 1)
+        return l;
+    larger = links_new(l, more > l->n ? more : l->n, now_s);
+    links_unref(l);
+    return larger;
+}
+
 struct links *links_ref(struct links *l)
 {
     if (l != NULL)
@@ -118,16 +141,49 @@ void links_unref(struct links *l)
         free(l);
 }
 
-/* The mesh's pairs have room of their own. */
-static bool has_room(const struct links *l, bool mesh)
+/* The org's count, or the free one where it would be. */
+static struct org_pairs *find_org(struct links *l, uint64_t org)
 {
-    return 2 * (l->n + 1) <= l->mask + 1 &&
-           (mesh ? l->n_mesh < LINKS_MESH_MAX : l->n - l->n_mesh < LINKS_MAX - LINKS_MESH_MAX);
+    size_t i = (size_t)(org >> 1) % ORG_SLOTS;
+
+    while (l->orgs[i].org != 0 && l->orgs[i].org != org)
+        i = (i + 1) % ORG_SLOTS;
+    return &l->orgs[i];
+}
+
+/* The mesh's pairs have room of their own, and each org's of them. `o`: the mesh node's org's; NULL: two cloud nodes. */
+static bool has_room(const struct links *l, const struct org_pairs *o)
+{
+    if (2 * (l->n + 1) > l->mask + 1)
+        return false;
+    if (o == NULL)
+        return l->n - l->n_mesh < LINKS_MAX - LINKS_MESH_MAX;
+    return l->n_mesh < LINKS_MESH_MAX && o->n < LINKS_ORG_MAX && (o->org != 0 || l->n_orgs < LINKS_ORGS_MAX);
+}
+
+static bool add_pair(struct links *l, struct slot *s, struct link_id low, struct link_id high)
+{
+    uint64_t org = (low.b & 1) != 0 ? low.b : (high.b & 1) != 0 ? high.b : 0;
+    struct org_pairs *o = org != 0 ? find_org(l, org) : NULL;
+
+    if (!has_room(l, o)) {
+        l->left_out++;
+        return false;
+    }
+    *s = (struct slot){.low = low, .high = high, .rtt_us = {LINK_NOT_TOLD, LINK_NOT_TOLD}};
+    l->n++;
+    if (o != NULL) {
+        l->n_orgs += o->org == 0;
+        o->org = org;
+        o->n++;
+        l->n_mesh++;
+    }
+    return true;
 }
 
 bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t rtt_us, int64_t at_s)
 {
-    bool forth = before(from, to), mesh = ((from.b | to.b) & 1) != 0;
+    bool forth = before(from, to);
     struct link_id low = forth ? from : to, high = forth ? to : from;
     struct slot *s;
     size_t d = forth ? 0 : 1;
@@ -135,15 +191,8 @@ bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t 
     if (same(from, to))
         return false;
     s = &l->slots[find_slot(l, low, high)];
-    if (is_free(s)) {
-        if (!has_room(l, mesh)) {
-            l->left_out++;
-            return false;
-        }
-        *s = (struct slot){.low = low, .high = high, .rtt_us = {LINK_NOT_TOLD, LINK_NOT_TOLD}};
-        l->n++;
-        l->n_mesh += mesh;
-    }
+    if (is_free(s) && !add_pair(l, s, low, high))
+        return false;
     if (s->rtt_us[d] == LINK_NOT_TOLD || at_s >= s->at_s[d]) {
         s->rtt_us[d] = rtt_us;
         s->at_s[d] = at_s;
@@ -154,6 +203,18 @@ bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t 
 static const struct slot *slot_of(const struct links *l, struct link_id a, struct link_id b)
 {
     return &l->slots[before(a, b) ? find_slot(l, a, b) : find_slot(l, b, a)];
+}
+
+bool links_hold(const struct links *l, struct link_id from, struct link_id to, int32_t rtt_us, int64_t at_s)
+{
+    bool forth = before(from, to);
+    const struct slot *s;
+    size_t d = forth ? 0 : 1;
+
+    if (l == NULL || same(from, to))
+        return false;
+    s = slot_of(l, from, to);
+    return !is_free(s) && s->rtt_us[d] == rtt_us && s->at_s[d] == at_s;
 }
 
 bool links_find(const struct links *l, struct link_id a, struct link_id b, struct link *out)

@@ -1,5 +1,5 @@
-/* One blocking connection as the operator role: LISTEN, and a look every second besides. Invariant: a slot's checked_us is the time
- * before the query that confirmed its content, so "younger than 4 s" can be trusted whatever the query took. */
+/* One blocking connection as the operator role, for what is done every second and for the outbox. Invariant: nothing that requests can't do without
+ * depends on how long this takes: the snapshots have threads of their own. */
 #include "control.h"
 
 #include "auth.h"
@@ -8,6 +8,7 @@
 #include "migrate.h"
 #include "outbox.h"
 #include "sys/clock.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    CONTROL_TIMEOUT_US = 2 * 1000 * 1000, /* for connecting, and for one statement */
     CONTROL_RETRY_MS = 250,
     CONTROL_EAGER_US = 50 * 1000, /* while no partition is there yet */
     CONTROL_FOLD_MAX = 10000, /* changes of counts added up at once, in a fraction of a statement's time */
@@ -28,38 +28,14 @@ enum {
 struct control {
     struct controller *ctl;
     pthread_t thread;
+    bool started;
     int stop_fd;
     struct db_sync db;
-    int64_t due_us[BUILDERS_MAX];
+    struct watch *watches[BUILDERS_MAX];
     int64_t checks_due_us, tell_at_us;
     struct snapshot *fit; /* the keys that fitted last; NULL: none yet */
     bool told;            /* that the database is away, or has another schema: once, until it is well again */
 };
-
-static struct snapshot_slot *slot_of(const struct control *c, size_t i)
-{
-    return &c->ctl->slots[controller_builders[i]->slot];
-}
-
-static void build_one(struct control *c, size_t i)
-{
-    const struct snapshot_builder *b = controller_builders[i];
-    struct snapshot_slot *slot = slot_of(c, i);
-    struct snapshot *old = snapshot_acquire(slot);
-    int64_t started = clock_mono_us();
-    void *data = NULL;
-    int r = b->build(c->ctl, &c->db, old != NULL ? old->data : NULL, &data);
-
-    snapshot_release(old);
-    if (r == 0)
-        r = snapshot_publish(slot, data, b->destroy);
-    if (r == 0 || r == SNAPSHOT_UNCHANGED)
-        atomic_store(&slot->checked_us, started);
-    else
-        log_event(c->ctl->log, LOG_WARN, "control", "snapshot_failed", LOG_S("kind", b->name),
-                  LOG_S("error", c->db.error));
-    c->due_us[i] = clock_mono_us() + b->period_us;
-}
 
 /* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest; one at
  * -infinity is being dropped already. And without a partition for what is measured now, no report can be taken. */
@@ -160,24 +136,11 @@ static void count_events(struct control *c)
 
 static bool connect_up(struct control *c)
 {
-    char sql[128];
-    int r = db_sync_connect(&c->db, c->ctl->options->database);
+    int r = db_sync_connect_operator(&c->db, c->ctl->options->database);
 
-    if (r == 0 && db_sync_script(&c->db, "select set_config('role', 'berth_operator', false), "
-                                         "set_config('statement_timeout', '1500', false), "
-                                         "set_config('timezone', 'UTC', false)") != 0) {
-        /* Before the first migration there is no such role. */
-        if (strcmp(c->db.sqlstate, "22023") == 0 || strcmp(c->db.sqlstate, "42704") == 0)
-            (void)check_schema(c);
-        r = -EIO;
-    }
-    for (size_t i = 0; i < controller_builders_n && r == 0; i++) {
-        c->due_us[i] = 0;
-        if (controller_builders[i]->channel == NULL)
-            continue;
-        snprintf(sql, sizeof(sql), "listen %s", controller_builders[i]->channel);
-        r = db_sync_script(&c->db, sql);
-    }
+    /* Before the first migration there is no such role. */
+    if (r == -EIO && (strcmp(c->db.sqlstate, "22023") == 0 || strcmp(c->db.sqlstate, "42704") == 0))
+        (void)check_schema(c);
     if (r == 0)
         r = db_sync_script(&c->db, "listen " OUTBOX_CHANNEL);
     c->checks_due_us = 0;
@@ -201,7 +164,6 @@ static void pause_or_stop(struct control *c)
         c->db.stopped = true;
 }
 
-/* What has to hold before anything is built; false: not now. */
 static bool checks(struct control *c, int64_t now)
 {
     if (now < c->checks_due_us)
@@ -220,24 +182,6 @@ static bool checks(struct control *c, int64_t now)
         health_turn(c->ctl, &c->db);
     c->checks_due_us = now + (atomic_load(&c->ctl->partition_now) ? SNAPSHOT_PERIOD_US : CONTROL_EAGER_US);
     return true;
-}
-
-/* Builds what is due; returns when the next is. */
-static int64_t build_due(struct control *c)
-{
-    int64_t next = c->checks_due_us;
-
-    for (size_t i = 0; i < controller_builders_n && c->db.conn != NULL; i++) {
-        if (clock_mono_us() >= c->due_us[i])
-            build_one(c, i);
-        next = c->due_us[i] < next ? c->due_us[i] : next;
-    }
-    if (c->told && c->db.conn != NULL) {
-        log_event(c->ctl->log, LOG_INFO, "control", "database_available",
-                  LOG_I("schema", schema_version_needed()));
-        c->told = false;
-    }
-    return next;
 }
 
 /* ---- the outbox ---- */
@@ -269,44 +213,38 @@ static void tell_news(struct control *c)
 }
 
 /* How long to wait: the workers' news are let wait for the end of the pause. */
-static int64_t until(struct control *c, int64_t next, int64_t now)
+static int64_t until(struct control *c, int64_t now)
 {
     bool pause = now < c->tell_at_us;
+    int64_t next = pause && c->tell_at_us < c->checks_due_us ? c->tell_at_us : c->checks_due_us;
 
     c->db.wake_fd = pause ? -1 : outbox_board_fd(c->ctl->outbox);
-    next = pause && c->tell_at_us < next ? c->tell_at_us : next;
     return next > now ? next - now : 0;
 }
 
-static void hear(struct control *c, const struct db_notice *n, int64_t *next)
-{
-    if (strcmp(n->channel, OUTBOX_CHANNEL) == 0) {
-        struct outbox_news news;
-        outbox_news_read(&news, n->payload);
-        outbox_board_hear(c->ctl->outbox, &news);
-        return;
-    }
-    for (size_t i = 0; i < controller_builders_n; i++)
-        if (controller_builders[i]->channel != NULL &&
-            strcmp(n->channel, controller_builders[i]->channel) == 0)
-            c->due_us[i] = 0;
-    *next = 0;
-}
-
-/* Until then, or until a notification; everything that has come already is looked at before anything is built. */
-static void wait_for_news(struct control *c, int64_t next)
+/* Until there is something to do, or a notification. */
+static void wait_for_news(struct control *c)
 {
     struct db_notice n;
 
     tell_news(c);
-    while (c->db.conn != NULL && db_sync_notify(&c->db, until(c, next, clock_mono_us()), &n) == 1)
-        hear(c, &n, &next);
+    while (c->db.conn != NULL && db_sync_notify(&c->db, until(c, clock_mono_us()), &n) == 1) {
+        struct outbox_news news;
+        outbox_news_read(&news, n.payload);
+        outbox_board_hear(c->ctl->outbox, &news);
+    }
 }
 
 static void turn(struct control *c)
 {
-    if (checks(c, clock_mono_us()))
-        wait_for_news(c, build_due(c));
+    if (!checks(c, clock_mono_us()))
+        return;
+    if (c->told && c->db.conn != NULL) {
+        log_event(c->ctl->log, LOG_INFO, "control", "database_available",
+                  LOG_I("schema", schema_version_needed()));
+        c->told = false;
+    }
+    wait_for_news(c);
 }
 
 static void *control_main(void *arg)
@@ -321,6 +259,16 @@ static void *control_main(void *arg)
     }
     db_sync_close(&c->db);
     return NULL;
+}
+
+static int start_all(struct control *c)
+{
+    int r = -pthread_create(&c->thread, NULL, control_main, c);
+
+    c->started = r == 0;
+    for (size_t i = 0; i < controller_builders_n && r == 0; i++)
+        r = watch_start(&c->watches[i], c->ctl, controller_builders[i], c->stop_fd);
+    return r;
 }
 
 int control_start(struct control **out, struct controller *ctl)
@@ -340,11 +288,10 @@ int control_start(struct control **out, struct controller *ctl)
         return r;
     }
     db_sync_init(&c->db, c->stop_fd, CONTROL_TIMEOUT_US);
-    r = pthread_create(&c->thread, NULL, control_main, c);
+    r = start_all(c);
     if (r != 0) {
-        close(c->stop_fd);
-        free(c);
-        return -r;
+        control_stop(c);
+        return r;
     }
     *out = c;
     return 0;
@@ -359,7 +306,10 @@ void control_stop(struct control *c)
     if (write(c->stop_fd, &one, sizeof(one)) < 0) {
         /* An eventfd that is full is readable already. */
     }
-    pthread_join(c->thread, NULL);
+    for (size_t i = 0; i < BUILDERS_MAX; i++)
+        watch_join(c->watches[i]);
+    if (c->started)
+        pthread_join(c->thread, NULL);
     snapshot_release(c->fit);
     close(c->stop_fd);
     free(c);
@@ -378,7 +328,7 @@ bool control_ready(struct controller *ctl, char *reason, size_t cap)
     }
     for (size_t i = 0; i < controller_builders_n; i++) {
         int64_t checked = atomic_load(&ctl->slots[controller_builders[i]->slot].checked_us);
-        if (checked == 0 || now - checked >= SNAPSHOT_FRESH_US) {
+        if (!controller_builders[i]->optional && (checked == 0 || now - checked >= SNAPSHOT_FRESH_US)) {
             snprintf(reason, cap, "the database is away, or was never migrated");
             return false;
         }

@@ -14,8 +14,15 @@
 
 #include <h2o.h>
 
-/* Kinds of snapshots. KEYS: master and admin keys (from files); AUTH: revoked keys and deleted orgs; CATALOGUE: nodes. */
-enum controller_snapshot { SNAPSHOT_KEYS, SNAPSHOT_AUTH, SNAPSHOT_CATALOGUE, CONTROLLER_SNAPSHOTS_MAX };
+/* Kinds of snapshots. KEYS: master and admin keys (from files); AUTH: revoked keys and deleted orgs; CATALOGUE: nodes; LINKS: round trips
+ * between them, which the catalogue's builder alone takes. */
+enum controller_snapshot {
+    SNAPSHOT_KEYS,
+    SNAPSHOT_AUTH,
+    SNAPSHOT_CATALOGUE,
+    SNAPSHOT_LINKS,
+    CONTROLLER_SNAPSHOTS_MAX
+};
 
 enum {
     SNAPSHOT_FRESH_US = 4 * 1000 * 1000, /* older ones serve nobody: a revoked key stops within 5 s */
@@ -36,6 +43,7 @@ struct controller {
     struct log *log;
     struct router *router;
     struct limiter *limiter;     /* NULL: no limits */
+    struct limiter *figures;     /* of round trips between an org's mesh nodes and others */
     struct snapshot_slot *slots; /* CONTROLLER_SNAPSHOTS_MAX of them */
     _Atomic int64_t db_up;       /* connections of workers that are up */
     _Atomic int schema_version;  /* as the control thread last saw it; 0: unknown */
@@ -74,7 +82,7 @@ static inline struct worker *worker_of(h2o_req_t *req)
     return H2O_STRUCT_FROM_MEMBER(struct worker, http, req->conn->ctx);
 }
 
-/* What the control thread builds; controller/modules.c lists the builders. */
+/* What is built from the database, by a thread each; controller/modules.c lists the builders. */
 extern const struct snapshot_builder *const controller_builders[];
 extern const size_t controller_builders_n;
 

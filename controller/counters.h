@@ -36,6 +36,8 @@
     X(streams_refused, "berth_streams_refused_total", "", "Event streams refused by a limit.")          \
     X(streams_stalled, "berth_streams_stalled_total", "", "Event streams cut off: nothing was taken.")  \
     X(stream_events, "berth_stream_events_total", "", "Events given to streams.")                       \
+    X(figures_held_back, "berth_node_rtt_held_back_total", "",                                          \
+      "Round trips that mesh nodes told past what their org may tell.")                                 \
     X(stream_resets, "berth_stream_resets_total", "", "Streams told that they have missed some.")
 
 #define COUNTER_MEMBER(member, name, labels, help) member,

@@ -211,3 +211,13 @@ int db_sync_notify(struct db_sync *d, int64_t timeout_us, struct db_notice *out)
             return lost(d, PQerrorMessage(d->conn), -ENOTCONN);
     }
 }
+
+int db_sync_connect_operator(struct db_sync *d, const char *conninfo)
+{
+    int r = db_sync_connect(d, conninfo);
+
+    return r != 0 ? r
+                  : db_sync_script(d, "select set_config('role', 'berth_operator', false), "
+                                      "set_config('statement_timeout', '1500', false), "
+                                      "set_config('timezone', 'UTC', false)");
+}

@@ -23,6 +23,8 @@ struct db_sync {
 void db_sync_init(struct db_sync *d, int stop_fd, int64_t timeout_us);
 /* 0, -ENOTCONN, -ETIMEDOUT, -EINTR (stopped). */
 int db_sync_connect(struct db_sync *d, const char *conninfo) __attribute__((warn_unused_result));
+/* As the operator role, in UTC, with a bound on each statement: of those who watch the database. -EIO: it was not given. */
+int db_sync_connect_operator(struct db_sync *d, const char *conninfo) __attribute__((warn_unused_result));
 void db_sync_close(struct db_sync *d);
 /* One statement with text parameters. The result (PQclear it) when it worked, else NULL with error and sqlstate set; a lost
  * connection or a time-out closes it. */

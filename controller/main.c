@@ -1,6 +1,7 @@
 /* berth-controller: the order of starting is the order of dependence, the end is its exact reverse: requests under way at the end need
- * the control thread's snapshots to stay fresh. Invariant: only this file exits, reads the
+ * the snapshots to stay fresh. Invariant: only this file exits, reads the
  * environment and waits for signals. */
+#include "api_peers.h"
 #include "auth.h"
 #include "control.h"
 #include "geo.h"
@@ -22,15 +23,15 @@
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NEWER_SCHEMA = 3 };
-enum { LIMITER_CELLS = 1 << 16, WATCH_MS = 1000 };
+enum { LIMITER_CELLS = 1 << 16, FIGURE_CELLS = 1 << 14, WATCH_MS = 1000 };
 
 /* What a serving controller is made of; each part NULL until it is made. */
 struct program {
     struct options options;
     struct controller ctl;
     struct snapshot_slot slots[CONTROLLER_SNAPSHOTS_MAX];
-    struct limiter limiter;
-    void *cells; /* the limiter's */
+    struct limiter limiter, figures;
+    void *cells, *figure_cells; /* the limiters' */
     struct tls_server *tls;
     struct server *server;
     struct geo *geo;
@@ -69,16 +70,20 @@ static int load_tls(struct program *p)
     return 0;
 }
 
-static int make_limiter(struct program *p)
+static int make_limiters(struct program *p)
 {
     uint8_t seed[16];
 
-    if (p->options.rate_limit == 0)
-        return 0;
     p->cells = calloc(LIMITER_CELLS, sizeof(_Atomic int64_t));
-    if (p->cells == NULL)
+    p->figure_cells = calloc(FIGURE_CELLS, sizeof(_Atomic int64_t));
+    if (p->cells == NULL || p->figure_cells == NULL)
         return fail(p, "limiter_failed", "out of memory");
     randombytes_buf(seed, sizeof(seed));
+    limiter_init(&p->figures, p->figure_cells, FIGURE_CELLS, PEERS_ORG_FIGURES_PER_S, PEERS_ORG_FIGURES_BURST,
+                 seed);
+    p->ctl.figures = &p->figures;
+    if (p->options.rate_limit == 0)
+        return 0;
     limiter_init(&p->limiter, p->cells, LIMITER_CELLS, p->options.rate_limit, p->options.rate_burst, seed);
     p->ctl.limiter = &p->limiter;
     return 0;
@@ -125,7 +130,7 @@ static int start(struct program *p)
 {
     int r;
 
-    if (load_keys(p) != 0 || load_tls(p) != 0 || make_limiter(p) != 0)
+    if (load_keys(p) != 0 || load_tls(p) != 0 || make_limiters(p) != 0)
         return EXIT_FAILED;
     r = router_new(&p->ctl.router, api_modules, api_modules_n);
     if (r != 0)
@@ -150,6 +155,7 @@ static void stop(struct program *p)
     outbox_board_destroy(p->ctl.outbox);
     router_destroy(p->ctl.router);
     free(p->cells);
+    free(p->figure_cells);
     tls_server_destroy(p->tls);
 }
 

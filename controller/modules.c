@@ -3,6 +3,7 @@
 
 #include "api.h"
 #include "catalogue.h"
+#include "links_build.h"
 
 const struct api_module api_modules[] = {
     {api_reports_routes, API_REPORTS_ROUTES},
@@ -26,5 +27,6 @@ const size_t api_modules_n = sizeof(api_modules) / sizeof(api_modules[0]);
 const struct snapshot_builder *const controller_builders[] = {
     &auth_snapshot_builder,
     &catalogue_builder,
+    &links_builder,
 };
 const size_t controller_builders_n = sizeof(controller_builders) / sizeof(controller_builders[0]);

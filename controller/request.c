@@ -49,7 +49,7 @@ static struct api_request *request_new(h2o_req_t *req)
 
 /* ---- the caller ---- */
 
-/* When what has been revoked was last known to be current. To be asked before the snapshot is taken: the control thread publishes first,
+/* When what has been revoked was last known to be current. To be asked before the snapshot is taken: its watch publishes first,
  * so the snapshot is at least as new as the answer. */
 static int64_t revocation_checked_us(const struct api_request *r)
 {

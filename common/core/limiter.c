@@ -28,16 +28,22 @@ static _Atomic int64_t *cell_of(struct limiter *l, const void *key, size_t key_l
     return &l->cells[hash & (l->n_cells - 1)];
 }
 
-struct limit_state limiter_take(struct limiter *l, const void *key, size_t key_len, int64_t now_us)
+struct limit_state limiter_take_many(struct limiter *l, const void *key, size_t key_len, int64_t units,
+                                     int64_t now_us)
 {
     _Atomic int64_t *cell = cell_of(l, key, key_len);
     int64_t old = atomic_load_explicit(cell, memory_order_relaxed), next;
     do {
-        next = (old > now_us ? old : now_us) + l->interval_us;
+        next = (old > now_us ? old : now_us) + units * l->interval_us;
         if (next - now_us > l->burst_us)
             return (struct limit_state){.retry_after_us = next - now_us - l->burst_us};
     } while (
         !atomic_compare_exchange_weak_explicit(cell, &old, next, memory_order_relaxed, memory_order_relaxed));
     return (struct limit_state){.allowed = true,
                                 .remaining = (l->burst_us - (next - now_us)) / l->interval_us};
+}
+
+struct limit_state limiter_take(struct limiter *l, const void *key, size_t key_len, int64_t now_us)
+{
+    return limiter_take_many(l, key, key_len, 1, now_us);
 }

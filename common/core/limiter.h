@@ -28,5 +28,8 @@ struct limit_state {
 void limiter_init(struct limiter *l, _Atomic int64_t *cells, size_t n_cells, int64_t rate, int64_t burst,
                   const uint8_t seed[static 16]);
 struct limit_state limiter_take(struct limiter *l, const void *key, size_t key_len, int64_t now_us);
+/* So many units at once, or none of them; at most 1e6. */
+struct limit_state limiter_take_many(struct limiter *l, const void *key, size_t key_len, int64_t units,
+                                     int64_t now_us);
 
 #endif

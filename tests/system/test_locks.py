@@ -105,3 +105,24 @@ def test_an_agent_with_more_than_a_piece_is_erased_whole(org, cloud, database):
     assert database.sql("select count(*) from participant where agent = 'busy'") == "0"
     assert database.sql("select count(*) from meeting where id like 'many-%' and epoch = 1") == "450"
     org.api.delete("/v1/agents/busy").problem(404, "unknown_agent")
+
+
+def test_what_is_revoked_is_known_in_time_whatever_else_waits(org, cloud, database):
+    """All that a controller looks at every second is locked, but keys and orgs: nobody is turned away, and a revoked key stops."""
+    key = org.new_key()
+    revoked = org.api.with_token(key)
+    revoked.get("/v1/meetings").expect(200)
+    tables = "node_rtt, node_load, event, tally, health_turn, report_partition"
+    sql = f"begin; lock table {tables} in access exclusive mode; select pg_sleep(9); commit"
+    holder = threading.Thread(target=database.sql, args=(sql,))
+    holder.start()
+    asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+    wait_for(lambda: database.sql(asleep) == "1", 20, "the locks")
+    org.admin.delete(f"/v1/keys/{key.split('.')[0]}").expect(204)
+    wait_for(lambda: revoked.get("/v1/meetings").status == 401, 5, "the key to stop")
+    asked = 0
+    while holder.is_alive():
+        org.api.get("/v1/meetings").expect(200)
+        asked += 1
+    holder.join()
+    assert asked > 0

@@ -210,6 +210,25 @@ def test_so_many_figures_in_one_heartbeat(cloud, admin, database):
     database.sql("delete from node where id like 'many-%' and id <> 'many-0'")
 
 
+def test_an_org_tells_no_more_than_it_may(mesh, org, admin, database, controller):
+    """What it may tell at once, 131,072 figures, is taken; past that heartbeats are, and their figures are not. The cloud's are."""
+    register(mesh, "much-0", 91, seen_by=[org.api])
+    database.sql(
+        "insert into node (org, id, cluster, region, addresses) select org, 'much-' || i, cluster, region, addresses"
+        f" from node, generate_series(1, 256) i where id = 'much-0' and org = '{org.id}'"
+    )
+    wait_for(lambda: "much-256" in listed(admin), 20, "the nodes to be known")
+    held = "berth_node_rtt_held_back_total"
+    before = controller.metrics()[held]
+    rtt, connection = [{"node": f"much-{i}", "rtt_us": 5000} for i in range(1, 257)], mesh.connection()
+    body = {"load": {}, "rtt": rtt}
+    wait_for(lambda: [mesh.post("/v1/nodes/much-0/heartbeat", body, connection=connection).expect(200) for _ in range(32)]
+             and controller.metrics()[held] > before, 40, "figures to be held back")  # fmt: skip
+    beat(mesh, "much-0", [{"node": f"much-{i}", "rtt_us": 900_000} for i in range(1, 257)]).expect(200)
+    assert database.sql(f"select count(*) from node_rtt where org = '{org.id}' and rtt_us = 900000") == "0"
+    database.sql(f"delete from node where org = '{org.id}' and id like 'much-%'")
+
+
 def test_a_deleted_node_may_still_be_spoken_of(cloud, admin, database):
     for i, name in enumerate(("del-a", "del-b")):
         register(cloud, name, 60 + i, seen_by=[admin])

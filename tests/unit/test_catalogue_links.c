@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum { NOW = 1000000 };
-#define ID(x)   ((struct link_id){(x), 0})
-#define MESH(x) ((struct link_id){(x), 1})
+#define ID(x)        ((struct link_id){(x), 0})
+#define MESH(org, x) ((struct link_id){(x), 2 * (org) + 1})
 
 static void nothing_is_known_at_first(void **state)
 {
@@ -127,22 +127,30 @@ static void many_pairs_are_all_found(void **state)
     links_unref(l);
 }
 
-/* The cloud's and the mesh's pairs have each their room. */
+/* The cloud's and the mesh's pairs have each their room, and each org's. */
 static void no_more_than_there_is_room_for(void **state)
 {
     struct links *l = links_new(NULL, SIZE_MAX / 2, NOW), *small = links_new(NULL, 0, NOW);
     struct link out;
 
     (void)state;
-    for (uint64_t i = 1; i <= LINKS_MESH_MAX; i++)
-        assert_true(links_put(l, ID(i), MESH(i), 5, NOW));
-    assert_false(links_put(l, ID(1), MESH(2), 5, NOW));
+    for (uint64_t i = 1; i <= LINKS_ORG_MAX; i++)
+        assert_true(i % 2 ? links_put(l, ID(i), MESH(1, i), 5, NOW)
+                          : links_put(l, MESH(1, i << 32), MESH(1, i), 5, NOW));
+    assert_false(links_put(l, ID(1), MESH(1, 2), 5, NOW));
+    assert_true(links_put(l, ID(1), MESH(2, 2), 5, NOW)); /* another org's */
+    for (uint64_t org = 3; org <= LINKS_MESH_MAX / LINKS_ORG_MAX; org++)
+        for (uint64_t i = 1; i <= LINKS_ORG_MAX; i++)
+            assert_true(links_put(l, ID(i), MESH(org, i), 5, NOW));
+    for (uint64_t i = 3; i <= LINKS_ORG_MAX + 1; i++)
+        assert_true(links_put(l, ID(i), MESH(2, i), 5, NOW));
     assert_int_equal(links_counts(l).left_out, 1);
     assert_int_equal(links_counts(l).mesh, LINKS_MESH_MAX);
+    assert_false(links_put(l, ID(1), MESH(100, 1), 5, NOW));
     for (uint64_t i = 1; i <= LINKS_MAX - LINKS_MESH_MAX; i++)
         assert_true(links_put(l, ID(i), ID(i << 32), 5, NOW));
     assert_false(links_put(l, ID(1), ID(2), 5, NOW));
-    assert_int_equal(links_counts(l).left_out, 2);
+    assert_int_equal(links_counts(l).left_out, 3);
     assert_int_equal(links_counts(l).pairs, LINKS_MAX);
     assert_true(links_put(l, ID(7), ID(7ULL << 32), 4, NOW)); /* whoever is in it stays up to date */
     assert_true(links_find(l, ID(7ULL << 32), ID(7), &out));
@@ -152,6 +160,43 @@ static void no_more_than_there_is_room_for(void **state)
     assert_int_equal(links_counts(small).pairs + links_counts(small).left_out, 100);
     links_unref(l);
     links_unref(small);
+}
+
+static void no_more_orgs_than_there_is_room_for(void **state)
+{
+    struct links *l = links_new(NULL, LINKS_ORGS_MAX + 1, NOW);
+
+    (void)state;
+    for (uint64_t org = 1; org <= LINKS_ORGS_MAX; org++)
+        assert_true(links_put(l, ID(1), MESH(org, 1), 5, NOW));
+    assert_false(links_put(l, ID(1), MESH(LINKS_ORGS_MAX + 1, 1), 5, NOW));
+    assert_true(links_put(l, ID(2), MESH(LINKS_ORGS_MAX, 1), 5, NOW));
+    assert_int_equal(links_counts(l).left_out, 1);
+    links_unref(l);
+}
+
+static void room_is_made_as_more_come(void **state)
+{
+    struct links *l = links_new(NULL, 1, NOW);
+    struct link out;
+
+    (void)state;
+    for (uint64_t i = 1; i <= 1000; i++) {
+        l = links_reserve(l, 1, NOW);
+        assert_non_null(l);
+        assert_true(links_put(l, ID(i), MESH(i % 3, i), (int32_t)i, NOW));
+    }
+    for (uint64_t i = 1; i <= 1000; i++) {
+        assert_true(links_find(l, ID(i), MESH(i % 3, i), &out));
+        assert_int_equal(out.rtt_us, i);
+        assert_true(links_hold(l, ID(i), MESH(i % 3, i), (int32_t)i, NOW));
+    }
+    assert_false(links_hold(l, ID(5), MESH(2, 5), 6, NOW));
+    assert_false(links_hold(l, ID(5), MESH(2, 5), 5, NOW + 1));
+    assert_false(links_hold(l, MESH(2, 5), ID(5), 5, NOW));
+    assert_false(links_hold(l, ID(5), ID(6), 5, NOW));
+    assert_false(links_hold(NULL, ID(5), ID(6), 5, NOW));
+    links_unref(l);
 }
 
 static bool same(struct link_id x, struct link_id y)
@@ -172,6 +217,8 @@ static void ids_differ(void **state)
     assert_false(same(link_id("a", "bc", true), link_id("ab", "c", true)));
     assert_false(same(link_id("a", "b", true), link_id("b", "a", true)));
     assert_false(same(link_id("a", "b", true), link_id("a", "b", false)));
+    assert_int_equal(link_id("a", "b", true).b, link_id("a", "c", true).b);
+    assert_int_not_equal(link_id("a", "b", true).b, link_id("c", "b", true).b);
     assert_false(same(link_id(longest, longest, true), link_id(longest, other, true)));
 }
 
@@ -189,10 +236,16 @@ static void places_give_a_rough_figure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_known_at_first),      cmocka_unit_test(the_lesser_direction_counts),
-        cmocka_unit_test(what_is_stale_is_left_behind),   cmocka_unit_test(many_pairs_are_all_found),
-        cmocka_unit_test(no_more_than_there_is_room_for), cmocka_unit_test(ids_differ),
-        cmocka_unit_test(places_give_a_rough_figure),     cmocka_unit_test(who_is_apart),
+        cmocka_unit_test(nothing_is_known_at_first),
+        cmocka_unit_test(the_lesser_direction_counts),
+        cmocka_unit_test(what_is_stale_is_left_behind),
+        cmocka_unit_test(many_pairs_are_all_found),
+        cmocka_unit_test(no_more_than_there_is_room_for),
+        cmocka_unit_test(no_more_orgs_than_there_is_room_for),
+        cmocka_unit_test(room_is_made_as_more_come),
+        cmocka_unit_test(ids_differ),
+        cmocka_unit_test(places_give_a_rough_figure),
+        cmocka_unit_test(who_is_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
