@@ -289,6 +289,24 @@ static bool end_turn(struct turn *t, json_t *changed)
     return ended;
 }
 
+/* The cloud's first. Then the orgs', from another place each turn: what there is no room to tell comes again, and may not go before all else. */
+static void tell_all(struct turn *t, const PGresult *nodes, const struct health *all)
+{
+    int n = PQntuples(nodes), first = n > 0 ? (int)(t->number * EVENTS_MAX % n) : 0;
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < t->n_scopes; i++)
+            if ((strcmp(t->scopes[i].org, CLOUD_ORG) == 0) == (pass == 0))
+                tell_doubt(t, &t->scopes[i]);
+        for (int i = 0; i < n; i++) {
+            int row = (first + i) % n;
+
+            if ((strcmp(db_get(nodes, row, ORG), CLOUD_ORG) == 0) == (pass == 0))
+                tell_node(t, nodes, row, &all[row]);
+        }
+    }
+}
+
 static void decide(struct turn *t, const PGresult *res, const PGresult *doubts)
 {
     int n = PQntuples(res);
@@ -305,12 +323,9 @@ static void decide(struct turn *t, const PGresult *res, const PGresult *doubts)
     }
     if (!end_turn(t, changed))
         goto out;
-    for (size_t i = 0; i < t->n_scopes; i++)
-        tell_doubt(t, &t->scopes[i]);
-    for (int row = 0; row < n; row++) {
+    for (int row = 0; row < n; row++)
         note(t, res, row, &all[row]);
-        tell_node(t, res, row, &all[row]);
-    }
+    tell_all(t, res, all);
 out:
     json_decref(changed);
     free(t->scopes);

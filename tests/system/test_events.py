@@ -70,6 +70,51 @@ def test_they_are_bounded(admin, database):
     assert database.sql("select count(*) from event where kind = 'many'") == "0"
 
 
+def test_an_org_takes_nobody_elses_room(admin, database, org, make_org):
+    """A hundred of one org's are open, a thousand of all orgs', and the cloud has its own; whose room is short says so."""
+    database.sql("update event set cleared_at = now() where cleared_at is null")
+    other = make_org("Other")
+    database.sql(f"select count(event_raise('{org.id}', 'many', 'n' || g, 'info', 'x')) from generate_series(1, 105) g")
+    are_open = "select count(*) from event where cleared_at is null"
+    assert database.sql(f"{are_open} and kind = 'many' and org = '{org.id}'") == "100"
+    (e,) = find(admin, "too_many_events")
+    assert (e["org"], e["severity"], e["times"]) == (org.id, "critical", 5) and org.id in e["detail"]
+    assert raise_event(database, "many", "n1", org=org.id) == "f", "what is open is told again"
+    assert raise_event(database, "nodes_silent", "", org=org.id) == "t", "there is room for that"
+    assert raise_event(database, "many", "n1", org=other.id) == "t"
+    database.sql(
+        "insert into event (org, kind, subject, severity, detail)"
+        " select 'x' || g / 100, 'many', 'n' || g, 'info', 'x' from generate_series(1, 890) g"
+    )
+    database.sql("select count(event_raise('x9', 'many', 'm' || g, 'info', 'x')) from generate_series(1, 30) g")
+    assert 990 < int(database.sql(f"{are_open} and org <> 'cloud' and kind = 'many'")) <= 1000
+    assert {e["org"] for e in find(admin, "too_many_events")} == {org.id, "cloud"}
+    assert raise_event(database, "many", "one") == "t" and raise_event(database, "nodes_silent", "") == "t"
+    database.sql("update event set cleared_at = now() where cleared_at is null")
+
+
+def test_many_silent_nodes_of_an_org_hide_no_cloud_node(admin, org, cloud, database):
+    """A thousand of its mesh nodes are quarantined: that is told within its bounds, and of a cloud node that is quarantined then, too."""
+    register(cloud, "ev-cloud", 20, seen_by=[org.api])
+    columns, health = "org, id, cluster, region, addresses", "org, node, state, cause, since, bad_at, strikes"
+    database.sql(
+        f"insert into node ({columns}) select '{org.id}', 'a-dark-' || g, cluster, region, addresses"
+        " from node, generate_series(1, 1000) g where id = 'ev-cloud';"
+        " insert into node_load (org, node, heartbeat_at) select org, id, now() - interval '1 minute'"
+        f" from node where org = '{org.id}' on conflict do nothing;"
+        f" insert into node_health ({health}) select org, id, 2, 1, now(), now(), 1 from node where org = '{org.id}'"
+    )
+    of_org = f"select count(*) from event where kind = 'node_health' and org = '{org.id}' and cleared_at is null"
+    wait_for(lambda: database.sql(of_org) == "100" and find(admin, "too_many_events"), 30, "the org's hundred")
+    bad = "now() + interval '1 hour'"
+    database.sql(f"insert into node_health ({health}) values ('cloud', 'ev-cloud', 2, 2, now(), {bad}, 1)")
+    wait_for(lambda: find(admin, "node_health", "ev-cloud"), 20, "the cloud node's event")
+    database.sql(
+        f"delete from node_health; delete from node_load where org = '{org.id}'; delete from node where org = '{org.id}';"
+        " update event set cleared_at = now()"
+    )
+
+
 def test_a_join_without_room_is_told(admin, org, cloud, database):
     register(cloud, "ev-full", 1, region="ev-full", capacity=1, seen_by=[org.api])
     for m in ("one", "two"):
