@@ -136,7 +136,7 @@ static void ask_witnesses(const struct place_problem *p, struct place_work *w)
 void place_nodes_matrix(const struct place_problem *p, struct place_work *w)
 {
     size_t nowhere = w->k - 1;
-    int32_t to[PLACE_COLS + PLACE_WITNESSES], row[PLACE_COLS];
+    int32_t to[PLACE_COLS + PLACE_WITNESSES] = {0}, row[PLACE_COLS] = {0};
 
     if (w->n < 2) { /* who is alone needs no way between nodes */
         memset(w->d, 0, sizeof(w->d));
@@ -158,7 +158,7 @@ void place_nodes_matrix(const struct place_problem *p, struct place_work *w)
 /* The round trips from a node that isn't on the short list to all that are. */
 static const int32_t *ways_from(const struct place_problem *p, struct place_work *w, uint32_t v)
 {
-    int32_t *way = w->way + v * (size_t)PLACE_COLS, to[PLACE_COLS + PLACE_WITNESSES];
+    int32_t *way = w->way + v * (size_t)PLACE_COLS, to[PLACE_COLS + PLACE_WITNESSES] = {0};
 
     if (w->way_done[v])
         return way;
