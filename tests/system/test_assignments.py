@@ -389,7 +389,9 @@ def test_a_newer_report_changes_the_assignment(region):
     region.report("ann", {"a": {"udp": 5}, "b": {"udp": 50}}, measured_at=now(-60))
     m = region.meeting()
     first = region.join(m, "ann")
-    assert region.join(m, "ann", expect=200) == first
+    again = region.join(m, "ann", expect=200)
+    assert again.pop("media") and first.pop("media")  # a fresh ticket each time
+    assert again == first
     region.report("ann", {"a": {"udp": None}, "b": {"udp": 50}})
     assert region.join(m, "ann", expect=200)["node"] == b
 
