@@ -37,7 +37,7 @@ struct cli_options {
     struct config_list allow_region, deny_region, transports; /* meeting create */
     bool private_only;
     bool cap_worst;
-    int64_t expected_size, bitrate_kbps, mesh_within_ms;
+    int64_t expected_size, bitrate_kbps, last_n, mesh_within_ms;
     const char *network; /* meeting join */
     struct config_list capabilities;
     bool probe_first, connect;

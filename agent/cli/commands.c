@@ -109,6 +109,8 @@ static const struct config_key meeting_create_keys[] = {
      "Only over udp, tcp, tls or proxy.", true},
     {"expected-size", NULL, CONFIG_INT, AT(expected_size), "0", 0, 1000000, "N", "How many will come.", true},
     {"bitrate-kbps", NULL, CONFIG_INT, AT(bitrate_kbps), "0", 0, 1000000, "N", "What each will send.", true},
+    {"last-n", NULL, CONFIG_INT, AT(last_n), "0", 0, 500, "N",
+     "So many are heard and seen at a time, the loudest; 0: 20.", true},
     {"mesh-within-ms", NULL, CONFIG_INT, AT(mesh_within_ms), "-1", -1, 60000, "MS",
      "Own nodes no farther go before the cloud's; 0: no preference; -1: as the controller has it, 250.",
      true},

@@ -130,6 +130,8 @@ static json_t *policy(const struct cli_options *o)
         json_object_set_new(p, "expected_size", json_integer(o->expected_size));
     if (o->bitrate_kbps > 0)
         json_object_set_new(p, "bitrate_kbps", json_integer(o->bitrate_kbps));
+    if (o->last_n > 0)
+        json_object_set_new(p, "last_n", json_integer(o->last_n));
     if (o->mesh_within_ms >= 0)
         json_object_set_new(p, "mesh_within_ms", json_integer(o->mesh_within_ms));
     if (o->cap_worst)

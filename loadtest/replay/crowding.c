@@ -104,7 +104,8 @@ int crowding_measure(struct run *r, int64_t t_us)
     if ((answer = rebalance(r, t_us)) < 0)
         goto out;
     out->rebalanced = mean_rtt_ms(r, &p);
-    if ((answer = exchange_seats(r, &out->exchange_moves)) < 0)
+    if ((answer = exchange_seats(r, &out->exchange_moves)) < 0 ||
+        (answer = exchange_chains(r, &out->exchange_moves)) < 0)
         goto out;
     out->exchanged = mean_rtt_ms(r, &p);
     memcpy(r->seat[PLAN_ONLINE], p.before, r->v->n_stays * sizeof *p.before);

@@ -53,5 +53,7 @@ int baseline_plan(struct run *r, enum plan_kind kind, size_t meeting) __attribut
 int crowding_measure(struct run *r, int64_t t_us) __attribute__((warn_unused_result));
 /* Exchanges PLAN_ONLINE's seats between meetings until none helps; *moved: participants. */
 int exchange_seats(struct run *r, size_t *moved) __attribute__((warn_unused_result));
+/* Adds chains of them, between any number of meetings of one. */
+int exchange_chains(struct run *r, size_t *moved) __attribute__((warn_unused_result));
 
 #endif

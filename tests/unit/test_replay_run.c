@@ -270,7 +270,8 @@ static void generated_capacity(void **state)
     assert_true(r.r.crowding.rebalanced <= r.r.crowding.online + 1e-6);
     assert_true(r.r.crowding.exchanged >= r.r.crowding.optimum - 1e-6);
     assert_true(r.r.crowding.exchanged <= r.r.crowding.rebalanced + 1e-6);
-    assert_true(r.r.crowding.exchanged <= r.r.crowding.optimum * 1.1);
+    assert_true(r.r.crowding.exchanged <=
+                r.r.crowding.optimum * 1.0001); /* of meetings of one, chains find it */
     clear(&r);
 }
 
