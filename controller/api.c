@@ -2,6 +2,7 @@
  * batch under way is detached by the pool's end (request.c). */
 #include "api.h"
 
+#include "migrate.h"
 #include "router.h"
 #include "serve/http.h"
 #include "sys/clock.h"
@@ -295,10 +296,21 @@ static bool is_transient(const char *sqlstate)
     return false;
 }
 
+/* Of statements that name what isn't there, in a database that was never migrated, or lags behind. */
+static bool lacks_schema(const struct api_request *r)
+{
+    return atomic_load(&r->ctl->schema_version) < schema_version_needed();
+}
+
 void api_db_failed(struct api_request *r, const struct db_result *result)
 {
     if (result->error != -ECANCELED || is_transient(result->sqlstate)) {
         api_problem(r, 503, "database_unavailable", "the database could not do it in time; try again soon");
+        return;
+    }
+    if (lacks_schema(r)) {
+        api_problem(r, 503, "database_unavailable",
+                    "the database's schema isn't the one that this program needs yet; try again soon");
         return;
     }
     log_event(r->ctl->log, LOG_ERROR, "db", "statement_failed", LOG_S("id", r->id),
