@@ -142,11 +142,11 @@ uint32_t feedback_source_lost(const struct feedback_source *s);
 /* `packet` as it came, plain; its source's sender is a leg. */
 void feedback_rtp_in(struct feedback_source *s, const struct rtp *r, const uint8_t *packet,
                      int64_t received_us);
-/* Keeps a copy under that number. Where there is no memory for it, it isn't kept. */
-void feedback_keep(struct feedback_source *s, uint32_t number, const uint8_t *packet, size_t len,
+/* Keeps a copy under that number, which is its own for good. Where there is no memory for it, it isn't kept. */
+void feedback_keep(struct feedback_source *s, uint64_t number, const uint8_t *packet, size_t len,
                    int64_t now_us);
 /* NULL: it isn't there. Valid until the next is kept. */
-const uint8_t *feedback_kept(const struct feedback_source *s, uint32_t number, size_t *len);
+const uint8_t *feedback_kept(const struct feedback_source *s, uint64_t number, size_t *len);
 void feedback_sent(struct feedback_to *t, const struct rtp *r);
 
 /* What feedback_rtcp_in asks, and tells. */

@@ -6,10 +6,10 @@
 
 struct feedback_kept {
     uint8_t *bytes; /* NULL: none */
-    uint32_t number;
+    uint64_t number;
+    int64_t us;
     uint16_t len;
     bool small;
-    int64_t us;
 };
 
 /* Memory for packets in pieces of two sizes. It is taken from the system a block at a time, and given back at the end. */

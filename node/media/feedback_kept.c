@@ -60,7 +60,7 @@ static void give_up(struct feedback_source *s, struct feedback_kept *k)
 }
 
 /* Where the home has no memory left a source lives on what it has: its oldest packet of that size. */
-static void *piece_of_own(struct feedback_source *s, uint32_t number, bool small)
+static void *piece_of_own(struct feedback_source *s, uint64_t number, bool small)
 {
     for (uint32_t i = 1; i < FEEDBACK_KEPT; i++) {
         struct feedback_kept *k = &s->kept[(number + i) % FEEDBACK_KEPT];
@@ -73,7 +73,7 @@ static void *piece_of_own(struct feedback_source *s, uint32_t number, bool small
     return NULL;
 }
 
-void feedback_keep(struct feedback_source *s, uint32_t number, const uint8_t *packet, size_t len,
+void feedback_keep(struct feedback_source *s, uint64_t number, const uint8_t *packet, size_t len,
                    int64_t now_us)
 {
     if (len > RTP_PACKET_MAX)
@@ -83,7 +83,7 @@ void feedback_keep(struct feedback_source *s, uint32_t number, const uint8_t *pa
     if (!s->kept)
         return;
     struct feedback_kept *k = &s->kept[number % FEEDBACK_KEPT];
-    if (k->bytes && (int32_t)(number - k->number) <= 0)
+    if (k->bytes && number <= k->number)
         return; /* it has come so late that a newer one is in its place */
     give_up(s, k);
     bool small = len <= FEEDBACK_KEPT_SMALL;
@@ -93,10 +93,10 @@ void feedback_keep(struct feedback_source *s, uint32_t number, const uint8_t *pa
     if (!bytes)
         return;
     memcpy(bytes, packet, len);
-    *k = (struct feedback_kept){bytes, number, (uint16_t)len, small, now_us};
+    *k = (struct feedback_kept){bytes, number, now_us, (uint16_t)len, small};
 }
 
-const uint8_t *feedback_kept(const struct feedback_source *s, uint32_t number, size_t *len)
+const uint8_t *feedback_kept(const struct feedback_source *s, uint64_t number, size_t *len)
 {
     if (!s->kept)
         return NULL;

@@ -135,6 +135,6 @@ void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     s->is_video = !s->has_level && (s->is_video || len > SOURCE_VIDEO_BYTES);
     if (!seqmap_take(&s->map, r.sequence, hearing_packet(from, s, level, now_us), &number))
         return;
-    feedback_keep(&s->feedback, (uint32_t)number, bytes, len, now_us);
+    feedback_keep(&s->feedback, number, bytes, len, now_us);
     send_on(from, s, number, &r, bytes, len, now_us);
 }

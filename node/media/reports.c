@@ -52,7 +52,7 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
     struct rtp r;
     if (!seqmap_to_back(&to_of(to)->map, number, &sent))
         return;
-    const uint8_t *kept = feedback_kept(f, (uint32_t)sent, &len);
+    const uint8_t *kept = feedback_kept(f, sent, &len);
     if (!kept) {
         if (seqmap_back(&s->map, sent, &in))
             feedback_want(f, in, c->now_us);

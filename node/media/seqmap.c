@@ -1,5 +1,5 @@
-/* How sequence numbers are mapped. Invariant: what is sent on rises with what comes, two different packets never get the same number, and the
- * same packet gets the same again or none. */
+/* How sequence numbers are mapped. Invariant: what is sent on rises with what comes, and no number is given twice: what comes is told by its 16 bits
+ * alone here, so what looks like one that has come gets none, whatever is in it. */
 #include "seqmap.h"
 
 #include <string.h>
@@ -48,20 +48,50 @@ static bool find(const struct seqmap *m, uint64_t in, uint64_t *out)
     return false;
 }
 
+static uint64_t *taken_word(struct seqmap *m, uint64_t in, uint64_t *bit)
+{
+    *bit = UINT64_C(1) << in % 64;
+    return &m->taken[in % SEQMAP_TAKEN / 64];
+}
+
+/* It is the newest now; those between it and the one before may come yet. */
+static void lead(struct seqmap *m, uint64_t in)
+{
+    uint64_t bit;
+    if (!m->begun || ahead(in, m->in_max) >= SEQMAP_TAKEN) {
+        memset(m->taken, 0, sizeof m->taken);
+    } else {
+        for (uint64_t between = m->in_max + 1; ahead(in, between) >= 0; between++)
+            *taken_word(m, between, &bit) &= ~bit;
+    }
+    m->begun = true;
+    m->in_max = in;
+}
+
+/* False: it has come before, or so long ago that nobody knows. */
+static bool comes_first(struct seqmap *m, uint64_t in)
+{
+    uint64_t bit, *word = taken_word(m, in, &bit);
+    if (ahead(m->in_max, in) >= SEQMAP_TAKEN || (*word & bit))
+        return false;
+    *word |= bit;
+    return true;
+}
+
 bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint64_t *out)
 {
     bool first = !m->begun;
     uint64_t in = first ? IN_BEGINS + (uint64_t)in16 : unwrap(m->in_max, in16);
     bool newest = first || ahead(in, m->in_max) > 0;
-    m->begun = true;
     if (newest)
-        m->in_max = in;
+        lead(m, in);
+    bool once = comes_first(m, in);
     if (!heard) {
         m->open = false;
         return false;
     }
     if (!newest)
-        return find(m, in, out);
+        return once && find(m, in, out);
     if (!m->open)
         open_part(m, in);
     m->part[0].last = in;

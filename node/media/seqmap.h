@@ -1,7 +1,7 @@
 /* Sequence numbers on their way through a node. A source's packets are numbered anew in two steps: seqmap once for all receivers closes the
  * gaps where the source was left out on purpose (last N), and goes on where a source comes again; seqmap_to, for each receiver, begins in the lower
  * half, so that nobody guesses the rollover counter wrong (RFC 3711 3.3.1). Both remember enough to send a retransmission under the number
- * that its packet has had, and neither ever gives one number to two packets. Pure. */
+ * that its packet has had, and seqmap never gives one number twice. Pure. */
 #ifndef BERTH_NODE_MEDIA_SEQMAP_H
 #define BERTH_NODE_MEDIA_SEQMAP_H
 
@@ -16,6 +16,7 @@ enum {
         << 13, /* a receiver that has missed more is told of no gap: it would guess the rollover counter wrong */
     SEQMAP_EARLIER = 256, /* so many packets from before a receiver's first may still come */
     SEQMAP_BEGINS_BELOW = 1 << 15,
+    SEQMAP_TAKEN = 1024, /* so many numbers, up to the newest, are known as come or not */
 };
 
 /* Numbers here don't wrap: a receiver's are the indices of its packets (RFC 3711 3.3.1). */
@@ -24,6 +25,7 @@ struct seqmap {
     bool open;  /* the newest part goes on */
     bool sent;  /* something has ever been sent on */
     uint64_t in_max, out_max;
+    uint64_t taken[SEQMAP_TAKEN / 64]; /* bits, by what came: those that have */
     size_t n_parts;
     struct seqmap_part {
         uint64_t first, last, shift; /* of those that came; minus `shift` they are as they are sent on */
@@ -32,8 +34,8 @@ struct seqmap {
 
 /* The sender begins anew, with numbers of its own choice; those sent on go on. */
 void seqmap_restart(struct seqmap *m);
-/* A packet has come. True: it is sent on, as *out. `heard` false: the source is left out now. False as well: it is one from when it was left out, or
- * too old to tell. */
+/* A packet has come. True: it is sent on, as *out, which no other is. `heard` false: the source is left out now. False as well: it is one from when it
+ * was left out, has come before, or is too old to tell. */
 bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint64_t *out);
 /* The number that a packet came with which was sent on as `out`, for who asks the sender for it again. */
 bool seqmap_back(const struct seqmap *m, uint64_t out, uint16_t *in);

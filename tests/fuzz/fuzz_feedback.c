@@ -14,7 +14,7 @@ struct world {
     struct feedback_to to;
     bool speaks_receiver;
     int64_t now_us;
-    uint32_t number;
+    uint64_t number;
     size_t missing;
 };
 

@@ -194,14 +194,14 @@ static void test_least_rates(void **state)
 
 /* ---- packets that are kept ---- */
 
-static void keep(struct feedback_source *s, uint32_t number, size_t len, int64_t now_us)
+static void keep(struct feedback_source *s, uint64_t number, size_t len, int64_t now_us)
 {
     uint8_t packet[RTP_PACKET_MAX];
     memset(packet, (int)(number & 0xFF), sizeof packet);
     feedback_keep(s, number, packet, len, now_us);
 }
 
-static bool is_kept(const struct feedback_source *s, uint32_t number, size_t len)
+static bool is_kept(const struct feedback_source *s, uint64_t number, size_t len)
 {
     size_t got = 0;
     const uint8_t *p = feedback_kept(s, number, &got);
@@ -212,7 +212,7 @@ static bool is_kept(const struct feedback_source *s, uint32_t number, size_t len
 
 static void kept_packets(struct world *w)
 {
-    const uint32_t first = UINT32_MAX - 300; /* over the end of 32 bits */
+    const uint64_t first = UINT32_MAX - 300; /* over the end of 32 bits */
     struct feedback_source *s = &w->source;
     size_t len;
     assert_null(feedback_kept(s, first, &len));
@@ -225,6 +225,9 @@ static void kept_packets(struct world *w)
     assert_true(is_kept(s, first + 300 + FEEDBACK_KEPT, (300 + FEEDBACK_KEPT) % 3 ? PACKET : 1212));
     feedback_keep(s, first + 601, (const uint8_t *)"", RTP_PACKET_MAX + 1, w->now_us); /* no packet */
     assert_false(is_kept(s, first + 601, RTP_PACKET_MAX + 1));
+    assert_false(
+        is_kept(s, first + 599 + (UINT64_C(1) << 32), (599 % 3) ? PACKET : 1212)); /* another's number */
+    assert_false(is_kept(s, (uint32_t)(first + 599), (599 % 3) ? PACKET : 1212));
     feedback_source_from(s, NULL); /* the numbers go on, whoever sends */
     assert_true(is_kept(s, first + 599, (599 % 3) ? PACKET : 1212));
     feedback_source_turn(s, w->now_us + FEEDBACK_KEPT_US);

@@ -178,6 +178,21 @@ static void test_wrap(void **state)
     assert_true(sim_stream(c, a->ssrc)->first < 32768);
 }
 
+/* Numbers that lead and come round, so that for the sender's keys a packet is a new one that for the order of numbers has been: no receiver gets an index
+ * a second time, which it would tell as a packet that it can't read. */
+static void test_no_index_twice(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    const uint16_t in[] = {90, 100, 60000, 90, 100, 101};
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++)
+        sim_send_as(a, a->ssrc, in[i], 100 + i);
+    assert_int_equal(sim_stats(a).packets_in, 6);
+    assert_int_equal(b->broken_in, 0);
+    assert_int_equal(b->rtp_in, 3);
+    assert_int_equal(sim_stats(b).packets_out, 3);
+}
+
 /* A participant comes back with its SSRC and other numbers: for the others it goes on. */
 static void test_comes_again(void **state)
 {
@@ -409,6 +424,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_suites_mixed, start, stop),
         cmocka_unit_test_setup_teardown(test_meetings_apart, start, stop),
         cmocka_unit_test_setup_teardown(test_wrap, start, stop),
+        cmocka_unit_test_setup_teardown(test_no_index_twice, start, stop),
         cmocka_unit_test_setup_teardown(test_comes_again, start, stop),
         cmocka_unit_test_setup_teardown(test_slot_again, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
