@@ -31,6 +31,19 @@ static unsigned chunk_symbol(unsigned chunk, unsigned i)
     return chunk & 0x4000 ? chunk >> (12 - 2 * i) & 3 : chunk >> (13 - i) & 1;
 }
 
+/* How long the deltas of a chunk's first n symbols are. A run is told at once: a few bytes name up to 65535 of them. */
+static size_t chunk_deltas(uint16_t chunk, size_t n, bool *bad)
+{
+    size_t len = 0;
+    bool run = !(chunk & 0x8000);
+    for (unsigned i = 0; i < (run && n > 0 ? 1 : n); i++) {
+        unsigned symbol = chunk_symbol(chunk, i);
+        *bad |= symbol == SYMBOL_RESERVED;
+        len += run ? n * symbol : symbol;
+    }
+    return len;
+}
+
 void rtcp_read_wide(struct wire_rd *rd, struct rtcp *r)
 {
     r->kind = RTCP_WIDE;
@@ -44,11 +57,9 @@ void rtcp_read_wide(struct wire_rd *rd, struct rtcp *r)
     r->body.p = rd->p;
     for (size_t left = r->count; left > 0 && !rd->bad;) {
         uint16_t chunk = wire_rd_u16(rd);
-        for (unsigned i = 0; i < chunk_symbols(chunk) && left > 0; i++, left--) {
-            unsigned symbol = chunk_symbol(chunk, i);
-            rd->bad |= symbol == SYMBOL_RESERVED;
-            r->deltas.len += symbol;
-        }
+        size_t n = chunk_symbols(chunk) < left ? chunk_symbols(chunk) : left;
+        r->deltas.len += chunk_deltas(chunk, n, &rd->bad);
+        left -= n;
     }
     r->body.len = (size_t)(rd->p - r->body.p);
     r->deltas = wire_rd_bytes(rd, r->deltas.len);

@@ -105,11 +105,8 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
         return NULL;
     }
     from->confirmed = true;
-    from->offered_bytes += wire_len;
-    if (!media_limit_take(&from->limit, wire_len, now_us)) {
-        from->stats.over_limit++;
+    if (!leg_may_send(from, wire_len, now_us))
         return NULL;
-    }
     s = source_take(from, s, ssrc, now_us);
     if (!s) {
         refuse_ssrc(from, ssrc);

@@ -248,6 +248,14 @@ bool leg_turn(struct leg *l, int64_t now_us)
     return why != MEDIA_END_REASONS;
 }
 
+bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us)
+{
+    l->offered_bytes += wire_len;
+    bool may = media_limit_take(&l->limit, wire_len, now_us);
+    l->stats.over_limit += !may;
+    return may;
+}
+
 bool leg_listens(const struct leg *l, int64_t now_us)
 {
     return l->has_path && l->confirmed && now_us - l->consent_us < MEDIA_CONSENT_QUIET_US;

@@ -66,11 +66,14 @@ void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
 {
     static const struct feedback_ops ops = {from_leg, to_leg, missing};
     struct coming c = {from, now_us};
+    size_t wire_len = len;
     if (srtp_leg_unprotect_rtcp(from->srtp, bytes, &len) < 0) {
         from->stats.refused++;
         return;
     }
     from->confirmed = true;
+    if (!leg_may_send(from, wire_len, now_us))
+        return;
     if (feedback_rtcp_in(&from->feedback, bytes, len, &ops, &c, now_us) < 0)
         from->stats.refused++;
     else if (from->kind == TICKET_LINK)

@@ -372,6 +372,37 @@ static void test_wide_that_lies(void **state)
     assert_false(whole(p, sizeof p));
 }
 
+/* A packet of few bytes about 65535 numbers, in runs and with a last one that says more than is left: each chunk counts as a whole. */
+static void test_wide_long_runs(void **state)
+{
+    enum { RUNS = 9, HEADER = 20, SMALL = 65535 - 8 * 8191 };
+    uint8_t p[HEADER + 2 * RUNS + SMALL + 3] = {0x8F, 205, 0, 0, 0,    0,    0, 1, 0, 0,
+                                                0,    2,   0, 7, 0xFF, 0xFF, 0, 0, 5, 0};
+    size_t len = (HEADER + 2 * RUNS + SMALL) / 4 * 4;
+    uint16_t sequence = 0;
+    bool received = false;
+    int64_t at_us = 0;
+    struct rtcp r;
+    for (size_t i = 0; i < RUNS; i++) { /* 8191 that are missing, and at last as many that have come */
+        p[HEADER + 2 * i] = i + 1 < RUNS ? 0x1F : 0x3F;
+        p[HEADER + 2 * i + 1] = 0xFF;
+    }
+    len += (HEADER + 2 * RUNS + SMALL) % 4 != 0 ? 4 : 0;
+    p[3] = (uint8_t)(len / 4 - 1);
+    struct wire_rd rd = wire_rd_init(p, len);
+    assert_int_equal(rtcp_next(&rd, &r), 1);
+    assert_int_equal(r.body.len, 2 * RUNS);
+    assert_int_equal(r.deltas.len, SMALL);
+    struct rtcp_wide_iter it = rtcp_wide_iter(&r);
+    size_t n = 0, missing = 0;
+    for (; rtcp_wide_next(&it, &sequence, &received, &at_us); n++)
+        missing += !received;
+    assert_int_equal(n, 65535);
+    assert_int_equal(missing, 8 * 8191);
+    p[HEADER] = 0x7F; /* a run of reserved symbols */
+    assert_false(whole(p, len));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_wide_random),
         cmocka_unit_test(test_wide_too_far_apart),
         cmocka_unit_test(test_wide_that_lies),
+        cmocka_unit_test(test_wide_long_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

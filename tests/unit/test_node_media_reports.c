@@ -291,6 +291,46 @@ static void test_transport_wide(void **state)
     assert_true(got(a, RTCP_WIDE, a->ssrc, &r) >= 2);
 }
 
+/* RTCP counts as what is sent: above the limit nothing comes of it, and who goes on so is sent away. */
+static void test_flood_of_rtcp(void **state)
+{
+    enum { PLI = 20 };
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1);
+    struct ticket t = sim_ticket(s, "m", "flood");
+    uint8_t bytes[RTCP_ROOM];
+    struct rtcp r;
+    t.kbps = 20;
+    struct sim_agent *b = sim_agent(s, &t);
+    assert_int_equal(sim_handshake(b), 0);
+    assert_int_equal(sim_consent(b, false, (struct slice){NULL, 0}, NULL), 0);
+    talk(s, a, 2);
+    forget(s);
+    struct wire_wr w = wire_wr_init(bytes, sizeof bytes);
+    for (int i = 0; i < PLI; i++)
+        assert_true(rtcp_write_receiver_report(&w, ME, NULL, 0) && rtcp_write_pli(&w, ME, 0x4242));
+    for (int i = 0; i < 50; i++)
+        sim_send_rtcp(b, bytes, wire_wr_len(&w));
+    assert_in_range(sim_stats(b).over_limit, 35, 49);
+    send_pli(b, a->ssrc); /* a small one may still be within it */
+    for (int i = 0; i < 50; i++)
+        send_pli(b, a->ssrc);
+    uint64_t over = sim_stats(b).over_limit;
+    forget(s);
+    send_pli(b, a->ssrc);
+    assert_int_equal(sim_stats(b).over_limit, over + 1);
+    sim_pass(s, 2000000);
+    assert_true(got(a, RTCP_PLI, a->ssrc, &r) <= 1); /* of those that were within it */
+    for (int i = 0; i < 12 * 100 && s->ended_n == 0; i++) {
+        sim_send_rtcp(b, bytes, wire_wr_len(&w));
+        sim_pass(s, 10000);
+        if (i % 300 == 0)
+            sim_consent(b, false, (struct slice){NULL, 0}, NULL);
+    }
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
+}
+
 static void test_bad_rtcp(void **state)
 {
     struct sim *s = *state;
@@ -316,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_least_rate, start, stop),
         cmocka_unit_test_setup_teardown(test_keyframe_when_heard, start, stop),
         cmocka_unit_test_setup_teardown(test_transport_wide, start, stop),
+        cmocka_unit_test_setup_teardown(test_flood_of_rtcp, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_rtcp, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
