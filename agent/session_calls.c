@@ -205,12 +205,16 @@ static void step(struct session_call *k, int64_t now_us)
 
 void session_step_calls(struct session *s, int64_t now_us)
 {
+    if (s->stepping_calls)
+        return; /* a way that is found at once, for a call that is being stepped: its question is due, and comes next */
+    s->stepping_calls = true;
     for (size_t i = 0; i < CALL_PLACES; i++) {
         if (s->calls[i])
             step(s->calls[i], now_us);
         if (s->calls[i] && s->calls[i]->is.gone)
             drop(s, i);
     }
+    s->stepping_calls = false;
 }
 
 static int64_t deadline(const struct session_call *k)

@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include "backoff.h"
+#include "links.h"
 #include "registration.h"
 #include "sys/clock.h"
 #include "sys/rest.h"
@@ -18,7 +19,7 @@
 #include <strings.h>
 
 enum { CALL_TIMEOUT_MS = 5000, STOP_TIMEOUT_MS = 2000, HEARTBEAT_DEFAULT_S = 5 };
-enum { BACKOFF_FIRST_US = 1000000, BACKOFF_MOST_US = 30000000 };
+enum { BACKOFF_FIRST_US = 1000000, BACKOFF_MOST_US = 30000000, LINKS_AGAIN_US = 30000000 };
 enum { NEWS_EVERY_US = 250 * 1000 };
 enum {
     PATH_LEN = 160,
@@ -34,6 +35,7 @@ struct control {
     pthread_cond_t wake;
     char *body, *token;
     bool news;               /* one of the next three changed */
+    bool hurry;              /* a heartbeat is wanted before its time; after a failure that waits */
     bool renew, drain, stop; /* asked of the thread */
     struct control_state state;
 
@@ -47,8 +49,11 @@ struct control {
     struct control_answer answer;
     char peers_version[PEERS_VERSION_MAX + 1]; /* of the list that the peers have */
     int64_t peers_due_us;
+    struct links links;
+    int64_t links_due_us;
     struct load_sample last;
     bool registered;
+    bool fine;             /* the last step was: its pause may be cut short */
     bool down;             /* the last call failed: only changes are logged */
     int64_t retry_after_s; /* of the last call; -1: none */
 };
@@ -243,6 +248,7 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
     const struct heartbeat h = {.load = load_between(&c->last, &now, c->opts.cores),
                                 .draining = draining,
                                 .stopping = stopping,
+                                .links_version = c->links.version,
                                 .rtt = rtt,
                                 .n_rtt = c->opts.peers ? peers_tell(c->opts.peers, rtt) : 0};
     c->last = now;
@@ -285,6 +291,46 @@ static void look_for_peers(struct control *c)
         memcpy(c->peers_version, c->answer.peers_version, sizeof(c->peers_version));
 }
 
+/* ---- links ---- */
+
+static int read_links(void *to, const char *body, size_t len)
+{
+    return links_update(to, body, len);
+}
+
+static bool ask_for_links(struct control *c)
+{
+    char path[PATH_LEN + LINKS_VERSION_MAX], code[PROBLEM_CODE_MAX];
+    bool first = c->links.version[0] == '\0';
+    snprintf(path, sizeof(path), "/v1/nodes/%s/links%s%s", c->opts.node,
+             first ? "" : "?since=", c->links.version);
+    char *token = copy_locked(c, &c->token);
+    const struct call w = {"links", "GET", path, NULL, token, CALL_TIMEOUT_MS, read_links, &c->links};
+    bool ok = token && is_ok(perform(c, &w, code));
+    secret_free(token);
+    if (!ok && strcmp(code, "bad_request") == 0)
+        links_clear(&c->links); /* the place is none of this controller's: from the start, next time */
+    return ok;
+}
+
+/* Where something has changed, and this node is one that admits. */
+static void look_for_links(struct control *c)
+{
+    int64_t now = clock_mono_us();
+    bool ok = true;
+    if (!c->opts.planned || c->answer.org[0] == '\0' || now < c->links_due_us)
+        return;
+    if (c->links.version[0] != '\0' && !c->links.more && !c->answer.links_changed)
+        return;
+    for (int page = 0; ok && page < LINKS_PAGES_MAX && (page == 0 || c->links.more); page++)
+        ok = ask_for_links(c);
+    if (!ok)
+        c->links_due_us = now + LINKS_AGAIN_US;
+    struct media_plan_held *plan = links_plan(&c->links);
+    if (plan)
+        c->opts.planned(c->opts.ctx, plan);
+}
+
 /* ---- the thread ---- */
 
 /* What others asked for since the last look. */
@@ -296,7 +342,7 @@ static struct wishes take_wishes(struct control *c)
 {
     pthread_mutex_lock(&c->lock);
     const struct wishes w = {c->stop, c->drain, c->renew};
-    c->news = c->renew = false;
+    c->news = c->renew = c->hurry = false;
     pthread_mutex_unlock(&c->lock);
     return w;
 }
@@ -306,7 +352,7 @@ static void wait_us(struct control *c, int64_t us)
     int64_t until = clock_mono_us() + us;
     const struct timespec ts = {.tv_sec = until / 1000000, .tv_nsec = until % 1000000 * 1000};
     pthread_mutex_lock(&c->lock);
-    while (!c->news && pthread_cond_timedwait(&c->wake, &c->lock, &ts) == 0)
+    while (!c->news && !(c->hurry && c->fine) && pthread_cond_timedwait(&c->wake, &c->lock, &ts) == 0)
         ;
     pthread_mutex_unlock(&c->lock);
 }
@@ -335,6 +381,7 @@ static int64_t step(struct control *c, const struct wishes *w)
         c->registered = beat != HEARTBEAT_UNKNOWN_NODE;
     }
     note_result(c, ok, was_registration);
+    c->fine = ok;
     if (beat == HEARTBEAT_UNKNOWN_NODE)
         return 0; /* the controller lost or deleted it: register at once */
     if (!ok) {
@@ -342,8 +389,10 @@ static int64_t step(struct control *c, const struct wishes *w)
         return c->retry_after_s * 1000000 > wait ? c->retry_after_s * 1000000 : wait;
     }
     backoff_reset(&c->backoff);
-    if (!was_registration)
+    if (!was_registration) {
         look_for_peers(c);
+        look_for_links(c);
+    }
     if (was_registration && w->drain)
         return 0; /* a registration can't say that the node drains */
     int64_t whole = c->answer.heartbeat_s * 1000000;
@@ -376,6 +425,7 @@ static void control_free(struct control *c)
     free(c->ca);
     free(c->node);
     free(c->body);
+    links_clear(&c->links);
     secret_free(c->token);
     control_proxy_wipe(&c->proxy);
     free(c);
@@ -452,7 +502,7 @@ void control_ask_news(struct control *c)
     if (now - asked < NEWS_EVERY_US || !atomic_compare_exchange_strong(&c->asked_us, &asked, now))
         return;
     pthread_mutex_lock(&c->lock); /* held for as long as a copy takes */
-    c->news = true;
+    c->hurry = true;
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->lock);
 }

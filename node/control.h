@@ -5,6 +5,7 @@
 
 #include "control_proxy.h"
 #include "load.h"
+#include "media/plan.h"
 #include "peers.h"
 #include "registration.h"
 #include "sys/log.h"
@@ -22,6 +23,8 @@ struct control_opts {
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
     /* After each answer that was right: what it says. On the control's thread; NULL: nobody listens. */
     void (*heard)(void *ctx, const struct control_answer *answer);
+    /* From its thread: who is removed has changed. The callee's to release. */
+    void (*planned)(void *ctx, struct media_plan_held *plan);
     void *ctx;
     struct log *log;
 };

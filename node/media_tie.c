@@ -54,6 +54,13 @@ void media_tie_heard(struct media_tie *m, const struct control_answer *answer)
         worker_drain_media(m->workers[i], m->drained);
 }
 
+void media_tie_planned(struct media_tie *m, struct media_plan_held *plan)
+{
+    for (size_t i = 0; i < m->n_workers; i++)
+        worker_set_media_plan(m->workers[i], media_plan_hold(plan));
+    media_plan_release(plan);
+}
+
 void media_tie_dispose(struct media_tie *m)
 {
     media_keys_release(m->keys);

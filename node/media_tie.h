@@ -16,6 +16,8 @@ struct media_tie {
 };
 
 void media_tie_heard(struct media_tie *m, const struct control_answer *answer);
+/* Takes the plan over. */
+void media_tie_planned(struct media_tie *m, struct media_plan_held *plan);
 void media_tie_dispose(struct media_tie *m);
 
 #endif

@@ -284,6 +284,12 @@ static void hear(void *ctx, const struct control_answer *answer)
     media_tie_heard(&n->tie, answer);
 }
 
+static void follow_plan(void *ctx, struct media_plan_held *plan)
+{
+    struct node *n = ctx;
+    media_tie_planned(&n->tie, plan);
+}
+
 static int start_control_with(struct node *n, const struct announcement *a, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
@@ -307,6 +313,7 @@ static int start_control_with(struct node *n, const struct announcement *a, stru
                                       .cores = n->setup.cores,
                                       .sample = sample_load,
                                       .heard = hear,
+                                      .planned = follow_plan,
                                       .ctx = n,
                                       .log = n->setup.log};
     struct control *control = NULL;

@@ -79,6 +79,8 @@ char *heartbeat_body(const struct heartbeat *h)
         ok = put(o, "stopping", json_true());
     if (ok && h->n_rtt > 0)
         ok = put(o, "rtt", rtt_json(h));
+    if (ok && h->links_version && h->links_version[0] != '\0')
+        ok = put(o, "links_version", json_string(h->links_version));
     char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(4)) : NULL;
     json_decref(o);
     return text;
@@ -149,6 +151,7 @@ int control_answer_parse(struct control_answer *a, const char *body, size_t len)
     const char *version = json_string_value(json_object_get(o, "peers_version"));
     if (version && strlen(version) <= PEERS_VERSION_MAX)
         snprintf(a->peers_version, sizeof(a->peers_version), "%s", version);
+    a->links_changed = json_is_true(json_object_get(o, "links_changed"));
     read_media(a, o);
     json_decref(o);
     return 0;

@@ -16,6 +16,7 @@ struct heartbeat {
     bool draining, stopping;
     const struct peer_rtt *rtt;
     size_t n_rtt;
+    const char *links_version; /* "": none is known */
 };
 char *heartbeat_body(const struct heartbeat *h);
 
@@ -27,6 +28,7 @@ struct control_answer {
     char peers_version[PEERS_VERSION_MAX + 1]; /* "": the controller has not said any */
     int64_t now_us;                            /* its clock's time; 0: not said */
     char org[ORG_ID_MAX + 1];                  /* the node's; "": not said */
+    bool links_changed;                        /* there is more to be asked for than what is known */
     /* Of tickets. Those that can't be read are left out; a list without any that can changes nothing. Wipe them when done. */
     size_t n_ticket_keys;
     struct ticket_key ticket_keys[TICKET_KEYS_MAX];

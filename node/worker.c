@@ -48,7 +48,8 @@ struct worker {
     _Atomic int64_t alive_us;
     pthread_mutex_t lock;
     struct worker_settings wanted;
-    struct media_keys *new_keys; /* since the thread's last look; NULL: none */
+    struct media_keys *new_keys;      /* since the thread's last look; NULL: none */
+    struct media_plan_held *new_plan; /* the same */
     _Atomic bool media_drained;
 
     struct media_post *media;
@@ -200,12 +201,18 @@ static void use_media(struct worker *w)
 {
     pthread_mutex_lock(&w->lock);
     struct media_keys *keys = w->new_keys;
+    struct media_plan_held *plan = w->new_plan;
     w->new_keys = NULL;
+    w->new_plan = NULL;
     pthread_mutex_unlock(&w->lock);
     if (keys && w->media)
         media_post_use_keys(w->media, keys);
     else
         media_keys_release(keys);
+    if (plan && w->media)
+        media_post_use_plan(w->media, plan);
+    else
+        media_plan_release(plan);
     if (w->media)
         media_post_drain(w->media, atomic_load(&w->media_drained) || atomic_load(&w->phase) != RUNNING);
 }
@@ -405,6 +412,16 @@ void worker_set_media_keys(struct worker *w, struct media_keys *keys)
     wake(w);
 }
 
+void worker_set_media_plan(struct worker *w, struct media_plan_held *plan)
+{
+    pthread_mutex_lock(&w->lock);
+    struct media_plan_held *old = w->new_plan;
+    w->new_plan = plan;
+    pthread_mutex_unlock(&w->lock);
+    media_plan_release(old);
+    wake(w);
+}
+
 void worker_drain_media(struct worker *w, bool on)
 {
     atomic_store(&w->media_drained, on);
@@ -431,6 +448,7 @@ void worker_destroy(struct worker *w)
     if (w->wake_fd >= 0)
         close(w->wake_fd);
     media_keys_release(w->new_keys);
+    media_plan_release(w->new_plan);
     free(w->batch);
     sem_destroy(&w->initialized);
     pthread_mutex_destroy(&w->lock);

@@ -44,6 +44,7 @@ struct worker_opts {
 int worker_start(struct worker **out, const struct worker_opts *opts) __attribute__((warn_unused_result));
 void worker_set(struct worker *w, const struct worker_settings *s);
 /* New keys for tickets: held by the callee. */
+void worker_set_media_plan(struct worker *w, struct media_plan_held *plan); /* held by the callee */
 void worker_set_media_keys(struct worker *w, struct media_keys *keys);
 /* Nobody new is admitted, and sessions are asked to go elsewhere; or no longer. */
 void worker_drain_media(struct worker *w, bool on);

@@ -1,8 +1,46 @@
 /* Looking things up in a plan. Invariant: it is only read. */
 #include "plan.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct media_plan_held {
+    _Atomic size_t held;
+    struct media_plan plan;
+    struct media_plan_removed removed[];
+};
+
+struct media_plan_held *media_plan_held_new(const struct media_plan_removed *removed, size_t n)
+{
+    struct media_plan_held *p = calloc(1, sizeof(*p) + n * sizeof(*removed));
+    if (!p)
+        return NULL;
+    atomic_init(&p->held, 1);
+    if (n > 0)
+        memcpy(p->removed, removed, n * sizeof(*removed));
+    p->plan.n_removed = n;
+    p->plan.removed = p->removed;
+    return p;
+}
+
+struct media_plan_held *media_plan_hold(struct media_plan_held *p)
+{
+    if (p)
+        atomic_fetch_add_explicit(&p->held, 1, memory_order_relaxed);
+    return p;
+}
+
+void media_plan_release(struct media_plan_held *p)
+{
+    if (p && atomic_fetch_sub_explicit(&p->held, 1, memory_order_acq_rel) == 1)
+        free(p);
+}
+
+const struct media_plan *media_plan_of(const struct media_plan_held *p)
+{
+    return p ? &p->plan : NULL;
+}
 
 int media_plan_meeting_cmp(const void *a, const void *b)
 {

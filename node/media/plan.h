@@ -42,4 +42,13 @@ const struct media_plan_meeting *media_plan_meeting(const struct media_plan *pla
 const struct media_plan_peer *media_plan_peer(const struct media_plan_meeting *m, const char *who);
 bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t);
 
+/* The snapshot itself, with counted references. */
+struct media_plan_held;
+/* A copy of the sorted list, with no joined nodes; held once. NULL: out of memory. */
+struct media_plan_held *media_plan_held_new(const struct media_plan_removed *removed, size_t n);
+struct media_plan_held *
+media_plan_hold(struct media_plan_held *p);         /* any thread; NULL is fine, and stays NULL */
+void media_plan_release(struct media_plan_held *p); /* NULL is fine */
+const struct media_plan *media_plan_of(const struct media_plan_held *p); /* NULL of NULL */
+
 #endif

@@ -398,6 +398,13 @@ int media_post_udp(struct media_post *p, uint16_t port, int fd)
     return port < MEDIA_PORTS_MAX ? udp_out_new(&p->udp[port], fd, p->opts.stats) : -EINVAL;
 }
 
+void media_post_use_plan(struct media_post *p, struct media_plan_held *plan)
+{
+    media_home_set_plan(p->home, media_plan_of(plan));
+    media_plan_release(p->plan);
+    p->plan = plan;
+}
+
 void media_post_use_keys(struct media_post *p, struct media_keys *keys)
 {
     media_home_set_keys(p->home, media_keys_of(keys));
@@ -430,6 +437,7 @@ void media_post_destroy(struct media_post *p)
     media_home_destroy(p->home);
     media_flows_destroy(p->flows);
     media_keys_release(p->keys);
+    media_plan_release(p->plan);
     for (size_t i = 0; i < MEDIA_PORTS_MAX; i++)
         udp_out_destroy(p->udp[i]);
     free(p->slots);

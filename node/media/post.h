@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "figures.h"
 #include "keys.h"
+#include "plan.h"
 
 #include <h2o.h>
 
@@ -33,6 +34,7 @@ void media_post_destroy(struct media_post *p);
 /* The socket of that number: media_path's port. It is borrowed until media_post_forget_udp. */
 int media_post_udp(struct media_post *p, uint16_t port, int fd) __attribute__((warn_unused_result));
 void media_post_forget_udp(struct media_post *p, uint16_t port);
+void media_post_use_plan(struct media_post *p, struct media_plan_held *plan); /* held by the callee */
 void media_post_use_keys(struct media_post *p, struct media_keys *keys); /* held by the callee; NULL: none */
 void media_post_drain(struct media_post *p, bool on);
 

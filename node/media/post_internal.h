@@ -40,6 +40,7 @@ struct media_post {
     struct media_home *home;
     struct media_flows *flows;
     struct media_keys *keys;
+    struct media_plan_held *plan;
     struct udp_out *udp[MEDIA_PORTS_MAX];
     bool drained;
 

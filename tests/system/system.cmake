@@ -1,6 +1,6 @@
 # Each test_*.py here is one ctest test against the real programs of this build. The system's python3 runs them: its packages
 # are Debian's. The first line may be a comment with settings: "timeout: SECONDS"; "serial" keeps others from running beside it;
-# "alone" keeps it out of the run under the thread sanitizer.
+# "alone" keeps it out of the run under the thread sanitizer; "heavy" counts it as two of those that run at a time.
 find_program(BERTH_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
 file(GLOB SYSTEM_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test_*.py)
@@ -24,6 +24,9 @@ foreach(source ${SYSTEM_TESTS})
         ENVIRONMENT "BERTH_BUILD=${CMAKE_BINARY_DIR};BERTH_SOURCE=${CMAKE_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1"
         # A file of which every test was skipped counts as skipped, and says so; "1 passed, 2 skipped" is a pass.
         SKIP_REGULAR_EXPRESSION "(^|\n)[0-9]+ skipped[^\n]* in [0-9.]+s")
+    if(first_line MATCHES "heavy")
+        set_tests_properties(system.${name} PROPERTIES PROCESSORS 2)
+    endif()
     if(first_line MATCHES "serial")
         set_tests_properties(system.${name} PROPERTIES RUN_SERIAL TRUE)
     endif()

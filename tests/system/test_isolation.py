@@ -1,4 +1,4 @@
-# timeout: 300, alone
+# timeout: 300, alone, heavy
 """Every call, with every kind of token that must not make it: the wrong org's key, a node key, a JWT without the grant, none.
 The calls are those that the controller documents: one that is added there and not here fails the first test."""
 

@@ -57,13 +57,13 @@ def test_the_table_fits_a_terminal(berth):
 
 
 def test_nobody_else_is_said(berth):
-    done = berth("join", "talk", "--agent", "lone", "--seconds", "1")
+    done = berth("join", "talk", "--agent", "lone", "--seconds", "5")
     assert done.returncode == 0, done.stderr
     assert "Nobody else was heard." in done.stdout
 
 
 def test_a_meeting_that_is_not_there_is_3(berth):
-    done = berth("join", "nowhere", "--agent", "ann", "--seconds", "1")
+    done = berth("join", "nowhere", "--agent", "ann", "--seconds", "20")
     assert done.returncode == 3
     assert "nowhere" in done.stderr or "unknown_meeting" in done.stderr, done.stderr
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, heavy
 """Meetings of many people with many measurements: what is decided, and where they end."""
 
 import threading

@@ -1,4 +1,4 @@
-# timeout: 120
+# timeout: 120, heavy
 """One locked row holds up who wants it, and nobody else."""
 
 import threading

@@ -101,6 +101,22 @@ def test_figures_and_log(join, media_node):
     assert b.consent("leave") == ["ok"]
 
 
+def test_who_is_removed_is_out(join, media_node, org):
+    """Within a heartbeat: the session ends, the others' go on, and the ticket of before admits no more."""
+    ended = metric(media_node, "sessions_ended_total", reason="removed")
+    a, b, c = (join("removed", name, "udp") for name in ("r1", "r2", "r3"))
+    exchange(a, [b, c], 88)
+    org.api.delete("/v1/meetings/removed/participants/r1").expect(204)
+    wait_for(lambda: metric(media_node, "sessions_ended_total", reason="removed") == ended + 1, 20, "the session's end")
+    assert a.consent()[:2] == ["error", "437"]
+    assert a.hello()[:2] == ["error", "401"]
+    exchange(b, [c], 89)
+    again = join("removed", "r1", "udp")
+    exchange(b, [c, again], 90)
+    for one in (b, c, again):
+        assert one.consent("leave") == ["ok"]
+
+
 def test_what_nobody_admitted_is_dropped(media_node, join):
     before = metric(media_node, "media_dropped_total", reason="unknown_flow")
     host, port = media_node.address("udp").rsplit(":", 1)
