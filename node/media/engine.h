@@ -62,14 +62,15 @@ struct leg {
     int64_t began_us, consent_us, gone_us;
     struct media_limit limit;
     int64_t over_since_us;                       /* -1: it isn't */
-    uint64_t offered_bytes;                      /* all that was authentic, dropped or not */
+    uint64_t offered_bytes, offered_packets;     /* all that was authentic, dropped or not */
     struct source *sources[MEDIA_LEG_SSRCS_MAX]; /* a participant's, the newest used first */
     size_t n_sources;
     struct speaker speaker;
     uint32_t refused[LEG_REFUSED_MAX]; /* for the next consent check's answer */
     size_t n_refused;
     struct media_leg_stats stats;
-    uint64_t second_in, second_out, second_offered; /* what the figures were at the last turn */
+    uint64_t second_in, second_out; /* what the figures were at the last turn */
+    uint64_t second_offered, second_packets;
     int64_t second_us;
 };
 

@@ -214,17 +214,27 @@ static int64_t kbps(uint64_t bytes, int64_t us)
     return us > 0 ? (int64_t)(bytes * 8 * 1000) / us : 0;
 }
 
+/* Has it sent its limit so many times over, in bytes or in packets? */
+static bool is_over(const struct leg *l, int64_t us)
+{
+    int64_t offered = kbps(l->offered_bytes - l->second_offered, us);
+    int64_t packets = us > 0 ? (int64_t)(l->offered_packets - l->second_packets) * SECOND_US / us : 0;
+    return offered >= (int64_t)HOME_OVER_TIMES * l->limit.kbps ||
+           packets >= (int64_t)HOME_OVER_TIMES * media_limit_packets(&l->limit);
+}
+
 static void rates(struct leg *l, int64_t now_us)
 {
     int64_t us = now_us - l->second_us;
-    int64_t offered = kbps(l->offered_bytes - l->second_offered, us);
+    bool over = is_over(l, us);
     l->stats.kbps_in = kbps(l->stats.bytes_in - l->second_in, us);
     l->stats.kbps_out = kbps(l->stats.bytes_out - l->second_out, us);
     l->second_in = l->stats.bytes_in;
     l->second_out = l->stats.bytes_out;
     l->second_offered = l->offered_bytes;
+    l->second_packets = l->offered_packets;
     l->second_us = now_us;
-    if (offered < (int64_t)HOME_OVER_TIMES * l->limit.kbps)
+    if (!over)
         l->over_since_us = -1;
     else if (l->over_since_us < 0)
         l->over_since_us = now_us - us;
@@ -251,6 +261,7 @@ bool leg_turn(struct leg *l, int64_t now_us)
 bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us)
 {
     l->offered_bytes += wire_len;
+    l->offered_packets++;
     bool may = media_limit_take(&l->limit, wire_len, now_us);
     l->stats.over_limit += !may;
     return may;

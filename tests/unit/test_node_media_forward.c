@@ -388,6 +388,32 @@ static void test_flood(void **state)
     assert_string_equal(s->last_ended, "flood");
 }
 
+/* Far below its limit in bytes: what is above the limit in packets is dropped, and who goes on with ten times that is sent away. */
+static void test_flood_of_small_packets(void **state)
+{
+    struct sim *s = *state;
+    enum { PACKETS = 10000 };
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    for (int i = 0; i < PACKETS; i++) {
+        sim_send(a, 1);
+        if (i % 10 == 9)
+            sim_pass(s, 1000);
+    }
+    struct media_leg_stats st = sim_stats(a);
+    assert_int_equal(st.packets_in + st.over_limit, PACKETS);
+    assert_in_range(st.packets_in, 2 * MEDIA_PACKETS_MIN - 100, 2 * MEDIA_PACKETS_MIN + 100);
+    assert_int_equal(b->rtp_in, st.packets_in);
+    struct leg *l = home_leg_at(s->home, &a->path);
+    for (int i = 0; i < 12 && s->ended_n == 0; i++) {
+        sim_consent(a, false, NONE, NULL);
+        sim_consent(b, false, NONE, NULL);
+        l->offered_packets += (uint64_t)(HOME_OVER_TIMES + 1) * MEDIA_PACKETS_MIN; /* as so many would */
+        sim_pass(s, 1000000);
+    }
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
+}
+
 static void test_receiver_without_room(void **state)
 {
     struct sim *s = *state;
@@ -433,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_flood, start, stop),
+        cmocka_unit_test_setup_teardown(test_flood_of_small_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
         cmocka_unit_test_setup_teardown(test_losses_counted, start, stop),
     };

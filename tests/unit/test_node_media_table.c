@@ -59,11 +59,29 @@ static void test_limit(void **state)
     assert_int_equal(passed(&l, 10, 100, 1, 0), 1);
 }
 
+/* Small packets cost as many as large ones: so many a second whatever their length, and a refused one costs neither limit anything. */
+static void test_limit_of_packets(void **state)
+{
+    struct media_limit l = {.kbps = 20000};
+    assert_int_equal(passed(&l, 100000, 28, 5000000, 0), 4000);      /* the burst */
+    assert_in_range(passed(&l, 90000, 28, 6000000, 11), 7950, 7970); /* another, and 0.99 s of them */
+    l = (struct media_limit){.kbps = 100};
+    assert_int_equal(passed(&l, 100000, 1, 5000000, 0), 4000); /* never fewer: these are what voices take */
+    l = (struct media_limit){.kbps = 200000};
+    assert_int_equal(passed(&l, 100000, 28, 5000000, 0), 40000);
+    assert_int_equal(media_limit_packets(&(struct media_limit){.kbps = UINT32_MAX}), UINT32_MAX / 5);
+    l = (struct media_limit){.kbps = 8000};
+    assert_int_equal(passed(&l, 1000, 1000000, 5000000, 0), 1);
+    assert_int_equal(passed(&l, 10000, 1000, 5000000, 0), 0);
+    assert_int_equal(passed(&l, 5000, 1, 5100000, 0), 4000); /* those that were refused have taken none */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit_of_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
