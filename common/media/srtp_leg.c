@@ -216,9 +216,13 @@ void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs)
     l->receives.limit = ssrcs < SRTP_LEG_SSRCS_MAX ? ssrcs : SRTP_LEG_SSRCS_MAX;
 }
 
-void srtp_leg_forget(struct srtp_leg *l, uint32_t ssrc)
+void srtp_leg_forget_sent(struct srtp_leg *l, uint32_t ssrc)
 {
     stream_forget(&l->sends, ssrc);
+}
+
+void srtp_leg_forget_received(struct srtp_leg *l, uint32_t ssrc)
+{
     stream_forget(&l->receives, ssrc);
 }
 

@@ -44,7 +44,9 @@ int srtp_leg_protect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
 int srtp_leg_unprotect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_unprotect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));
-/* Forgets what was sent or received under that SSRC: never for one that may be used again under these keys. */
-void srtp_leg_forget(struct srtp_leg *l, uint32_t ssrc);
+/* Forgets what was sent, RTP and RTCP, under that SSRC: never for one that may be sent again under these keys, or its indices begin anew. */
+void srtp_leg_forget_sent(struct srtp_leg *l, uint32_t ssrc);
+/* ... and what was received: what comes under it again is taken for new. */
+void srtp_leg_forget_received(struct srtp_leg *l, uint32_t ssrc);
 
 #endif

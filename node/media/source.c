@@ -63,6 +63,29 @@ static bool is_spent(const struct meeting *m, uint32_t ssrc)
     return m->spent && (*spent_byte(m, ssrc, &bit) & bit);
 }
 
+/* What the node itself calls itself to a leg goes on under the same keys, so its numbers are never forgotten; nor are those of who never sent the source
+ * and may use its SSRC for RTCP. */
+static void forget(const struct meeting *m, const struct source *s)
+{
+    for (size_t i = 0; i < m->n_slots; i++) {
+        struct leg *l = m->legs[i];
+        if (l && l->feedback.ssrc != s->ssrc)
+            srtp_leg_forget_sent(l->srtp, s->ssrc);
+        if (l && (s->earlier == l || s->link == l))
+            srtp_leg_forget_received(l->srtp, s->ssrc);
+    }
+}
+
+/* Does the node call itself that to one of the meeting? */
+static bool is_nodes_own(const struct meeting *m, uint32_t ssrc)
+{
+    for (size_t i = 0; i < m->n_slots; i++) {
+        if (m->legs[i] && m->legs[i]->feedback.ssrc == ssrc)
+            return true;
+    }
+    return false;
+}
+
 /* The one that nobody has sent for longest. Its numbers are forgotten, so its SSRC is never used again: no key meets an index twice. False: all are in
  * use. */
 static bool give_up_one(struct meeting *m)
@@ -82,10 +105,7 @@ static bool give_up_one(struct meeting *m)
         return false;
     struct source *s = m->source_list[oldest];
     *spent_byte(m, s->ssrc, &bit) |= bit;
-    for (size_t i = 0; i < m->n_slots; i++) {
-        if (m->legs[i])
-            srtp_leg_forget(m->legs[i]->srtp, s->ssrc);
-    }
+    forget(m, s);
     media_table_drop(&m->sources, ssrc_hash(m, s->ssrc), s);
     m->source_list[oldest] = m->source_list[--m->n_sources];
     source_destroy(s);
@@ -94,7 +114,8 @@ static bool give_up_one(struct meeting *m)
 
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
 {
-    if (is_spent(m, ssrc) || (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m)))
+    if (is_spent(m, ssrc) || is_nodes_own(m, ssrc) ||
+        (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m)))
         return NULL;
     if (m->n_sources == m->source_room) {
         size_t room = m->source_room ? 2 * m->source_room : SOURCES_FIRST;

@@ -237,7 +237,7 @@ static void streams_are_bounded(struct ends *e)
     }
     struct packet known = protected_by(e->agent, 7919, 2);
     assert_int_equal(unprotect(e->node, &known), 0);
-    srtp_leg_forget(e->node, 7919);
+    srtp_leg_forget_received(e->node, 7919);
     struct packet another = protected_by(e->agent, 1, 1), more = protected_by(e->agent, 2, 1);
     assert_int_equal(unprotect(e->node, &another), 0);
     assert_int_equal(unprotect(e->node, &more), -ENOSPC);
@@ -266,7 +266,7 @@ static void many_streams(struct ends *e)
     struct packet another = protected_by(e->agent, 5, 1);
     assert_int_equal(unprotect(e->node, &another), -ENOSPC);
     for (uint32_t i = 0; i < STREAMS; i += 2)
-        srtp_leg_forget(e->node, i * 0x9E3779B1);
+        srtp_leg_forget_received(e->node, i * 0x9E3779B1);
     for (uint32_t i = 0; i < STREAMS; i++)
         assert_int_equal(unprotect(e->node, &last[i]),
                          i % 2 ? -EALREADY : -EACCES); /* its rollover counter is 0 again */
@@ -300,8 +300,8 @@ static void forgetting(struct ends *e)
     struct packet p = protected_by(e->agent, SSRC, 9), other = protected_by(e->agent, SSRC + 1, 9);
     assert_opens(e->node, &p, 9);
     assert_int_equal(unprotect(e->node, &other), 0);
-    srtp_leg_forget(e->node, SSRC);
-    srtp_leg_forget(e->node, 77); /* never seen */
+    srtp_leg_forget_received(e->node, SSRC);
+    srtp_leg_forget_received(e->node, 77); /* never seen */
     assert_int_equal(unprotect(e->node, &other), -EALREADY);
     assert_opens(e->node, &p, 9); /* its window is gone, as said */
 }

@@ -295,6 +295,49 @@ static void test_ssrcs_given_up(void **state)
     assert_int_equal(listener->broken_in, 0);
 }
 
+/* Who is sent RTCP under a name that a source has, too, is sent it under numbers that go on when that source is given up. */
+static void test_nodes_own_ssrc_is_kept(void **state)
+{
+    struct sim *s = *state;
+    enum { ROUNDS = MEETING_SOURCES_MAX / MEDIA_LEG_SSRCS_MAX + 1, NAME = 0x20000 };
+    struct sim_agent *listener = sim_join(s, "m", 1), *a = sim_join(s, "m", 2);
+    sim_send_as(a, NAME, 1, 20);
+    home_leg_of(s->home, &listener->session)->feedback.ssrc = NAME; /* as if it had been drawn */
+    sim_send(listener, 20); /* which is reported on */
+    sim_pass(s, 3000000);
+    assert_true(listener->rtcp_in > 0);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+        assert_int_equal(sim_handshake(a), 0);
+        for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
+            sim_send_as(a, 0x30000 + round * MEDIA_LEG_SSRCS_MAX + i, 1, 20);
+        sim_pass(s, 1000);
+    }
+    size_t before = listener->rtcp_in, heard = listener->rtp_in;
+    sim_send_as(a, NAME, 2, 20);
+    assert_int_equal(listener->rtp_in, heard); /* it was given up */
+    sim_send(listener, 20);
+    sim_pass(s, 3000000);
+    assert_true(listener->rtcp_in > before);
+    assert_int_equal(listener->broken_in, 0);
+}
+
+/* Nobody sends under what the node calls itself to one of the meeting. */
+static void test_nodes_own_ssrc_is_refused(void **state)
+{
+    struct sim *s = *state;
+    struct media_news news;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    uint32_t own = home_leg_of(s->home, &b->session)->feedback.ssrc;
+    sim_send_as(a, own, 1, 20);
+    assert_int_equal(b->rtp_in, 0);
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 1);
+    assert_int_equal(news.refused[0], own);
+    sim_send(a, 20);
+    assert_int_equal(b->rtp_in, 1);
+}
+
 /* All that a meeting holds is in use: who comes with more is refused, and told so; the others go on. */
 static void test_all_ssrcs_in_use(void **state)
 {
@@ -456,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
+        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, start, stop),
+        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_flood, start, stop),
