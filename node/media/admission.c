@@ -90,6 +90,7 @@ static bool proven(const struct asking *a, const struct leg *session, const stru
     crypto_generichash_init(&st, a->h->opts.nonce_key, sizeof a->h->opts.nonce_key, sizeof key);
     mix_in(&st, session);
     mix_in(&st, there);
+    crypto_generichash_update(&st, &a->from->taken, sizeof a->from->taken);
     crypto_generichash_final(&st, key, sizeof key);
     if (a->r.nonce.p && media_nonce_holds(a->r.nonce, key, &a->from->peer, a->now_us))
         return true;
@@ -243,7 +244,7 @@ static void hello(struct asking *a)
         refuse_plainly(a, code, a->password);
         return;
     }
-    if ((same || there) && !proven(a, same, there, a->password))
+    if ((same || there || a->from->taken != 0) && !proven(a, same, there, a->password))
         return;
     bool was_here = same && make_way(a, same);
     if (there && there != same)
@@ -266,6 +267,12 @@ static void answer_consent(const struct asking *a, struct leg *l)
     l->n_refused = 0;
 }
 
+/* Does it come from where the session is, and do packets from there come here? */
+static bool is_at_its_own(const struct asking *a, const struct leg *l)
+{
+    return l->has_path && media_path_eq(&l->path, a->from) && a->from->taken == 0;
+}
+
 static void consent(struct asking *a)
 {
     struct leg *l = home_leg_of(a->h, &a->r.session);
@@ -273,11 +280,11 @@ static void consent(struct asking *a)
         refuse_plainly(a, l ? CODE_UNAUTHENTICATED : CODE_MISMATCH, NULL);
         return;
     }
-    if (!l->has_path || !media_path_eq(&l->path, a->from)) {
+    if (!is_at_its_own(a, l)) {
         struct leg *there = home_leg_at(a->h, a->from);
         if (!proven(a, l, there, l->password))
             return;
-        bool was_there = there && make_way(a, there);
+        bool was_there = there && there != l && make_way(a, there);
         l->moves++;
         if (leg_move(l, a->from, a->now_us) < 0) {
             if (was_there)

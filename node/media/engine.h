@@ -180,7 +180,7 @@ int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms
 struct ticket leg_ticket(const struct leg *l);
 /* It is gone from everything, and freed; so is its meeting where it was the last. `told` false: no word to the sink. */
 void leg_end(struct leg *l, enum media_end_reason why, bool told);
-/* To that path, where nobody is any more. 0, or -ENOMEM: now it has none. */
+/* To that path, where nobody else is any more; it may be its own. 0, or -ENOMEM: now it has none. */
 int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
     __attribute__((warn_unused_result));
 /* It has none from now on; the sink isn't told. */

@@ -27,6 +27,8 @@ struct media_path {
     struct addr peer;  /* as the node sees it */
     struct addr local; /* UDP on a wildcard address: the one that was asked; else none */
     uint64_t stream;   /* of that thread; 0: UDP */
+    uint8_t
+        taken; /* of a request by UDP: what comes from there is another home's, whose number is one less; 0: it isn't */
 };
 bool media_path_eq(const struct media_path *a, const struct media_path *b);
 
@@ -111,7 +113,7 @@ void media_home_stun(struct media_home *h, const struct media_path *from, const 
 /* A packet of RTP or RTCP, in place: up to RTP_PACKET_MAX bytes, aligned to 4. */
 void media_home_packet(struct media_home *h, const struct media_path *from, uint8_t *bytes, size_t len,
                        int64_t received_us);
-/* A stream has ended. */
+/* A stream has ended, or what comes from there goes to another home now. */
 void media_home_gone(struct media_home *h, const struct media_path *path, int64_t now_us);
 /* A stream took nothing for too long: its session ends as `hanging`. The path isn't detached. */
 void media_home_hanging(struct media_home *h, const struct media_path *path, int64_t now_us);

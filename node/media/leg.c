@@ -149,10 +149,11 @@ int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
     int err = media_table_put(&h->by_path, media_path_hash(h, path), l);
     if (err == 0) {
         l->path = *path;
+        l->path.taken = 0;
         l->has_path = true;
         sink->attach(sink->ctx, path);
     }
-    if (had)
+    if (had && !media_path_eq(&old, path))
         sink->detach(sink->ctx, &old, MEDIA_END_REPLACED);
     return err;
 }

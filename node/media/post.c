@@ -115,11 +115,25 @@ static void tell_deferred(struct media_post *p)
 
 /* ---- flows and streams of this thread ---- */
 
+/* Whose it was hears of it: what comes from there doesn't reach it any more. This thread's own home hears of it only from another's message, so from none
+ * of its own calls. */
+static void attach_flow(struct media_post *p, const struct media_path *path, uint8_t home)
+{
+    int before = media_flows_find(p->flows, path);
+    if (media_flows_put(p->flows, path, home) != 0)
+        stats_add(&p->opts.stats->media_control_lost, 1);
+    if (before < 0 || before == home)
+        return;
+    if (before == p->opts.thread)
+        media_home_gone(p->home, path, clock_mono_us());
+    else
+        post_tell(p, (uint8_t)before, MEDIA_CELL_GONE, path, MEDIA_END_REPLACED);
+}
+
 void post_attach(struct media_post *p, const struct media_path *path, uint8_t home)
 {
     if (path->carrier == MEDIA_UDP) {
-        if (media_flows_put(p->flows, path, home) != 0)
-            stats_add(&p->opts.stats->media_control_lost, 1);
+        attach_flow(p, path, home);
         return;
     }
     struct stream_media *m = post_stream(p, path->stream);
@@ -207,14 +221,17 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
     media_read_request(&r, bytes, len);
     if (r.kind == MEDIA_REQUEST_NONE)
         return MEDIA_ASKED_NOTHING;
-    bool known = r.kind == MEDIA_REQUEST_CONSENT && media_flows_find(p->flows, from) >= 0;
+    struct media_path asked = *from;
+    int at = media_flows_find(p->flows, from);
+    bool known = r.kind == MEDIA_REQUEST_CONSENT && at >= 0;
     if (!known && !limits_allow(limits, &from->peer, now_us))
         return MEDIA_ASKED_TOO_OFTEN;
     int home =
         media_route(&r, media_keys_of(p->keys), (unsigned)media_exchange_opts(p->opts.exchange)->threads,
                     post_unix_time(p), answer, &answer_len);
     if (home >= 0) {
-        post_request(p, from, bytes, len, home, now_us);
+        asked.taken = at >= 0 && at != home ? (uint8_t)(at + 1) : 0;
+        post_request(p, &asked, bytes, len, home, now_us);
     } else if (answer_len > 0 && p->udp[from->port]) {
         memcpy(udp_out_room(p->udp[from->port]), answer, answer_len);
         post_count_out(p, answer, answer_len, &p->opts.stats->udp_answers);

@@ -18,7 +18,7 @@ enum media_cell_kind {
     MEDIA_CELL_SEND,   /* from the home: over a stream */
     MEDIA_CELL_ATTACH, /* from the home: that path's packets are its own */
     MEDIA_CELL_DETACH,
-    MEDIA_CELL_GONE, /* to the home: a stream has ended */
+    MEDIA_CELL_GONE, /* to the home: a stream has ended, or a datagram's path is another home's */
 };
 
 struct media_cell {

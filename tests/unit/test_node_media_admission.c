@@ -318,6 +318,36 @@ static void test_taken_address(void **state)
     assert_int_equal(legs(s), 1);
 }
 
+/* What comes from an address is another home's: who would have it come here proves that it is there, newly for each change. */
+static void test_address_of_another_home(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    uint8_t room[MEDIA_NONCE_MAX], copied[MEDIA_MESSAGE_MAX], txid[STUN_TXID_LEN] = {9};
+    a->path.taken = 1;
+    assert_int_equal(sim_hello(a, NONE), 438);
+    assert_int_equal(s->attached, 0);
+    assert_int_equal(legs(s), 0);
+    a->path.taken = 3; /* the challenge was for another's */
+    assert_int_equal(sim_hello(a, nonce_of(a, room)), 438);
+    assert_int_equal(sim_hello(a, nonce_of(a, room)), 0);
+    assert_int_equal(s->attached, 1);
+    a->path.taken = 0;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    a->path.taken = 1; /* since another home has taken it */
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    assert_int_equal(s->attached, 1);
+    struct slice nonce = nonce_of(a, room);
+    size_t len = media_write_consent(copied, txid, a->grant.password, &a->session, false, nonce);
+    assert_int_equal(sim_consent(a, false, nonce, NULL), 0);
+    assert_int_equal(s->attached, 2);
+    assert_int_equal(s->detached, 0); /* it is in use all the time */
+    sim_stun(s, &a->path, copied, len);
+    assert_int_equal(s->attached, 2);
+    assert_int_equal(s->ended_n, 0);
+    assert_int_equal(legs(s), 1);
+}
+
 static void test_replaced(void **state)
 {
     struct sim *s = *state;
@@ -479,6 +509,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rebinding, start, stop),
         cmocka_unit_test_setup_teardown(test_nonces, start, stop),
         cmocka_unit_test_setup_teardown(test_taken_address, start, stop),
+        cmocka_unit_test_setup_teardown(test_address_of_another_home, start, stop),
         cmocka_unit_test_setup_teardown(test_replaced, start, stop),
         cmocka_unit_test_setup_teardown(test_consent, start, stop),
         cmocka_unit_test_setup_teardown(test_unconfirmed, start, stop),
