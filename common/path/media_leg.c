@@ -245,15 +245,15 @@ static void take_round_trip(struct media_leg *l, const struct flight *f, int64_t
     l->rtt_us[l->n_rtts++ % MEDIA_RTTS] = l->rtt_last_us = rtt;
     if (l->rtt_min_us < 0 || rtt < l->rtt_min_us)
         l->rtt_min_us = rtt;
-    if (f->sent_us > l->answered_us)
-        l->answered_us = f->sent_us;
 }
 
 static void consent_answered(struct media_leg *l, struct flight *f, const struct media_answer *a,
                              int64_t now_us)
 {
     f->waiting = false;
-    if (a->error == 438) { /* we come from another address than before */
+    /* We come from another address than before, or are to prove that we are still here. */
+    if (a->error == 438) {
+        take_round_trip(l, f, now_us);
         take_nonce(l, a->nonce);
         ask_at(l, now_us);
         return;
@@ -263,6 +263,8 @@ static void consent_answered(struct media_leg *l, struct flight *f, const struct
         return;
     }
     take_round_trip(l, f, now_us);
+    if (f->sent_us > l->answered_us)
+        l->answered_us = f->sent_us;
     if (addr_is_set(&a->mapped))
         l->mapped = a->mapped;
     l->nonce_len = 0;

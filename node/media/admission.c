@@ -273,6 +273,13 @@ static bool is_at_its_own(const struct asking *a, const struct leg *l)
     return l->has_path && media_path_eq(&l->path, a->from) && a->from->taken == 0;
 }
 
+/* Requests that were copied could be sent for ever in the name of who is gone, so that the node goes on sending there. Who leaves needs no proof: a copy
+ * of that finds no session. A stream is its own. */
+static bool is_proof_due(const struct asking *a, const struct leg *l)
+{
+    return a->from->carrier == MEDIA_UDP && !a->r.leave && a->now_us - l->proven_us >= MEDIA_PROVEN_US;
+}
+
 static void consent(struct asking *a)
 {
     struct leg *l = home_leg_of(a->h, &a->r.session);
@@ -280,12 +287,20 @@ static void consent(struct asking *a)
         refuse_plainly(a, l ? CODE_UNAUTHENTICATED : CODE_MISMATCH, NULL);
         return;
     }
-    if (!is_at_its_own(a, l)) {
+    bool at_its_own = is_at_its_own(a, l);
+    if (at_its_own && is_proof_due(a, l)) {
+        if (!proven(a, l, NULL, l->password))
+            return;
+        l->moves++;
+        l->proven_us = a->now_us;
+    }
+    if (!at_its_own) {
         struct leg *there = home_leg_at(a->h, a->from);
         if (!proven(a, l, there, l->password))
             return;
         bool was_there = there && there != l && make_way(a, there);
         l->moves++;
+        l->proven_us = a->now_us;
         if (leg_move(l, a->from, a->now_us) < 0) {
             if (was_there)
                 give_up_path(a);

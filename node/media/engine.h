@@ -54,12 +54,13 @@ struct leg {
     struct media_path path;
     bool has_path;  /* false: its stream has ended */
     bool confirmed; /* something authentic has come since the handshake: before that, nothing is sent */
-    uint32_t moves; /* to other paths */
+    uint32_t moves; /* to other paths, and proofs that it is still at its own */
     struct srtp_leg *srtp;
     struct srtp_gcm *gcm; /* what RTP is sent with; NULL: another suite, and `srtp` does it */
     struct feedback_leg feedback;
     uint8_t level_ext, wide_ext;
     int64_t began_us, consent_us, gone_us;
+    int64_t proven_us; /* when who has its keys was last known to be at its path */
     struct media_limit limit;
     int64_t over_since_us;                       /* -1: it isn't */
     uint64_t offered_bytes, offered_packets;     /* all that was authentic, dropped or not */

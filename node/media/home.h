@@ -15,6 +15,7 @@ enum {
     MEDIA_LAST_N = 20,
     MEDIA_KBPS = 20000,
     MEDIA_CONSENT_END_US = 30 * 1000 * 1000,   /* a leg that asks for nothing has ended */
+    MEDIA_PROVEN_US = 60 * 1000 * 1000,        /* by UDP it proves so often that it is still there */
     MEDIA_CONSENT_QUIET_US = 15 * 1000 * 1000, /* ... and is sent nothing after this */
 };
 

@@ -61,7 +61,7 @@ static void fill(struct leg *l, const struct leg_terms *terms, int64_t now_us)
     l->wide_ext = r->hello.transport_wide_ext;
     l->limit.kbps = t->kbps > 0 ? t->kbps : unlimited;
     l->leaf = terms->peer && terms->peer->leaf;
-    l->began_us = l->consent_us = l->second_us = now_us;
+    l->began_us = l->consent_us = l->second_us = l->proven_us = now_us;
     l->over_since_us = -1;
 }
 

@@ -31,6 +31,8 @@ struct media_sim {
     struct ticket_keys keys;
     int refuse;      /* with this code; 0: not */
     bool challenges; /* a handshake from `from` has to prove it */
+    int64_t proof_every_us,
+        proven_us; /* so does a consent check, whose last one that did is as old as that; 0: never */
     bool has_session;
     char password[TICKET_PASSWORD_LEN + 1];
     uint8_t hello_txid[STUN_TXID_LEN];
@@ -39,7 +41,7 @@ struct media_sim {
     struct srtp_leg *srtp;
     struct media_news news;
     enum srtp_suite suite;
-    size_t n_hellos, n_handshakes, n_consents, n_left, n_rtp, n_rtcp, n_refused;
+    size_t n_hellos, n_handshakes, n_consents, n_challenges, n_left, n_rtp, n_rtcp, n_refused;
     int64_t consents_us[4096];
     /* The agent. */
     struct media_leg *leg;
@@ -147,12 +149,16 @@ static inline void sim_node_consent(struct media_sim *s, const struct media_requ
         sim_send(s, false, out, media_write_error(out, r, 401, NULL, none));
         return;
     }
-    if (!addr_eq(&s->at, &s->from) && !media_nonce_holds(r->nonce, key, &s->from, s->now_us)) {
+    bool due = s->proof_every_us > 0 && s->now_us - s->proven_us >= s->proof_every_us;
+    if ((due || !addr_eq(&s->at, &s->from)) && !media_nonce_holds(r->nonce, key, &s->from, s->now_us)) {
         media_nonce_make(nonce, key, &s->from, s->now_us);
         struct slice n = {(const uint8_t *)nonce, strlen(nonce)};
+        s->n_challenges++;
         sim_send(s, false, out, media_write_error(out, r, 438, s->password, n));
         return;
     }
+    if (due)
+        s->proven_us = s->now_us;
     s->at = s->from;
     s->consents_us[s->n_consents++ % 4096] = s->now_us;
     if (r->leave) {

@@ -290,6 +290,32 @@ static void another_address_is_proven(void **state)
     drop(s);
 }
 
+/* The node asks once a minute whether we are still there: answered at once, on good paths and bad ones, with no handshake and nothing missing. */
+static void a_proof_is_given_whenever_it_is_asked_for(void **state)
+{
+    for (unsigned loss = 0; loss <= 20; loss += 20) {
+        struct media_sim *s = sim_up(21);
+        s->proof_every_us = 60 * SIM_S;
+        s->proven_us = s->now_us;
+        s->loss = loss;
+        size_t heard = s->got_rtp;
+        sim_talk(s, 600 * (int64_t)SIM_S);
+        s->loss = 0;
+        sim_run(s, s->now_us + SIM_S, -1);
+        assert_int_equal(media_leg_state(s->leg), MEDIA_LEG_UP);
+        assert_true(media_leg_stands(s->leg));
+        assert_int_equal(s->n_handshakes, 1);
+        assert_true(s->n_challenges >= 9);
+        assert_true(s->now_us - s->proven_us <= 60 * SIM_S + 10 * SIM_S);
+        if (loss == 0) {
+            assert_int_equal(s->n_challenges, 9);
+            assert_int_equal(figures(s).missing, 0);
+            assert_int_equal(s->got_rtp - heard, 600 * 50);
+        }
+        drop(s);
+    }
+}
+
 static void a_node_that_forgot_us_is_greeted_anew(void **state)
 {
     struct media_sim *s = sim_up(14);
@@ -405,6 +431,7 @@ int main(void)
         cmocka_unit_test(silence_alone_loses_nothing),
         cmocka_unit_test(a_caller_that_slept_asks_before_it_gives_up),
         cmocka_unit_test(another_address_is_proven),
+        cmocka_unit_test(a_proof_is_given_whenever_it_is_asked_for),
         cmocka_unit_test(a_node_that_forgot_us_is_greeted_anew),
         cmocka_unit_test(a_newer_ticket_is_for_the_next_handshake),
         cmocka_unit_test(news_are_told),

@@ -391,6 +391,57 @@ static void test_consent(void **state)
     assert_true(media_home_deadline(s->home) == INT64_MAX);
 }
 
+/* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who leaves needs none. */
+static void test_copied_consent(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    uint8_t plain[MEDIA_MESSAGE_MAX], proof[MEDIA_MESSAGE_MAX], room[MEDIA_NONCE_MAX],
+        txid[STUN_TXID_LEN] = {9};
+    size_t plain_len = media_write_consent(plain, txid, a->grant.password, &a->session, false, NONE);
+    for (int i = 0; i < 5; i++) {
+        sim_pass(s, 10000000);
+        sim_stun(s, &a->path, plain, plain_len);
+        assert_int_equal(sim_consent(b, false, NONE, NULL), 0);
+    }
+    sim_pass(s, 10000000);
+    assert_int_equal(legs(s), 2);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    struct slice nonce = nonce_of(a, room);
+    size_t proof_len = media_write_consent(proof, txid, a->grant.password, &a->session, false, nonce);
+    assert_int_equal(sim_consent(a, false, nonce, NULL), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    assert_int_equal(s->attached, 2);
+    s->now_us += MEDIA_PROVEN_US - 1; /* the nonce's own minute isn't over */
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    s->now_us += 1;
+    sim_stun(s, &a->path, proof, proof_len);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
+    assert_int_equal(sim_consent(b, true, NONE, NULL), 0);
+    assert_int_equal(legs(s), 1);
+    for (int i = 0; i < 4; i++) { /* a has gone; somebody has kept what it sent */
+        sim_stun(s, &a->path, plain, plain_len);
+        sim_stun(s, &a->path, proof, proof_len);
+        sim_pass(s, 10000000);
+    }
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->ended[1], MEDIA_END_CONSENT_LOST);
+}
+
+/* Over a stream nobody else can speak. */
+static void test_streams_prove_nothing(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = agent(s, "ann");
+    a->path = (struct media_path){.carrier = MEDIA_TCP, .thread = 1, .stream = 77, .peer = a->path.peer};
+    assert_int_equal(sim_handshake(a), 0);
+    for (int i = 0; i < 8; i++) {
+        sim_pass(s, 10000000 - 1000000 * (i == 0));
+        assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    }
+    assert_int_equal(legs(s), 1);
+}
+
 /* Nothing authentic ever comes: the session is no use to anybody, and ends soon. */
 static void test_unconfirmed(void **state)
 {
@@ -512,6 +563,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_address_of_another_home, start, stop),
         cmocka_unit_test_setup_teardown(test_replaced, start, stop),
         cmocka_unit_test_setup_teardown(test_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_copied_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_streams_prove_nothing, start, stop),
         cmocka_unit_test_setup_teardown(test_unconfirmed, start, stop),
         cmocka_unit_test_setup_teardown(test_wrong_consent, start, stop),
         cmocka_unit_test_setup_teardown(test_streams, start, stop),
