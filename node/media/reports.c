@@ -50,8 +50,8 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
     uint16_t in;
     size_t len;
     struct rtp r;
-    if (!seqmap_to_back(&to_of(to)->map, number, &sent))
-        return;
+    if (!seqmap_to_back(&to_of(to)->map, number, &sent) || s->map.out_max - sent >= FEEDBACK_KEPT)
+        return; /* it is too old: else receivers could have a sender repeat all that it has ever sent */
     const uint8_t *kept = feedback_kept(f, sent, &len);
     if (!kept) {
         if (seqmap_back(&s->map, sent, &in))

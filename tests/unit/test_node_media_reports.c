@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include "media/rtcp.h"
+#include "node/media/feedback.h"
 #include "support/media/sim.h"
 
 #include <string.h>
@@ -191,6 +192,40 @@ static void test_nack_passed_on(void **state)
     assert_int_equal(got(a, RTCP_NACK, a->ssrc, &r), 0);
 }
 
+/* What is older than the packets that are kept nobody is asked for any more, and it isn't sent again: a receiver can't make a sender repeat all that it
+ * has ever sent. */
+static void test_nack_too_old(void **state)
+{
+    enum { AGO = 3000 };
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    struct rtcp r;
+    uint16_t asked[FEEDBACK_ASKED];
+    a->sequence = 1000;
+    talk(s, a, 2);
+    a->sequence += AGO; /* what was never sent */
+    talk(s, a, 1);
+    uint16_t newest = sim_stream(b, a->ssrc)->last;
+    size_t had = b->rtp_in;
+    forget(s);
+    for (uint16_t ago = FEEDBACK_KEPT; ago + FEEDBACK_ASKED < AGO; ago = (uint16_t)(ago + FEEDBACK_ASKED)) {
+        for (uint16_t i = 0; i < FEEDBACK_ASKED; i++)
+            asked[i] = (uint16_t)(newest - ago - i);
+        send_nack(b, a->ssrc, asked, FEEDBACK_ASKED);
+        sim_pass(s, FEEDBACK_MERGE_US);
+    }
+    sim_pass(s, 20000);
+    assert_int_equal(got(a, RTCP_NACK, a->ssrc, &r), 0);
+    asked[0] = (uint16_t)(newest - AGO - 1); /* the second, of which there may be a copy */
+    send_nack(b, a->ssrc, asked, 1);
+    assert_int_equal(b->rtp_in, had);
+    asked[0] = (uint16_t)(newest - FEEDBACK_KEPT + 1);
+    send_nack(b, a->ssrc, asked, 1);
+    sim_pass(s, 20000);
+    assert_int_equal(got(a, RTCP_NACK, a->ssrc, &r), 1);
+    assert_int_equal(r.count, 1);
+}
+
 static void test_keyframes_merged(void **state)
 {
     struct sim *s = *state;
@@ -352,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sender_reports, start, stop),
         cmocka_unit_test_setup_teardown(test_nack_answered, start, stop),
         cmocka_unit_test_setup_teardown(test_nack_passed_on, start, stop),
+        cmocka_unit_test_setup_teardown(test_nack_too_old, start, stop),
         cmocka_unit_test_setup_teardown(test_keyframes_merged, start, stop),
         cmocka_unit_test_setup_teardown(test_least_rate, start, stop),
         cmocka_unit_test_setup_teardown(test_keyframe_when_heard, start, stop),
