@@ -96,19 +96,21 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
     }
     struct source *s = source_find(from->meeting, from, ssrc);
     int refused = source_check(s, from, now_us);
-    if (refused == -EACCES)
-        refuse_ssrc(from, ssrc);
-    if (refused < 0)
+    if (refused == -EBUSY)
         return NULL;
-    if (srtp_leg_unprotect(from->srtp, bytes, len) < 0 || rtp_parse(r, bytes, *len) < 0) {
+    if (srtp_leg_unprotect(from->srtp, bytes, len) < 0) {
         from->stats.refused++;
         return NULL;
     }
     from->confirmed = true;
     if (!leg_may_send(from, wire_len, now_us))
         return NULL;
-    s = source_take(from, s, ssrc, now_us);
-    if (!s) {
+    if (rtp_parse(r, bytes, *len) < 0) {
+        from->stats.refused++;
+        return NULL;
+    }
+    s = refused == 0 ? source_take(from, s, ssrc, now_us) : NULL;
+    if (!s) { /* it is authentic: nobody else makes a sender give up an SSRC */
         refuse_ssrc(from, ssrc);
         return NULL;
     }

@@ -255,21 +255,52 @@ static void test_ssrc_collision(void **state)
     assert_int_equal(c->rtp_in, 2);
 }
 
-static void test_too_many_ssrcs(void **state)
+/* Who writes another's address on packets doesn't make it give up its SSRC: only what is authentic is refused for its SSRC. */
+static void test_ssrc_collision_forged(void **state)
 {
     struct sim *s = *state;
     struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
     struct media_news news;
-    for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX + 20; i++)
+    _Alignas(8) uint8_t bytes[RTP_PACKET_MAX + SRTP_OVERHEAD], again[sizeof bytes];
+    sim_send(a, 100);
+    sim_send(b, 100);
+    size_t len = sim_packet(a, bytes, a->ssrc, 7, 100); /* under other keys than b's */
+    memcpy(again, bytes, len);
+    media_home_packet(s->home, &b->path, bytes, len, s->now_us);
+    assert_int_equal(sim_stats(b).ssrc_refused, 0);
+    assert_int_equal(sim_stats(b).refused, 1);
+    assert_int_equal(sim_consent(b, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 0);
+    size_t heard = b->rtp_in;
+    media_home_packet(s->home, &a->path, again, len, s->now_us); /* its owner's own still counts */
+    assert_int_equal(b->rtp_in, heard + 1);
+}
+
+static void test_too_many_ssrcs(void **state)
+{
+    struct sim *s = *state;
+    enum { REFUSED = SRTP_LEG_SSRCS - MEDIA_LEG_SSRCS_MAX, UNHEARD = 4 };
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = sim_join(s, "m", 3);
+    struct media_news news;
+    for (uint32_t i = 0; i < SRTP_LEG_SSRCS + UNHEARD; i++)
         sim_send_as(a, 0x9000 + i, 1, 100);
     assert_int_equal(b->rtp_in, MEDIA_LEG_SSRCS_MAX);
-    assert_int_equal(sim_stats(a).ssrc_refused, 20);
+    assert_int_equal(sim_stats(a).ssrc_refused, REFUSED);
+    assert_int_equal(sim_stats(a).refused, UNHEARD); /* nobody knows whether they are authentic */
     assert_int_equal(sim_consent(a, false, NONE, &news), 0);
-    assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
+    assert_int_equal(news.n_refused, REFUSED);
     assert_int_equal(news.refused[0], 0x9000 + MEDIA_LEG_SSRCS_MAX);
     for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
         sim_send_as(a, 0x9000 + i, 2, 100);
     assert_int_equal(b->rtp_in, 2 * MEDIA_LEG_SSRCS_MAX);
+    for (uint32_t i = 0; i < UNHEARD; i++)
+        sim_send_as(b, 0x8000 + i, 1, 100);
+    for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX + UNHEARD;
+         i++) /* more than are named to it, all of others */
+        sim_send_as(c, i < UNHEARD ? 0x8000 + i : 0x9000 + i - UNHEARD, 1, 100);
+    assert_int_equal(sim_stats(c).ssrc_refused, MEDIA_LEG_SSRCS_MAX + UNHEARD);
+    assert_int_equal(sim_consent(c, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
 }
 
 /* Participants come, send and go, more often than a meeting remembers SSRCs: all are heard. What was given up isn't used again, by nobody. */
@@ -303,7 +334,7 @@ static void test_nodes_own_ssrc_is_kept(void **state)
     struct sim_agent *listener = sim_join(s, "m", 1), *a = sim_join(s, "m", 2);
     sim_send_as(a, NAME, 1, 20);
     home_leg_of(s->home, &listener->session)->feedback.ssrc = NAME; /* as if it had been drawn */
-    sim_send(listener, 20); /* which is reported on */
+    sim_send(listener, 20);                                         /* which is reported on */
     sim_pass(s, 3000000);
     assert_true(listener->rtcp_in > 0);
     for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -497,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_comes_again, start, stop),
         cmocka_unit_test_setup_teardown(test_slot_again, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
+        cmocka_unit_test_setup_teardown(test_ssrc_collision_forged, start, stop),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
         cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, start, stop),
