@@ -21,9 +21,10 @@
 #include <stdatomic.h>
 
 enum {
-    HOME_LEGS_MAX = 16384,        /* of one thread */
-    MEETING_SOURCES_MAX = 2048,   /* of more, those that nobody sends any more are given up ... */
-    MEETING_SPENT_BITS = 1 << 20, /* ... and known as used by a hash: a few others are taken for such */
+    HOME_LEGS_MAX = 16384,          /* of one thread */
+    MEETING_SOURCES_MAX = 2048,     /* of more, those that nobody sends any more are given up ... */
+    MEETING_OWNER_SOURCES_MAX = 64, /* of more of one owner, the owner's own; 16 at a time are sent */
+    MEETING_SPENT_BITS = 1 << 20,   /* ... and known as used by a hash: a few others are taken for such */
     LEG_REFUSED_MAX = MEDIA_REFUSED_MAX,
     HASH_KEY_LEN = 16,
     HOME_TURN_US = 100 * 1000, /* a tenth of the legs has its second's figures made */

@@ -79,7 +79,7 @@ void feedback_keep(struct feedback_source *s, uint64_t number, const uint8_t *pa
     if (len > RTP_PACKET_MAX)
         return;
     if (!s->kept)
-        s->kept = calloc(FEEDBACK_KEPT, sizeof *s->kept); /* once for a source */
+        s->kept = calloc(FEEDBACK_KEPT, sizeof *s->kept); /* once while it has a sender */
     if (!s->kept)
         return;
     struct feedback_kept *k = &s->kept[number % FEEDBACK_KEPT];
@@ -109,10 +109,16 @@ const uint8_t *feedback_kept(const struct feedback_source *s, uint64_t number, s
 
 void feedback_source_turn(struct feedback_source *s, int64_t now_us)
 {
+    bool any = false;
     for (size_t i = 0; s->kept && i < FEEDBACK_KEPT; i++) {
         if (s->kept[i].bytes && now_us - s->kept[i].us > FEEDBACK_KEPT_US)
             give_up(s, &s->kept[i]);
+        any = any || s->kept[i].bytes;
     }
+    if (any || s->sender)
+        return;
+    free(s->kept); /* nobody sends it any more */
+    s->kept = NULL;
 }
 
 void feedback_source_end(struct feedback_source *s)

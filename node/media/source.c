@@ -86,15 +86,16 @@ static bool is_nodes_own(const struct meeting *m, uint32_t ssrc)
     return false;
 }
 
-/* The one that nobody has sent for longest. Its numbers are forgotten, so its SSRC is never used again: no key meets an index twice. False: all are in
+/* The one, of that owner or (NULL) of all, that nobody has sent for longest. Its numbers are forgotten, so its SSRC is never used again: no key meets an index twice. False: all are in
  * use. */
-static bool give_up_one(struct meeting *m)
+static bool give_up_one(struct meeting *m, const uint64_t *owner)
 {
     size_t oldest = m->n_sources;
     uint8_t bit;
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = m->source_list[i];
-        if (!s->leg && (oldest == m->n_sources || s->heard_us < m->source_list[oldest]->heard_us))
+        if (!s->leg && (!owner || s->owner == *owner) &&
+            (oldest == m->n_sources || s->heard_us < m->source_list[oldest]->heard_us))
             oldest = i;
     }
     if (oldest == m->n_sources)
@@ -112,10 +113,22 @@ static bool give_up_one(struct meeting *m)
     return true;
 }
 
+static size_t count_of(const struct meeting *m, uint64_t owner)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_sources; i++)
+        n += m->source_list[i]->owner == owner;
+    return n;
+}
+
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
 {
-    if (is_spent(m, ssrc) || is_nodes_own(m, ssrc) ||
-        (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m)))
+    if (is_spent(m, ssrc) || is_nodes_own(m, ssrc))
+        return NULL;
+    if (count_of(m, owner) >= MEETING_OWNER_SOURCES_MAX)
+        (void)!give_up_one(
+            m, &owner); /* over a link all may count as sent: then the meeting's bound is theirs */
+    if (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m, NULL))
         return NULL;
     if (m->n_sources == m->source_room) {
         size_t room = m->source_room ? 2 * m->source_room : SOURCES_FIRST;

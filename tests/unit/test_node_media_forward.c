@@ -308,15 +308,17 @@ static void test_ssrcs_given_up(void **state)
 {
     struct sim *s = *state;
     enum { ROUNDS = MEETING_SOURCES_MAX / MEDIA_LEG_SSRCS_MAX + 20 };
-    struct sim_agent *listener = sim_join(s, "m", 1), *a = sim_join(s, "m", 2);
+    struct sim_agent *listener = sim_join(s, "m", 1), *a = NULL;
     size_t heard = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
+        a = sim_join(s, "m", 2 + round);
+        assert_non_null(a);
         for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
             sim_send_as(a, 0x10000 + round * MEDIA_LEG_SSRCS_MAX + i, 1, 20);
         sim_pass(s, 1000);
         assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
-        assert_int_equal(sim_handshake(a), 0);
     }
+    assert_int_equal(sim_handshake(a), 0);
     assert_in_range(listener->rtp_in, ROUNDS * MEDIA_LEG_SSRCS_MAX - 10, ROUNDS * MEDIA_LEG_SSRCS_MAX);
     heard = listener->rtp_in;
     sim_send_as(a, 0x10000, 2, 20);
@@ -324,6 +326,37 @@ static void test_ssrcs_given_up(void **state)
     sim_send_as(a, 0x10000 + (ROUNDS - 1) * MEDIA_LEG_SSRCS_MAX, 2, 20);
     assert_int_equal(listener->rtp_in, heard + 1);
     assert_int_equal(listener->broken_in, 0);
+}
+
+/* One participant comes again and again with other SSRCs: what it costs is bounded, its own oldest are given up and nobody else's, and who has gone costs
+ * no packets for long. */
+static void test_one_owners_ssrcs_are_bounded(void **state)
+{
+    struct sim *s = *state;
+    enum { ROUNDS = 10, OURS = 0x20000 };
+    struct sim_agent *listener = sim_join(s, "m", 1), *quiet = sim_join(s, "m", 2), *a = sim_join(s, "m", 3);
+    const struct meeting *m = s->home->meetings[0];
+    sim_send_as(quiet, OURS, 1, 20);
+    assert_int_equal(sim_consent(quiet, true, NONE, NULL), 0);
+    const struct leg *l = home_leg_of(s->home, &listener->session);
+    assert_non_null(source_find(m, l, OURS)->feedback.kept);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
+            sim_send_as(a, 0x30000 + round * MEDIA_LEG_SSRCS_MAX + i, 1, 20);
+        sim_pass(s, 1000);
+        assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+        assert_int_equal(sim_handshake(a), 0);
+        assert_true(m->n_sources <= 1 + MEETING_OWNER_SOURCES_MAX);
+    }
+    assert_null(source_find(m, l, 0x30000));
+    assert_non_null(source_find(m, l, 0x30000 + ROUNDS * MEDIA_LEG_SSRCS_MAX - 1));
+    assert_in_range(listener->rtp_in, ROUNDS * MEDIA_LEG_SSRCS_MAX - 2, 1 + ROUNDS * MEDIA_LEG_SSRCS_MAX);
+    sim_pass(s, FEEDBACK_KEPT_US + 2000000);
+    assert_null(source_find(m, l, OURS)->feedback.kept);
+    assert_int_equal(sim_handshake(quiet), 0);
+    sim_send_as(quiet, OURS, 2, 20);
+    assert_int_equal(sim_stream(listener, OURS)->n, 2);
+    assert_false(sim_stream(listener, OURS)->jumped);
 }
 
 /* Who is sent RTCP under a name that a source has, too, is sent it under numbers that go on when that source is given up. */
@@ -531,6 +564,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ssrc_collision_forged, start, stop),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
         cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
+        cmocka_unit_test_setup_teardown(test_one_owners_ssrcs_are_bounded, start, stop),
         cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, start, stop),
         cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
