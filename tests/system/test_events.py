@@ -140,7 +140,8 @@ def test_the_least_loaded_serves_where_all_are_overloaded(admin, org, cloud):
     assert e["severity"] == "warning" and "97 %" in e["detail"]
 
 
-def test_the_command_fits_a_terminal(world, controller, database):
+def test_the_command_fits_a_terminal(world, controller, admin, database):
+    wait_for(lambda: not find(admin, "too_many_events"), 20, "the end of what the tests before have met with")
     raise_event(database, "test", "a-node-with-quite-a-long-name-1", "critical", detail="Something is wrong with it, " + "very " * 20)
     env = {"BERTH_CONTROLLER": controller.url, "BERTH_ADMIN_TOKEN": world.admin_key, "BERTH_CA": world.authority.file}
     done = world.agent("event", "list", "--open", "--severity", "critical", env={**env, "COLUMNS": "80"})
