@@ -90,7 +90,7 @@ struct session {
     char connected_network[NETWORK_ID_TEXT_LEN]; /* in which the connections were raced */
 
     struct session_call *calls[CALL_PLACES]; /* those that are being left included */
-    bool stepping_calls; /* in session_step_calls */
+    bool stepping_calls;                     /* in session_step_calls */
     uint64_t last_call;
 };
 

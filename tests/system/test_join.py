@@ -29,7 +29,7 @@ def together(berth, meeting, agents, *args, env=None):
 
 def test_three_hear_each_other(berth):
     agents = ["ann", "ben", "cho"]
-    for agent, done in zip(agents, together(berth, "talk", agents, "--seconds", "3", "--json")):
+    for agent, done in zip(agents, together(berth, "talk", agents, "--seconds", "4", "--json")):
         assert done.returncode == 0, done.stderr
         told = done.json()
         assert (told["ok"], told["node"], told["transport"], told["came_up"]) == (True, "join-1", "udp", 1)
@@ -42,14 +42,14 @@ def test_three_hear_each_other(berth):
 
 
 def test_the_policys_transport_is_kept(berth):
-    for done in together(berth, "tls-only", ["ann", "ben"], "--seconds", "3", "--json"):
+    for done in together(berth, "tls-only", ["ann", "ben"], "--seconds", "4", "--json"):
         assert done.returncode == 0, done.stderr
         told = done.json()
         assert told["transport"] == "tls" and told["received"] > 20
 
 
 def test_the_table_fits_a_terminal(berth):
-    for done in together(berth, "talk", ["ann", "a-participant-with-a-rather-long-name"], "--seconds", "2",
+    for done in together(berth, "talk", ["ann", "a-participant-with-a-rather-long-name"], "--seconds", "4",
                          env={"COLUMNS": "80"}):
         assert done.returncode == 0, done.stderr
         assert "On join-1 over udp to " in done.stdout and "MOS" in done.stdout
