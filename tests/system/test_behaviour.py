@@ -12,6 +12,7 @@ import pytest
 import berth_stun as stun
 from node_kit import TIMEOUT, connect, start, udp_ask, udp_silence  # noqa: F401 (fixtures among them)
 from nodes import Node, run_once
+from support.process import free_port
 
 PRIMARY, ALTERNATE = "127.0.0.2", "127.0.0.3"
 IP, PORT = 4, 2  # CHANGE-REQUEST's flags
@@ -31,19 +32,8 @@ class Server:
         self.places = [node.addresses("udp")[:2], node.addresses("udp-alternate")]
 
 
-def free_ports(n=2):
-    """Ports that are free for UDP on every IP."""
-    found = []
-    while len(found) < n:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(("0.0.0.0", 0))
-            if s.getsockname()[1] not in found:
-                found.append(s.getsockname()[1])
-    return found
-
-
 def arguments(*more):
-    a, b = free_ports()
+    a, b = (free_port(socket.SOCK_DGRAM, "0.0.0.0") for _ in range(2))
     return ["--udp", f"{PRIMARY}:{a}", "--udp", f"{PRIMARY}:{b}", "--behaviour-alternate", ALTERNATE, "--threads", "2", *more]
 
 

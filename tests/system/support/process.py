@@ -1,10 +1,12 @@
 """Child processes that cannot outlive the test runner, with their output at hand."""
 
+import fcntl
 import os
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,12 +41,38 @@ def alive(pid):
         return False
 
 
-def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
-    """A port that was free a moment ago."""
+PORTS_GIVEN = Path(tempfile.gettempdir()) / f"berth-test-ports-{os.getuid()}"
+
+
+def next_port():
+    """The next of the 20000 ports below those that the kernel gives out by itself; this user's test runners take turns."""
+    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first = max(1024, end - 20000)
+    with open(PORTS_GIVEN, "a+") as given:
+        fcntl.flock(given, fcntl.LOCK_EX)
+        given.seek(0)
+        port = int(given.read() or first) + 1
+        if not first <= port < end:
+            port = first
+        given.truncate(0)
+        given.write(str(port))
+    return port
+
+
+def free_port(kind=None, host="127.0.0.1"):
+    """A port for a program that is told its own: no connection can take it meanwhile, and no other test is given it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, kind) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    kinds = (kind,) if kind else (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    for _ in range(1000):
+        port = next_port()
+        try:
+            for each in kinds:
+                with socket.socket(family, each) as s:
+                    s.bind((host, port))
+            return port
+        except OSError:
+            continue
+    raise AssertionError(f"no port of {host} is free")
 
 
 def clean_env(extra=None):
