@@ -52,16 +52,6 @@ enum cli_exit cmd_agent_show(struct cli *c)
     return code;
 }
 
-/* Milliseconds of a member in microseconds. */
-static const char *ms_cell(const json_t *o, const char *member, char buf[static 64])
-{
-    const json_t *v = json_object_get(o, member);
-    if (!json_is_number(v))
-        return "-";
-    snprintf(buf, 64, "%.2f", json_number_value(v) / 1000);
-    return buf;
-}
-
 static enum cli_exit print_results(const struct cli *c, const json_t *results)
 {
     static const struct table_column what[] = {
@@ -78,9 +68,9 @@ static enum cli_exit print_results(const struct cli *c, const json_t *results)
         const json_t *rtt = json_object_get(r, "rtt_us");
         const char *is = cli_cell(r, "status", status);
         const char *cells[] = {
-            cli_cell(r, "node", node),       cli_cell(r, "transport", via), is,
-            ms_cell(rtt, "min", ms[0]),      ms_cell(rtt, "median", ms[1]), ms_cell(rtt, "p95", ms[2]),
-            ms_cell(r, "connect_us", ms[3]), ms_cell(r, "tls_us", ms[4]),   cli_cell(r, "address", address)};
+            cli_cell(r, "node", node),      cli_cell(r, "transport", via), is,
+            cli_ms(rtt, "min", ms[0]),      cli_ms(rtt, "median", ms[1]),  cli_ms(rtt, "p95", ms[2]),
+            cli_ms(r, "connect_us", ms[3]), cli_ms(r, "tls_us", ms[4]),    cli_cell(r, "address", address)};
         if (t == NULL)
             break;
         table_row(t, cells);

@@ -121,5 +121,10 @@ void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(pr
 /* A member of an object as text for a cell: strings and numbers as they are, true "yes", false "no", absent "-"; times to the
  * second, in UTC, without the date where it is today's. */
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64]);
+/* A member in microseconds as milliseconds to two places; "-" where it is none. */
+const char *cli_ms(const json_t *object, const char *member, char buf[static 64]);
+/* Sets what there is: a figure that isn't negative, a text that isn't empty. */
+void cli_set_figure(json_t *object, const char *member, int64_t figure);
+void cli_set_text(json_t *object, const char *member, const char *text);
 
 #endif

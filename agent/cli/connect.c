@@ -10,18 +10,6 @@
 
 /* ---- what happened, as JSON ---- */
 
-static void set_figure(json_t *o, const char *member, int64_t figure)
-{
-    if (figure >= 0)
-        json_object_set_new(o, member, json_integer(figure));
-}
-
-static void set_text(json_t *o, const char *member, const char *text)
-{
-    if (text[0] != '\0')
-        json_object_set_new(o, member, json_string(text));
-}
-
 static const char *framing_name(int framing)
 {
     return framing == BERTH_FRAMING_WEBSOCKET ? "websocket" : "stun";
@@ -31,17 +19,17 @@ static json_t *rung_json(const struct berth_rung_result *r)
 {
     json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "transport", berth_transport_name(r->transport), "address",
                           r->address, "status", berth_status_name(r->status), "won", r->won);
-    set_figure(o, "began_us", r->began_us);
-    set_figure(o, "connect_us", r->connect_us);
-    set_figure(o, "tls_us", r->tls_us);
-    set_figure(o, "stun_us", r->stun_us);
+    cli_set_figure(o, "began_us", r->began_us);
+    cli_set_figure(o, "connect_us", r->connect_us);
+    cli_set_figure(o, "tls_us", r->tls_us);
+    cli_set_figure(o, "stun_us", r->stun_us);
     if (r->status == BERTH_REACHABLE)
-        set_text(o, "framing", framing_name(r->framing));
-    set_text(o, "mapped_address", r->mapped_address);
-    set_text(o, "proxy", r->proxy);
+        cli_set_text(o, "framing", framing_name(r->framing));
+    cli_set_text(o, "mapped_address", r->mapped_address);
+    cli_set_text(o, "proxy", r->proxy);
     if (r->tls_intercepted)
         json_object_set_new(o, "tls_intercepted", json_true());
-    set_text(o, "why", r->why);
+    cli_set_text(o, "why", r->why);
     return o;
 }
 
@@ -55,16 +43,16 @@ static json_t *connection_json(struct berth_agent *agent, const struct berth_con
             json_array_append_new(rungs, rung_json(&r));
     }
     json_t *o = json_pack("{s:b, s:I, s:o}", "ok", up, "came_up", (json_int_t)b->came_up, "rungs", rungs);
-    set_text(o, "detail", b->detail);
+    cli_set_text(o, "detail", b->detail);
     if (up) {
-        set_text(o, "transport", berth_transport_name(b->transport));
-        set_text(o, "framing", framing_name(b->framing));
-        set_text(o, "address", b->address);
-        set_text(o, "mapped_address", b->mapped_address);
-        set_figure(o, "decided_us", b->decided_us);
-        set_figure(rtt, "min", b->rtt_min_us);
-        set_figure(rtt, "median", b->rtt_median_us);
-        set_figure(rtt, "p95", b->rtt_p95_us);
+        cli_set_text(o, "transport", berth_transport_name(b->transport));
+        cli_set_text(o, "framing", framing_name(b->framing));
+        cli_set_text(o, "address", b->address);
+        cli_set_text(o, "mapped_address", b->mapped_address);
+        cli_set_figure(o, "decided_us", b->decided_us);
+        cli_set_figure(rtt, "min", b->rtt_min_us);
+        cli_set_figure(rtt, "median", b->rtt_median_us);
+        cli_set_figure(rtt, "p95", b->rtt_p95_us);
         json_object_set_new(o, "keepalive",
                             json_pack("{s:I, s:I, s:I}", "sent", (json_int_t)b->sent, "received",
                                       (json_int_t)b->received, "lost", (json_int_t)b->lost));
@@ -132,15 +120,6 @@ enum cli_exit connect_assignment(struct cli *c, json_t *assignment)
 
 /* ---- for people ---- */
 
-static const char *ms(const json_t *o, const char *member, char out[static 64])
-{
-    const json_t *v = json_object_get(o, member);
-    if (!json_is_number(v))
-        return "-";
-    snprintf(out, 64, "%.2f", json_number_value(v) / 1000);
-    return out;
-}
-
 static enum cli_exit print_rungs(const struct cli *c, const json_t *rungs)
 {
     static const struct table_column columns[] = {
@@ -159,10 +138,10 @@ static enum cli_exit print_rungs(const struct cli *c, const json_t *rungs)
         bool won = json_is_true(json_object_get(r, "won"));
         const char *cells[] = {cli_cell(r, "transport", a),
                                cli_cell(r, "address", b),
-                               ms(r, "began_us", began),
-                               ms(r, "connect_us", connect),
-                               ms(r, "tls_us", tls),
-                               ms(r, "stun_us", stun),
+                               cli_ms(r, "began_us", began),
+                               cli_ms(r, "connect_us", connect),
+                               cli_ms(r, "tls_us", tls),
+                               cli_ms(r, "stun_us", stun),
                                won ? "won" : why};
         if (t == NULL)
             continue;
@@ -187,13 +166,13 @@ enum cli_exit connect_print(const struct cli *c, const json_t *assignment)
     fputc('\n', c->out);
     cli_say(c, "Connected over %s to %s%s after %s ms.", cli_cell(o, "transport", transport),
             cli_cell(o, "address", address), strcmp(how, "websocket") == 0 ? ", by WebSocket," : "",
-            ms(o, "decided_us", took));
+            cli_ms(o, "decided_us", took));
     if (json_object_get(rtt, "min") == NULL) {
         cli_say(c, "Keep-alives: none answered yet; they go out every 5 s.");
         return CLI_OK;
     }
     cli_say(c, "Keep-alives: %s sent, %s lost;", cli_cell(k, "sent", sent), cli_cell(k, "lost", lost));
-    cli_say(c, "RTT %s ms at least, %s median, %s 95th percentile.", ms(rtt, "min", min),
-            ms(rtt, "median", median), ms(rtt, "p95", p95));
+    cli_say(c, "RTT %s ms at least, %s median, %s 95th percentile.", cli_ms(rtt, "min", min),
+            cli_ms(rtt, "median", median), cli_ms(rtt, "p95", p95));
     return CLI_OK;
 }

@@ -125,18 +125,6 @@ static void leave(struct join *j)
 
 /* ---- as JSON ---- */
 
-static void set_figure(json_t *o, const char *member, int64_t figure)
-{
-    if (figure >= 0)
-        json_object_set_new(o, member, json_integer(figure));
-}
-
-static void set_text(json_t *o, const char *member, const char *text)
-{
-    if (text[0] != '\0')
-        json_object_set_new(o, member, json_string(text));
-}
-
 /* To two places: more is no knowledge. */
 static double rounded(double v)
 {
@@ -153,8 +141,8 @@ static json_t *source_json(const struct test_source *s)
     json_t *o =
         json_pack("{s:s, s:s, s:I, s:I, s:I}", "ssrc", ssrc, "name", s->name, "received",
                   (json_int_t)s->received, "lost", (json_int_t)lost, "jitter_us", (json_int_t)s->jitter_us);
-    set_figure(o, "rtt_us", s->rtt_us);
-    set_figure(o, "rtt_min_us", s->rtt_min_us);
+    cli_set_figure(o, "rtt_us", s->rtt_us);
+    cli_set_figure(o, "rtt_min_us", s->rtt_min_us);
     if (s->rtt_us >= 0) {
         json_object_set_new(o, "r_factor", json_real(rounded(quality_r(&path))));
         json_object_set_new(o, "mos", json_real(rounded(quality_mos(quality_r(&path)))));
@@ -174,19 +162,19 @@ static json_t *result_json(const struct join *j)
                           (json_int_t)call->came_up, "moved", (json_int_t)call->moved, "sent",
                           (json_int_t)j->media.sent, "received", (json_int_t)sum.received, "lost",
                           (json_int_t)sum.lost, "sources", sources);
-    set_text(o, "node", call->node);
+    cli_set_text(o, "node", call->node);
     if (call->came_up > 0 && call->transport >= 0) {
-        set_text(o, "transport", berth_transport_name(call->transport));
-        set_text(o, "framing", call->framing == BERTH_FRAMING_WEBSOCKET ? "websocket" : "stun");
+        cli_set_text(o, "transport", berth_transport_name(call->transport));
+        cli_set_text(o, "framing", call->framing == BERTH_FRAMING_WEBSOCKET ? "websocket" : "stun");
     }
-    set_text(o, "address", call->address);
-    set_text(o, "mapped_address", call->mapped_address);
-    set_text(o, "suite", call->suite);
-    set_text(o, "reason", call->reason);
-    set_figure(o, "up_us", call->up_us);
-    set_figure(o, "jitter_us", sum.jitter_us);
-    set_figure(o, "rtt_us", sum.rtt_us);
-    set_figure(o, "node_rtt_us", call->rtt_us);
+    cli_set_text(o, "address", call->address);
+    cli_set_text(o, "mapped_address", call->mapped_address);
+    cli_set_text(o, "suite", call->suite);
+    cli_set_text(o, "reason", call->reason);
+    cli_set_figure(o, "up_us", call->up_us);
+    cli_set_figure(o, "jitter_us", sum.jitter_us);
+    cli_set_figure(o, "rtt_us", sum.rtt_us);
+    cli_set_figure(o, "node_rtt_us", call->rtt_us);
     json_object_set_new(o, "packets_sent", json_integer(call->packets_sent));
     json_object_set_new(o, "packets_received", json_integer(call->packets_received));
     json_object_set_new(o, "packets_refused", json_integer(call->packets_refused));
@@ -194,15 +182,6 @@ static json_t *result_json(const struct join *j)
 }
 
 /* ---- for people ---- */
-
-static const char *ms(const json_t *o, const char *member, char out[static 64])
-{
-    const json_t *v = json_object_get(o, member);
-    if (!json_is_number(v))
-        return "-";
-    snprintf(out, 64, "%.2f", json_number_value(v) / 1000);
-    return out;
-}
 
 static const char *points(const json_t *o, const char *member, int places, char out[static 64])
 {
@@ -236,7 +215,7 @@ static enum cli_exit print_sources(const struct cli *c, const json_t *sources)
         char cell[7][64], name[64];
         const char *cells[] = {cli_cell(s, "name", name),         cli_cell(s, "received", cell[0]),
                                cli_cell(s, "lost", cell[1]),      loss_cell(s, cell[2]),
-                               ms(s, "jitter_us", cell[3]),       ms(s, "rtt_us", cell[4]),
+                               cli_ms(s, "jitter_us", cell[3]),   cli_ms(s, "rtt_us", cell[4]),
                                points(s, "r_factor", 0, cell[5]), points(s, "mos", 1, cell[6])};
         if (t != NULL)
             table_row(t, cells);
@@ -251,9 +230,9 @@ static enum cli_exit print_result(const struct cli *c, const json_t *o)
     cli_say(c, "On %s over %s%s to %s after %s ms, %s.", cli_cell(o, "node", node),
             cli_cell(o, "transport", a),
             strcmp(cli_cell(o, "framing", b), "websocket") == 0 ? " by WebSocket" : "",
-            cli_cell(o, "address", took), ms(o, "up_us", rtt), cli_cell(o, "suite", suite));
+            cli_cell(o, "address", took), cli_ms(o, "up_us", rtt), cli_cell(o, "suite", suite));
     cli_say(c, "Sent %s packets; the node is %s ms away.", cli_cell(o, "sent", sent),
-            ms(o, "node_rtt_us", rtt));
+            cli_ms(o, "node_rtt_us", rtt));
     if (json_integer_value(json_object_get(o, "came_up")) > 1)
         cli_say(c, "Came up %s times, %s of them on another node.", cli_cell(o, "came_up", times),
                 cli_cell(o, "moved", a));

@@ -54,16 +54,6 @@ static enum cli_exit print_ladder(const struct cli *c, const json_t *ladder)
     return cli_print_table(c, t);
 }
 
-/* Milliseconds of a member in microseconds. */
-static const char *ms_cell(const json_t *o, const char *member, char buf[static 64])
-{
-    const json_t *v = json_object_get(o, member);
-    if (!json_is_number(v))
-        return "-";
-    snprintf(buf, 64, "%.2f", json_number_value(v) / 1000);
-    return buf;
-}
-
 static void append(char *out, size_t cap, const char *before, const char *text)
 {
     size_t len = strlen(out);
@@ -108,8 +98,8 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
     {
         char own[64], rtt[64], why[256], node[64];
         rejections(candidate, why, sizeof(why));
-        const char *cells[] = {cli_cell(candidate, "node", node), ms_cell(candidate, "rtt_us", own),
-                               ms_cell(candidate, "mean_rtt_us", rtt), why};
+        const char *cells[] = {cli_cell(candidate, "node", node), cli_ms(candidate, "rtt_us", own),
+                               cli_ms(candidate, "mean_rtt_us", rtt), why};
         if (t != NULL)
             table_row(t, cells);
     }

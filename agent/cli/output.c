@@ -144,3 +144,24 @@ const char *cli_cell(const json_t *object, const char *member, char buf[static 6
         return "-";
     return buf;
 }
+
+const char *cli_ms(const json_t *object, const char *member, char buf[static 64])
+{
+    const json_t *v = json_object_get(object, member);
+    if (!json_is_number(v))
+        return "-";
+    snprintf(buf, 64, "%.2f", json_number_value(v) / 1000);
+    return buf;
+}
+
+void cli_set_figure(json_t *object, const char *member, int64_t figure)
+{
+    if (figure >= 0)
+        json_object_set_new(object, member, json_integer(figure));
+}
+
+void cli_set_text(json_t *object, const char *member, const char *text)
+{
+    if (text[0] != '\0')
+        json_object_set_new(object, member, json_string(text));
+}
