@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOOK_US = 1000 * 1000, RETRY_MS = 5, CELLS_A_TURN = 4096, SECOND_US = 1000000 };
+enum { LOOK_US = 1000 * 1000, RETRY_MS = 5, SECOND_US = 1000000 };
 
 /* ---- at the end of a turn ---- */
 
@@ -293,21 +293,34 @@ static void take_cell(struct media_post *p, uint8_t from, struct media_cell *c)
     }
 }
 
+/* Each ring has its share of the turn, and another one the first word each time: who floods one holds up neither the others nor the loop. */
+bool post_take_cells(struct media_post *p)
+{
+    const size_t threads = media_exchange_opts(p->opts.exchange)->threads;
+    const size_t share = threads < POST_CELLS_A_TURN ? POST_CELLS_A_TURN / threads : 1;
+    bool more = false;
+    for (size_t i = 0; i < threads; i++) {
+        uint8_t from = (uint8_t)((p->first_ring + i) % threads);
+        struct media_ring *ring = media_exchange_ring(p->opts.exchange, from, p->opts.thread);
+        struct media_cell *c;
+        size_t n = 0;
+        for (; ring && n < share && (c = media_ring_peek(ring)); n++) {
+            take_cell(p, from, c);
+            media_ring_pop(ring);
+        }
+        more = more || n == share;
+    }
+    p->first_ring = (p->first_ring + 1) % threads;
+    return more;
+}
+
 static void on_bell(h2o_socket_t *sock, const char *err)
 {
     struct media_post *p = sock->data;
-    size_t threads = media_exchange_opts(p->opts.exchange)->threads, taken = 0;
     struct media_bell *bell = media_exchange_bell(p->opts.exchange, p->opts.thread);
     (void)err;
     media_bell_hear(bell);
-    for (size_t from = 0; from < threads; from++) {
-        struct media_ring *ring = media_exchange_ring(p->opts.exchange, (uint8_t)from, p->opts.thread);
-        for (struct media_cell *c; ring && taken < CELLS_A_TURN && (c = media_ring_peek(ring)); taken++) {
-            take_cell(p, (uint8_t)from, c);
-            media_ring_pop(ring);
-        }
-    }
-    if (taken == CELLS_A_TURN) /* the others of the loop have their turn first */
+    if (post_take_cells(p)) /* the others of the loop have their turn first */
         media_bell_ring(bell);
 }
 

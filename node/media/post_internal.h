@@ -7,7 +7,11 @@
 #include "stream_media.h"
 #include "udp_out.h"
 
-enum { POST_DEFERRED_MAX = 256, POST_STREAMS_MAX = 1 << 16 };
+enum {
+    POST_DEFERRED_MAX = 256,
+    POST_STREAMS_MAX = 1 << 16,
+    POST_CELLS_A_TURN = 512, /* from all rings together, before other sockets of the loop get their turn */
+};
 
 struct stream_media {
     struct media_post *post;
@@ -53,6 +57,7 @@ struct media_post {
     h2o_linklist_t dirty; /* streams */
     bool udp_dirty[MEDIA_PORTS_MAX];
     bool ringing[256]; /* threads whose bell is to be rung */
+    size_t first_ring; /* whose turn it is to be read first */
     struct deferred deferred[POST_DEFERRED_MAX];
     size_t n_deferred;
 
@@ -70,6 +75,8 @@ void post_tell(struct media_post *p, uint8_t to, enum media_cell_kind kind, cons
                enum media_end_reason reason);
 struct media_cell *post_cell(struct media_post *p, uint8_t to, bool packet);
 void post_push(struct media_post *p, uint8_t to);
+/* What other threads have sent, as much as one turn takes. True: there may be more. */
+bool post_take_cells(struct media_post *p);
 
 /* This thread's flows and streams, for the home of that number. */
 void post_attach(struct media_post *p, const struct media_path *path, uint8_t home);

@@ -107,11 +107,64 @@ static void test_requests_tell_whose_their_address_is(void **state)
     }
 }
 
+/* What other threads push, as if they were those threads. */
+static void push_gone(struct world *w, uint8_t from, size_t cells)
+{
+    struct media_ring *ring = media_exchange_ring(w->exchange, from, ME);
+    for (size_t i = 0; i < cells; i++) {
+        struct media_cell *c = media_ring_room(ring, false);
+        assert_non_null(c);
+        *c = (struct media_cell){.kind = MEDIA_CELL_GONE, .path = w->path};
+        media_ring_push(ring);
+    }
+}
+
+static size_t waiting(struct world *w, uint8_t from)
+{
+    struct media_ring *ring = media_exchange_ring(w->exchange, from, ME);
+    size_t n = 0;
+    for (; media_ring_peek(ring); n++)
+        media_ring_pop(ring);
+    return n;
+}
+
+/* A thread that always has more than a turn takes holds up neither another's message nor the loop. */
+static void test_a_flood_from_one_thread_holds_up_nobody(void **state)
+{
+    struct world *w = *state;
+    const size_t share = POST_CELLS_A_TURN / THREADS, many = 1024;
+    for (size_t turn = 0; turn < THREADS; turn++) {
+        push_gone(w, OTHER, many);
+        push_gone(w, THIRD, 1);
+        assert_true(post_take_cells(w->post));
+        assert_int_equal(waiting(w, THIRD), 0);
+        assert_int_equal(waiting(w, OTHER), many - share);
+    }
+    push_gone(w, OTHER, share - 1);
+    assert_false(post_take_cells(w->post)); /* that was all: nobody need look again */
+    assert_int_equal(waiting(w, OTHER), 0);
+}
+
+/* Who is read first changes with every turn. */
+static void test_every_ring_is_first_in_its_turn(void **state)
+{
+    struct world *w = *state;
+    bool was_first[THREADS] = {false};
+    for (size_t turn = 0; turn < THREADS; turn++) {
+        was_first[w->post->first_ring] = true;
+        (void)!post_take_cells(w->post);
+    }
+    for (size_t i = 0; i < THREADS; i++)
+        assert_true(was_first[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_loses_an_address_hears_of_it, start, stop),
         cmocka_unit_test_setup_teardown(test_requests_tell_whose_their_address_is, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_flood_from_one_thread_holds_up_nobody, start, stop),
+        cmocka_unit_test_setup_teardown(test_every_ring_is_first_in_its_turn, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
