@@ -32,6 +32,10 @@ static const struct command commands[] = {
      "        [--lost PCT] [--jitter PCT] [--unprobed PCT] [--capacity PCT]\n"
      "      write matrix.csv, nodes.csv, meetings.jsonl and measured.csv for place",
      command_place_gen},
+    {"place-join",
+     "--participants N --seconds N [--nodes N] [--measured PCT] [--json]\n"
+     "      what a join costs the placement engine, by the size of the meeting",
+     command_place_join},
     {"media-engine",
      "--participants N --seconds N [--payload BYTES] [--suite gcm|cm] [--json]\n"
      "      what the media engine costs for each packet that it sends on, without sockets",

@@ -96,7 +96,10 @@ class Place(Case):
         for args in (["place"], ["place", "--matrix", "x"], ["place", "--starts", "x"], ["place", "--what"], ["place-gen"],
                      ["place-gen", "--out", self.directory, "--nodes", "0"], ["place-gen", "--out", self.directory, "--mix", "x"],
                      ["place-gen", "--out", self.directory, "--clients", "x"],
-                     ["place-gen", "--out", self.directory, "--size", "101"]):
+                     ["place-gen", "--out", self.directory, "--size", "101"], ["place-join"],
+                     ["place-join", "--participants", "501", "--seconds", "1"],
+                     ["place-join", "--participants", "2", "--seconds", "0"],
+                     ["place-join", "--participants", "2", "--seconds", "1", "--measured", "101"]):
             with self.subTest(args=args):
                 done = self.run_load(*args)
                 self.assertEqual(done.returncode, 2)
@@ -159,6 +162,17 @@ class Generated(Case):
             done = self.run_load("place-gen", "--out", self.path("world"), "--from-matrix", self.file("c.csv", wrong),
                                  "--node-matrix", nodes, "--clients", clients)
             self.assertEqual(done.returncode, 2, done.stderr)
+
+
+class Join(Case):
+    def test_figures(self):
+        done = self.run_load("place-join", "--participants", "5", "--nodes", "20", "--seconds", "1", "--measured", "50", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        figures = json.loads(done.stdout)
+        self.assertEqual((figures["participants"], figures["nodes"]), (5, 20))
+        self.assertGreater(figures["decisions"], 0)
+        self.assertTrue(1 <= figures["nodes_joined"] <= 5)
+        self.assertTrue(0 < figures["rows_us"] and 0 < figures["cpu_us"]["median"] <= figures["cpu_us"]["p99"])
 
 
 class Benchmark(Case):
