@@ -60,7 +60,17 @@ void hearing_turn(struct meeting *m, int64_t now_us)
     }
 }
 
+/* What a link brought makes way with it. */
 void hearing_leave(struct leg *l)
 {
-    l->meeting->n_heard -= l->speaker.heard;
+    struct meeting *m = l->meeting;
+    l->speaker.heard = false;
+    m->n_heard = 0;
+    for (size_t i = 0; i < m->n_slots; i++)
+        m->n_heard += m->legs[i] && m->legs[i]->speaker.heard;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        struct source *s = m->source_list[i];
+        s->speaker.heard = s->speaker.heard && s->leg && s->leg->kind == TICKET_LINK;
+        m->n_heard += s->speaker.heard;
+    }
 }

@@ -302,6 +302,39 @@ static void test_last_n_over_links(void **state)
     assert_int_equal(of(n2, locals[2]->ssrc), 0);
 }
 
+/* A link that ends gives back the places that it had among the last N: who is here is heard at once. */
+static void test_places_of_a_link_that_ends(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *locals[2], *n2;
+    for (size_t i = 0; i < 2; i++) {
+        char who[2] = {(char)('a' + i), 0};
+        struct ticket t = sim_ticket(s, "m", who);
+        t.last_n = 2;
+        locals[i] = sim_agent(s, &t);
+        assert_int_equal(sim_handshake(locals[i]), 0);
+        assert_int_equal(sim_consent(locals[i], false, NONE, NULL), 0);
+    }
+    n2 = link_to(s, 0);
+    n2->level = 10;
+    for (uint32_t far = 0x5000; far < 0x5002; far++)
+        tell(n2, far, "far");
+    for (uint16_t turn = 0; turn < 20; turn++) {
+        for (uint32_t far = 0x5000; far < 0x5002; far++)
+            sim_send_as(n2, far, turn, 60);
+        sim_pass(s, 50000);
+    }
+    sim_send(locals[0], 60);
+    assert_int_equal(of(locals[1], locals[0]->ssrc), 0); /* both places are taken */
+    assert_int_equal(sim_consent(n2, true, NONE, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        sim_send(locals[0], 60);
+        sim_send(locals[1], 60);
+    }
+    assert_int_equal(of(locals[1], locals[0]->ssrc), 10);
+    assert_int_equal(of(locals[0], locals[1]->ssrc), 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_epochs, start, stop),
         cmocka_unit_test_setup_teardown(test_removed, start, stop),
         cmocka_unit_test_setup_teardown(test_last_n_over_links, start, stop),
+        cmocka_unit_test_setup_teardown(test_places_of_a_link_that_ends, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
