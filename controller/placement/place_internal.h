@@ -52,6 +52,19 @@ struct place_draft {
     int64_t cost;           /* J */
 };
 
+/* All who are on one column, together. */
+struct place_group {
+    int64_t own[PLACE_COLS];  /* what their seats would cost on each */
+    int32_t home[PLACE_COLS]; /* how many are at home there */
+    bool locked;              /* somebody may not go */
+};
+
+/* Of one column, by the column that might be opened: those whom it would bring nearer. */
+struct place_leavers {
+    int64_t saved[PLACE_COLS]; /* what their own seats cost less, negative */
+    int32_t gone[PLACE_COLS];
+};
+
 struct place_work {
     size_t n, nodes;
     size_t *who;       /* participants by name */
@@ -103,7 +116,9 @@ struct place_work {
     int32_t witness[(PLACE_COLS + PLACE_WITNESSES) * PLACE_COLS];
     size_t n_witnesses; /* of the participants */
     uint32_t witness_of[PLACE_WITNESSES];
-    int64_t *w; /* participants x columns: mult * cost */
+    int64_t *w;                /* participants x columns: mult * cost */
+    struct place_group *group; /* scratch of the search, PLACE_COLS of each */
+    struct place_leavers *leave;
     uint8_t *states[5];
     /* round trips to the columns from nodes that have none, made when they are first asked for */
     uint8_t *way_done;

@@ -76,24 +76,32 @@ static bool relocate_all(const struct place_work *w, struct place_draft *s)
 
 /* ---- all of a node ---- */
 
-/* `own[k]`: what the seats on column a would cost on k; `in[k]`: how many of them would be new there. */
-static bool sum_of(const struct place_work *w, const struct place_draft *s, size_t a, int64_t *own,
-                   int32_t *in)
+/* What the seats on column `a` together would cost on each column, where they are at home, and whether all of them may go. */
+static void group_add(const struct place_work *w, size_t a, size_t i)
 {
-    bool locked = false;
+    int64_t *restrict own = w->group[a].own;
+    const int64_t *restrict one = w->w + i * PLACE_COLS;
 
-    memset(own, 0, PLACE_COLS * sizeof(*own));
     for (size_t k = 0; k < w->k; k++)
-        in[k] = s->m[a];
-    for (size_t i = 0; i < w->n; i++) {
-        if (s->at[i] != a)
-            continue;
-        locked = locked || w->lock[i];
-        in[w->home[i]]--;
-        for (size_t k = 0; k < w->k; k++)
-            own[k] += w->w[i * PLACE_COLS + k];
+        own[k] += one[k];
+    w->group[a].home[w->home[i]]++;
+    w->group[a].locked |= w->lock[i];
+}
+
+static void group_all(const struct place_work *w, const struct place_draft *s)
+{
+    memset(w->group, 0, w->k * sizeof(*w->group));
+    for (size_t i = 0; i < w->n; i++)
+        group_add(w, s->at[i], i);
+}
+
+static void group_join(const struct place_work *w, size_t a, size_t b)
+{
+    for (size_t k = 0; k < w->k; k++) {
+        w->group[b].own[k] += w->group[a].own[k];
+        w->group[b].home[k] += w->group[a].home[k];
     }
-    return !locked;
+    memset(&w->group[a], 0, sizeof(w->group[a]));
 }
 
 static void move_all(const struct place_work *w, struct place_draft *s, size_t a, size_t b)
@@ -134,19 +142,20 @@ bool place_search_move_all(const struct place_work *w, struct place_draft *s, si
 
 static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
 {
-    int64_t own[PLACE_COLS], m = s->m[a], least = 0;
-    int32_t in[PLACE_COLS];
+    const struct place_group *g = &w->group[a];
+    int64_t m = s->m[a], least = 0;
     size_t best = a;
 
-    if (m < 2 || !sum_of(w, s, a, own, in))
+    if (m < 2 || g->locked)
         return false;
     for (size_t b = 0; b < w->k; b++) {
-        int64_t delta = own[b] - own[a] + m * (s->s[b] - m * w->d[a * PLACE_COLS + b] - s->s[a]);
+        int64_t delta = g->own[b] - g->own[a] + m * (s->s[b] - m * w->d[a * PLACE_COLS + b] - s->s[a]);
+        int64_t in = s->in[b] + m - g->home[b];
 
-        if (b == a || delta >= least || s->in[b] + in[b] > w->col[b].limit)
+        if (b == a || delta >= least || in > w->col[b].limit)
             continue;
-        delta += w->mult * (place_fill_sum(&w->col[b], s->in[b], s->in[b] + in[b]) -
-                            place_fill_sum(&w->col[a], 0, s->in[a]));
+        delta +=
+            w->mult * (place_fill_sum(&w->col[b], s->in[b], in) - place_fill_sum(&w->col[a], 0, s->in[a]));
         if (delta < least) {
             least = delta;
             best = b;
@@ -155,6 +164,7 @@ static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
     if (best == a)
         return false;
     move_all(w, s, a, best);
+    group_join(w, a, best);
     return true;
 }
 
@@ -162,6 +172,7 @@ static bool shift_any(const struct place_work *w, struct place_draft *s)
 {
     bool any = false;
 
+    group_all(w, s);
     for (size_t a = 0; a < w->k; a++)
         any = shift(w, s, a) || any;
     return any;
@@ -169,22 +180,41 @@ static bool shift_any(const struct place_work *w, struct place_draft *s)
 
 /* ---- a node opened ---- */
 
-/* Whom opening u would bring nearer: how many leave each column, and what their own seats save. */
-static int64_t leavers(const struct place_work *w, const struct place_draft *s, size_t u, int32_t *gone)
+/* For every column: whom opening it would bring nearer, and what their own seats save. */
+static void leavers(const struct place_work *w, const struct place_draft *s)
 {
-    int64_t delta = 0, in = s->in[u];
+    memset(w->leave, 0, w->k * sizeof(*w->leave));
+    for (size_t i = 0; i < w->n; i++) {
+        const int64_t *restrict own = w->w + i * PLACE_COLS;
+        int64_t *restrict saved = w->leave[s->at[i]].saved;
+        int32_t *restrict gone = w->leave[s->at[i]].gone;
+        int64_t now = own[s->at[i]];
 
-    memset(gone, 0, PLACE_COLS * sizeof(*gone));
+        for (size_t u = 0; !w->lock[i] && u < w->k; u++) {
+            int64_t nearer = -(int64_t)(own[u] < now);
+
+            saved[u] += (own[u] - now) & nearer;
+            gone[u] -= (int32_t)nearer;
+        }
+    }
+}
+
+/* The same of one column that may be full. */
+static void leavers_with_room(const struct place_work *w, const struct place_draft *s, size_t u)
+{
+    int64_t in = s->in[u];
+
+    for (size_t a = 0; a < w->k; a++)
+        w->leave[a].gone[u] = 0, w->leave[a].saved[u] = 0;
     for (size_t i = 0; i < w->n; i++) {
         int64_t gain = w->w[i * PLACE_COLS + u] - w->w[i * PLACE_COLS + s->at[i]];
         bool goes = (gain < 0) & !w->lock[i];
 
-        if (w->tight && goes && w->home[i] != u)
+        if (goes && w->home[i] != u)
             goes = ++in <= w->col[u].limit;
-        gone[s->at[i]] += goes;
-        delta += goes ? gain : 0;
+        w->leave[s->at[i]].gone[u] += goes;
+        w->leave[s->at[i]].saved[u] += goes ? gain : 0;
     }
-    return delta;
 }
 
 /* What opening u for all whom it brings nearer would change, but for the price of room. */
@@ -192,22 +222,25 @@ static int64_t opening(const struct place_work *w, const struct place_draft *s, 
                        size_t u)
 {
     const int64_t *d = w->d + u * PLACE_COLS;
-    int32_t gone[PLACE_COLS];
-    int64_t delta = leavers(w, s, u, gone), x = 0;
+    int64_t delta = 0, x = 0;
 
-    for (size_t a = 0; a < n; a++)
-        x += gone[open[a]];
+    if (w->tight)
+        leavers_with_room(w, s, u);
+    for (size_t a = 0; a < n; a++) {
+        x += w->leave[open[a]].gone[u];
+        delta += w->leave[open[a]].saved[u];
+    }
     /* To everybody, before; to those that stay and not among themselves, after. */
     delta += x * s->s[u];
     for (size_t a = 0; a < n; a++) {
         size_t from = open[a];
-        int64_t among = 0;
+        int64_t gone = w->leave[from].gone[u], among = 0;
 
-        if (gone[from] == 0)
+        if (gone == 0)
             continue;
         for (size_t b = 0; b < n; b++)
-            among += gone[open[b]] * w->d[from * PLACE_COLS + open[b]];
-        delta -= gone[from] * (s->s[from] + x * d[from]) - gone[from] * among / 2;
+            among += w->leave[open[b]].gone[u] * w->d[from * PLACE_COLS + open[b]];
+        delta -= gone * (s->s[from] + x * d[from]) - gone * among / 2;
     }
     return delta;
 }
@@ -230,6 +263,8 @@ static bool open_any(const struct place_work *w, struct place_draft *s, uint8_t 
         if (s->m[k] > 0)
             open[n++] = k;
     }
+    if (!w->tight)
+        leavers(w, s);
     for (size_t u = 0; u + 1 < w->k; u++) {
         int64_t delta = opening(w, s, open, n, u);
 

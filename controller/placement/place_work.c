@@ -51,6 +51,8 @@ static void lay(struct carve *c, struct place_work *w, size_t nodes, size_t n)
     w->lock = take(c, n, sizeof(*w->lock));
     w->before = take(c, n, sizeof(*w->before));
     w->w = take(c, n * PLACE_COLS, sizeof(*w->w));
+    w->group = take(c, PLACE_COLS, sizeof(*w->group));
+    w->leave = take(c, PLACE_COLS, sizeof(*w->leave));
     for (size_t i = 0; i < sizeof(w->states) / sizeof(w->states[0]); i++)
         w->states[i] = take(c, n, sizeof(*w->states[i]));
     w->way_done = take(c, nodes, sizeof(*w->way_done));

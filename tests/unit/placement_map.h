@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAP_NODES = 40, MAP_PEOPLE = 24, MAP_WORK = 1 << 18 };
+enum { MAP_NODES = 40, MAP_PEOPLE = 24, MAP_WORK = 1 << 19 };
 
 struct map {
     uint32_t rng;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT, WORK = 1 << 17 };
+enum { NODES = 9, PEOPLE = 7, ROWS = 2 * NODES * TRANSPORT_COUNT, WORK = 1 << 18 };
 enum { U = 1 << TRANSPORT_UDP, T = 1 << TRANSPORT_TCP, S = 1 << TRANSPORT_TLS, P = 1 << TRANSPORT_PROXY };
 
 /* A meeting under construction, and the answer. */
