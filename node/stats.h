@@ -45,6 +45,8 @@
     X(media_over_limit, "berth_node_media_dropped_total", "reason=\"over_limit\"", "Media packets dropped") \
     X(media_ssrc_refused, "berth_node_media_dropped_total", "reason=\"ssrc_of_another\"",                   \
       "Media packets dropped")                                                                              \
+    X(media_given_up, "berth_node_media_given_up_total", "",                                                \
+      "Missing packets that senders were asked for in vain")                                                \
     X(media_control_lost, "berth_node_media_lost_messages_total", "",                                       \
       "Messages between threads that found no room")                                                        \
     X(ended_left, "berth_node_sessions_ended_total", "reason=\"left\"", "Media sessions that have ended")   \

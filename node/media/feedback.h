@@ -26,7 +26,6 @@ enum {
     FEEDBACK_WIDE_MAX = 512,          /* numbers that one feedback covers; it goes out early at half of it */
     FEEDBACK_MERGE_US = 5 * 1000,     /* what is asked for waits this long for more of it */
     FEEDBACK_KEYFRAME_US = 500 * 1000,
-    FEEDBACK_ASKED = 64, /* missing packets of a source that are remembered as asked for */
     FEEDBACK_ASK_US =
         100 * 1000, /* before one is asked for again, or the sender's round trip if that is longer */
     FEEDBACK_ASK_TIMES = 4,
@@ -35,6 +34,7 @@ enum {
     FEEDBACK_LEAST_OF = 16,     /* SSRCs of one REMB */
     FEEDBACK_CNAME_MAX = 63,
     FEEDBACK_KEPT = 256,                /* packets of a source */
+    FEEDBACK_ASKED = FEEDBACK_KEPT,     /* its sender is asked for none that is older */
     FEEDBACK_KEPT_US = 5 * 1000 * 1000, /* and no longer than this */
     FEEDBACK_KEPT_SMALL = 256,          /* bytes: packets up to this take so much, others RTP_PACKET_MAX */
     FEEDBACK_KEPT_BYTES = 64 << 20,     /* of all packets of one home */
@@ -64,6 +64,7 @@ struct feedback_leg {
     int64_t rtt_us;    /* the newest; -1: none yet */
     int64_t jitter_us; /* of the newest packet's source; -1: none yet */
     uint64_t lost_out; /* as its reports say */
+    uint64_t given_up; /* packets of it that were asked for in vain */
 };
 
 struct feedback_source {
@@ -94,12 +95,13 @@ struct feedback_source {
 
     /* what its sender is to be asked for */
     struct feedback_asked {
-        uint16_t sequence;
-        uint8_t times; /* 0: free */
-        bool wanted;   /* to go out with the next */
-        int64_t us;
-    } asked[FEEDBACK_ASKED];
-    size_t next_asked, n_wanted;
+        uint32_t number; /* with cycles, as `highest` */
+        uint32_t ms;     /* when it was asked for last */
+        uint8_t times;
+        bool wanted;         /* to go out with the next */
+        bool given_up;       /* it isn't asked for any more */
+    } asked[FEEDBACK_ASKED]; /* by number */
+    size_t n_wanted;
     bool wants_picture, wants_intra; /* PLI; FIR */
     uint8_t intra_number;
     bool has_keyframe;
@@ -164,7 +166,8 @@ int feedback_rtcp_in(struct feedback_leg *l, const uint8_t *packet, size_t len,
     __attribute__((warn_unused_result));
 /* May so many bytes be sent to that leg again? Takes them from its budget. */
 bool feedback_may_resend(struct feedback_leg *l, size_t len, int64_t now_us);
-/* The sender is to be asked for the packet of its own that has this sequence number: once, whoever asks. */
+/* The sender is to be asked for the packet of its own that has this sequence number, which hasn't come: once, whoever asks, and again where that was in
+ * vain, a few times. */
 void feedback_want(struct feedback_source *s, uint16_t sequence, int64_t now_us);
 /* A key frame is wanted, for another reason than a receiver's own PLI or FIR (it is heard now, and wasn't before). */
 void feedback_want_keyframe(struct feedback_source *s, int64_t now_us);

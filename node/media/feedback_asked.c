@@ -1,5 +1,5 @@
 /* What a source's sender is asked for on behalf of all receivers: packets that are missing, key frames, a lower rate. Invariant: n_wanted entries
- * of `asked` are wanted. */
+ * of `asked` are wanted, and none is ever asked for more than FEEDBACK_ASK_TIMES. */
 #include "feedback_internal.h"
 
 #include <string.h>
@@ -15,36 +15,53 @@ static void sender_is_due(const struct feedback_source *s, int64_t at_us)
 
 /* ---- missing packets ---- */
 
-static struct feedback_asked *asked_of(struct feedback_source *s, uint16_t sequence)
+static uint32_t ms_of(int64_t us)
 {
-    for (size_t i = 0; i < FEEDBACK_ASKED; i++) {
-        struct feedback_asked *a = &s->asked[i];
-        if ((a->wanted || a->times > 0) && a->sequence == sequence)
-            return a;
-    }
-    return NULL;
+    return (uint32_t)(us / 1000);
+}
+
+/* With cycles, as `highest`: none of them is ever another's. */
+static uint32_t number_of(const struct feedback_source *s, uint16_t sequence)
+{
+    return s->highest - (uint16_t)(s->highest - sequence);
+}
+
+static void give_up(struct feedback_source *s, struct feedback_asked *a)
+{
+    s->n_wanted -= a->wanted;
+    a->wanted = false;
+    a->given_up = true;
+    s->sender->given_up++;
+}
+
+/* The number's own place; what an older one has left there is over. NULL: a newer one has it. */
+static struct feedback_asked *place_of(struct feedback_source *s, uint32_t number)
+{
+    struct feedback_asked *a = &s->asked[number % FEEDBACK_ASKED];
+    bool used = a->wanted || a->given_up || a->times > 0;
+    if (used && a->number == number)
+        return a;
+    if (used && (int32_t)(number - a->number) < 0)
+        return NULL;
+    if (a->wanted)
+        give_up(s, a);
+    *a = (struct feedback_asked){.number = number};
+    return a;
 }
 
 void feedback_want(struct feedback_source *s, uint16_t sequence, int64_t now_us)
 {
-    if (!s->sender)
+    struct feedback_asked *a = s->sender ? place_of(s, number_of(s, sequence)) : NULL;
+    if (!a || a->wanted || a->given_up)
         return;
-    struct feedback_asked *a = asked_of(s, sequence);
-    if (a && a->wanted)
+    int64_t wait_us = s->sender->rtt_us > FEEDBACK_ASK_US ? s->sender->rtt_us : FEEDBACK_ASK_US;
+    if (a->times > 0 && (uint32_t)(ms_of(now_us) - a->ms) < wait_us / 1000)
         return;
-    if (a && now_us - a->us <= FEEDBACK_KEPT_US) { /* else it is one of another cycle */
-        int64_t wait_us = s->sender->rtt_us > FEEDBACK_ASK_US ? s->sender->rtt_us : FEEDBACK_ASK_US;
-        if (a->times >= FEEDBACK_ASK_TIMES || now_us - a->us < wait_us)
-            return;
-    } else {
-        if (!a)
-            a = &s->asked[s->next_asked++ % FEEDBACK_ASKED];
-        if (a->wanted)
-            s->n_wanted--; /* so many are missing that the oldest isn't asked for any more */
-        *a = (struct feedback_asked){.sequence = sequence};
+    if (a->times >= FEEDBACK_ASK_TIMES) {
+        give_up(s, a);
+        return;
     }
     a->wanted = true;
-    a->us = now_us;
     s->n_wanted++;
     sender_is_due(s, now_us + FEEDBACK_MERGE_US);
 }
@@ -52,13 +69,10 @@ void feedback_want(struct feedback_source *s, uint16_t sequence, int64_t now_us)
 size_t feedback_wanted(const struct feedback_source *s, uint16_t out[static FEEDBACK_ASKED])
 {
     size_t n = 0;
-    for (size_t i = 0; i < FEEDBACK_ASKED; i++) {
-        if (!s->asked[i].wanted)
-            continue;
-        size_t at = n++;
-        for (; at > 0 && rtp_sequence_distance(s->asked[i].sequence, out[at - 1]) < 0; at--)
-            out[at] = out[at - 1];
-        out[at] = s->asked[i].sequence;
+    for (uint32_t number = s->highest + 1, i = 0; i < FEEDBACK_ASKED; i++, number++) {
+        const struct feedback_asked *a = &s->asked[number % FEEDBACK_ASKED];
+        if (a->wanted)
+            out[n++] = (uint16_t)a->number;
     }
     return n;
 }
@@ -66,11 +80,12 @@ size_t feedback_wanted(const struct feedback_source *s, uint16_t out[static FEED
 void feedback_asked_for(struct feedback_source *s, int64_t now_us)
 {
     for (size_t i = 0; i < FEEDBACK_ASKED; i++) {
-        if (!s->asked[i].wanted)
+        struct feedback_asked *a = &s->asked[i];
+        if (!a->wanted)
             continue;
-        s->asked[i].wanted = false;
-        s->asked[i].times++;
-        s->asked[i].us = now_us;
+        a->wanted = false;
+        a->times++;
+        a->ms = ms_of(now_us);
     }
     s->n_wanted = 0;
 }

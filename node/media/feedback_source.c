@@ -48,6 +48,8 @@ static void begin_count(struct feedback_source *s, uint16_t sequence)
     s->highest = sequence;
     s->received = s->expected_before = s->received_before = 0;
     s->jumped_to = NO_JUMP;
+    s->n_wanted = 0;
+    memset(s->asked, 0, sizeof s->asked); /* those were numbers of before */
 }
 
 /* False: it is far from the others, and may be an accident. */

@@ -15,6 +15,7 @@ static void add(struct media_leg_stats *sum, const struct media_leg_stats *s)
     sum->refused += s->refused;
     sum->over_limit += s->over_limit;
     sum->ssrc_refused += s->ssrc_refused;
+    sum->given_up += s->given_up;
 }
 
 static void count_end(struct node_stats *s, enum media_end_reason why)
@@ -73,6 +74,7 @@ void media_figures_look(struct media_figures *f, const struct media_home *h)
     put(&f->stats->media_refused, l.sum.refused);
     put(&f->stats->media_over_limit, l.sum.over_limit);
     put(&f->stats->media_ssrc_refused, l.sum.ssrc_refused);
+    put(&f->stats->media_given_up, l.sum.given_up);
     for (int i = 0; i < MEDIA_CARRIERS; i++)
         atomic_store_explicit(&f->sessions[i], l.sessions[i], memory_order_relaxed);
 }

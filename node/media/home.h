@@ -55,6 +55,7 @@ struct media_leg_stats {
     uint64_t packets_in, bytes_in, packets_out, bytes_out;
     uint64_t lost_in;                            /* by gaps in what came, retransmitted ones not counted */
     uint64_t lost_out;                           /* as the receiver's reports say */
+    uint64_t given_up;                           /* packets of its own that it was asked for in vain */
     uint64_t refused;                            /* not authentic, replayed, malformed */
     uint64_t over_limit, ssrc_refused, left_out; /* dropped: bitrate; another's SSRC; a slow receiver */
     int64_t jitter_us, rtt_us;                   /* newest; -1: none yet */

@@ -197,6 +197,7 @@ struct media_leg_info leg_info(const struct leg *l)
 {
     struct media_leg_stats stats = l->stats;
     stats.lost_out = l->feedback.lost_out;
+    stats.given_up = l->feedback.given_up;
     stats.jitter_us = l->feedback.jitter_us;
     stats.rtt_us = l->feedback.rtt_us;
     return (struct media_leg_info){

@@ -54,7 +54,7 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
         return; /* it is too old: else receivers could have a sender repeat all that it has ever sent */
     const uint8_t *kept = feedback_kept(f, sent, &len);
     if (!kept) {
-        if (seqmap_back(&s->map, sent, &in))
+        if (seqmap_missing(&s->map, sent, &in)) /* of what has come a copy would count for nothing */
             feedback_want(f, in, c->now_us);
     } else if (rtp_parse(&r, kept, len) == 0 && leg_listens(c->leg, c->now_us) &&
                feedback_may_resend(&c->leg->feedback, len, c->now_us)) {

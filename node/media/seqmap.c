@@ -99,14 +99,19 @@ bool seqmap_take(struct seqmap *m, uint16_t in16, bool heard, uint64_t *out)
     return true;
 }
 
-bool seqmap_back(const struct seqmap *m, uint64_t out, uint16_t *in)
+static bool has_come(const struct seqmap *m, uint64_t in)
+{
+    return ahead(m->in_max, in) >= SEQMAP_TAKEN || m->taken[in % SEQMAP_TAKEN / 64] >> in % 64 & 1;
+}
+
+bool seqmap_missing(const struct seqmap *m, uint64_t out, uint16_t *in)
 {
     for (size_t i = 0; i < m->n_parts; i++) {
-        uint64_t came = out + m->part[i].shift;
-        if (ahead(came, m->part[i].first) >= 0 && ahead(m->part[i].last, came) >= 0) {
-            *in = (uint16_t)came;
-            return true;
-        }
+        uint64_t number = out + m->part[i].shift;
+        if (ahead(number, m->part[i].first) < 0 || ahead(m->part[i].last, number) < 0)
+            continue;
+        *in = (uint16_t)number;
+        return !has_come(m, number);
     }
     return false;
 }

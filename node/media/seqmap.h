@@ -37,8 +37,8 @@ void seqmap_restart(struct seqmap *m);
 /* A packet has come. True: it is sent on, as *out, which no other is. `heard` false: the source is left out now. False as well: it is one from when it
  * was left out, has come before, or is too old to tell. */
 bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint64_t *out);
-/* The number that a packet came with which was sent on as `out`, for who asks the sender for it again. */
-bool seqmap_back(const struct seqmap *m, uint64_t out, uint16_t *in);
+/* The number that a packet would have come with which is missing as `out`, for who asks its sender for it. False: it has come, or nobody knows. */
+bool seqmap_missing(const struct seqmap *m, uint64_t out, uint16_t *in);
 
 /* One receiver of a source. Zeroed at first. */
 struct seqmap_to {

@@ -34,6 +34,7 @@ static void test_nacks_are_read(void **state)
 static void asked_once_for_all(struct world *w)
 {
     uint16_t sequence, more;
+    comes(w, 4, 0);
     (void)due(w, &w->sender, RTCP_NACK);
     assert_true(feedback_deadline(w->f) > w->now_us + FEEDBACK_MERGE_US);
     feedback_want(&w->source, 3, w->now_us);
@@ -58,8 +59,16 @@ static void asked_once_for_all(struct world *w)
     w->now_us += FEEDBACK_ASK_US;
     feedback_want(&w->source, 3, w->now_us); /* no more of it */
     assert_int_equal(due(w, &w->sender, RTCP_NACK).kind, RTCP_OTHER);
-    w->now_us += FEEDBACK_KEPT_US + 1; /* the same number, a cycle later */
-    feedback_want(&w->source, 3, w->now_us);
+    assert_int_equal(w->sender.given_up, 1);
+    for (int i = 0; i < 10; i++) { /* nor later, whoever asks: and it counts once */
+        w->now_us += FEEDBACK_KEPT_US;
+        feedback_want(&w->source, 3, w->now_us);
+        assert_int_equal(due(w, &w->sender, RTCP_NACK).kind, RTCP_OTHER);
+    }
+    assert_int_equal(w->sender.given_up, 1);
+    for (uint32_t n = 5; n < 1000 + 5 + UINT16_MAX; n += 1000)
+        comes(w, (uint16_t)n, n);
+    feedback_want(&w->source, 3, w->now_us); /* the same number, a cycle later */
     assert_int_equal(due(w, &w->sender, RTCP_NACK).count, 1);
 }
 
@@ -68,23 +77,56 @@ static void test_asked_once_for_all(void **state)
     with_world(asked_once_for_all);
 }
 
+/* Whatever receivers ask for, each packet is asked for a few times and no more, and what is given up is counted. */
 static void asking_is_bounded(struct world *w)
 {
-    for (uint16_t i = 0; i < 3 * FEEDBACK_ASKED; i++)
-        feedback_want(&w->source, (uint16_t)(20 * i), w->now_us);
-    struct rtcp r = due(w, &w->sender, RTCP_NACK);
-    uint16_t sequence, more;
-    assert_int_equal(r.count, FEEDBACK_ASKED); /* the newest */
-    rtcp_nack_at(&r, 0, &sequence, &more);
-    assert_int_equal(sequence, 20 * 2 * FEEDBACK_ASKED);
-    assert_int_equal(due(w, &w->sender, RTCP_NACK).kind, RTCP_OTHER);
-    w->sender.rtt_us = 3 * FEEDBACK_ASK_US; /* a long way: asked again after that */
+    enum { FAR = 1000, ROUNDS = 50 };
+    size_t asked = 0;
+    comes(w, 0, 0);
+    comes(w, FAR, 0);
+    w->now_us += FEEDBACK_REPORT_US;
+    (void)due(w, &w->sender, RTCP_NACK);
+    for (int round = 0; round < ROUNDS; round++, w->now_us += FEEDBACK_ASK_US) {
+        for (uint16_t i = 1; i <= FEEDBACK_ASKED; i++)
+            feedback_want(&w->source, (uint16_t)(FAR - i), w->now_us);
+        struct rtcp r = due(w, &w->sender, RTCP_NACK);
+        for (size_t i = 0; i < r.count; i++) {
+            uint16_t sequence, more;
+            rtcp_nack_at(&r, i, &sequence, &more);
+            assert_in_range(sequence, FAR - FEEDBACK_ASKED, FAR - 1);
+            asked += 1 + (size_t)__builtin_popcount(more);
+        }
+        assert_int_equal(w->source.n_wanted, 0);
+        assert_int_equal(due(w, &w->sender, RTCP_NACK).kind, RTCP_OTHER);
+    }
+    assert_int_equal(asked, FEEDBACK_ASK_TIMES * FEEDBACK_ASKED);
+    assert_int_equal(w->sender.given_up, FEEDBACK_ASKED);
+    feedback_want(&w->source, FAR - FEEDBACK_ASKED - 1, w->now_us); /* its place is a newer one's */
+    assert_int_equal(w->source.n_wanted, 0);
+    comes(w, FAR + 2 * FEEDBACK_ASKED + 1, 0); /* newer ones take the places of those that still wait */
+    for (uint16_t i = 1; i <= 2 * FEEDBACK_ASKED; i++)
+        feedback_want(&w->source, (uint16_t)(FAR + i), w->now_us);
+    assert_int_equal(w->source.n_wanted, FEEDBACK_ASKED);
+    assert_int_equal(w->sender.given_up, 2 * FEEDBACK_ASKED);
+}
+
+/* A long way: it is asked for again after that. */
+static void asked_by_round_trip(struct world *w)
+{
+    w->sender.rtt_us = 3 * FEEDBACK_ASK_US;
+    feedback_want(&w->source, 7, w->now_us);
+    assert_int_equal(due(w, &w->sender, RTCP_NACK).count, 1);
     w->now_us += 2 * FEEDBACK_ASK_US;
-    feedback_want(&w->source, sequence, w->now_us);
+    feedback_want(&w->source, 7, w->now_us);
     assert_int_equal(due(w, &w->sender, RTCP_NACK).kind, RTCP_OTHER);
     feedback_source_from(&w->source, NULL);
     feedback_want(&w->source, 1, w->now_us); /* nobody can be asked */
     assert_int_equal(w->source.n_wanted, 0);
+}
+
+static void test_asked_by_round_trip(void **state)
+{
+    with_world(asked_by_round_trip);
 }
 
 static void test_asking_is_bounded(void **state)
@@ -395,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_nacks_are_read),
         cmocka_unit_test(test_asked_once_for_all),
         cmocka_unit_test(test_asking_is_bounded),
+        cmocka_unit_test(test_asked_by_round_trip),
         cmocka_unit_test(test_key_frames),
         cmocka_unit_test(test_least_rates),
         cmocka_unit_test(test_kept_packets),

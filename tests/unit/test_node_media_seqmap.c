@@ -81,12 +81,17 @@ static void test_left_out(void **state)
     assert_int_equal(take(&m, 102), a + 2);         /* what was asked for again comes where it belongs */
     assert_false(seqmap_take(&m, 300, true, &out)); /* what was left out stays so */
     assert_int_equal(take(&m, 605), b + 2);
-    assert_true(seqmap_back(&m, a + 1, &in));
+    assert_true(seqmap_missing(&m, a + 1, &in));
     assert_int_equal(in, 101);
-    assert_true(seqmap_back(&m, b + 1, &in));
-    assert_int_equal(in, 604);
-    assert_false(seqmap_back(&m, b + 4, &in));
-    assert_false(seqmap_back(&m, a - 1, &in));
+    assert_false(seqmap_missing(&m, a + 2, &in)); /* it has come after all */
+    assert_false(seqmap_missing(&m, b + 1, &in));
+    assert_false(seqmap_missing(&m, b + 4, &in));
+    assert_false(seqmap_missing(&m, a - 1, &in));
+    assert_int_equal(take(&m, 608), b + 5);
+    assert_true(seqmap_missing(&m, b + 4, &in));
+    assert_int_equal(in, 607);
+    assert_int_equal(take(&m, 1631), b + 1028);
+    assert_false(seqmap_missing(&m, b + 4, &in)); /* nobody knows any more */
 }
 
 /* What comes once more is sent on once, also where its number is another packet's: of numbers that lead and come round a rollover counter can be kept that
