@@ -136,6 +136,12 @@ static bool is_busy(const struct node *node, const struct node_options *o, int64
            (node_sessions(node) > 0 && past_us < o->session_drain_timeout * 1000000);
 }
 
+/* Sessions have a time of their own; none at all: they end with the node. */
+static bool is_time_over(const struct node_options *o, int64_t began_us)
+{
+    return o->session_drain_timeout > 0 && clock_mono_us() - began_us >= o->session_drain_timeout * 1000000;
+}
+
 /* Until open connections and sessions have ended and the controller knows, the time is over, or a second SIGTERM. */
 static void drain(struct node *node, const struct node_options *o, struct log *log, int signals)
 {
@@ -148,8 +154,12 @@ static void drain(struct node *node, const struct node_options *o, struct log *l
     bool hurry = false;
     while (!hurry && is_busy(node, o, began)) {
         hurry = told_again(signals, began);
+        if (is_time_over(o, began))
+            node_end_sessions(node);
         service_watchdog();
     }
+    if (!hurry && is_time_over(o, began))
+        node_end_sessions(node);
     node_finish(node);
     while (!hurry && !node_finished(node))
         hurry = told_again(signals, began);

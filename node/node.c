@@ -542,6 +542,12 @@ void node_drain(struct node *n)
         worker_drain(n->workers[i]);
 }
 
+void node_end_sessions(struct node *n)
+{
+    for (size_t i = 0; i < n->n_workers; i++)
+        worker_end_media(n->workers[i]);
+}
+
 int64_t node_sessions(const struct node *n)
 {
     return n->media ? atomic_load(media_exchange_legs(n->media)) : 0;

@@ -31,6 +31,8 @@ bool node_is_alive(const struct node *n);
 void node_drain(struct node *n);
 int64_t node_open_connections(const struct node *n);
 int64_t node_sessions(const struct node *n); /* media */
+/* Of a node that drains: whoever is still there has had the time to go. They end as `drained`. */
+void node_end_sessions(struct node *n);
 /* Tells the controller that the node stops; returns at once. */
 void node_finish(struct node *n);
 bool node_finished(struct node *n);

@@ -50,7 +50,7 @@ struct worker {
     struct worker_settings wanted;
     struct media_keys *new_keys;      /* since the thread's last look; NULL: none */
     struct media_plan_held *new_plan; /* the same */
-    _Atomic bool media_drained;
+    _Atomic bool media_drained, media_over;
 
     struct media_post *media;
     struct udp_batch *batch;
@@ -215,6 +215,8 @@ static void use_media(struct worker *w)
         media_plan_release(plan);
     if (w->media)
         media_post_drain(w->media, atomic_load(&w->media_drained) || atomic_load(&w->phase) != RUNNING);
+    if (w->media && atomic_load(&w->media_over))
+        media_post_end(w->media, MEDIA_END_DRAINED);
 }
 
 /* The metrics door stays open until the end: who watches wants to see the drain. */
@@ -269,7 +271,7 @@ static void close_all(struct worker *w)
 {
     close_doors(w);
     if (w->media)
-        media_post_end(w->media);
+        media_post_end(w->media, atomic_load(&w->media_over) ? MEDIA_END_DRAINED : MEDIA_END_NODE_STOPPED);
     for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
         if (w->media)
             media_post_forget_udp(w->media, (uint16_t)i);
@@ -425,6 +427,12 @@ void worker_set_media_plan(struct worker *w, struct media_plan_held *plan)
 void worker_drain_media(struct worker *w, bool on)
 {
     atomic_store(&w->media_drained, on);
+    wake(w);
+}
+
+void worker_end_media(struct worker *w)
+{
+    atomic_store(&w->media_over, true);
     wake(w);
 }
 

@@ -48,6 +48,8 @@ void worker_set_media_plan(struct worker *w, struct media_plan_held *plan); /* h
 void worker_set_media_keys(struct worker *w, struct media_keys *keys);
 /* Nobody new is admitted, and sessions are asked to go elsewhere; or no longer. */
 void worker_drain_media(struct worker *w, bool on);
+/* Who is still there then has had the time to go: ends as `drained`. */
+void worker_end_media(struct worker *w);
 /* Stops accepting; open connections live on, and UDP is answered. */
 void worker_drain(struct worker *w);
 /* Ends everything, joins. The counters may be read until worker_destroy. */

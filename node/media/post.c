@@ -447,9 +447,9 @@ void media_post_drain(struct media_post *p, bool on)
     media_home_drain(p->home, on);
 }
 
-void media_post_end(struct media_post *p)
+void media_post_end(struct media_post *p, enum media_end_reason why)
 {
-    media_home_remove_all(p->home, MEDIA_END_NODE_STOPPED);
+    media_home_remove_all(p->home, why);
     media_figures_look(p->opts.figures, p->home);
     flush(p);
 }

@@ -26,8 +26,8 @@ struct media_post_opts {
 };
 int media_post_new(struct media_post **out, const struct media_post_opts *opts)
     __attribute__((warn_unused_result));
-/* Ends every session (node_stopped) and sends what is left to say. The loop's sockets are still there. */
-void media_post_end(struct media_post *p);
+/* Ends every session and sends what is left to say. The loop's sockets are still there. */
+void media_post_end(struct media_post *p, enum media_end_reason why);
 /* After the streams. */
 void media_post_destroy(struct media_post *p);
 

@@ -196,6 +196,21 @@ def test_sigterm_waits_for_sessions(node, org, world):
     late.close()
 
 
+def test_who_does_not_move_is_drained(node, org, world):
+    """It is asked to move all the time, over both kinds of transport; then its time is over, and the node ends."""
+    n, a = alone(node, org, world, "media-4", "udp", session_drain_timeout=2)
+    media = org.agent("stays").post("/v1/meetings/media-4/participants", {}).expect(200, 201).json["media"]
+    b = Participant("stays", media, open_carrier("tcp", n, world.authority)).join()
+    n.process.popen.terminate()
+    wait_for(lambda: "event=draining" in n.process.log, 10, "the drain")
+    assert a.consent() == ["ok"] and b.consent() == ["ok"]
+    assert n.process.wait(20) == 0
+    ends = [line for line in n.process.log.splitlines() if "session_ended" in line]
+    assert len(ends) == 2 and all("reason=drained" in line for line in ends), ends
+    a.close()
+    b.close()
+
+
 def test_who_stays_ends_with_the_node(node, org, world):
     n, a = alone(node, org, world, "media-3", "tls", session_drain_timeout=0, drain_timeout=0)
     assert n.stop() == 0

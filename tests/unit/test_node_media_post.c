@@ -32,7 +32,7 @@ static int start(void **state)
 static int stop(void **state)
 {
     struct world *w = *state;
-    media_post_end(w->post);
+    media_post_end(w->post, MEDIA_END_NODE_STOPPED);
     media_post_destroy(w->post);
     media_exchange_destroy(w->exchange);
     h2o_evloop_destroy(w->loop);
