@@ -1,6 +1,7 @@
-/* berth-load yardstick: the least that answers a Binding request over UDP. It looks at nothing but the transaction id and the
+/* berth-load yardstick: the least that answers a Binding request, here over UDP. It looks at nothing but the transaction id and the
  * sender: what a real server costs beyond it is the price of its checks. Never for use as a server. */
 #include "command.h"
+#include "yardstick.h"
 
 #include "core/stun.h"
 #include "sys/clock.h"
@@ -24,8 +25,8 @@ struct buffers {
     uint8_t bytes[BATCH][DATAGRAM_MAX];
 };
 
-/* Turns a request into its answer where it stands: header and XOR-MAPPED-ADDRESS (RFC 8489 14.2). */
-static size_t rewrite(uint8_t *p, const struct sockaddr_in6 *from)
+/* Header and XOR-MAPPED-ADDRESS (RFC 8489 14.2). */
+size_t yardstick_rewrite(uint8_t *p, const struct sockaddr_in6 *from)
 {
     struct sockaddr_in v4;
     memcpy(&v4, from, sizeof v4);
@@ -61,7 +62,7 @@ static void serve(int fd, struct buffers *b, int64_t end_us)
             continue;
         }
         for (int i = 0; i < n; i++)
-            b->iov[i].iov_len = rewrite(b->bytes[i], &b->names[i]);
+            b->iov[i].iov_len = yardstick_rewrite(b->bytes[i], &b->names[i]);
         for (int sent = 0; sent < n;) {
             int k = sendmmsg(fd, b->msgs + sent, (unsigned)(n - sent), 0);
             sent += k > 0 ? k : 1; /* one that cannot be sent is left out */
@@ -69,43 +70,76 @@ static void serve(int fd, struct buffers *b, int64_t end_us)
     }
 }
 
-static int parse(int argc, char **argv, struct addr *at, int64_t *seconds)
+struct asked {
+    char transport; /* 'u', 't', 'T': TLS */
+    struct addr at;
+    int64_t seconds;
+    const char *cert, *key;
+};
+
+static int parse(int argc, char **argv, struct asked *a)
 {
-    static const struct option options[] = {
-        {"udp", required_argument, NULL, 'u'}, {"seconds", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"udp", required_argument, NULL, 'u'},
+                                            {"tcp", required_argument, NULL, 't'},
+                                            {"tls", required_argument, NULL, 'T'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"cert", required_argument, NULL, 'c'},
+                                            {"key", required_argument, NULL, 'k'},
+                                            {NULL, 0, NULL, 0}};
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        int wrong = opt == 'u'   ? addr_parse(at, optarg)
-                    : opt == 's' ? number_parse(optarg, 1, SECONDS_MAX, seconds)
-                                 : -1;
+        int wrong = 0;
+        if (opt == 's')
+            wrong = number_parse(optarg, 1, SECONDS_MAX, &a->seconds);
+        else if (opt == 'c')
+            a->cert = optarg;
+        else if (opt == 'k')
+            a->key = optarg;
+        else if (opt == '?' || a->transport)
+            wrong = -1;
+        else if ((wrong = addr_parse(&a->at, optarg)) == 0)
+            a->transport = (char)opt;
         if (wrong < 0)
             return -1;
     }
-    return optind == argc && addr_is_set(at) && *seconds > 0 ? 0 : -1;
+    bool tls = a->transport == 'T';
+    return optind == argc && a->transport && a->seconds > 0 && (a->cert != NULL) == tls &&
+                   (a->key != NULL) == tls
+               ? 0
+               : -1;
+}
+
+static int serve_datagrams(const struct addr *at, int64_t end_us)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sockaddr_from_addr(&ss, at);
+    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc = 0;
+    struct buffers *b = calloc(1, sizeof *b);
+    if (!b || fd < 0 || bind(fd, (struct sockaddr *)&ss, len) < 0)
+        rc = b ? -errno : -ENOMEM;
+    else
+        serve(fd, b, end_us);
+    free(b);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 int command_yardstick(int argc, char **argv)
 {
-    struct addr at = {0};
-    int64_t seconds = 0;
-    if (parse(argc, argv, &at, &seconds) < 0) {
-        fprintf(stderr, "berth-load yardstick: --udp ADDR:PORT and --seconds N (1 to %d) are needed\n",
+    struct asked a = {0};
+    if (parse(argc, argv, &a) < 0) {
+        fprintf(stderr,
+                "berth-load yardstick: one of --udp, --tcp and --tls ADDR:PORT, --seconds N (1 to %d), and "
+                "for TLS "
+                "--cert FILE and --key FILE are needed\n",
                 SECONDS_MAX);
         return EXIT_USAGE;
     }
-    struct sockaddr_storage ss;
-    socklen_t len = sockaddr_from_addr(&ss, &at);
-    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct buffers *b = calloc(1, sizeof *b);
-    int status = EXIT_REFUSED;
-    if (!b || fd < 0 || bind(fd, (struct sockaddr *)&ss, len) < 0) {
-        fprintf(stderr, "berth-load yardstick: %s\n", strerror(errno));
-        goto out;
-    }
-    serve(fd, b, clock_mono_us() + seconds * 1000000);
-    status = EXIT_WORKED;
-out:
-    free(b);
-    if (fd >= 0)
-        close(fd);
-    return status;
+    int64_t end_us = clock_mono_us() + a.seconds * 1000000;
+    int rc =
+        a.transport == 'u' ? serve_datagrams(&a.at, end_us) : yardstick_streams(&a.at, a.cert, a.key, end_us);
+    if (rc < 0)
+        fprintf(stderr, "berth-load yardstick: %s\n",
+                rc == -EINVAL ? "certificate or key can't be used" : strerror(-rc));
+    return rc < 0 ? EXIT_REFUSED : EXIT_WORKED;
 }

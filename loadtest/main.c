@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,13 @@ struct command {
 
 static const struct command commands[] = {
     {"stun",
-     "--udp ADDR:PORT --seconds N [--connections N] [--json]\n"
-     "      ask for Bindings as fast as they are answered; count the right answers",
+     "--udp|--tcp|--tls ADDR:PORT --seconds N [--connections N] [--from IP] [--resume] [--hold]\n"
+     "        [--rate N] [--arrivals fixed|poisson] [--seed N] [--json]\n"
+     "      ask for Bindings as fast as they are answered, or at a rate; count the right answers.\n"
+     "      TCP and TLS: a connection for each, or connections that are held",
      command_stun},
     {"yardstick",
-     "--udp ADDR:PORT --seconds N\n"
+     "--udp|--tcp|--tls ADDR:PORT --seconds N [--cert FILE --key FILE]\n"
      "      answer Bindings with the least work there can be: receive, rewrite, send",
      command_yardstick},
     {"place",
@@ -76,6 +79,7 @@ int main(int argc, char **argv)
         printf("berth-load %s\n", BERTH_VERSION);
         return EXIT_WORKED;
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* who is written to may be gone: the write says so */
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);

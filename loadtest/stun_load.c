@@ -1,4 +1,4 @@
-/* The closed loop. Invariant: a connection's slots say exactly which requests are in flight; an answer counts once, for the
+/* The loop over UDP. Invariant: a connection's slots say exactly which requests are in flight; an answer counts once, for the
  * slot and the sequence number that its transaction id names. */
 #include "stun_load.h"
 
@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 256, REFILL = STUN_LOAD_WINDOW / 2, POLL_MS = 50 };
+enum { ANSWER_MAX = 256, REFILL = STUN_LOAD_WINDOW / 2, WAIT_US = 50000 };
 
 struct slot {
     uint64_t seq; /* 0: free */
-    int64_t sent_us;
+    int64_t meant_us, sent_us;
 };
 
 struct connection {
@@ -33,22 +33,29 @@ struct batch {
 };
 
 struct load {
+    bool scheduled;
+    struct schedule schedule;
     struct connection *connections;
     struct pollfd *fds;
-    size_t n;
+    size_t n, first;
     uint64_t next_seq;
     struct batch *batch;
     struct stun_load_result result;
 };
 
-static int connect_udp(const struct addr *server, struct addr *local)
+static int connect_udp(const struct addr *server, const struct addr *from, struct addr *local)
 {
     struct sockaddr_storage ss;
     socklen_t len = sockaddr_from_addr(&ss, server);
     int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int answer = connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : socket_local_addr(fd, local);
+    struct sockaddr_storage own;
+    socklen_t own_len = addr_is_set(from) ? sockaddr_from_addr(&own, from) : 0;
+    int answer = (own_len > 0 && bind(fd, (struct sockaddr *)&own, own_len) < 0) ||
+                         connect(fd, (struct sockaddr *)&ss, len) < 0
+                     ? -errno
+                     : socket_local_addr(fd, local);
     if (answer < 0) {
         close(fd);
         return answer;
@@ -75,13 +82,14 @@ static void prepare(struct batch *b, size_t i, size_t len)
     b->msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &b->iov[i], .msg_iovlen = 1}};
 }
 
-/* Sends a request for every free slot. What the kernel doesn't take stays free. */
+/* Sends a request for every free slot, or for as many as are due. What the kernel doesn't take stays free, and due. */
 static void fill(struct load *l, size_t at, int64_t now)
 {
     struct connection *c = &l->connections[at];
-    uint32_t used[STUN_LOAD_WINDOW];
+    uint32_t used[STUN_LOAD_WINDOW] = {0};
+    size_t most = l->scheduled ? schedule_due(&l->schedule, now, STUN_LOAD_WINDOW) : STUN_LOAD_WINDOW;
     unsigned n = 0;
-    for (uint32_t i = 0; i < STUN_LOAD_WINDOW; i++) {
+    for (uint32_t i = 0; i < STUN_LOAD_WINDOW && n < most; i++) {
         if (c->slots[i].seq != 0)
             continue;
         used[n] = i;
@@ -90,7 +98,9 @@ static void fill(struct load *l, size_t at, int64_t now)
     }
     int sent = n > 0 ? sendmmsg(l->fds[at].fd, l->batch->msgs, n, 0) : 0;
     for (int i = 0; i < sent; i++)
-        c->slots[used[i]] = (struct slot){.seq = l->next_seq++, .sent_us = now};
+        c->slots[used[i]] = (struct slot){.seq = l->next_seq++,
+                                          .meant_us = l->scheduled ? schedule_take_us(&l->schedule) : now,
+                                          .sent_us = now};
     if (sent > 0) {
         c->in_flight += (size_t)sent;
         l->result.sent += (uint64_t)sent;
@@ -98,7 +108,7 @@ static void fill(struct load *l, size_t at, int64_t now)
 }
 
 /* Counts one datagram. An answer to a request in flight frees its slot. */
-static void count(struct load *l, struct connection *c, const uint8_t *p, size_t len)
+static void count(struct load *l, struct connection *c, const uint8_t *p, size_t len, int64_t now)
 {
     struct stun_msg m;
     struct addr mapped;
@@ -119,6 +129,7 @@ static void count(struct load *l, struct connection *c, const uint8_t *p, size_t
         c->slots[slot].seq = 0;
         c->in_flight--;
         l->result.answered++;
+        histogram_add(&l->result.latency, now - c->slots[slot].meant_us);
     }
 }
 
@@ -127,8 +138,9 @@ static void receive(struct load *l, size_t at)
     for (size_t i = 0; i < STUN_LOAD_WINDOW; i++)
         prepare(l->batch, i, ANSWER_MAX);
     int n = recvmmsg(l->fds[at].fd, l->batch->msgs, STUN_LOAD_WINDOW, 0, NULL);
+    int64_t now = clock_mono_us();
     for (int i = 0; i < n; i++)
-        count(l, &l->connections[at], l->batch->bytes[i], l->batch->msgs[i].msg_len);
+        count(l, &l->connections[at], l->batch->bytes[i], l->batch->msgs[i].msg_len, now);
 }
 
 static void give_up_lost(struct load *l, struct connection *c, int64_t now)
@@ -142,7 +154,13 @@ static void give_up_lost(struct load *l, struct connection *c, int64_t now)
     }
 }
 
-/* Half a window is let come back before it is sent again, so that batches stay batches. */
+static int64_t wait_us(const struct load *l, int64_t now)
+{
+    int64_t wait = l->scheduled ? schedule_peek_us(&l->schedule) - now : WAIT_US;
+    return wait < 0 ? 0 : wait < WAIT_US ? wait : WAIT_US;
+}
+
+/* In a closed loop half a window is let come back before it is sent again, so that batches stay batches. */
 static void loop(struct load *l, int64_t end_us)
 {
     int64_t looked_for_lost = clock_mono_us();
@@ -151,12 +169,15 @@ static void loop(struct load *l, int64_t end_us)
         for (size_t i = 0; i < l->n; i++) {
             if (look)
                 give_up_lost(l, &l->connections[i], now);
-            if (l->connections[i].in_flight <= REFILL)
-                fill(l, i, now);
+            size_t at = (l->first + i) % l->n; /* each is first in its turn, so all have the same share */
+            if (l->scheduled || l->connections[at].in_flight <= REFILL)
+                fill(l, at, now);
         }
+        l->first++;
         if (look)
             looked_for_lost = now;
-        if (poll(l->fds, (nfds_t)l->n, POLL_MS) <= 0)
+        const struct timespec wait = {0, wait_us(l, now) * 1000};
+        if (ppoll(l->fds, (nfds_t)l->n, &wait, NULL) <= 0)
             continue;
         for (size_t i = 0; i < l->n; i++) {
             if (l->fds[i].revents)
@@ -176,14 +197,21 @@ int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *ou
     if (!l.connections || !l.fds || !l.batch)
         goto out;
     for (; l.n < wanted; l.n++) {
-        answer = connect_udp(&opts->server, &l.connections[l.n].local);
+        answer = connect_udp(&opts->server, &opts->from, &l.connections[l.n].local);
         if (answer < 0)
             goto out;
         l.fds[l.n] = (struct pollfd){.fd = answer, .events = POLLIN};
     }
-    int64_t start = clock_mono_us();
-    loop(&l, start + opts->seconds * 1000000);
+    int64_t start = clock_mono_us(), end_us = start + opts->seconds * 1000000;
+    l.scheduled = opts->rate > 0;
+    if (l.scheduled)
+        schedule_init(&l.schedule, opts->arrivals, opts->rate, opts->seed, start);
+    loop(&l, end_us);
     l.result.elapsed_us = clock_mono_us() - start;
+    while (l.scheduled && schedule_peek_us(&l.schedule) < end_us) {
+        (void)schedule_take_us(&l.schedule);
+        l.result.missed++;
+    }
     *out = l.result;
     answer = 0;
 out:

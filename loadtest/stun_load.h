@@ -1,16 +1,22 @@
-/* A closed loop of Binding requests: every connection keeps up to STUN_LOAD_WINDOW requests in flight, and sends the next when
- * one is answered or lost. One thread, UDP. */
+/* Binding requests over UDP, at the times of a schedule, or in a closed loop: every connection has up to STUN_LOAD_WINDOW requests in flight,
+ * and in the closed loop sends the next when one is answered or lost. One thread. */
 #ifndef BERTH_LOADTEST_STUN_LOAD_H
 #define BERTH_LOADTEST_STUN_LOAD_H
 
 #include "core/addr.h"
+#include "histogram.h"
+#include "schedule.h"
 
 enum { STUN_LOAD_WINDOW = 64, STUN_LOAD_LOST_US = 500000 };
 
 struct stun_load_opts {
     struct addr server;
+    struct addr from; /* not set: the kernel's choice */
     int64_t seconds;
     int64_t connections; /* sockets, each with a port of its own */
+    double rate;         /* requests a second; 0: a closed loop */
+    enum schedule_kind arrivals;
+    uint64_t seed;
 };
 
 struct stun_load_result {
@@ -19,7 +25,10 @@ struct stun_load_result {
     uint64_t lost;     /* no answer within STUN_LOAD_LOST_US */
     uint64_t late;     /* right, but for a request that was lost or answered before */
     uint64_t wrong;    /* anything else that came */
+    uint64_t missed;   /* of the schedule, not sent when time was over */
     int64_t elapsed_us;
+    struct histogram
+        latency; /* of those answered, from the time that was meant (closed loop: from sending) */
 };
 
 /* 0, or -errno: a socket could not be had. */

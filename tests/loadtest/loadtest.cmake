@@ -6,3 +6,7 @@ set_tests_properties(loadtest.berth-load PROPERTIES TIMEOUT 120)
 add_test(NAME loadtest.placement
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/placement.py $<TARGET_FILE:berth-load> ${CMAKE_SOURCE_DIR})
 set_tests_properties(loadtest.placement PROPERTIES TIMEOUT 300)
+
+add_test(NAME loadtest.streams
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/streams.py $<TARGET_FILE:berth-load> ${CMAKE_SOURCE_DIR})
+set_tests_properties(loadtest.streams PROPERTIES TIMEOUT 120)

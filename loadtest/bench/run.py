@@ -1,0 +1,125 @@
+"""Programs that are measured: started on a core, ended with this script however that ends; CPU and memory as the operating system
+has them."""
+import ctypes
+import glob
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{ROOT}/tests/system")
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def free_port():
+    """Nobody else is given it: what runs beside connects from ports that the kernel gives out."""
+    from support.process import free_port as port
+
+    return port()
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def on_core(core, command):
+    return ["taskset", "-c", str(core), *command]
+
+
+def cpu_us(pid):
+    """CPU time of all of its threads, to the nanosecond: /proc/PID/stat knows no less than 10 ms."""
+    total = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        try:
+            with open(path, encoding="ascii") as f:
+                total += int(f.read().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread that has ended meanwhile
+    return total / 1000
+
+
+def family(pid):
+    """A process and all below it."""
+    found, todo = [], [pid]
+    while todo:
+        at = todo.pop()
+        found.append(at)
+        for path in glob.glob(f"/proc/{at}/task/*/children"):
+            try:
+                with open(path, encoding="ascii") as f:
+                    todo += [int(p) for p in f.read().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+    return found
+
+
+def family_cpu_us(pid):
+    return sum(cpu_us(p) for p in family(pid))
+
+
+def pss_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
+
+
+class Program:
+    """A child in a with statement; its error output is shown where it ends before its time."""
+
+    def __init__(self, command, core=None, env=None, cwd=None):
+        self.command = on_core(core, command) if core is not None else list(command)
+        self.env, self.cwd = env, cwd
+
+    def __enter__(self):
+        self.errors = open(os.memfd_create("errors"), "w+b")
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors,
+                                        env=self.env, cwd=self.cwd, preexec_fn=die_with_parent)
+        self.pid = self.process.pid
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+
+    def wait_until(self, condition, what, deadline=30.0):
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                self.errors.seek(0)
+                tail = self.errors.read()[-2000:].decode(errors="replace")
+                raise SystemExit(f"{self.command[0]} ended with status {self.process.returncode}:\n{tail}")
+            if condition():
+                return
+            time.sleep(0.05)
+        raise SystemExit(f"{' '.join(self.command)}: {what}: waited {deadline:.0f} s")
+
+
+def berth_load(args, *words, core=None):
+    """Its figures. Exit status 1, nothing was answered, is a figure too."""
+    command = [f"{args.build}/loadtest/berth-load", *map(str, words), "--json"]
+    done = subprocess.run(on_core(core, command) if core is not None else command, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, preexec_fn=die_with_parent)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return json.loads(done.stdout)
+
+
+def median(rows, key):
+    return statistics.median(r[key] for r in rows)
+
+
+def tcp_answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,223 @@
+"""STUN: the yardsticks, berth-node and coturn in turn, over UDP, TCP and TLS; and connections that are held."""
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+
+from .run import Program, berth_load, cpu_us, die_with_parent, free_port, median, pss_kb, say, tcp_answers
+
+REQUEST = struct.pack(">HHI", 1, 0, 0x2112A442) + b"berth-ready?"
+BARE, NODE, COTURN = "bare loop", "berth-node", "coturn"
+FLOOD, OTHERS = 100000, 2000  # requests a second
+
+
+def make_certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/key.pem",
+                    "-out", f"{folder}/cert.pem"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def bare(args, transport, port, folder):
+    words = ["--cert", f"{folder}/cert.pem", "--key", f"{folder}/key.pem"] if transport == "tls" else []
+    return [f"{args.build}/loadtest/berth-load", "yardstick", f"--{transport}", f"127.0.0.1:{port}", "--seconds", "3600", *words]
+
+
+def node(args, transport, port, folder, *more):
+    words = ["--cert", f"{folder}/cert.pem", "--key", f"{folder}/key.pem"] if transport == "tls" else []
+    return [f"{args.build}/node/berth-node", "--standalone", f"--{transport}", f"127.0.0.1:{port}", "--threads", "1",
+            *(more or ["--stun-rate", "0"]), *words]
+
+
+def coturn(transport, port, folder):
+    """As small as its options make it: one relay thread, no listener but the one asked for."""
+    words = {"udp": ["-p", port, "--no-tcp", "--no-tls", "--no-dtls"], "tcp": ["-p", port, "--no-udp", "--no-tls", "--no-dtls"],
+             "tls": ["--tls-listening-port", port, "--no-udp", "--no-tcp", "--no-dtls", "--cert", f"{folder}/cert.pem",
+                     "--pkey", f"{folder}/key.pem"]}[transport]
+    return ["turnserver", "-n", "--stun-only", "-L", "127.0.0.1", "--no-cli", "-m", "1", "--log-file", "stdout", "--pidfile",
+            f"{folder}/pid", "--userdb", f"{folder}/turndb", *map(str, words)]
+
+
+def servers(args, transport, port, folder):
+    found = {BARE: bare(args, transport, port, folder), NODE: node(args, transport, port, folder)}
+    if shutil.which("turnserver"):
+        found[COTURN] = coturn(transport, port, folder)
+    return found
+
+
+def udp_answers(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.1)
+        try:
+            s.connect(("127.0.0.1", port))
+            s.send(REQUEST)
+            return s.recv(2048)[8:20] == REQUEST[8:20]
+        except OSError:
+            return False
+
+
+def answers(transport, port):
+    return udp_answers(port) if transport == "udp" else tcp_answers(port)
+
+
+def measure_one(args, command, transport, port, *more):
+    at = [f"--{transport}", f"127.0.0.1:{port}"]
+    with Program(command, args.cores[0]) as server:
+        server.wait_until(lambda: answers(transport, port), f"no answer on {transport} port {port}")
+        berth_load(args, "stun", *at, "--seconds", 1, *more, core=args.cores[1])  # warm
+        before = cpu_us(server.pid)
+        r = berth_load(args, "stun", *at, "--seconds", args.seconds, *more, core=args.cores[1])
+        used = cpu_us(server.pid) - before
+    if r["answered"] == 0:
+        raise SystemExit(f"{command[0]} answered nothing over {transport}")
+    return {"cpu_us": used / r["answered"], "answers_per_s": r["answers_per_s"], "answered": r["answered"],
+            "lost": r.get("failed", 0) + r["lost"], "wrong": r["wrong"], "resumed": r.get("resumed", 0)}
+
+
+def rounds_of(args, transport, *more):
+    """Rounds are interleaved, so that a change of the machine's mood touches every server."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+        make_certificate(folder)
+        for number in range(args.rounds):
+            port = free_port()
+            for name, command in servers(args, transport, port, folder).items():
+                say(f"{transport}{' '.join(('', *more))}, round {number + 1} of {args.rounds}: {name}")
+                found.setdefault(name, []).append(measure_one(args, command, transport, port, *more))
+    return found
+
+
+def summary(found, base):
+    """`base`: the yardstick's CPU."""
+    return [{"server": name, "cpu_us": median(rows, "cpu_us"), "ratio": median(rows, "cpu_us") / base,
+             "answers_per_s": median(rows, "answers_per_s"), "lost": sum(r["lost"] for r in rows),
+             "wrong": sum(r["wrong"] for r in rows), "rounds": [r["cpu_us"] for r in rows]} for name, rows in found.items()]
+
+
+def table(title, note, rows, per):
+    return {"title": title, "note": note, "header": ["server", f"CPU per {per}", "of the bare loop's", f"{per}s/s", "each round"],
+            "rows": [[r["server"], f"{r['cpu_us']:.2f} us", f"{r['ratio']:.2f}", f"{r['answers_per_s']:,.0f}",
+                      ", ".join(f"{c:.2f}" for c in r["rounds"])] for r in rows]}
+
+
+def wrong(figures):
+    return sum(r["wrong"] for rows in figures.values() if isinstance(rows, list) for r in rows if "wrong" in r)
+
+
+# ---- UDP ----
+
+
+def flood(args):
+    """What others wait, and lose, while one source asks far more than it may; with and without."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+        port = free_port()
+        at = ["stun", "--udp", f"127.0.0.1:{port}", "--seconds", args.seconds]
+        with Program(node(args, "udp", port, folder, "--stun-rate", str(OTHERS * 10)), args.cores[0]) as server:
+            server.wait_until(lambda: udp_answers(port), "no answer")
+            for flooded in (False, True) * args.rounds:
+                say(f"udp: others {'beside a flood' if flooded else 'alone'}")
+                flooder = None
+                if flooded:
+                    words = [f"{args.build}/loadtest/berth-load", *map(str, at), "--from", "127.0.0.9", "--rate", str(FLOOD)]
+                    flooder = subprocess.Popen(["nice", "-n", "19", "taskset", "-c", str(args.cores[1]), *words],
+                                               stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                r = berth_load(args, *at, "--rate", OTHERS, core=args.cores[1])
+                if flooder:
+                    flooder.wait()
+                found.append({"flood": flooded, "answered": r["answered"], "lost": r["lost"], "wrong": r["wrong"],
+                              "p50_us": r["latency"]["p50_us"], "p99_us": r["latency"]["p99_us"]})
+    return found
+
+
+def measure_udp(args):
+    found = rounds_of(args, "udp")
+    return {"servers": summary(found, median(found[BARE], "cpu_us")), "flood": flood(args)}
+
+
+def tables_udp(f):
+    rows = []
+    for flooded in (False, True):
+        part = [r for r in f["flood"] if r["flood"] == flooded]
+        rows.append([f"beside {FLOOD:,} requests/s from one address" if flooded else "alone",
+                     f"{sum(r['answered'] for r in part):,}", str(sum(r["lost"] for r in part)), f"{median(part, 'p50_us'):.0f} us", f"{median(part, 'p99_us'):.0f} us"])
+    return [table("UDP: CPU per answer", "The bare loop is `recvmmsg`, rewrite in place, `sendmmsg`.", f["servers"], "answer"),
+            {"title": "UDP: others beside a flood",
+             "note": f"`berth-node` with a limit of {OTHERS * 10:,} requests/s for each address; others ask {OTHERS:,} a second at a "
+             "schedule's times, from another address. Latency counts from those times; flood and others share the load's core.",
+             "header": ["others", "answered", "lost", "p50", "p99"], "rows": rows}]
+
+
+# ---- TCP and TLS: a connection each ----
+
+
+def measure_tcp(args):
+    found = rounds_of(args, "tcp")
+    return {"servers": summary(found, median(found[BARE], "cpu_us"))}
+
+
+def tables_tcp(f):
+    note = "The bare loop is blocking: accept, read, answer, close."
+    return [table("TCP: CPU per connection with one Binding", note, f["servers"], "connection")]
+
+
+def measure_tls(args):
+    full, again = rounds_of(args, "tls"), rounds_of(args, "tls", "--resume")
+    base = median(full[BARE], "cpu_us")
+    return {"full": summary(full, base), "resumed": summary(again, base)}
+
+
+def tables_tls(f):
+    note = "The bare loop is blocking: accept, handshake, read, answer, close, on the same OpenSSL with its defaults. TLS 1.3, P-256."
+    return [table("TLS: CPU per connection with one Binding, full handshake", note, f["full"], "connection"),
+            table("TLS: the same, session resumed", "Held against the bare loop's full handshake.", f["resumed"], "connection")]
+
+
+# ---- held ----
+
+
+def hold(args, name, command, transport, port, n):
+    at = ["stun", f"--{transport}", f"127.0.0.1:{port}"]
+    with Program(command, args.cores[0]) as server:
+        server.wait_until(lambda: tcp_answers(port), f"no answer on {transport} port {port}")
+        berth_load(args, *at, "--seconds", 1, core=args.cores[1])
+        before, cpu = pss_kb(server.pid), cpu_us(server.pid)
+        command = [f"{args.build}/loadtest/berth-load", *at, "--hold", "--connections", str(n), "--seconds", "240", "--json"]
+        with subprocess.Popen(["taskset", "-c", str(args.cores[1]), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, preexec_fn=die_with_parent) as load:
+            held = json.loads(load.stdout.readline())["held"]
+            used = cpu_us(server.pid) - cpu
+            after = pss_kb(server.pid)
+            load.stdin.close()
+            r = json.loads(load.stdout.readline())
+    if held == 0:
+        raise SystemExit(f"{name} held no connection over {transport}")
+    return {"server": name, "transport": transport, "asked": n, "held": held, "wrong": r["wrong"],
+            "kb_each": (after - before) / held, "cpu_us_each": used / held}
+
+
+def measure_held(args):
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+        make_certificate(folder)
+        for transport in ("tcp", "tls"):
+            for name, command in servers(args, transport, port := free_port(), folder).items():
+                if name != BARE:  # it holds one at a time
+                    say(f"held: {args.held} over {transport}, {name}")
+                    rows.append(hold(args, name, command, transport, port, args.held))
+    return {"servers": rows}
+
+
+def tables_held(f):
+    rows = [[r["transport"].upper(), r["server"], f"{r['held']:,} of {r['asked']:,}", f"{r['kb_each']:.1f} KB",
+             f"{r['cpu_us_each']:.0f} us"] for r in f["servers"]]
+    return [{"title": "Connections held by one process",
+             "note": "Each was asked for one Binding and is idle since. Memory: growth of the process's proportional set (`/proc/PID/smaps_rollup`), without the kernel's.",
+             "header": ["transport", "server", "held", "memory each", "CPU to open one"], "rows": rows}]
+
+
+TOPICS = {
+    "udp": (measure_udp, tables_udp), "tcp": (measure_tcp, tables_tcp), "tls": (measure_tls, tables_tls),
+    "held": (measure_held, tables_held),
+}
