@@ -4,12 +4,9 @@
 import pytest
 from support.api import Heartbeats, register, report, wait_state
 from support.process import wait_for
+from support.traffic import differences
 
 PARTICIPANTS = "select coalesce(sum(n), 0) from (select * from tally union all select * from tally_change) t where what = 'participants'"
-REAL = {
-    "participants": "select node_org || '/' || node as k, count(*) from participant group by 1",
-    "meetings": "select org || '/' as k, count(*) from meeting group by 1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +17,6 @@ def stage(admin, node_key, org):
     hearts = Heartbeats(cloud, "c-1", "c-2")
     yield cloud
     hearts.stop()
-
-
-def differences(database):
-    """What the counts and the rows disagree about."""
-    return "\n".join(
-        database.sql(
-            f"with told as (select org || '/' || name as k, sum(n) as n from (select * from tally union all select * from tally_change) t "
-            f"where what = '{what}' group by 1 having sum(n) <> 0), really as ({real}) "
-            f"select * from told full join really on told.k = really.k where told.n is distinct from really.count"
-        )
-        for what, real in REAL.items()
-    ).strip()
 
 
 def test_they_follow_joins_moves_leaves_and_erasures(stage, admin, org, make_org, database):

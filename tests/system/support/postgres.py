@@ -13,8 +13,9 @@ SETTINGS = ["fsync=on", "max_connections=200", "shared_buffers=64MB"]
 
 
 class Postgres:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *settings):
         self.folder = folder
+        self.settings = [*SETTINGS, *settings]
         self.port = free_port()
         self.process = None
         self.start()
@@ -22,7 +23,7 @@ class Postgres:
     def start(self):
         """Starts the server, again on the same port and data after stop() or kill()."""
         script = SOURCE / "common" / "sh" / "private-postgres"
-        self.process = Process([script, self.folder, self.port, *SETTINGS], self.folder / "log")
+        self.process = Process([script, self.folder, self.port, *self.settings], self.folder / "log")
         wait_for(self._answers, 60, "PostgreSQL to answer")
 
     def _answers(self):
