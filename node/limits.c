@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { V4_PREFIX = 24, V6_PREFIX = 48 };
 
@@ -23,13 +24,23 @@ void limits_init(struct limits *l, struct limits_table *table, int64_t ip_rate, 
         limiter_init(&l->prefix, table->prefix, LIMITS_CELLS, prefix_rate, prefix_rate, table->seed);
 }
 
-bool limits_allow(struct limits *l, const struct addr *source, int64_t now_us)
+static bool take(struct limiter *l, enum limits_of of, const struct addr *source, int64_t now_us)
 {
     size_t len = source->family == ADDR_V4 ? 4 : 16;
-    if (l->per_ip && !limiter_take(&l->ip, source->ip, len, now_us).allowed)
+    const int64_t most = l->burst_us / l->interval_us,
+                  units = of == LIMITS_STREAMS_FAILED ? LIMITS_FAILED_COST : 1;
+    uint8_t key[sizeof source->ip + 1];
+    memcpy(key, source->ip, len);
+    key[len] = (uint8_t)of;
+    return limiter_take_many(l, key, len + 1, units < most ? units : most, now_us).allowed;
+}
+
+bool limits_allow(struct limits *l, enum limits_of of, const struct addr *source, int64_t now_us)
+{
+    if (l->per_ip && !take(&l->ip, of, source, now_us))
         return false;
     if (!l->per_prefix)
         return true;
     struct addr net = addr_prefix(source, source->family == ADDR_V4 ? V4_PREFIX : V6_PREFIX);
-    return limiter_take(&l->prefix, net.ip, len, now_us).allowed;
+    return take(&l->prefix, of, &net, now_us);
 }

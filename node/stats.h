@@ -30,6 +30,8 @@
       "Connections that the node ended")                                                                    \
     X(stream_idle, "berth_node_connections_ended_total", "reason=\"idle\"",                                 \
       "Connections that the node ended")                                                                    \
+    X(stream_limited, "berth_node_connections_ended_total", "reason=\"over_rate\"",                         \
+      "Connections that the node ended")                                                                    \
     X(http_connections, "berth_node_http_connections_total", "", "Connections handed to HTTP")              \
     X(websockets, "berth_node_websockets_total", "", "Connections that became WebSockets")                  \
     X(media_packets_in, "berth_node_media_packets_total", "direction=\"in\"", "RTP and RTCP packets")       \

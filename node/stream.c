@@ -107,14 +107,15 @@ static enum stun_tapped tap(void *ctx, struct slice message, uint8_t *out, size_
                                     .owner = s,
                                     .carrier = s->tls ? MEDIA_TLS : MEDIA_TCP,
                                     .tls = s->tls,
+                                    .limits = s->group->limits,
                                     .peer = s->stun.peer};
     return stream_media_message(&s->media, &at, message, out, written);
 }
 
 /* ---- messages ---- */
 
-/* Reads whole messages from the input while there is room for another answer. false: the stream is broken. */
-static bool take_messages(struct stream *s)
+/* Reads whole messages from the input while there is room for another answer. */
+static struct stun_stream_turn take_messages(struct stream *s)
 {
     h2o_buffer_t **input = &s->sock->input;
     const struct stun_tap look = {tap, s};
@@ -127,7 +128,7 @@ static bool take_messages(struct stream *s)
         if (!stream_media_attached(s->media))
             restart_timer(s);
     }
-    return !t.broken;
+    return t;
 }
 
 static void on_written(h2o_socket_t *sock, const char *err);
@@ -156,8 +157,10 @@ static void write_next(struct stream *s)
 static void proceed(struct stream *s)
 {
     h2o_socket_t *sock = s->sock;
-    if (!take_messages(s) && s->out_len == 0) { /* what was right before the break is answered first */
-        stats_add(&s->group->stats->stream_broken, 1);
+    struct node_stats *st = s->group->stats;
+    struct stun_stream_turn t = take_messages(s);
+    if (t.broken && s->out_len == 0) { /* what was right before the break is answered first */
+        stats_add(t.refused ? &st->stream_limited : &st->stream_broken, 1);
         stream_close(s, false);
         return;
     }

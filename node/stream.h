@@ -20,6 +20,7 @@ struct stream_group {
     bool ended;      /* disposed of; an upgrade may yet complete */
     struct node_stats *stats;
     struct media_post *media;   /* NULL: none */
+    struct limits *limits;      /* of who asks for sessions */
     h2o_timeout_t hang_timeout; /* of a write with a session attached */
     /* A connection whose first bytes are HTTP: the socket is the callee's from then on. */
     void (*on_http)(void *ctx, h2o_socket_t *sock, const struct addr *peer, struct timeval connected_at);

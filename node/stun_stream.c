@@ -13,13 +13,14 @@ static enum stun_tapped offer(const struct stun_stream *s, const struct stun_tap
     return tap && s->mode == FRAME_RFC4571 ? tap->take(tap->ctx, message, out, written) : STUN_TAP_LEFT;
 }
 
-/* false: it has to wait for room. */
+/* false: it has to wait for room, or is refused. */
 static bool take_one(const struct stun_stream *s, struct slice message, const struct stun_tap *tap,
                      uint8_t *out, bool room, struct stun_stream_turn *t)
 {
     size_t head = s->mode == FRAME_RFC4571 ? FRAME_HEADER_MAX : 0, written = 0;
     enum stun_tapped tapped = offer(s, tap, message, room ? out + head : NULL, &written);
-    if (tapped == STUN_TAP_NO_ROOM || (tapped == STUN_TAP_LEFT && !room))
+    t->refused = t->broken = tapped == STUN_TAP_REFUSED;
+    if (t->refused || tapped == STUN_TAP_NO_ROOM || (tapped == STUN_TAP_LEFT && !room))
         return false;
     if (tapped == STUN_TAP_LEFT)
         written = answer(s, message, out + head);

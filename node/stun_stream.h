@@ -14,7 +14,8 @@ struct stun_stream {
 enum stun_tapped {
     STUN_TAP_LEFT, /* it is an ordinary one */
     STUN_TAP_TAKEN, /* it was another's: `*written` bytes of `out`, which has STUN_BINDING_ANSWER_MAX, answer it */
-    STUN_TAP_NO_ROOM /* to be offered again, with `out` */
+    STUN_TAP_NO_ROOM, /* to be offered again, with `out` */
+    STUN_TAP_REFUSED  /* its source asks too often: the stream ends */
 };
 struct stun_tap {
     enum stun_tapped (*take)(void *ctx, struct slice message, uint8_t *out,
@@ -29,6 +30,7 @@ struct stun_stream_turn {
     size_t used, written;
     unsigned requests, answers; /* those that the tap took and didn't answer here are none */
     bool broken;                /* at `used`; what was before it is answered */
+    bool refused;               /* broken it is for that alone */
 };
 
 /* Takes whole messages from the front of `in` while `out` has STUN_STREAM_ROOM, and writes their answers, framed as they were. What the tap

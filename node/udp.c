@@ -228,7 +228,8 @@ static unsigned answer(struct udp_port *u, struct udp_batch *b, unsigned n)
         bytes_in += b->rx[i].msg_len;
         addr_from_sockaddr(&source, &b->names[i].sa);
         enum media_asked asked = u->opts.media ? take_media(u, b, i, &source, now) : MEDIA_ASKED_NOTHING;
-        bool allowed = asked == MEDIA_ASKED_NOTHING && limits_allow(u->opts.limits, &source, now);
+        bool allowed =
+            asked == MEDIA_ASKED_NOTHING && limits_allow(u->opts.limits, LIMITS_DATAGRAMS, &source, now);
         packets += asked == MEDIA_ASKED_PACKET;
         limited += asked == MEDIA_ASKED_TOO_OFTEN || (asked == MEDIA_ASKED_NOTHING && !allowed);
         if (allowed)

@@ -101,6 +101,7 @@ static enum stun_tapped tap(void *ctx, struct slice message, uint8_t *out, size_
                                     .owner = w,
                                     .carrier = MEDIA_WEBSOCKET,
                                     .tls = w->tls,
+                                    .limits = w->group->limits,
                                     .peer = w->session.stun.peer};
     return stream_media_message(&w->media, &at, message, out, written);
 }
@@ -155,7 +156,7 @@ static void take(struct ws_connection *w)
     if (t.used > 0)
         h2o_buffer_consume(input, t.used);
     if (t.broken)
-        stats_add(&w->group->stats->stream_broken, 1);
+        stats_add(t.refused ? &w->group->stats->stream_limited : &w->group->stats->stream_broken, 1);
     if (w->session.state != before)
         restart_timer(w, &w->group->close_timeout);
     else if (w->session.state == WS_OPEN && t.alive && !stream_media_attached(w->media))

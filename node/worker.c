@@ -305,6 +305,7 @@ static int init_media(struct worker *w)
                                       .figures = &w->figures};
     int rc = w->opts.media ? media_post_new(&w->media, &o) : 0;
     w->streams.media = w->media;
+    w->streams.limits = &w->limits;
     return rc;
 }
 

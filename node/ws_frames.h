@@ -16,6 +16,7 @@ enum ws_code {
     WS_GOING_AWAY = 1001,
     WS_PROTOCOL_ERROR = 1002,
     WS_UNSUPPORTED_DATA = 1003,
+    WS_POLICY_VIOLATION = 1008,
     WS_NO_CODE = 1005, /* never on the wire: a close frame without a code */
     WS_TOO_BIG = 1009,
 };

@@ -75,7 +75,8 @@ static void feed_stream(struct ws_session *s, const struct stun_tap *tap, struct
     t->answers += st.answers;
     t->alive |= st.used > 0;
     if (st.broken)
-        put_break(s, WS_UNSUPPORTED_DATA, t);
+        put_break(s, st.refused ? WS_POLICY_VIOLATION : WS_UNSUPPORTED_DATA, t);
+    t->refused |= st.refused;
 }
 
 static void take_event(struct ws_session *s, const struct ws_read *r, struct ws_turn *t)

@@ -31,8 +31,9 @@ void ws_session_dispose(struct ws_session *s);
 struct ws_turn {
     size_t used;
     unsigned requests, answers;
-    bool alive;  /* a message of the stream, or a ping, came whole */
-    bool broken; /* the peer kept no protocol of ours; our close frame says which */
+    bool alive;   /* a message of the stream, or a ping, came whole */
+    bool broken;  /* the peer kept no protocol of ours; our close frame says which */
+    bool refused; /* that was asking too often */
 };
 
 /* Takes bytes from `in` until all are taken or `out` is full. Write `out`, set out_len to 0, call again: more may come with no

@@ -19,6 +19,7 @@ struct asking {
     struct media_home *h;
     const struct media_path *from;
     struct media_request r;
+    size_t len;
     struct ticket t;
     char password[TICKET_PASSWORD_LEN + 1]; /* of the ticket */
     enum srtp_suite suite;
@@ -309,6 +310,10 @@ static void consent(struct asking *a)
     }
     l->consent_us = a->now_us;
     l->confirmed = true;
+    if (at_its_own && !a->r.leave && !leg_may_send(l, a->len, a->now_us))
+        return;
+    if (at_its_own) /* whoever has missed that, or would forget it */
+        a->h->opts.sink.attach(a->h->opts.sink.ctx, a->from);
     answer_consent(a, l);
     if (a->r.leave)
         leg_end(l, MEDIA_END_LEFT, true);
@@ -317,7 +322,7 @@ static void consent(struct asking *a)
 void media_home_stun(struct media_home *h, const struct media_path *from, const uint8_t *bytes, size_t len,
                      int64_t now_us, int64_t now_s)
 {
-    struct asking a = {.h = h, .from = from, .now_us = now_us, .now_s = now_s};
+    struct asking a = {.h = h, .from = from, .len = len, .now_us = now_us, .now_s = now_s};
     media_read_request(&a.r, bytes, len);
     if (a.r.kind == MEDIA_REQUEST_HELLO)
         hello(&a);

@@ -190,7 +190,7 @@ void leg_lose_path(struct leg *l, int64_t now_us);
 struct media_leg_info leg_info(const struct leg *l);
 /* Once a second: rates, and what has run out. True: it has ended. */
 bool leg_turn(struct leg *l, int64_t now_us);
-/* Something authentic of that length has come from it, RTP or RTCP. Is it within its limit? What isn't counts as over it. */
+/* Something authentic of that length has come from it, whatever it is. Is it within its limit? What isn't counts as over it. */
 bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us);
 /* May it be sent to now? */
 bool leg_listens(const struct leg *l, int64_t now_us);

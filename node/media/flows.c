@@ -11,10 +11,12 @@ struct cell {
     uint16_t port;
     uint8_t home;
     bool used;
+    int64_t put_us;
 };
 
 struct media_flows {
     size_t n, max, mask;
+    size_t swept;                            /* the part that is next */
     uint8_t seed[crypto_shorthash_KEYBYTES]; /* nobody can choose addresses that meet in one cell */
     struct cell *cells;
 };
@@ -71,13 +73,13 @@ static struct cell *look(const struct media_flows *f, const struct media_path *p
     }
 }
 
-int media_flows_put(struct media_flows *f, const struct media_path *path, uint8_t home)
+int media_flows_put(struct media_flows *f, const struct media_path *path, uint8_t home, int64_t now_us)
 {
     struct cell *c = look(f, path);
     if (!c->used && f->n == f->max)
         return -ENOSPC;
     f->n += !c->used;
-    *c = (struct cell){path->peer, path->local, path->port, home, true};
+    *c = (struct cell){path->peer, path->local, path->port, home, true, now_us};
     return 0;
 }
 
@@ -102,6 +104,19 @@ void media_flows_remove(struct media_flows *f, const struct media_path *path, ui
         return;
     close_gap(f, (size_t)(c - f->cells));
     f->n--;
+}
+
+void media_flows_sweep(struct media_flows *f, int64_t now_us)
+{
+    const size_t cells = f->mask + 1, part = (cells + MEDIA_FLOWS_PARTS - 1) / MEDIA_FLOWS_PARTS;
+    const size_t begin = f->swept * part;
+    for (size_t i = begin; i < begin + part && i < cells; i++) {
+        while (f->cells[i].used && now_us - f->cells[i].put_us >= MEDIA_STALE_US) { /* another may move up */
+            close_gap(f, i);
+            f->n--;
+        }
+    }
+    f->swept = (f->swept + 1) % MEDIA_FLOWS_PARTS;
 }
 
 int media_flows_find(const struct media_flows *f, const struct media_path *path)

@@ -17,6 +17,7 @@ enum {
     MEDIA_CONSENT_END_US = 30 * 1000 * 1000,   /* a leg that asks for nothing has ended */
     MEDIA_PROVEN_US = 60 * 1000 * 1000,        /* by UDP it proves so often that it is still there */
     MEDIA_CONSENT_QUIET_US = 15 * 1000 * 1000, /* ... and is sent nothing after this */
+    MEDIA_STALE_US = 45 * 1000 * 1000,         /* longer than any session lives without consent */
 };
 
 /* Where packets come from and go to. Plain data, zeroed before it is filled; compared with media_path_eq. */
@@ -75,8 +76,8 @@ struct media_sink {
      * left out. `commit` follows with the length, 0 where nothing came of it, before anything else is called. */
     uint8_t *(*room)(void *ctx, const struct media_path *to, enum media_class c);
     void (*commit)(void *ctx, const struct media_path *to, enum media_class c, size_t len);
-    /* From now on RTP and RTCP of that path are this home's (it may be already); or no longer (and a stream may be closed). A path that
-     * media_home_gone has told of isn't detached. */
+    /* From now on RTP and RTCP of that path are this home's (it may be already: with each consent check it is said again, so who hasn't heard it for
+     * MEDIA_STALE_US may forget the path); or no longer (and a stream may be closed). A path that media_home_gone has told of isn't detached. */
     void (*attach)(void *ctx, const struct media_path *path);
     void (*detach)(void *ctx, const struct media_path *path, enum media_end_reason why);
     /* A session has ended. */

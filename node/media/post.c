@@ -120,7 +120,7 @@ static void tell_deferred(struct media_post *p)
 static void attach_flow(struct media_post *p, const struct media_path *path, uint8_t home)
 {
     int before = media_flows_find(p->flows, path);
-    if (media_flows_put(p->flows, path, home) != 0)
+    if (media_flows_put(p->flows, path, home, clock_mono_us()) != 0)
         stats_add(&p->opts.stats->media_control_lost, 1);
     if (before < 0 || before == home)
         return;
@@ -224,7 +224,7 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
     struct media_path asked = *from;
     int at = media_flows_find(p->flows, from);
     bool known = r.kind == MEDIA_REQUEST_CONSENT && at >= 0;
-    if (!known && !limits_allow(limits, &from->peer, now_us))
+    if (!known && !limits_allow(limits, LIMITS_DATAGRAMS, &from->peer, now_us))
         return MEDIA_ASKED_TOO_OFTEN;
     int home =
         media_route(&r, media_keys_of(p->keys), (unsigned)media_exchange_opts(p->opts.exchange)->threads,
@@ -344,6 +344,8 @@ void media_post_step(struct media_post *p, int64_t now_us)
     if (now_us - p->looked_us >= LOOK_US) {
         p->looked_us = now_us;
         media_figures_look(p->opts.figures, p->home);
+        media_flows_sweep(p->flows, now_us);
+        post_streams_sweep(p, now_us);
     }
 }
 

@@ -22,6 +22,7 @@ struct stream_media {
     bool attached, doomed, tls;
     bool waits;                 /* another thread's home has yet to answer */
     uint8_t home;               /* while attached */
+    int64_t attached_us;        /* when its home said so last */
     struct stream_queue *queue; /* from the first request on, until it is empty and none is attached */
     uint64_t dropped;           /* of the queue's, as counted */
     uint8_t *chunk;             /* STREAM_QUEUE_CHUNK bytes, with the queue */
@@ -50,6 +51,7 @@ struct media_post {
 
     struct stream_slot *slots;
     size_t n_slots, free_slot; /* where to look first */
+    size_t swept;              /* which part is next */
 
     h2o_socket_t *bell;
     h2o_timeout_t flush_timeout;
@@ -94,6 +96,8 @@ void post_count_out(struct media_post *p, const uint8_t *bytes, size_t len, _Ato
 /* NULL: it has ended. */
 struct stream_media *post_stream(const struct media_post *p, uint64_t number);
 void post_stream_attach(struct stream_media *m, uint8_t home);
+/* Once a second: detaches those whose home's last word got lost; all are looked at in MEDIA_FLOWS_PARTS calls. */
+void post_streams_sweep(struct media_post *p, int64_t now_us);
 void post_stream_detach(struct stream_media *m, uint8_t home, enum media_end_reason why);
 /* Room for a packet to it, NULL: there is none; then what was written there. */
 uint8_t *post_stream_room(struct stream_media *m, enum media_class c);

@@ -121,6 +121,16 @@ static void count_request(const struct stream_place *at)
     stats_add(at->tls ? &s->tls_requests : &s->tcp_requests, 1);
 }
 
+/* Whose session is here asks for nothing that costs. Others count by where they come from; most of all those whose ticket can't be opened. */
+static bool may_ask(const struct stream_media *m, const struct stream_place *at,
+                    const struct media_request *r, bool opened)
+{
+    if (r->kind == MEDIA_REQUEST_CONSENT && stream_media_attached(m))
+        return true;
+    return limits_allow(at->limits, opened ? LIMITS_STREAMS : LIMITS_STREAMS_FAILED, &at->peer,
+                        clock_mono_us());
+}
+
 static enum stun_tapped take_request(struct stream_media **m, const struct stream_place *at,
                                      struct slice message, uint8_t *out, size_t *written)
 {
@@ -136,6 +146,8 @@ static enum stun_tapped take_request(struct stream_media **m, const struct strea
                     post_unix_time(p), answer, &answer_len);
     if (home < 0 && answer_len > 0 && !out)
         return STUN_TAP_NO_ROOM;
+    if (!may_ask(*m, at, &r, home >= 0))
+        return STUN_TAP_REFUSED;
     if (home < 0 && answer_len <= STUN_BINDING_ANSWER_MAX) {
         memcpy(out, answer, answer_len);
         *written = answer_len;
@@ -198,11 +210,28 @@ static void mark_dirty(struct stream_media *m)
     post_schedule(m->post);
 }
 
+/* Whose it was hears of it: what comes from there doesn't reach it any more. As with flows, none of its own calls leads here. */
+static void leave_home(struct stream_media *m)
+{
+    struct media_post *p = m->post;
+    if (m->home == p->opts.thread)
+        media_home_gone(p->home, &m->path, clock_mono_us());
+    else
+        post_tell(p, m->home, MEDIA_CELL_GONE, &m->path, MEDIA_END_REPLACED);
+}
+
 void post_stream_attach(struct stream_media *m, uint8_t home)
 {
+    bool had = m->attached;
+    m->attached_us = clock_mono_us();
+    if (had && m->home == home)
+        return;
+    if (had)
+        leave_home(m);
     m->attached = true;
     m->home = home;
-    m->face->attached(m->owner, true);
+    if (!had)
+        m->face->attached(m->owner, true);
     if (!need_queue(m)) { /* its home hears of it when it has ended */
         m->doomed = true;
         mark_dirty(m);
@@ -217,6 +246,17 @@ void post_stream_detach(struct stream_media *m, uint8_t home, enum media_end_rea
     m->face->attached(m->owner, false);
     m->doomed |= why == MEDIA_END_HANGING;
     mark_dirty(m); /* what was said last is written, and then the queue goes */
+}
+
+void post_streams_sweep(struct media_post *p, int64_t now_us)
+{
+    const size_t part = (p->n_slots + MEDIA_FLOWS_PARTS - 1) / MEDIA_FLOWS_PARTS, begin = p->swept * part;
+    for (size_t i = begin; i < begin + part && i < p->n_slots; i++) {
+        struct stream_media *m = p->slots[i].stream;
+        if (m && m->attached && now_us - m->attached_us >= MEDIA_STALE_US)
+            post_stream_detach(m, m->home, MEDIA_END_CLOSED);
+    }
+    p->swept = (p->swept + 1) % MEDIA_FLOWS_PARTS;
 }
 
 uint8_t *post_stream_room(struct stream_media *m, enum media_class c)

@@ -27,6 +27,7 @@ struct stream_place {
     void *owner;
     enum media_carrier carrier;
     bool tls;
+    struct limits *limits;
     struct addr peer;
 };
 

@@ -171,6 +171,29 @@ def test_a_slow_receiver_holds_up_nobody(join, media_node):
             slow.take(packet)
 
 
+@pytest.mark.parametrize("carrier", ("tcp", "tls", "websocket"))
+def test_forged_tickets_over_streams_meet_a_limit(crowded, world, carrier):
+    """401 a few times, then the connection ends; who comes from the same address with a ticket gets in, at any time."""
+    n, a = crowded
+    ended = metric(n, "connections_ended_total", reason="over_rate")
+    forged = a.media | {"username": a.media["username"][:-9] + "AAAAAAAAA"}
+    liar = Participant("liar", forged, open_carrier(carrier, n, world.authority))
+    with pytest.raises((EOFError, OSError)):
+        for _ in range(300):
+            assert liar.hello()[:2] == ["error", "401"]
+    assert metric(n, "connections_ended_total", reason="over_rate") == ended + 1
+    liar.close()
+    for _ in range(10):
+        good = Participant(a.name, a.media, open_carrier(carrier, n, world.authority)).join()
+        assert good.consent("leave") == ["ok"]
+        good.close()
+
+
+@pytest.fixture(scope="module")
+def crowded(node, org, world):
+    return alone(node, org, world, "media-5", "udp", stun_rate=100)
+
+
 def alone(node, org, world, name, carrier, **options):
     """A node that alone may serve a meeting, and a participant of it."""
     n = node(name, threads=2, region=name, **options)

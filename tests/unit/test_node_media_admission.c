@@ -266,7 +266,7 @@ static void test_rebinding(void **state)
     sim_send(other, 100);
     assert_int_equal(a->rtp_in, 1);
     assert_int_equal(s->to_nobody, 0);
-    assert_int_equal(s->attached, 3);
+    assert_int_equal(s->attached, 5);
     assert_int_equal(s->detached, 1);
     /* Back to the first address, and then the copy of the request that moved it away. */
     a->path = before;
@@ -334,16 +334,19 @@ static void test_address_of_another_home(void **state)
     assert_int_equal(s->attached, 1);
     a->path.taken = 0;
     assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    assert_int_equal(
+        s->attached,
+        2);            /* each consent says again whose the path is: a word that gets lost costs no session */
     a->path.taken = 1; /* since another home has taken it */
     assert_int_equal(sim_consent(a, false, NONE, NULL), 438);
-    assert_int_equal(s->attached, 1);
+    assert_int_equal(s->attached, 2);
     struct slice nonce = nonce_of(a, room);
     size_t len = media_write_consent(copied, txid, a->grant.password, &a->session, false, nonce);
     assert_int_equal(sim_consent(a, false, nonce, NULL), 0);
-    assert_int_equal(s->attached, 2);
+    assert_int_equal(s->attached, 3);
     assert_int_equal(s->detached, 0); /* it is in use all the time */
     sim_stun(s, &a->path, copied, len);
-    assert_int_equal(s->attached, 2);
+    assert_int_equal(s->attached, 3);
     assert_int_equal(s->ended_n, 0);
     assert_int_equal(legs(s), 1);
 }
@@ -392,6 +395,29 @@ static void test_consent(void **state)
 }
 
 /* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who leaves needs none. */
+/* Consent checks count towards their sender's limit, as all that is authentic: a flood of them is answered no faster than packets are taken, keeps the
+ * session alive all the same, and ends it as any other flood. */
+static void test_a_flood_of_consent(void **state)
+{
+    struct sim *s = *state;
+    enum { FLOOD = 10 * 4000 + 1000 };
+    struct sim_agent *a = sim_join(s, "m", 1);
+    size_t before = a->answers;
+    for (int i = 0; i < FLOOD; i++)
+        (void)!sim_consent(a, false, NONE, NULL);
+    assert_in_range(a->answers - before, 3900, 4000);
+    assert_int_equal(legs(s), 1);
+    for (int second = 0; second < 12 && legs(s) == 1; second++) {
+        for (int tenth = 0; tenth < 10; tenth++) {
+            for (int i = 0; i < FLOOD / 10; i++)
+                (void)!sim_consent(a, false, NONE, NULL);
+            sim_pass(s, 100000);
+        }
+    }
+    assert_int_equal(legs(s), 0);
+    assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
+}
+
 static void test_copied_consent(void **state)
 {
     struct sim *s = *state;
@@ -411,7 +437,7 @@ static void test_copied_consent(void **state)
     size_t proof_len = media_write_consent(proof, txid, a->grant.password, &a->session, false, nonce);
     assert_int_equal(sim_consent(a, false, nonce, NULL), 0);
     assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
-    assert_int_equal(s->attached, 2);
+    assert_int_equal(s->detached, 0);
     s->now_us += MEDIA_PROVEN_US - 1; /* the nonce's own minute isn't over */
     assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
     s->now_us += 1;
@@ -563,6 +589,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_address_of_another_home, start, stop),
         cmocka_unit_test_setup_teardown(test_replaced, start, stop),
         cmocka_unit_test_setup_teardown(test_consent, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_consent, start, stop),
         cmocka_unit_test_setup_teardown(test_copied_consent, start, stop),
         cmocka_unit_test_setup_teardown(test_streams_prove_nothing, start, stop),
         cmocka_unit_test_setup_teardown(test_unconfirmed, start, stop),

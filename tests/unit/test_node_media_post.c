@@ -99,12 +99,99 @@ static void test_requests_tell_whose_their_address_is(void **state)
                 media_ring_pop(media_exchange_ring(w->exchange, ME, to));
         }
         if (cases[i].home >= 0)
-            assert_int_equal(media_flows_put(w->post->flows, &w->path, (uint8_t)cases[i].home), 0);
+            assert_int_equal(media_flows_put(w->post->flows, &w->path, (uint8_t)cases[i].home, 0), 0);
         assert_int_equal(media_post_ask(w->post, &w->path, bytes, len, &limits, 1), MEDIA_ASKED_SESSION);
         const struct media_cell *c = told(w, OTHER, MEDIA_CELL_STUN);
         assert_int_equal(c->path.taken, cases[i].taken);
         assert_true(media_path_eq(&c->path, &w->path));
     }
+}
+
+/* ---- a stream ---- */
+
+struct owner {
+    bool attached;
+};
+
+static void on_write(void *owner)
+{
+}
+
+static void on_attached(void *owner, bool on)
+{
+    struct owner *o = owner;
+    assert_true(o->attached != on);
+    o->attached = on;
+}
+
+static const struct stream_face face = {on_write, on_attached, on_write};
+
+/* One that has asked for a session of that thread's. */
+static struct stream_media *ask(struct world *w, struct owner *o, uint8_t home)
+{
+    static const uint8_t txid[STUN_TXID_LEN] = {1};
+    struct limits limits = {0};
+    const struct stream_place at = {
+        .post = w->post, .face = &face, .owner = o, .carrier = MEDIA_TCP, .limits = &limits};
+    const struct media_session_id session = {{home, 1, 2}};
+    struct stream_media *m = NULL;
+    uint8_t bytes[MEDIA_MESSAGE_MAX], out[STUN_BINDING_ANSWER_MAX];
+    size_t written = 0;
+    const struct slice message = {
+        bytes, media_write_consent(bytes, txid, "password", &session, false, (struct slice){NULL, 0})};
+    assert_int_equal(stream_media_message(&m, &at, message, out, &written), STUN_TAP_TAKEN);
+    assert_non_null(m);
+    told(w, home, MEDIA_CELL_STUN);
+    return m;
+}
+
+/* Two homes' sessions over one stream: the one of before hears that it is over, as with an address. */
+static void test_who_loses_a_stream_hears_of_it(void **state)
+{
+    struct world *w = *state;
+    struct owner o = {false};
+    struct stream_media *m = ask(w, &o, OTHER);
+    post_attach(w->post, &m->path, OTHER);
+    post_attach(w->post, &m->path, OTHER);
+    assert_told_nothing(w, OTHER);
+    post_attach(w->post, &m->path, THIRD);
+    assert_true(media_path_eq(&told(w, OTHER, MEDIA_CELL_GONE)->path, &m->path));
+    post_detach(w->post, &m->path, OTHER, MEDIA_END_CLOSED);
+    assert_true(o.attached);
+    post_detach(w->post, &m->path, THIRD, MEDIA_END_CLOSED);
+    assert_false(o.attached);
+    stream_media_gone(m, false);
+}
+
+/* A home's last word about a path found no room, however often it was tried: the path is forgotten all the same, once it is clear that no session
+ * can be there. One whose home speaks of it stays. */
+static void test_a_lost_detach_heals(void **state)
+{
+    struct world *w = *state;
+    struct owner lost = {false}, kept = {false};
+    struct media_path stays = w->path;
+    struct stream_media *a = ask(w, &lost, OTHER), *b = ask(w, &kept, OTHER);
+    stays.peer.port++;
+    post_attach(w->post, &w->path, OTHER);
+    post_attach(w->post, &a->path, OTHER);
+    post_attach(w->post, &stays, OTHER);
+    post_attach(w->post, &b->path, OTHER);
+    const int64_t second_us = 1000 * 1000, began_us = a->attached_us;
+    int64_t now_us = began_us;
+    for (; now_us < began_us + MEDIA_STALE_US - second_us; now_us += second_us)
+        media_post_step(w->post, now_us);
+    assert_int_equal(media_flows_count(w->post->flows), 2);
+    assert_true(lost.attached);
+    b->attached_us = now_us; /* the same as its home's word now */
+    assert_int_equal(media_flows_put(w->post->flows, &stays, OTHER, now_us), 0);
+    for (int i = 0; i < 2 * MEDIA_FLOWS_PARTS; i++, now_us += second_us)
+        media_post_step(w->post, now_us);
+    assert_int_equal(media_flows_find(w->post->flows, &w->path), -1);
+    assert_int_equal(media_flows_find(w->post->flows, &stays), OTHER);
+    assert_false(lost.attached);
+    assert_true(kept.attached);
+    stream_media_gone(a, false);
+    stream_media_gone(b, false);
 }
 
 /* What other threads push, as if they were those threads. */
@@ -163,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_loses_an_address_hears_of_it, start, stop),
         cmocka_unit_test_setup_teardown(test_requests_tell_whose_their_address_is, start, stop),
+        cmocka_unit_test_setup_teardown(test_who_loses_a_stream_hears_of_it, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_lost_detach_heals, start, stop),
         cmocka_unit_test_setup_teardown(test_a_flood_from_one_thread_holds_up_nobody, start, stop),
         cmocka_unit_test_setup_teardown(test_every_ring_is_first_in_its_turn, start, stop),
     };
