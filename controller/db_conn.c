@@ -2,6 +2,7 @@
  * Invariant: the batches from head to tail are those whose Sync was sent, in the order in which the server will answer. */
 #include "db_conn.h"
 
+#include "db_hosts.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -118,6 +119,7 @@ void conn_fail(struct db_conn *c, const char *why)
     PQfinish(c->pg);
     c->pg = NULL;
     c->state = CONN_DOWN;
+    c->turn += !was_up;
     c->broken = false;
     c->head = NULL;
     c->tail = &c->head;
@@ -214,12 +216,12 @@ static void on_notice(void *ctx, const char *message)
 
 static void conn_start(struct db_conn *c, int64_t now_us)
 {
-    const char *const keys[] = {"dbname", "client_encoding", "application_name", "tcp_user_timeout", NULL};
-    const char *const values[] = {c->db->opts.conninfo, "UTF8", "berth-controller", "5000", NULL};
+    struct db_hosts hosts;
 
-    c->pg = PQconnectStartParams(keys, values, 1);
+    db_hosts_params(&hosts, c->db->opts.conninfo, c->turn);
+    c->pg = PQconnectStartParams(hosts.keys, hosts.values, 1);
     c->state = CONN_CONNECTING;
-    c->connect_deadline_us = now_us + CONN_CONNECT_TIMEOUT_US;
+    c->connect_deadline_us = now_us + db_hosts_timeout_us(&hosts, CONN_CONNECT_TIMEOUT_US);
     if (c->backoff_us == 0)
         c->backoff_us = CONN_BACKOFF_MIN_US;
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {

@@ -53,6 +53,7 @@ struct db_conn {
     enum conn_state state;
     bool writing; /* a write notification is asked for */
     bool broken;  /* to be failed at the next safe moment */
+    size_t turn;  /* which host is asked first: db_hosts.h */
     PGconn *pg;
     h2o_socket_t *sock; /* wraps a dup of libpq's descriptor */
     struct db_batch *head, **tail;

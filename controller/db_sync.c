@@ -2,6 +2,7 @@
  * Invariant: after a time-out or a lost connection `conn` is NULL. */
 #include "db_sync.h"
 
+#include "db_hosts.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -71,15 +72,13 @@ static void on_notice(void *ctx, const char *message)
     (void)message;
 }
 
-int db_sync_connect(struct db_sync *d, const char *conninfo)
+static int connect_once(struct db_sync *d, const struct db_hosts *hosts)
 {
-    const char *const keys[] = {"dbname", "client_encoding", "application_name", "tcp_user_timeout", NULL};
-    const char *const values[] = {conninfo, "UTF8", "berth-controller", "5000", NULL};
-    int64_t deadline = clock_mono_us() + d->timeout_us;
+    int64_t deadline = clock_mono_us() + db_hosts_timeout_us(hosts, d->timeout_us);
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
     db_sync_close(d);
-    d->conn = PQconnectStartParams(keys, values, 1);
+    d->conn = PQconnectStartParams(hosts->keys, hosts->values, 1);
     if (d->conn == NULL || PQstatus(d->conn) == CONNECTION_BAD)
         return lost(d, d->conn != NULL ? PQerrorMessage(d->conn) : "out of memory", -ENOTCONN);
     (void)PQsetNoticeProcessor(d->conn, on_notice, NULL);
@@ -96,6 +95,20 @@ int db_sync_connect(struct db_sync *d, const char *conninfo)
     if (PQsetnonblocking(d->conn, 1) != 0)
         return lost(d, PQerrorMessage(d->conn), -ENOTCONN);
     return 0;
+}
+
+int db_sync_connect(struct db_sync *d, const char *conninfo)
+{
+    struct db_hosts hosts;
+    size_t tried = 0;
+    int r;
+
+    do { /* a host that refuses is libpq's to go past, one that says nothing is ours */
+        db_hosts_params(&hosts, conninfo, d->turn);
+        r = connect_once(d, &hosts);
+        d->turn += r != 0;
+    } while (r == -ETIMEDOUT && ++tried < hosts.n);
+    return r;
 }
 
 /* Sends what is buffered and waits until a result can be had without blocking. */

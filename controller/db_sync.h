@@ -14,6 +14,7 @@ struct db_sync {
     PGconn *conn;              /* NULL: not connected */
     int stop_fd;               /* -1: none */
     int wake_fd;               /* ends db_sync_notify when readable; -1: none */
+    size_t turn;               /* which host is asked first: db_hosts.h */
     int64_t timeout_us;        /* for connecting, and for each statement */
     bool stopped;              /* stop_fd became readable */
     char error[DB_SYNC_ERROR]; /* of the last failure, for people; holds no secret */

@@ -3,12 +3,14 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 from support.api import report_body
-from support.process import wait_for
+from support.berth import Controller
+from support.process import free_port, wait_for
 
 DEADLINE_MS = 1500
 
@@ -120,6 +122,17 @@ def test_it_ends_in_time_while_the_database_is_away(own_postgres, controllers):
     start = time.monotonic()
     assert mine.stop() == 0
     assert time.monotonic() - start < 10
+
+
+def test_a_host_that_never_answers_is_gone_past(own_postgres, database, world, controller):
+    """Of two hosts the first is a machine that has died, so that nothing refuses: every connection comes to the second."""
+    with socket.create_server(("127.0.0.1", free_port()), backlog=64) as dead:  # takes connections, says nothing
+        there = f"127.0.0.1:{own_postgres.port}/"
+        url = database.url.replace(there, f"127.0.0.1:{dead.getsockname()[1]},{there}") + "?target_session_attrs=read-write"
+        mine = Controller(world, url, {"threads": 2}).start()
+        api = mine.client(world.admin_key)
+        wait_for(lambda: all(api.get("/v1/orgs").status == 200 for _ in range(8)), 10, "both threads to serve")
+        assert mine.stop() == 0
 
 
 def test_a_lost_connection_costs_a_moment(database, controller, org):
