@@ -2,8 +2,10 @@
  * media is attached and nothing is being written: then the session's end is what ends it. */
 #include "stream.h"
 
+#include "media/rtp.h"
 #include "route.h"
 #include "stun_stream.h"
+#include "sys/sockaddr.h"
 #include "websocket.h"
 
 #include <assert.h>
@@ -254,6 +256,7 @@ void stream_accept(struct stream_group *g, h2o_socket_t *sock, const struct addr
 void stream_prepare_for_media(h2o_socket_t *sock)
 {
     int most = UNSENT_MOST;
+    socket_mark(h2o_socket_get_fd(sock), DSCP_STREAM);
     (void)setsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
 }
 

@@ -36,7 +36,7 @@ void stream_group_dispose(struct stream_group *g);
 /* Adds to the counters of the transport. */
 void stream_count(struct stream_group *g, bool tls, size_t bytes_in, unsigned requests, unsigned answers);
 
-/* A session is attached to it: what the kernel holds unsent can't be taken back, so it holds little. */
+/* A session is attached to it: it is marked as media, and what the kernel holds unsent can't be taken back, so it holds little. */
 void stream_prepare_for_media(h2o_socket_t *sock);
 
 /* Takes a connected socket, which may hold input already. */

@@ -13,6 +13,9 @@ enum {
     RTP_AUDIO_LEVEL_SILENT = 127,
 };
 
+/* DSCP, RFC 8837 5: EF, AF42. A stream has one mark for all that it carries (RFC 7657 5.1): that of video with audio. */
+enum { DSCP_AUDIO = 46, DSCP_VIDEO = 36, DSCP_STREAM = DSCP_VIDEO };
+
 enum packet_kind { PACKET_OTHER, PACKET_STUN, PACKET_RTP, PACKET_RTCP };
 /* By the first two bytes; what it says need not be whole. */
 enum packet_kind packet_kind(const uint8_t *p, size_t len);

@@ -121,8 +121,6 @@ static void stay_alive(struct ladder_io *io)
 
 /* ---- media ---- */
 
-enum { DSCP_AUDIO = 46, DSCP_VIDEO = 36 }; /* EF, AF42: RFC 8837 5 */
-
 static void keep_media(struct ladder_io *io)
 {
     uint8_t message[MEDIA_MESSAGE_MAX];
@@ -153,6 +151,8 @@ static int start_media(struct ladder_io *io, const struct ladder_outcome *won)
 {
     uint8_t seed[MEDIA_LEG_SEED_LEN];
     io->media.reliable = io->winner.transport != TRANSPORT_UDP;
+    if (io->media.reliable && io->streams[io->winner_at].shell.stream)
+        stream_io_mark(io->streams[io->winner_at].shell.stream, DSCP_STREAM);
     io->media.rtt_us = won->stun_us;
     randombytes_buf(seed, sizeof seed);
     int err = media_leg_new(&io->leg, &io->media, seed, clock_mono_us());

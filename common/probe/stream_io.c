@@ -366,6 +366,11 @@ int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64
     return err;
 }
 
+void stream_io_mark(struct stream_io *s, int dscp)
+{
+    sys_tcp_mark(s->watch.fd, dscp);
+}
+
 size_t stream_io_backlog(const struct stream_io *s)
 {
     const uint8_t *bytes;

@@ -57,6 +57,8 @@ void stream_io_close(struct stream_io *s);
 /* When connected, over TLS secured, by WebSocket upgraded. *sent_us: when it left. 0, or -errno: the stream is over, without an event. */
 int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));
+/* The DSCP of what it sends from now on; through a proxy, on the way there. */
+void stream_io_mark(struct stream_io *s, int dscp);
 /* What was written and the kernel has not yet taken. Who writes much waits until it is 0. */
 size_t stream_io_backlog(const struct stream_io *s);
 

@@ -89,6 +89,8 @@ int sys_local_address(const struct addr *to, struct addr *out) __attribute__((wa
 
 /* ---- TCP ---- */
 
+void sys_tcp_mark(int fd, int dscp); /* as sys_udp_mark */
+
 /* A descriptor that becomes writable once it is connected, or has failed. */
 int sys_tcp_connect(const struct addr *to) __attribute__((warn_unused_result));
 int sys_tcp_connect_result(int fd) __attribute__((warn_unused_result));

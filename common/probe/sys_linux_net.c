@@ -155,6 +155,11 @@ void sys_udp_mark(int fd, enum addr_family family, int dscp)
         set_int(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
 }
 
+void sys_tcp_mark(int fd, int dscp)
+{
+    socket_mark(fd, dscp);
+}
+
 int sys_udp_whole_packets(int fd, enum addr_family family)
 {
     return family == ADDR_V6 ? set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)

@@ -111,3 +111,16 @@ int socket_local_addr(int fd, struct addr *out)
     addr_from_sockaddr(out, (const struct sockaddr *)&ss);
     return 0;
 }
+
+void socket_mark(int fd, int dscp)
+{
+    enum { ECN_BITS = 2 };
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof(ss);
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
+        return;
+    if (ss.ss_family == AF_INET6)
+        (void)!set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << ECN_BITS);
+    else
+        (void)!set_int(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
+}

@@ -6,8 +6,6 @@
 #include "../stats.h"
 #include "home.h"
 
-enum { DSCP_AUDIO = 46, DSCP_VIDEO = 36 }; /* RFC 8837, table 1: EF, AF42 */
-
 struct udp_out;
 /* `fd` is borrowed: the socket's owner closes it afterwards. */
 int udp_out_new(struct udp_out **out, int fd, struct node_stats *stats) __attribute__((warn_unused_result));

@@ -4,10 +4,11 @@
 import itertools
 import re
 import signal
+import subprocess
 
 import pytest
 from support.media import Participant
-from support.process import BUILD, SOURCE, run, wait_for
+from support.process import BUILD, SOURCE, free_port, run, wait_for
 from support.proxies import tinyproxy
 
 AUDIO = BUILD / "agent" / "audio-example"
@@ -147,13 +148,14 @@ def test_media_goes_through_a_proxy(nodes, world, controller, org, join):
         proxy.close()
 
 
-@pytest.mark.parametrize("transport", ["tcp", "tls"])
-def test_media_goes_over_streams(world, admin, make_org, node, transport, controller):
+@pytest.mark.parametrize("transport,host", [("tcp", "127.0.0.1"), ("tls", "127.0.0.1"), ("tcp", "[::1]")])
+def test_media_goes_over_streams(world, admin, make_org, node, transport, host, controller):
     """A mesh of an org of its own has one node that takes no UDP."""
-    own = make_org(f"Org {transport}")
+    own = make_org(f"Org {transport} {host.strip('[]').replace(':', '.')}")
     key = admin.post("/v1/keys", {"org": own.id, "kind": "node"}).expect(201).json["key"]
     left_out = {name: None for name in ("udp", "tcp", "tls") if name != transport}
-    node(f"only-{transport}", token=key, **left_out)
+    left_out[transport] = f"{host}:{free_port()}"
+    made = node(f"only-{transport}", token=key, **left_out)
     wait_for(lambda: any(n["node"] == f"only-{transport}" for n in own.api.get("/v1/nodes").json["nodes"]), 20, "the node")
     own.api.post("/v1/meetings", {"id": "streams", "policy": {"transports": [transport]}}).expect(201)
     pair = [Participant(world, controller, own, "streams", name, next(numbers)) for name in ("ann", "bob")]
@@ -162,8 +164,17 @@ def test_media_goes_over_streams(world, admin, make_org, node, transport, contro
             assert one.wait_state("up")["transport"] == transport
             one.wait_heard(other, 50)
             assert one.heard(other)["bad"] == 0
+        assert marks(made.address(transport)) == 4 * ["0x90"]  # AF42, both ends of both
     finally:
         assert [p.leave() for p in pair] == [0, 0]
+
+
+def marks(address):
+    """The type of service of each connection's end that carries media there, as the kernel has it."""
+    port = address.rsplit(":", 1)[1]
+    told = subprocess.run(["ss", "-Htn", "--tos", "state", "established", f"( sport = :{port} or dport = :{port} )"],
+                          check=True, capture_output=True, text=True).stdout  # fmt: skip
+    return sorted(word.split(":")[1] for word in told.split() if re.match("(tos|tclass):0x", word))
 
 
 def test_an_ssrc_is_whose_it_was_first(join):

@@ -96,6 +96,23 @@ static void reuseport_shares_a_port(void **state)
     close(first);
 }
 
+static void marks_are_of_the_sockets_family(void **state)
+{
+    static const char *const binds[] = {"127.0.0.1:0", "[::1]:0"};
+    static const int level[] = {IPPROTO_IP, IPPROTO_IPV6}, option[] = {IP_TOS, IPV6_TCLASS};
+    for (size_t i = 0; i < 2; i++) {
+        struct addr want = parse(binds[i]);
+        int fd = socket_listen_tcp(&want, false, 8), mark = 0;
+        socklen_t len = sizeof mark;
+        assert_true(fd >= 0);
+        socket_mark(fd, 36);
+        assert_int_equal(getsockopt(fd, level[i], option[i], &mark, &len), 0);
+        assert_int_equal(mark, 36 << 2);
+        close(fd);
+    }
+    socket_mark(-1, 36); /* no reason to fail */
+}
+
 /* One UDP and one TCP socket of each family on a port, side by side: [::] does not take IPv4 too. */
 static void v6_sockets_are_v6_only(void **state)
 {
@@ -142,9 +159,13 @@ static void udp_tells_the_address_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_go_there_and_back), cmocka_unit_test(mapped_becomes_v4_and_unknown_none),
-        cmocka_unit_test(listeners_take_connections),  cmocka_unit_test(reuseport_shares_a_port),
-        cmocka_unit_test(v6_sockets_are_v6_only),      cmocka_unit_test(udp_tells_the_address_asked),
+        cmocka_unit_test(addresses_go_there_and_back),
+        cmocka_unit_test(mapped_becomes_v4_and_unknown_none),
+        cmocka_unit_test(listeners_take_connections),
+        cmocka_unit_test(reuseport_shares_a_port),
+        cmocka_unit_test(v6_sockets_are_v6_only),
+        cmocka_unit_test(udp_tells_the_address_asked),
+        cmocka_unit_test(marks_are_of_the_sockets_family),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
