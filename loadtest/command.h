@@ -13,6 +13,7 @@ int command_yardstick(int argc, char **argv);
 int command_place(int argc, char **argv);
 int command_place_gen(int argc, char **argv);
 int command_place_join(int argc, char **argv);
+int command_media(int argc, char **argv);
 int command_media_engine(int argc, char **argv);
 int command_media_parts(int argc, char **argv);
 

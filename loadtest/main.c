@@ -39,6 +39,14 @@ static const struct command commands[] = {
      "--participants N --seconds N [--nodes N] [--measured PCT] [--json]\n"
      "      what a join costs the placement engine, by the size of the meeting",
      command_place_join},
+    {"media",
+     "--controller URL --token-file FILE --seconds N [--ca FILE] [--name TEXT]\n"
+     "        [--meetings N] [--participants N] [--senders N] [--last-n N] [--suite gcm|cm]\n"
+     "        [--transport udp|tcp|tls|proxy|websocket] [--proxy URL]\n"
+     "        [--audio-rate N] [--audio-bytes N] [--video-kbps N] [--video-bytes N] [--pid PID]... [--json]\n"
+     "  berth-load media --legs FILE --seconds N [...]\n"
+     "      participants send and hear each other through a node, in an open loop; count what is lost",
+     command_media},
     {"media-engine",
      "--participants N --seconds N [--payload BYTES] [--suite gcm|cm] [--json]\n"
      "      what the media engine costs for each packet that it sends on, without sockets",

@@ -27,6 +27,7 @@ struct ladder_place {
     struct addr to;
     char tls_name[HOST_MAX + 1];   /* "" where it has none */
     char proxy[PROXY_URL_MAX + 1]; /* of a proxy rung */
+    bool websocket;                /* under TLS: at once, not only where plain frames get no answer */
 };
 
 struct ladder_policy {

@@ -51,7 +51,7 @@ void place_begin(struct place *p, int64_t now_us)
 {
     p->out.begun = true;
     p->out.began_us = now_us;
-    p->out.framing = FRAMING_STUN;
+    p->out.framing = p->is.websocket && place_is_secure(p) ? FRAMING_WEBSOCKET : FRAMING_STUN;
     if (place_is_stream(p)) {
         connect_place(p);
     } else {

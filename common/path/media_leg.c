@@ -147,7 +147,8 @@ static void shake(struct media_leg *l, int64_t now_us)
     l->shake_until_us = now_us + MEDIA_SHAKE_US;
     l->challenges = 0;
     l->nonce_len = 0;
-    l->hello = (struct media_hello){.suites = 1u << SRTP_AES_128_GCM | 1u << SRTP_AES_CM_128_SHA1_80,
+    const uint8_t all = 1u << SRTP_AES_128_GCM | 1u << SRTP_AES_CM_128_SHA1_80;
+    l->hello = (struct media_hello){.suites = l->plan.suites ? l->plan.suites : all,
                                     .audio_level_ext = l->plan.audio_level_ext,
                                     .transport_wide_ext = l->plan.transport_wide_ext};
     draw(l, l->hello.name.bytes, sizeof l->hello.name.bytes);

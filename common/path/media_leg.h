@@ -34,6 +34,7 @@ enum media_leg_state { MEDIA_LEG_SHAKING, MEDIA_LEG_UP, MEDIA_LEG_LOST, MEDIA_LE
 struct media_leg_plan {
     struct ticket_grant grant;
     uint8_t audio_level_ext, transport_wide_ext;
+    uint8_t suites;     /* bits of enum srtp_suite to offer; 0: all */
     bool reliable;      /* a stream: nothing is sent again */
     int64_t rtt_us;     /* of the path, as far as is known; -1 */
     int64_t consent_us; /* between consent checks */

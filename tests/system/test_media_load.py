@@ -1,0 +1,93 @@
+# timeout: 180 heavy
+"""berth-load media against a real node and controller: two and ten participants on every rung, and packets in are packets out."""
+
+import json
+
+import pytest
+from support.process import BUILD, run, wait_for
+from support.proxies import tinyproxy
+
+LOAD = BUILD / "loadtest" / "berth-load"
+RUNGS = ("udp", "tcp", "tls", "websocket", "proxy")
+SECONDS, RATE = 1, 25
+
+
+@pytest.fixture(scope="module")
+def media_node(node):
+    made = node("load-1", threads=2, session_drain_timeout=0, drain_timeout=0)
+    wait_for(lambda: "sessions_admitted" in made.process.log, 20, "the node to be told the keys of tickets")
+    return made
+
+
+@pytest.fixture
+def load(world, controller, org, media_node):
+    """load("--participants", 2) runs it, and returns its figures."""
+    token = world.folder / "load.token"
+    token.write_text(org.key + "\n")
+
+    def start(*args, status=0):
+        done = run([LOAD, "media", "--controller", controller.url, "--token-file", token, "--ca", world.authority.file,
+                    "--seconds", SECONDS, "--json", *args])  # fmt: skip
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout) if done.stdout else done.stderr
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def proxy():
+    made = tinyproxy()
+    yield made
+    made.close()
+
+
+def kernel_drops():
+    """Datagrams that found a socket full: on a machine that has no time for their readers."""
+    names, values = [line.split() for line in open("/proc/net/snmp") if line.startswith("Udp:")]
+    return int(values[names.index("RcvbufErrors")])
+
+
+def node_drops(node):
+    return {k: v for k, v in node.metrics().items() if k.startswith("berth_node_media_dropped_total") and v > 0}
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_packets_in_are_packets_out(load, media_node, proxy, rung):
+    drops, dropped = kernel_drops(), node_drops(media_node)
+    for participants in (2, 10):
+        got = load("--participants", participants, "--audio-rate", RATE, "--transport", rung,
+                   *(["--proxy", proxy.url] if rung == "proxy" else []))  # fmt: skip
+        assert got["sent"] + got["not_sent"] == participants * RATE * SECONDS and got["not_sent"] == 0, got
+        assert got["expected"] == got["sent"] * (participants - 1) == got["heard"] + got["missing"], got
+        assert got["missing"] <= kernel_drops() - drops, got
+        for wrong in ("repeated", "disordered", "foreign", "refused", "legs_lost"):
+            assert got[wrong] == 0, (wrong, got)
+        assert got["latency"]["n"] == got["heard"] and got["latency"]["min_us"] > 0, got
+        assert got["suite"] == "AEAD_AES_128_GCM", got
+    assert node_drops(media_node) == dropped
+
+
+def test_video_the_last_n_and_what_it_costs(load, media_node):
+    """Of four, two are heard, and whoever isn't leaves no gap; the node's own CPU and memory are told."""
+    got = load("--participants", 4, "--last-n", 2, "--video-kbps", 200, "--suite", "cm", "--pid", media_node.process.pid)
+    assert 0 < got["heard"] < got["expected"] and got["gaps"] == got["foreign"] == 0, got
+    assert got["suite"] == "AES_CM_128_HMAC_SHA1_80"
+    assert got["server_cpu_us_per_packet"] > 0 and got["server_cores"] > 0 and got["session_sending_kib"] > 0, got
+
+
+def test_one_sends(load):
+    got = load("--meetings", 2, "--participants", 3, "--senders", 1, "--audio-rate", RATE)
+    assert got["sent"] == 2 * RATE * SECONDS and got["expected"] == 2 * got["sent"], got
+
+
+def test_what_cant_be_had_is_said(load, world, tmp_path):
+    assert "the proxy can't be reached" in load("--transport", "proxy", "--proxy", "http://127.0.0.1:1", status=3)
+    assert "isn't there" in load("--pid", 2**22 + 1, status=3)
+    for args in (["--participants", 1], ["--transport", "pigeon"], ["--transport", "proxy"], ["--audio-rate", 0],
+                 ["--meetings", 1000, "--participants", 500], ["--legs", "x"], ["--name", "a/b"]):  # fmt: skip
+        assert "berth-load media: " in load(*args, status=2), args
+    legs = tmp_path / "legs"
+    for text in ("{", "{}", '{"suite": "gcm", "participants": 2, "legs": [{}]}', '{"suite": "gcm", "participants": 2, "legs": [{}, {}]}'):
+        legs.write_text(text)
+        done = run([LOAD, "media", "--legs", legs, "--seconds", "1"])
+        assert done.returncode == 2 and str(legs) in done.stderr, (text, done.stderr)
