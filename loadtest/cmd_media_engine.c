@@ -250,7 +250,13 @@ static int start(struct bench *b)
     struct media_opts opts = {
         .homes = 1,
         .random = random_bytes,
-        .sink = {sink_room, sink_commit, sink_attach, sink_detach, sink_ended, sink_plan_is_old, b},
+        .sink = {.room = sink_room,
+                 .commit = sink_commit,
+                 .attach = sink_attach,
+                 .detach = sink_detach,
+                 .ended = sink_ended,
+                 .plan_is_old = sink_plan_is_old,
+                 .ctx = b},
         .legs = &b->legs,
     };
     b->now_us = 1000000;

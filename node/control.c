@@ -3,7 +3,6 @@
 #include "control.h"
 
 #include "backoff.h"
-#include "links.h"
 #include "registration.h"
 #include "sys/clock.h"
 #include "sys/rest.h"
@@ -43,12 +42,14 @@ struct control {
     _Atomic bool at_once; /* no last call */
     _Atomic bool finished;
     _Atomic int64_t asked_us; /* when news were asked for last */
+    _Atomic bool renew_links;
 
     /* The thread's own. */
     struct backoff backoff;
     struct control_answer answer;
     char peers_version[PEERS_VERSION_MAX + 1]; /* of the list that the peers have */
     int64_t peers_due_us;
+    struct link_keys keys;
     struct links links;
     int64_t links_due_us;
     struct load_sample last;
@@ -295,7 +296,8 @@ static void look_for_peers(struct control *c)
 
 static int read_links(void *to, const char *body, size_t len)
 {
-    return links_update(to, body, len);
+    struct control *c = to;
+    return links_update(&c->links, &c->keys, c->opts.node, body, len);
 }
 
 static bool ask_for_links(struct control *c)
@@ -305,11 +307,12 @@ static bool ask_for_links(struct control *c)
     snprintf(path, sizeof(path), "/v1/nodes/%s/links%s%s", c->opts.node,
              first ? "" : "?since=", c->links.version);
     char *token = copy_locked(c, &c->token);
-    const struct call w = {"links", "GET", path, NULL, token, CALL_TIMEOUT_MS, read_links, &c->links};
+    const struct call w = {"links", "GET", path, NULL, token, CALL_TIMEOUT_MS, read_links, c};
     bool ok = token && is_ok(perform(c, &w, code));
     secret_free(token);
     if (!ok && strcmp(code, "bad_request") == 0)
-        links_clear(&c->links); /* the place is none of this controller's: from the start, next time */
+        links_forget_version(
+            &c->links); /* the place is none of this controller's: from the start, next time */
     return ok;
 }
 
@@ -320,6 +323,8 @@ static void look_for_links(struct control *c)
     bool ok = true;
     if (!c->opts.planned || c->answer.org[0] == '\0' || now < c->links_due_us)
         return;
+    if (atomic_exchange(&c->renew_links, false))
+        links_forget_version(&c->links);
     if (c->links.version[0] != '\0' && !c->links.more && !c->answer.links_changed)
         return;
     for (int page = 0; ok && page < LINKS_PAGES_MAX && (page == 0 || c->links.more); page++)
@@ -327,8 +332,13 @@ static void look_for_links(struct control *c)
     if (!ok)
         c->links_due_us = now + LINKS_AGAIN_US;
     struct media_plan_held *plan = links_plan(&c->links);
-    if (plan)
-        c->opts.planned(c->opts.ctx, plan);
+    struct link_orders *orders = links_orders(&c->links);
+    if (plan && orders) {
+        c->opts.planned(c->opts.ctx, plan, orders);
+        return;
+    }
+    media_plan_release(plan); /* out of memory: what was planned before stands */
+    link_orders_free(orders);
 }
 
 /* ---- the thread ---- */
@@ -428,6 +438,7 @@ static void control_free(struct control *c)
     links_clear(&c->links);
     secret_free(c->token);
     control_proxy_wipe(&c->proxy);
+    sodium_memzero(&c->keys, sizeof(c->keys));
     free(c);
 }
 
@@ -440,6 +451,9 @@ static int copy_texts(struct control *c, const struct control_opts *opts, const 
     c->opts.proxy = NULL; /* a copy of our own */
     if (opts->proxy)
         c->proxy = *opts->proxy;
+    c->opts.keys = NULL;
+    if (opts->keys)
+        c->keys = *opts->keys;
     c->body = strdup(body);
     c->token = strdup(token);
     return c->url && (c->ca || !opts->ca) && c->node && c->body && c->token ? 0 : -ENOMEM;
@@ -505,6 +519,12 @@ void control_ask_news(struct control *c)
     c->hurry = true;
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->lock);
+}
+
+void control_renew_links(struct control *c)
+{
+    atomic_store(&c->renew_links, true);
+    control_ask_news(c);
 }
 
 void control_drain(struct control *c)

@@ -4,6 +4,7 @@
 #define BERTH_NODE_CONTROL_H
 
 #include "control_proxy.h"
+#include "links.h"
 #include "load.h"
 #include "media/plan.h"
 #include "peers.h"
@@ -23,8 +24,9 @@ struct control_opts {
     void (*sample)(void *ctx, struct load_sample *out); /* any thread */
     /* After each answer that was right: what it says. On the control's thread; NULL: nobody listens. */
     void (*heard)(void *ctx, const struct control_answer *answer);
-    /* From its thread: who is removed has changed. The callee's to release. */
-    void (*planned)(void *ctx, struct media_plan_held *plan);
+    const struct link_keys *keys; /* copied; of `planned` */
+    /* From its thread: what is joined, or who is removed, may have changed. Both are the callee's. */
+    void (*planned)(void *ctx, struct media_plan_held *plan, struct link_orders *orders);
     void *ctx;
     struct log *log;
 };
@@ -36,6 +38,8 @@ int control_start(struct control **out, const struct control_opts *opts, const c
 int control_set(struct control *c, const char *body, const char *token) __attribute__((warn_unused_result));
 /* Asks for news at once, unless that was done less than 250 ms ago. Any thread; it doesn't wait. */
 void control_ask_news(struct control *c);
+/* Asks for all links anew, with new tickets. Any thread; it doesn't wait. */
+void control_renew_links(struct control *c);
 /* Tells the controller, now, that the node drains. */
 void control_drain(struct control *c);
 /* Says that the node stops (which takes 2 s at most) and ends the thread; returns at once. */

@@ -1,16 +1,66 @@
-/* Pages of removals into a sorted table. Invariant: of a participant of a meeting there is one entry, with the greatest number that was told. */
+/* Pages of answers into sorted tables. Invariant: of a participant of a meeting there is one entry, with the greatest number that was told; of a meeting
+ * there is one, as it was told last, and none that has no peers. */
 #include "links.h"
 
-#include "core/doc.h"
-
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- keys ---- */
+
+void link_keys_make(struct link_keys *k)
+{
+    crypto_kx_keypair(k->public_key, k->secret_key);
+}
+
+void link_keys_text(const struct link_keys *k, char out[static LINK_KEY_TEXT_LEN + 1])
+{
+    sodium_bin2base64(out, LINK_KEY_TEXT_LEN + 1, k->public_key, sizeof(k->public_key),
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+/* Whoever dials, the one with the lesser key is crypto_kx's client: what that one receives with is what the other sends with. */
+int link_keys_share(const struct link_keys *k, const uint8_t theirs[static crypto_kx_PUBLICKEYBYTES],
+                    uint8_t shared[static MEDIA_SHARED_LEN])
+{
+    uint8_t rx[crypto_kx_SESSIONKEYBYTES], tx[crypto_kx_SESSIONKEYBYTES];
+    _Static_assert((int)MEDIA_SHARED_LEN == (int)crypto_kx_SESSIONKEYBYTES, "one of the two");
+    int order = memcmp(k->public_key, theirs, sizeof(k->public_key));
+    int rc = order == 0  ? -1
+             : order < 0 ? crypto_kx_client_session_keys(rx, tx, k->public_key, k->secret_key, theirs)
+                         : crypto_kx_server_session_keys(rx, tx, k->public_key, k->secret_key, theirs);
+    if (rc == 0)
+        memcpy(shared, order < 0 ? rx : tx, MEDIA_SHARED_LEN);
+    sodium_memzero(rx, sizeof(rx));
+    sodium_memzero(tx, sizeof(tx));
+    return rc == 0 ? 0 : -EINVAL;
+}
+
+/* ---- who was removed ---- */
+
+static void meeting_clear(struct links_meeting *m)
+{
+    if (m->peers)
+        sodium_memzero(m->peers, m->n_peers * sizeof(*m->peers));
+    free(m->peers);
+    m->peers = NULL;
+    m->n_peers = 0;
+}
+
 void links_clear(struct links *l)
 {
+    for (size_t i = 0; i < l->n_meetings; i++)
+        meeting_clear(&l->meetings[i]);
+    free(l->meetings);
     free(l->removed);
     *l = (struct links){.n_removed = 0};
+}
+
+void links_forget_version(struct links *l)
+{
+    l->version[0] = '\0';
+    l->more = l->in_round = false;
 }
 
 static bool copy(char *to, size_t cap, const json_t *o, const char *member)
@@ -71,31 +121,239 @@ static void settle(struct links *l)
     qsort(l->removed, l->n_removed, sizeof(*l->removed), media_plan_removed_cmp);
 }
 
-int links_update(struct links *l, const char *body, size_t len)
+/* ---- joined nodes ---- */
+
+static bool read_key(uint8_t key[static crypto_kx_PUBLICKEYBYTES], const json_t *o)
 {
+    const char *text = json_string_value(json_object_get(o, "key"));
+    size_t len = 0;
+    return text &&
+           sodium_base642bin(key, crypto_kx_PUBLICKEYBYTES, text, strlen(text), NULL, &len, NULL,
+                             sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
+           len == crypto_kx_PUBLICKEYBYTES;
+}
+
+/* False: it can't be linked to. Without a ticket or addresses it may still dial. */
+static bool read_peer(struct links_peer *p, const struct link_keys *keys, const struct links_meeting *m,
+                      const json_t *o)
+{
+    uint8_t key[crypto_kx_PUBLICKEYBYTES];
+    struct link_order *order = &p->order;
+    const json_t *ticket = json_object_get(o, "ticket");
+    const char *role = json_string_value(json_object_get(o, "role"));
+    char org[ORG_ID_MAX + 1], node[TICKET_NODE_MAX + 1];
     struct doc_error e;
-    json_t *o = body ? doc_parse(body, len, &e) : NULL;
+    *p = (struct links_peer){.has_ticket = false};
+    if (!copy(org, sizeof(org), o, "org") || !copy(node, sizeof(node), o, "node") || !read_key(key, o) ||
+        link_keys_share(keys, key, order->peer.shared) != 0)
+        return false;
+    int len = snprintf(order->peer.who, sizeof(order->peer.who), "%s/%s", org, node);
+    order->peer.leaf = json_is_true(json_object_get(o, "leaf"));
+    order->peer.dial = role && strcmp(role, "dial") == 0;
+    memcpy(order->org, m->plan.org, sizeof(order->org));
+    memcpy(order->meeting, m->plan.id, sizeof(order->meeting));
+    (void)!copy(order->tls_name, sizeof(order->tls_name), o, "tls_name");
+    p->has_ticket = node_addresses_from_json(json_object_get(o, "addresses"), &order->addresses, &e) == 0 &&
+                    copy(order->grant.username, sizeof(order->grant.username), ticket, "username") &&
+                    copy(order->grant.password, sizeof(order->grant.password), ticket, "password");
+    return len > 0 && (size_t)len < sizeof(order->peer.who);
+}
+
+static int read_peers(struct links_meeting *m, const struct link_keys *keys, const json_t *list)
+{
+    size_t n = json_array_size(list) < LINKS_PEERS_MAX ? json_array_size(list) : LINKS_PEERS_MAX;
+    m->peers = n > 0 ? calloc(n, sizeof(*m->peers)) : NULL;
+    if (n > 0 && !m->peers)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        m->n_peers += read_peer(&m->peers[m->n_peers], keys, m, json_array_get(list, i));
+    return 0;
+}
+
+/* Is this node the hub? Another org's may have the same id, and is among the peers then. */
+static bool is_hub(const char *node, const json_t *o)
+{
+    const char *hub = json_string_value(json_object_get(o, "hub"));
+    const json_t *list = json_object_get(o, "peers");
+    bool is = hub && strcmp(hub, node) == 0 && !json_is_true(json_object_get(o, "leaf"));
+    for (size_t i = 0; is && i < json_array_size(list); i++) {
+        const char *other = json_string_value(json_object_get(json_array_get(list, i), "node"));
+        is = !other || strcmp(other, hub) != 0;
+    }
+    return is;
+}
+
+/* Where that meeting is, or would be. */
+static size_t place_of(const struct links *l, const struct links_meeting *m, bool *there)
+{
+    size_t low = 0, high = l->n_meetings;
+    *there = false;
+    while (low < high && !*there) {
+        size_t mid = (low + high) / 2;
+        int order = media_plan_meeting_cmp(&l->meetings[mid].plan, &m->plan);
+        *there = order == 0;
+        low = order < 0 ? mid + 1 : low;
+        high = order < 0 ? high : mid;
+    }
+    return high;
+}
+
+static void drop_meeting(struct links *l, size_t i)
+{
+    meeting_clear(&l->meetings[i]);
+    memmove(l->meetings + i, l->meetings + i + 1, (--l->n_meetings - i) * sizeof(*l->meetings));
+}
+
+/* Takes what *m holds. */
+static int put_meeting(struct links *l, struct links_meeting *m)
+{
+    bool there;
+    size_t i = place_of(l, m, &there);
+    if (there) {
+        meeting_clear(&l->meetings[i]);
+        l->meetings[i] = *m;
+        if (m->n_peers == 0)
+            drop_meeting(l, i);
+        return 0;
+    }
+    if (!l->meetings)
+        l->meetings = calloc(LINKS_MEETINGS_MAX, sizeof(*l->meetings));
+    if (m->n_peers == 0 || !l->meetings || l->n_meetings == LINKS_MEETINGS_MAX) {
+        l->left_out += m->n_peers > 0 && l->meetings;
+        bool failed = m->n_peers > 0 && !l->meetings;
+        meeting_clear(m);
+        return failed ? -ENOMEM : 0;
+    }
+    memmove(l->meetings + i + 1, l->meetings + i, (l->n_meetings++ - i) * sizeof(*l->meetings));
+    l->meetings[i] = *m;
+    return 0;
+}
+
+static int read_meetings(struct links *l, const struct link_keys *keys, const char *node, const json_t *list)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        struct links_meeting m = {.round = l->round};
+        if (!copy(m.plan.org, sizeof(m.plan.org), o, "org") ||
+            !copy(m.plan.id, sizeof(m.plan.id), o, "meeting"))
+            continue;
+        m.plan.epoch = (uint64_t)json_integer_value(json_object_get(o, "epoch"));
+        m.plan.hub = is_hub(node, o);
+        rc = read_peers(&m, keys, json_object_get(o, "peers"));
+        if (rc == 0)
+            rc = put_meeting(l, &m);
+    }
+    return rc;
+}
+
+/* ---- answers ---- */
+
+/* What an answer that told everything has not named is over. */
+static void end_round(struct links *l)
+{
+    for (size_t i = l->n_meetings; i-- > 0;)
+        if (l->meetings[i].round != l->round)
+            drop_meeting(l, i);
+    l->in_round = false;
+}
+
+static int take(struct links *l, const struct link_keys *keys, const char *node, const json_t *o)
+{
     const json_t *list = json_object_get(o, "removed");
-    char version[LINKS_VERSION_MAX + 1];
-    int rc = -EBADMSG;
-    if (!json_is_array(list) || !copy(version, sizeof(version), o, "version"))
-        goto out;
+    bool all = json_is_true(json_object_get(o, "all")), more = json_is_true(json_object_get(o, "more"));
     size_t n = json_array_size(list);
-    rc = n > 0 ? reserve(l, n) : 0;
+    int rc = n > 0 ? reserve(l, n) : 0;
     if (rc != 0)
-        goto out;
+        return rc;
+    l->round += all && !l->in_round;
+    l->in_round = all;
+    rc = read_meetings(l, keys, node, json_object_get(o, "links"));
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < n; i++)
         l->n_removed += read_removed(&l->removed[l->n_removed], json_array_get(list, i));
     if (n > 0)
         settle(l);
-    memcpy(l->version, version, sizeof(version));
-    l->more = json_is_true(json_object_get(o, "more"));
-out:
+    if (all && !more)
+        end_round(l);
+    l->more = more;
+    return 0;
+}
+
+int links_update(struct links *l, const struct link_keys *keys, const char *node, const char *body,
+                 size_t len)
+{
+    struct doc_error e;
+    json_t *o = body ? doc_parse(body, len, &e) : NULL;
+    char version[LINKS_VERSION_MAX + 1];
+    int rc = -EBADMSG;
+    if (json_is_array(json_object_get(o, "removed")) && json_is_array(json_object_get(o, "links")) &&
+        copy(version, sizeof(version), o, "version"))
+        rc = take(l, keys, node, o);
+    if (rc == 0)
+        memcpy(l->version, version, sizeof(version));
     json_decref(o);
     return rc;
 }
 
+/* ---- what comes of them ---- */
+
 struct media_plan_held *links_plan(const struct links *l)
 {
-    return media_plan_held_new(l->removed, l->n_removed);
+    struct media_plan_meeting *meetings = calloc(l->n_meetings + 1, sizeof(*meetings));
+    struct media_plan_peer *peers = NULL;
+    struct media_plan_held *held = NULL;
+    size_t n_peers = 0, at = 0;
+    for (size_t i = 0; i < l->n_meetings; i++)
+        n_peers += l->meetings[i].n_peers;
+    peers = calloc(n_peers + 1, sizeof(*peers));
+    if (!meetings || !peers)
+        goto out;
+    for (size_t i = 0; i < l->n_meetings; i++) {
+        const struct links_meeting *m = &l->meetings[i];
+        meetings[i] = m->plan;
+        meetings[i].peers = peers + at;
+        meetings[i].n_peers = m->n_peers;
+        for (size_t k = 0; k < m->n_peers; k++)
+            peers[at++] = m->peers[k].order.peer;
+    }
+    held = media_plan_held_new(&(struct media_plan){l->n_meetings, l->n_removed, meetings, l->removed});
+out:
+    if (peers)
+        sodium_memzero(peers, n_peers * sizeof(*peers));
+    free(peers);
+    free(meetings);
+    return held;
+}
+
+void link_orders_free(struct link_orders *o)
+{
+    if (!o)
+        return;
+    sodium_memzero(o, sizeof(*o) + o->n * sizeof(o->at[0]));
+    free(o);
+}
+
+static size_t count_orders(const struct links *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_meetings; i++)
+        for (size_t k = 0; k < l->meetings[i].n_peers; k++)
+            n += l->meetings[i].peers[k].has_ticket;
+    return n;
+}
+
+struct link_orders *links_orders(const struct links *l)
+{
+    size_t n = count_orders(l), room = n < LINKS_ORDERS_MAX ? n : LINKS_ORDERS_MAX;
+    struct link_orders *o = calloc(1, sizeof(*o) + room * sizeof(o->at[0]));
+    if (!o)
+        return NULL;
+    o->left_out = n - room;
+    for (size_t i = 0; i < l->n_meetings; i++)
+        for (size_t k = 0; k < l->meetings[i].n_peers && o->n < room; k++)
+            if (l->meetings[i].peers[k].has_ticket)
+                o->at[o->n++] = l->meetings[i].peers[k].order;
+    return o;
 }

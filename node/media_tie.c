@@ -54,11 +54,13 @@ void media_tie_heard(struct media_tie *m, const struct control_answer *answer)
         worker_drain_media(m->workers[i], m->drained);
 }
 
-void media_tie_planned(struct media_tie *m, struct media_plan_held *plan)
+/* The homes first: what is dialled has to be planned there. */
+void media_tie_planned(struct media_tie *m, struct media_plan_held *plan, struct link_orders *orders)
 {
     for (size_t i = 0; i < m->n_workers; i++)
         worker_set_media_plan(m->workers[i], media_plan_hold(plan));
     media_plan_release(plan);
+    dialer_update(m->dialer, orders);
 }
 
 void media_tie_dispose(struct media_tie *m)

@@ -1,7 +1,8 @@
-/* What the controller's answers say of media, passed on to the threads that serve: keys of tickets, and whether the node is drained. */
+/* What the controller's answers say of media, passed on to the threads that serve: keys of tickets, links, and whether the node is drained. */
 #ifndef BERTH_NODE_MEDIA_TIE_H
 #define BERTH_NODE_MEDIA_TIE_H
 
+#include "dialer.h"
 #include "registration.h"
 #include "worker.h"
 
@@ -9,15 +10,16 @@
 struct media_tie {
     struct worker *const *workers;
     size_t n_workers;
-    const char *node; /* its id */
+    const char *node;      /* its id */
+    struct dialer *dialer; /* of its links */
     struct log *log;
     struct media_keys *keys; /* as last passed on */
     bool drained;
 };
 
 void media_tie_heard(struct media_tie *m, const struct control_answer *answer);
-/* Takes the plan over. */
-void media_tie_planned(struct media_tie *m, struct media_plan_held *plan);
+/* Takes both over. */
+void media_tie_planned(struct media_tie *m, struct media_plan_held *plan, struct link_orders *orders);
 void media_tie_dispose(struct media_tie *m);
 
 #endif

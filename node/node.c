@@ -5,6 +5,7 @@
 #include "addresses.h"
 #include "certificate.h"
 #include "control.h"
+#include "dialer.h"
 #include "media_tie.h"
 #include "registration.h"
 #include "serve/http.h"
@@ -46,7 +47,9 @@ struct node {
     _Atomic(struct control *) control; /* NULL: none, or not yet */
     struct peers *peers;               /* NULL: none; started before the control */
     struct media_exchange *media;      /* NULL: no media */
-    struct media_tie tie;              /* the control's */
+    struct link_keys link_keys;
+    struct dialer *dialer; /* NULL: no media; started before the control */
+    struct media_tie tie;  /* the control's */
 };
 
 /* ---- health and metrics, on a worker's thread ---- */
@@ -66,6 +69,8 @@ static void sum(const struct node *n, struct node_totals *counters, struct liste
     size_t started = atomic_load(&n->n_workers);
     for (size_t i = 0; i < started; i++)
         worker_totals(n->workers[i], counters, tcp, tls);
+    if (n->dialer)
+        stats_sum(counters, dialer_stats(n->dialer));
 }
 
 static void gauge(struct metrics_text *m, const char *name, const char *help, double value)
@@ -110,10 +115,12 @@ static void peers_metrics(struct peers *p, struct metrics_text *m)
 static void media_metrics(const struct node *n, struct metrics_text *m)
 {
     int64_t sessions[MEDIA_CARRIERS] = {0};
+    const struct dialer_counts links = dialer_read(n->dialer);
     size_t started = atomic_load(&n->n_workers);
     for (size_t i = 0; i < started; i++)
         worker_sessions(n->workers[i], sessions);
     media_figures_metrics(sessions, m);
+    dialer_metrics(&links, m);
 }
 
 static int64_t cpu_used_us(void)
@@ -230,11 +237,12 @@ static char *make_registration(const struct node *n, const struct node_plan *pla
                                const struct announcement *a, struct options_error *e)
 {
     struct node_identity identity = plan->identity;
-    char spki[SPKI_TEXT_LEN + 1];
+    char spki[SPKI_TEXT_LEN + 1], media_key[LINK_KEY_TEXT_LEN + 1];
     bool tls = n->tls && spki_of_server(n->tls, spki) == 0;
     identity.node = n->id;
-    char *body =
-        registration_body(&identity, &a->expanded, a->advertises ? &a->advertised : NULL, tls ? spki : NULL);
+    link_keys_text(&n->link_keys, media_key);
+    char *body = registration_body(&identity, &a->expanded, a->advertises ? &a->advertised : NULL,
+                                   tls ? spki : NULL, media_key);
     if (!body)
         snprintf(e->text, sizeof(e->text), "out of memory");
     return body;
@@ -284,10 +292,10 @@ static void hear(void *ctx, const struct control_answer *answer)
     media_tie_heard(&n->tie, answer);
 }
 
-static void follow_plan(void *ctx, struct media_plan_held *plan)
+static void follow_plan(void *ctx, struct media_plan_held *plan, struct link_orders *orders)
 {
     struct node *n = ctx;
-    media_tie_planned(&n->tie, plan);
+    media_tie_planned(&n->tie, plan, orders);
 }
 
 static int start_control_with(struct node *n, const struct announcement *a, struct options_error *e)
@@ -313,6 +321,7 @@ static int start_control_with(struct node *n, const struct announcement *a, stru
                                       .cores = n->setup.cores,
                                       .sample = sample_load,
                                       .heard = hear,
+                                      .keys = &n->link_keys,
                                       .planned = follow_plan,
                                       .ctx = n,
                                       .log = n->setup.log};
@@ -333,9 +342,7 @@ static int start_control_with(struct node *n, const struct announcement *a, stru
 static int start_control(struct node *n, struct options_error *e)
 {
     struct announcement a = {.token = ""};
-    int rc = check_ca(n->setup.options, e);
-    if (rc == 0)
-        rc = prepare_announcement(n, n->setup.options, &a, e);
+    int rc = prepare_announcement(n, n->setup.options, &a, e);
     if (rc == 0)
         rc = start_control_with(n, &a, e);
     sodium_memzero(a.token, sizeof(a.token));
@@ -352,10 +359,32 @@ static void plan_is_old(void *ctx)
         control_ask_news(control);
 }
 
+static void want_tickets(void *ctx)
+{
+    struct node *n = ctx;
+    struct control *control = atomic_load(&n->control);
+    if (control)
+        control_renew_links(control);
+}
+
+static int start_links(struct node *n, struct options_error *e)
+{
+    const struct dialer_opts opts = {.exchange = n->media,
+                                     .ca = n->setup.options->ca,
+                                     .proxy = &n->setup.plan->proxy,
+                                     .tickets_wanted = want_tickets,
+                                     .ctx = n,
+                                     .log = n->setup.log};
+    int rc = check_ca(n->setup.options, e);
+    link_keys_make(&n->link_keys);
+    return rc == 0 ? dialer_start(&n->dialer, &opts) : rc;
+}
+
 /* A node without a controller is given no keys, so it takes no sessions. */
-static int start_media(struct node *n)
+static int start_media(struct node *n, struct options_error *e)
 {
     const struct node_options *o = n->setup.options;
+    int rc = 0;
     const struct media_exchange_opts opts = {
         .threads = n->setup.sockets->n_threads,
         .capacity = o->capacity < UINT32_MAX ? (uint32_t)o->capacity : 0,
@@ -363,9 +392,16 @@ static int start_media(struct node *n)
         .ctx = n,
         .log = n->setup.log,
     };
-    n->tie = (struct media_tie){
-        .workers = n->workers, .n_workers = opts.threads, .node = n->id, .log = n->setup.log};
-    return o->controller && !o->standalone ? media_exchange_new(&n->media, &opts) : 0;
+    if (o->controller && !o->standalone)
+        rc = media_exchange_new(&n->media, &opts);
+    if (rc == 0 && n->media)
+        rc = start_links(n, e);
+    n->tie = (struct media_tie){.workers = n->workers,
+                                .n_workers = opts.threads,
+                                .node = n->id,
+                                .dialer = n->dialer,
+                                .log = n->setup.log};
+    return rc;
 }
 
 static struct worker_settings settings_of(const struct node_options *o)
@@ -449,7 +485,7 @@ int node_start(struct node **out, const struct node_setup *setup, struct options
     init_http(n);
     int rc = allocate(n);
     if (rc == 0)
-        rc = start_media(n);
+        rc = start_media(n, e);
     if (rc == 0)
         rc = start_tls(n, e);
     if (rc == 0) {
@@ -578,10 +614,13 @@ void node_destroy(struct node *n)
         return;
     for (size_t i = 0; i < n->n_workers; i++)
         worker_stop(n->workers[i]); /* their metrics read the control, */
-    control_destroy(n->control);    /* and the control reads their counters */
+    dialer_stop(n->dialer);         /* it asks the control, */
+    control_destroy(n->control);    /* which reads their counters, and gives it orders */
     peers_stop(n->peers);           /* and tells the peers' figures */
     for (size_t i = 0; i < n->n_workers; i++)
         worker_destroy(n->workers[i]);
+    dialer_destroy(n->dialer);
+    sodium_memzero(&n->link_keys, sizeof(n->link_keys));
     media_tie_dispose(&n->tie);
     media_exchange_destroy(n->media);
     free(n->workers);

@@ -29,7 +29,7 @@ static json_t *labels_json(const struct node_identity *id)
 }
 
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
-                        const struct node_addresses *advertise, const char *spki)
+                        const struct node_addresses *advertise, const char *spki, const char *media_key)
 {
     json_t *o = json_object();
     bool ok = o && put(o, "node", json_string(id->node)) && put(o, "cluster", json_string(id->cluster)) &&
@@ -43,6 +43,8 @@ char *registration_body(const struct node_identity *id, const struct node_addres
         ok = put(o, "tls_name", json_string(id->tls_name));
     if (ok && spki)
         ok = put(o, "tls_spki", json_pack("[s]", spki));
+    if (ok && media_key)
+        ok = put(o, "media_key", json_string(media_key));
     if (ok && id->has_location)
         ok = put(o, "location", json_pack("{s:f,s:f}", "lat", id->lat, "lon", id->lon));
     char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;

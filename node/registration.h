@@ -7,9 +7,9 @@
 #include "options.h"
 #include "peer_table.h"
 
-/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL: no TLS. */
+/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL: no TLS. `media_key` NULL: no links. */
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
-                        const struct node_addresses *advertise, const char *spki);
+                        const struct node_addresses *advertise, const char *spki, const char *media_key);
 
 struct heartbeat {
     struct load load;

@@ -390,3 +390,17 @@ void media_session_keys(struct srtp_keys *agent_sends, struct srtp_keys *node_se
     sodium_memzero(root, sizeof root);
     sodium_memzero(&st, sizeof st);
 }
+
+void media_link_name(struct media_session_id *name, const uint8_t shared[static TICKET_SECRET_LEN],
+                     const uint8_t random[static MEDIA_RANDOM_LEN])
+{
+    static const char context[] = "berth-link-1";
+    uint8_t hash[crypto_generichash_BYTES];
+    crypto_generichash_state st;
+    crypto_generichash_init(&st, shared, TICKET_SECRET_LEN, sizeof hash);
+    crypto_generichash_update(&st, (const uint8_t *)context, sizeof context - 1);
+    crypto_generichash_update(&st, random, MEDIA_RANDOM_LEN);
+    crypto_generichash_final(&st, hash, sizeof hash);
+    memcpy(name->bytes, hash, sizeof name->bytes);
+    sodium_memzero(&st, sizeof st);
+}

@@ -117,5 +117,8 @@ void media_session_keys(struct srtp_keys *agent_sends, struct srtp_keys *node_se
                         enum srtp_suite suite, const uint8_t agent_random[static MEDIA_RANDOM_LEN],
                         const uint8_t node_random[static MEDIA_RANDOM_LEN],
                         const struct media_session_id *session);
+/* What a link's HELLO calls its session: it shows that who dials shares that secret, without telling it. */
+void media_link_name(struct media_session_id *name, const uint8_t shared[static TICKET_SECRET_LEN],
+                     const uint8_t random[static MEDIA_RANDOM_LEN]);
 
 #endif

@@ -161,33 +161,54 @@ static int start_media(struct ladder_io *io, const struct ladder_outcome *won)
 }
 
 /* Is there room on the stream? What is written and can't be kept would end it. */
-static bool has_room(const struct ladder_io *io, size_t len)
+static bool has_room(const struct ladder_io *io, size_t len, size_t kept_free)
 {
-    enum { OVERHEAD = 128, KEPT_FREE = 4096 }; /* of TLS and WebSocket; for consent checks and pongs */
+    enum { OVERHEAD = 128 }; /* of TLS and WebSocket */
     const struct stream_io *s = io->streams[io->winner_at].shell.stream;
-    return s && stream_io_backlog(s) + len + OVERHEAD <= STREAM_IO_LEFT_MAX - KEPT_FREE;
+    return s && stream_io_backlog(s) + len + OVERHEAD <= STREAM_IO_LEFT_MAX - kept_free;
+}
+
+enum {
+    KEPT_FREE = 4096,
+    KEPT_FREE_OF_VIDEO = STREAM_IO_LEFT_MAX / 2
+}; /* for consent checks and pongs; for audio */
+
+/* A whole packet of SRTP or SRTCP. */
+static int send_packet(struct ladder_io *io, const uint8_t *bytes, size_t len, bool video)
+{
+    bool stream = io->winner.transport != TRANSPORT_UDP;
+    int64_t sent;
+    if (!stream)
+        udp_io_mark(&io->udp, io->winner.to.family, video ? DSCP_VIDEO : DSCP_AUDIO);
+    int err = say(io, bytes, len, &sent);
+    if (err < 0 && stream)
+        lose(io, prober_error_text(-err, true));
+    return err == 0 ? 0 : stream ? -ENOTCONN : -EAGAIN;
+}
+
+int ladder_io_pass(struct ladder_io *io, const uint8_t *packet, size_t len, bool video)
+{
+    if (io->state != LADDER_IO_UP || !io->leg)
+        return -ENOTCONN;
+    if (len > RTP_PACKET_MAX)
+        return -EMSGSIZE;
+    if (io->winner.transport != TRANSPORT_UDP && !has_room(io, len, video ? KEPT_FREE_OF_VIDEO : KEPT_FREE))
+        return -EAGAIN;
+    return send_packet(io, packet, len, video);
 }
 
 int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
 {
-    int64_t sent;
     bool video, stream = io->winner.transport != TRANSPORT_UDP;
     if (io->state != LADDER_IO_UP || !io->leg)
         return -ENOTCONN;
     if (len > RTP_PACKET_MAX - SRTP_OVERHEAD)
         return -EMSGSIZE;
-    if (stream && !has_room(io, len + SRTP_OVERHEAD))
+    if (stream && !has_room(io, len + SRTP_OVERHEAD, KEPT_FREE))
         return -EAGAIN;
     memcpy(io->packet, packet, len);
     int err = media_leg_protect(io->leg, io->packet, &len, &video);
-    if (err < 0)
-        return err;
-    if (!stream)
-        udp_io_mark(&io->udp, io->winner.to.family, video ? DSCP_VIDEO : DSCP_AUDIO);
-    err = say(io, io->packet, len, &sent);
-    if (err < 0 && stream)
-        lose(io, prober_error_text(-err, true));
-    return err == 0 ? 0 : stream ? -ENOTCONN : -EAGAIN;
+    return err < 0 ? err : send_packet(io, io->packet, len, video);
 }
 
 void ladder_io_leave(struct ladder_io *io)

@@ -32,7 +32,9 @@ struct media_leg {
     size_t hello_len;
     uint8_t hello_bytes[MEDIA_MESSAGE_MAX];
 
-    struct srtp_leg *srtp; /* NULL before the first welcome */
+    struct srtp_leg *srtp;      /* NULL before the first welcome, and of a link */
+    struct media_leg_keys keys; /* of a link */
+    uint64_t n_keys;
     enum srtp_suite suite;
     struct media_session_id session;
 
@@ -131,6 +133,8 @@ static void write_hello(struct media_leg *l, int64_t now_us)
     rto = rto < RTO_LEAST_US ? RTO_LEAST_US : min64(rto, RTO_MOST_US);
     draw(l, txid, sizeof txid);
     draw(l, l->hello.random, sizeof l->hello.random);
+    if (l->plan.link)
+        media_link_name(&l->hello.name, l->plan.shared, l->hello.random);
     l->hello_len =
         media_write_hello(l->hello_bytes, txid, &l->grant, &l->hello, (struct slice){l->nonce, l->nonce_len});
     stun_txn_start(&l->txn, txid, l->plan.reliable, rto, RC, RM, now_us);
@@ -157,13 +161,16 @@ static void shake(struct media_leg *l, int64_t now_us)
 
 static int take_keys(struct media_leg *l, const struct media_welcome *w)
 {
-    struct srtp_keys sends, receives;
+    struct media_leg_keys k = {.suite = w->suite};
     struct srtp_leg *srtp = NULL;
-    media_session_keys(&sends, &receives, l->secret, NULL, w->suite, l->hello.random, w->random, &w->session);
-    int err = srtp_leg_new(&srtp, w->suite, &sends, &receives);
-    sodium_memzero(&sends, sizeof sends);
-    sodium_memzero(&receives, sizeof receives);
-    if (err < 0)
+    media_session_keys(&k.sends, &k.receives, l->secret, l->plan.link ? l->plan.shared : NULL, w->suite,
+                       l->hello.random, w->random, &w->session);
+    int err = l->plan.link ? 0 : srtp_leg_new(&srtp, w->suite, &k.sends, &k.receives);
+    l->n_keys += l->plan.link;
+    if (l->plan.link)
+        l->keys = k;
+    sodium_memzero(&k, sizeof k);
+    if (err < 0 || l->plan.link)
         return err;
     srtp_leg_set_limit(srtp, SRTP_LEG_SSRCS_MAX); /* the node vouches for the meeting's */
     uint8_t key[SENDING_KEY_LEN];
@@ -399,6 +406,11 @@ static enum packet_kind heard_media(struct media_leg *l, enum packet_kind kind, 
                                     int64_t now_us)
 {
     struct rtp p;
+    if (l->n_keys > 0) {
+        if (kind == PACKET_RTP)
+            feel_flow(l, now_us);
+        return kind;
+    }
     if (!l->srtp)
         return PACKET_OTHER;
     int err = kind == PACKET_RTP ? srtp_leg_unprotect(l->srtp, bytes, len)
@@ -444,7 +456,7 @@ int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *vi
     enum packet_kind kind = packet_kind(bytes, *len);
     int err = 0;
     *video = false;
-    if (l->state != MEDIA_LEG_UP)
+    if (l->state != MEDIA_LEG_UP || !l->srtp)
         return -ENOTCONN;
     if (kind == PACKET_RTCP) {
         err = srtp_leg_protect_rtcp(l->srtp, bytes, len);
@@ -515,9 +527,16 @@ const char *media_leg_why(const struct media_leg *l)
 
 const char *media_leg_suite(const struct media_leg *l)
 {
-    if (!l->srtp)
+    if (!l->srtp && l->n_keys == 0)
         return "";
     return l->suite == SRTP_AES_128_GCM ? "AEAD_AES_128_GCM" : "AES_CM_128_HMAC_SHA1_80";
+}
+
+uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out)
+{
+    if (l->n_keys > 0)
+        *out = l->keys;
+    return l->n_keys;
 }
 
 void media_leg_hurry(struct media_leg *l, int64_t now_us)

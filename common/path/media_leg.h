@@ -38,6 +38,9 @@ struct media_leg_plan {
     bool reliable;      /* a stream: nothing is sent again */
     int64_t rtt_us;     /* of the path, as far as is known; -1 */
     int64_t consent_us; /* between consent checks */
+    /* A link between nodes: what they share is mixed into the keys, and SRTP is somebody else's (media_leg_keys): packets pass as they are. */
+    bool link;
+    uint8_t shared[TICKET_SECRET_LEN];
 };
 
 struct media_leg;
@@ -59,8 +62,14 @@ bool media_leg_is_ours(const struct media_leg *l, const uint8_t *bytes, size_t l
 size_t media_leg_leave(struct media_leg *l, uint8_t out[static MEDIA_MESSAGE_MAX]);
 
 /* One message from the peer, aligned to 4. PACKET_RTP, PACKET_RTCP: it was protected, and now bytes and *len are the packet;
- * PACKET_STUN: it was for us; PACKET_OTHER: nothing that counts. */
+ * PACKET_STUN: it was for us; PACKET_OTHER: nothing that counts. Of a link RTP and RTCP are left as they came. */
 enum packet_kind media_leg_heard(struct media_leg *l, uint8_t *bytes, size_t *len, int64_t now_us);
+/* Of a link: the newest handshake's keys, and how many there have been; 0: none yet, and *out is left alone. Wipe it when done. */
+struct media_leg_keys {
+    enum srtp_suite suite;
+    struct srtp_keys sends, receives;
+};
+uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out);
 /* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0, and whether it is video; -ENOTCONN: not UP; -EINVAL: no RTP or RTCP packet; and as
  * sending_take. */
 int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *video)

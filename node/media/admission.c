@@ -119,6 +119,14 @@ static int check_hello(struct asking *a)
     return 0;
 }
 
+/* Has who dials the key that the plan has of it? One of the two has started anew otherwise. */
+static bool shares(const struct asking *a)
+{
+    struct media_session_id name;
+    media_link_name(&name, a->peer->shared, a->r.hello.random);
+    return sodium_memcmp(name.bytes, a->r.hello.name.bytes, sizeof name.bytes) == 0;
+}
+
 /* Does the plan still know who asks? 0, or the code of its refusal. */
 static int check_plan(struct asking *a)
 {
@@ -128,7 +136,7 @@ static int check_plan(struct asking *a)
     if (a->t.kind != TICKET_LINK)
         return 0;
     a->peer = media_plan_peer(media_plan_meeting(h->plan, a->t.org, a->t.meeting), a->t.who);
-    if (a->peer)
+    if (a->peer && shares(a))
         return 0;
     h->opts.sink.plan_is_old(h->opts.sink.ctx);
     return CODE_NO_CAPACITY;
@@ -183,7 +191,7 @@ static struct leg *admit(struct asking *a)
     struct media_home *h = a->h;
     struct meeting *m = meeting_find(h, a->t.org, a->t.meeting);
     struct leg *l = NULL;
-    const struct leg_terms terms = {&a->t, a->password, &a->r, a->suite, a->peer};
+    const struct leg_terms terms = {&a->t, a->password, &a->r, a->suite, a->peer, NULL};
     if (h->n_meetings == 0)
         h->turn_us = a->now_us + HOME_TURN_US;
     if (!take_seat(a, m)) {
@@ -235,12 +243,14 @@ static void hello(struct asking *a)
     }
     if (code == 0)
         code = check_plan(a);
-    if (code == 0 && h->draining)
+    if (code == 0 && h->draining && a->t.kind != TICKET_LINK) /* who is still here hears those elsewhere */
         code = CODE_NO_CAPACITY;
     struct meeting *m = code == 0 ? meeting_find(h, a->t.org, a->t.meeting) : NULL;
     struct leg *same = m ? meeting_leg_of(m, media_owner(a->t.kind, a->t.who)) : NULL;
     if (same && a->t.number < same->number)
         code = CODE_UNAUTHENTICATED;
+    if (code == 0 && same && same->dialled && a->peer->dial) /* both have dialled: ours stays */
+        code = CODE_QUOTA;
     if (code != 0) {
         refuse_plainly(a, code, a->password);
         return;
@@ -284,6 +294,8 @@ static bool is_proof_due(const struct asking *a, const struct leg *l)
 static void consent(struct asking *a)
 {
     struct leg *l = home_leg_of(a->h, &a->r.session);
+    if (l && l->dialled) /* it is this node that asks */
+        l = NULL;
     if (!l || media_check_request(&a->r, l->password) < 0) {
         refuse_plainly(a, l ? CODE_UNAUTHENTICATED : CODE_MISMATCH, NULL);
         return;

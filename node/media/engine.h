@@ -45,6 +45,9 @@ struct leg {
     struct media_session_id session;
     enum ticket_kind kind;
     bool leaf; /* a link's: the other node is linked to the hub alone */
+    bool
+        dialled; /* a link's: by this node. Another thread asks for its consent, and says when it has ended */
+    uint8_t shared[MEDIA_SHARED_LEN]; /* a link's: as the plan had it */
     char who[AGENT_ID_MAX + 1];
     uint64_t owner; /* hash of kind and `who` */
     int64_t number; /* its ticket's */
@@ -171,13 +174,18 @@ int source_receivers(struct source *s, size_t room) __attribute__((warn_unused_r
 struct leg_terms {
     const struct ticket *ticket;
     const char *password;
-    const struct media_request *request;
+    const struct media_request *request; /* NULL: it was dialled */
     enum srtp_suite suite;
     const struct media_plan_peer *peer; /* of a link, else NULL */
+    const struct media_link *dialled;   /* of a link that this node has dialled, else NULL */
 };
 /* The leg is in its meeting and in the tables, at that path. 0, or -ENOMEM, -EIO. */
 int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms,
               const struct media_path *path, int64_t now_us) __attribute__((warn_unused_result));
+/* Its stream or link has ended by itself, or its path is another's: no word to the sink about that. */
+void leg_gone(struct leg *l, enum media_end_reason why, int64_t now_us);
+/* Tells that a link from another node is there, or no longer. */
+void leg_tell_link(const struct leg *l, bool there);
 /* As much of its ticket as is kept. */
 struct ticket leg_ticket(const struct leg *l);
 /* It is gone from everything, and freed; so is its meeting where it was the last. `told` false: no word to the sink. */

@@ -23,9 +23,14 @@ static size_t cells_of(size_t threads)
     return cells;
 }
 
+size_t media_exchange_parties(const struct media_exchange *x)
+{
+    return x->opts.threads + 1;
+}
+
 static int make_all(struct media_exchange *x)
 {
-    size_t n = x->opts.threads;
+    size_t n = media_exchange_parties(x);
     int rc = 0;
     for (size_t i = 0; i < n; i++)
         x->bells[i].fd = -1;
@@ -45,8 +50,9 @@ int media_exchange_new(struct media_exchange **out, const struct media_exchange_
         return -ENOMEM;
     x->opts = *opts;
     randombytes_buf(x->nonce_key, sizeof(x->nonce_key));
-    x->bells = calloc(opts->threads, sizeof(*x->bells));
-    x->rings = calloc(opts->threads * opts->threads, sizeof(struct media_ring *));
+    size_t n = media_exchange_parties(x);
+    x->bells = calloc(n, sizeof(*x->bells));
+    x->rings = calloc(n * n, sizeof(struct media_ring *));
     int rc = x->bells && x->rings ? make_all(x) : -ENOMEM;
     if (rc != 0) {
         media_exchange_destroy(x);
@@ -60,7 +66,7 @@ void media_exchange_destroy(struct media_exchange *x)
 {
     if (!x)
         return;
-    size_t n = x->opts.threads;
+    size_t n = media_exchange_parties(x);
     for (size_t i = 0; x->rings && i < n * n; i++)
         media_ring_destroy(x->rings[i]);
     for (size_t i = 0; x->bells && i < n; i++)
@@ -78,7 +84,7 @@ const struct media_exchange_opts *media_exchange_opts(const struct media_exchang
 
 struct media_ring *media_exchange_ring(const struct media_exchange *x, uint8_t from, uint8_t to)
 {
-    return x->rings[from * x->opts.threads + to];
+    return x->rings[from * media_exchange_parties(x) + to];
 }
 
 struct media_bell *media_exchange_bell(const struct media_exchange *x, uint8_t thread)

@@ -1,4 +1,5 @@
-/* What the threads of a node share of media: the rings between each two of them, their bells, and the count of sessions. Made before the
+/* What the threads of a node share of media: the rings between each two of them, their bells, and the count of sessions. The homes come first; behind
+ * them is the thread that dials links. Made before the
  * threads and destroyed after them; immutable but for what is atomic. */
 #ifndef BERTH_NODE_MEDIA_EXCHANGE_H
 #define BERTH_NODE_MEDIA_EXCHANGE_H
@@ -22,6 +23,8 @@ int media_exchange_new(struct media_exchange **out, const struct media_exchange_
 void media_exchange_destroy(struct media_exchange *x);
 
 const struct media_exchange_opts *media_exchange_opts(const struct media_exchange *x);
+/* Homes, and the thread of links, whose number is the homes'. */
+size_t media_exchange_parties(const struct media_exchange *x);
 /* The ring that `from` writes and `to` reads; NULL where they are the same. */
 struct media_ring *media_exchange_ring(const struct media_exchange *x, uint8_t from, uint8_t to);
 struct media_bell *media_exchange_bell(const struct media_exchange *x, uint8_t thread);

@@ -6,7 +6,7 @@
 
 const char *media_carrier_name(enum media_carrier c)
 {
-    static const char *const names[MEDIA_CARRIERS] = {"udp", "tcp", "tls", "websocket"};
+    static const char *const names[MEDIA_CARRIERS] = {"udp", "tcp", "tls", "websocket", "dialled"};
     return names[c];
 }
 

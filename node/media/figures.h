@@ -7,8 +7,8 @@
 
 #include "sys/log.h"
 
-enum { MEDIA_CARRIERS = 4 };
-const char *media_carrier_name(enum media_carrier c); /* "udp", "tcp", "tls", "websocket" */
+enum { MEDIA_CARRIERS = 5 };
+const char *media_carrier_name(enum media_carrier c); /* "udp", "tcp", "tls", "websocket", "dialled" */
 
 /* One thread's: written by it alone, `sessions` read by any. */
 struct media_figures {

@@ -101,17 +101,17 @@ void media_home_packet(struct media_home *h, const struct media_path *from, uint
 void media_home_gone(struct media_home *h, const struct media_path *path, int64_t now_us)
 {
     struct leg *l = home_leg_at(h, path);
-    if (l)
+    if (l && l->dialled)
+        leg_gone(l, MEDIA_END_CONSENT_LOST, now_us);
+    else if (l)
         leg_lose_path(l, now_us);
 }
 
 void media_home_hanging(struct media_home *h, const struct media_path *path, int64_t now_us)
 {
     struct leg *l = home_leg_at(h, path);
-    if (!l)
-        return;
-    leg_lose_path(l, now_us);
-    leg_end(l, MEDIA_END_HANGING, true);
+    if (l)
+        leg_gone(l, MEDIA_END_HANGING, now_us);
 }
 
 /* A tenth of the legs and sources; so a second's work is spread over the second. */

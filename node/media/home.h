@@ -21,14 +21,20 @@ enum {
 };
 
 /* Where packets come from and go to. Plain data, zeroed before it is filled; compared with media_path_eq. */
-enum media_carrier { MEDIA_UDP = 0, MEDIA_TCP = 1, MEDIA_TLS = 2, MEDIA_WEBSOCKET = 3 };
+enum media_carrier {
+    MEDIA_UDP = 0,
+    MEDIA_TCP = 1,
+    MEDIA_TLS = 2,
+    MEDIA_WEBSOCKET = 3,
+    MEDIA_DIALLED = 4, /* a link that this node has dialled: another thread has it, whatever it runs over */
+};
 struct media_path {
     uint8_t carrier;   /* enum media_carrier */
     uint8_t thread;    /* the one whose socket or stream it is */
     uint16_t port;     /* UDP: which of that thread's sockets */
     struct addr peer;  /* as the node sees it */
     struct addr local; /* UDP on a wildcard address: the one that was asked; else none */
-    uint64_t stream;   /* of that thread; 0: UDP */
+    uint64_t stream;   /* of that thread, or its link; 0: UDP */
     uint8_t
         taken; /* of a request by UDP: what comes from there is another home's, whose number is one less; 0: it isn't */
 };
@@ -82,6 +88,8 @@ struct media_sink {
     void (*detach)(void *ctx, const struct media_path *path, enum media_end_reason why);
     /* A session has ended. */
     void (*ended)(void *ctx, const struct media_leg_info *leg, enum media_end_reason why);
+    /* A link that another node has dialled to this one is there (said again every second), or no longer. NULL: nobody asks. */
+    void (*linked)(void *ctx, const struct media_leg_info *link, bool there);
     /* A ticket speaks of an epoch that the plan doesn't have yet: ask the controller for news. */
     void (*plan_is_old)(void *ctx);
     void *ctx;
@@ -110,13 +118,26 @@ void media_home_destroy(struct media_home *h);
 int media_route(const struct media_request *r, const struct ticket_keys *keys, unsigned homes, int64_t now_s,
                 uint8_t answer[static MEDIA_MESSAGE_MAX], size_t *answer_len);
 
+/* ... and which one has that meeting? */
+uint8_t media_home_of(const char *org, const char *meeting, unsigned homes);
+
 /* A STUN request that media_route has sent here. `now_s`: Unix time. */
 void media_home_stun(struct media_home *h, const struct media_path *from, const uint8_t *bytes, size_t len,
                      int64_t now_us, int64_t now_s);
 /* A packet of RTP or RTCP, in place: up to RTP_PACKET_MAX bytes, aligned to 4. */
 void media_home_packet(struct media_home *h, const struct media_path *from, uint8_t *bytes, size_t len,
                        int64_t received_us);
-/* A stream has ended, or what comes from there goes to another home now. */
+/* This node has dialled another one: packets of that path are the link's. Where the plan doesn't have it (any more), or the one that was dialled
+ * from there is to stay, the path is detached. The keys are copied; a path that has a link already gets these. */
+struct media_link {
+    char org[ORG_ID_MAX + 1], meeting[TICKET_MEETING_MAX + 1]; /* the meeting's */
+    char who[AGENT_ID_MAX + 1];                                /* the other node: "<org>/<node>" */
+    enum srtp_suite suite;
+    struct srtp_keys sends, receives;
+};
+void media_home_linked(struct media_home *h, const struct media_path *path, const struct media_link *link,
+                       int64_t now_us);
+/* A stream or a dialled link has ended, or what comes from there goes to another home now. */
 void media_home_gone(struct media_home *h, const struct media_path *path, int64_t now_us);
 /* A stream took nothing for too long: its session ends as `hanging`. The path isn't detached. */
 void media_home_hanging(struct media_home *h, const struct media_path *path, int64_t now_us);

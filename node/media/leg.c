@@ -25,7 +25,17 @@ static int name_session(struct media_home *h, struct media_session_id *s)
     return -EIO;
 }
 
-static int make_srtp(struct leg *l, const struct media_hello *hello, const struct media_plan_peer *peer)
+static int make_srtp(struct leg *l, const struct srtp_keys *sends, const struct srtp_keys *receives)
+{
+    int err = srtp_leg_new(&l->srtp, l->welcome.suite, sends, receives);
+    if (err == 0 && l->welcome.suite == SRTP_AES_128_GCM)
+        err = srtp_gcm_new(&l->gcm, sends);
+    if (err == 0 && l->kind == TICKET_LINK)
+        srtp_leg_set_limit(l->srtp, SRTP_LEG_SSRCS_MAX);
+    return err;
+}
+
+static int agree_on_keys(struct leg *l, const struct media_hello *hello, const struct media_plan_peer *peer)
 {
     struct srtp_keys agent_sends, node_sends;
     uint8_t secret[TICKET_SECRET_LEN];
@@ -34,11 +44,7 @@ static int make_srtp(struct leg *l, const struct media_hello *hello, const struc
         return err;
     media_session_keys(&agent_sends, &node_sends, secret, peer ? peer->shared : NULL, l->welcome.suite,
                        hello->random, l->welcome.random, &l->session);
-    err = srtp_leg_new(&l->srtp, l->welcome.suite, &node_sends, &agent_sends);
-    if (err == 0 && l->welcome.suite == SRTP_AES_128_GCM)
-        err = srtp_gcm_new(&l->gcm, &node_sends);
-    if (err == 0 && peer)
-        srtp_leg_set_limit(l->srtp, SRTP_LEG_SSRCS_MAX);
+    err = make_srtp(l, &node_sends, &agent_sends);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(&agent_sends, sizeof agent_sends);
     sodium_memzero(&node_sends, sizeof node_sends);
@@ -54,13 +60,18 @@ static void fill(struct leg *l, const struct leg_terms *terms, int64_t now_us)
     memcpy(l->who, t->who, sizeof l->who);
     l->owner = media_owner(t->kind, t->who);
     l->number = t->number;
-    memcpy(l->password, terms->password, sizeof l->password);
-    memcpy(l->txid, r->msg.txid, sizeof l->txid);
-    memcpy(l->agent_random, r->hello.random, sizeof l->agent_random);
-    l->level_ext = r->hello.audio_level_ext;
-    l->wide_ext = r->hello.transport_wide_ext;
+    if (r) {
+        memcpy(l->password, terms->password, sizeof l->password);
+        memcpy(l->txid, r->msg.txid, sizeof l->txid);
+        memcpy(l->agent_random, r->hello.random, sizeof l->agent_random);
+        l->level_ext = r->hello.audio_level_ext;
+        l->wide_ext = r->hello.transport_wide_ext;
+    }
     l->limit.kbps = t->kbps > 0 ? t->kbps : unlimited;
+    l->dialled = l->confirmed = terms->dialled != NULL;
     l->leaf = terms->peer && terms->peer->leaf;
+    if (terms->peer)
+        memcpy(l->shared, terms->peer->shared, sizeof l->shared);
     l->began_us = l->consent_us = l->second_us = l->proven_us = now_us;
     l->over_since_us = -1;
 }
@@ -74,8 +85,10 @@ static int agree(struct leg *l, struct media_home *h, const struct leg_terms *te
     l->welcome.suite = terms->suite;
     l->welcome.last_n = last_n;
     l->welcome.session = l->session;
+    if (terms->dialled)
+        return make_srtp(l, &terms->dialled->sends, &terms->dialled->receives);
     h->opts.random(h->opts.random_ctx, l->welcome.random, sizeof l->welcome.random);
-    return make_srtp(l, &terms->request->hello, terms->peer);
+    return agree_on_keys(l, &terms->request->hello, terms->peer);
 }
 
 static void leg_free(struct leg *l)
@@ -121,6 +134,7 @@ int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms
     }
     h->n_legs++;
     m->n_links += l->kind == TICKET_LINK;
+    leg_tell_link(l, true);
     *out = l;
     return 0;
 end:
@@ -136,6 +150,20 @@ void leg_lose_path(struct leg *l, int64_t now_us)
     media_table_drop(&h->by_path, media_path_hash(h, &l->path), l);
     l->has_path = false;
     l->gone_us = now_us;
+}
+
+void leg_tell_link(const struct leg *l, bool there)
+{
+    const struct media_sink *sink = &l->meeting->home->opts.sink;
+    const struct media_leg_info info = leg_info(l);
+    if (l->kind == TICKET_LINK && !l->dialled && sink->linked)
+        sink->linked(sink->ctx, &info, there);
+}
+
+void leg_gone(struct leg *l, enum media_end_reason why, int64_t now_us)
+{
+    leg_lose_path(l, now_us);
+    leg_end(l, why, true);
 }
 
 int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
@@ -177,6 +205,8 @@ void leg_end(struct leg *l, enum media_end_reason why, bool told)
         atomic_fetch_sub_explicit(h->opts.legs, 1, memory_order_relaxed);
     if (told && l->has_path)
         sink->detach(sink->ctx, &l->path, why);
+    if (told)
+        leg_tell_link(l, false);
     struct media_leg_info info = leg_info(l);
     if (told)
         sink->ended(sink->ctx, &info, why);
@@ -247,7 +277,8 @@ bool leg_turn(struct leg *l, int64_t now_us)
     if (now_us - l->second_us >= SECOND_US / 2)
         rates(l, now_us);
     enum media_end_reason why = MEDIA_END_REASONS;
-    if (now_us - l->consent_us >= (l->confirmed ? MEDIA_CONSENT_END_US : HOME_UNCONFIRMED_US))
+    int64_t silence_us = l->confirmed ? MEDIA_CONSENT_END_US : HOME_UNCONFIRMED_US;
+    if (!l->dialled && now_us - l->consent_us >= silence_us)
         why = MEDIA_END_CONSENT_LOST;
     else if (!l->has_path && now_us - l->gone_us >= HOME_GONE_US)
         why = MEDIA_END_CLOSED;
@@ -255,8 +286,10 @@ bool leg_turn(struct leg *l, int64_t now_us)
         why = MEDIA_END_OVER_LIMIT;
     if (why != MEDIA_END_REASONS)
         leg_end(l, why, true);
-    else if (l->kind == TICKET_LINK)
+    else if (l->kind == TICKET_LINK) {
         link_turn(l, now_us);
+        leg_tell_link(l, true);
+    }
     return why != MEDIA_END_REASONS;
 }
 
@@ -271,5 +304,5 @@ bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us)
 
 bool leg_listens(const struct leg *l, int64_t now_us)
 {
-    return l->has_path && l->confirmed && now_us - l->consent_us < MEDIA_CONSENT_QUIET_US;
+    return l->has_path && l->confirmed && (l->dialled || now_us - l->consent_us < MEDIA_CONSENT_QUIET_US);
 }

@@ -1,10 +1,11 @@
-/* Links to other nodes: what passes between which legs, and whose the sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP APP packets (RFC 3550 6.7) of its
+/* Links to other nodes: how those begin that this node has dialled, what passes between which legs, and whose the sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP APP packets (RFC 3550 6.7) of its
  * own: with the first packets of each source, and once a second while it sends. Invariant: a link's packets count only for sources that it has
  * told the owner of, and that owner's alone. */
 #include "engine.h"
 
 #include "media/rtcp.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -131,9 +132,11 @@ void link_told(struct leg *from, const uint8_t *bytes, size_t len)
 
 /* ---- the plan ---- */
 
+/* A node that has started again has another key: its link is another one. */
 static bool is_planned(const struct leg *l, const struct media_plan_meeting *planned)
 {
-    return l->kind != TICKET_LINK || media_plan_peer(planned, l->who);
+    const struct media_plan_peer *peer = media_plan_peer(planned, l->who);
+    return l->kind != TICKET_LINK || (peer && memcmp(peer->shared, l->shared, sizeof l->shared) == 0);
 }
 
 void link_follow_plan(struct meeting *m, const struct media_plan *plan)
@@ -151,4 +154,51 @@ void link_follow_plan(struct meeting *m, const struct media_plan *plan)
         else if (l->kind == TICKET_LINK)
             l->leaf = media_plan_peer(planned, l->who)->leaf;
     }
+}
+
+/* ---- links that this node has dialled ---- */
+
+/* Is there one that stays, dialled by the other node? */
+static bool stays(const struct leg *same, const struct media_plan_peer *peer)
+{
+    return same && !same->dialled && !peer->dial;
+}
+
+static int begin_link(struct media_home *h, const struct media_path *path, const struct media_link *link,
+                      const struct media_plan_peer *peer, int64_t now_us)
+{
+    struct ticket t = {.kind = TICKET_LINK};
+    struct meeting *m = meeting_find(h, link->org, link->meeting);
+    struct leg *l;
+    memcpy(t.who, link->who, sizeof t.who);
+    const struct leg_terms terms = {&t, NULL, NULL, link->suite, peer, link};
+    if (h->n_legs >= HOME_LEGS_MAX || (m && m->n_legs >= MEDIA_MEETING_LEGS_MAX))
+        return -ENOSPC;
+    if (h->n_meetings == 0)
+        h->turn_us = now_us + HOME_TURN_US;
+    m = m ? m : meeting_make(h, link->org, link->meeting);
+    if (!m)
+        return -ENOMEM;
+    m->hub = media_plan_meeting(h->plan, m->org, m->id)->hub;
+    int err = leg_begin(&l, m, &terms, path, now_us);
+    meeting_drop_empty(m);
+    return err;
+}
+
+void media_home_linked(struct media_home *h, const struct media_path *path, const struct media_link *link,
+                       int64_t now_us)
+{
+    const struct media_sink *sink = &h->opts.sink;
+    const struct media_plan_meeting *planned = media_plan_meeting(h->plan, link->org, link->meeting);
+    const struct media_plan_peer *peer = media_plan_peer(planned, link->who);
+    struct leg *there = home_leg_at(h, path);
+    if (there)
+        leg_gone(there, MEDIA_END_REPLACED, now_us); /* the other node has ended that session */
+    struct meeting *m = meeting_find(h, link->org, link->meeting);
+    struct leg *same = m ? meeting_leg_of(m, media_owner(TICKET_LINK, link->who)) : NULL;
+    bool loses = peer && stays(same, peer);
+    if (same && !loses)
+        leg_end(same, MEDIA_END_REPLACED, true);
+    if (!peer || loses || begin_link(h, path, link, peer, now_us) < 0)
+        sink->detach(sink->ctx, path, MEDIA_END_REPLACED);
 }

@@ -1,6 +1,7 @@
 /* Looking things up in a plan. Invariant: it is only read. */
 #include "plan.h"
 
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,19 +9,61 @@
 struct media_plan_held {
     _Atomic size_t held;
     struct media_plan plan;
-    struct media_plan_removed removed[];
+    struct media_plan_meeting *meetings;
+    struct media_plan_peer *peers; /* of all meetings */
+    size_t n_peers;
+    struct media_plan_removed *removed;
 };
 
-struct media_plan_held *media_plan_held_new(const struct media_plan_removed *removed, size_t n)
+static void destroy(struct media_plan_held *p)
 {
-    struct media_plan_held *p = calloc(1, sizeof(*p) + n * sizeof(*removed));
+    free(p->meetings);
+    if (p->peers)
+        sodium_memzero(p->peers, p->n_peers * sizeof(*p->peers));
+    free(p->peers);
+    free(p->removed);
+    free(p);
+}
+
+/* NULL where there is nothing, too. */
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+    void *to = n > 0 ? calloc(n, size) : NULL;
+    if (to && from)
+        memcpy(to, from, n * size);
+    return to;
+}
+
+static void copy_peers(struct media_plan_held *p, const struct media_plan *plan)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < plan->n_meetings; i++) {
+        const struct media_plan_meeting *m = &plan->meetings[i];
+        p->meetings[i].peers = p->peers + at;
+        if (m->n_peers > 0)
+            memcpy(p->peers + at, m->peers, m->n_peers * sizeof(*m->peers));
+        at += m->n_peers;
+    }
+}
+
+struct media_plan_held *media_plan_held_new(const struct media_plan *plan)
+{
+    struct media_plan_held *p = calloc(1, sizeof(*p));
     if (!p)
         return NULL;
     atomic_init(&p->held, 1);
-    if (n > 0)
-        memcpy(p->removed, removed, n * sizeof(*removed));
-    p->plan.n_removed = n;
-    p->plan.removed = p->removed;
+    for (size_t i = 0; i < plan->n_meetings; i++)
+        p->n_peers += plan->meetings[i].n_peers;
+    p->meetings = copy_of(plan->meetings, plan->n_meetings, sizeof(*p->meetings));
+    p->peers = copy_of(NULL, p->n_peers, sizeof(*p->peers));
+    p->removed = copy_of(plan->removed, plan->n_removed, sizeof(*p->removed));
+    if ((!p->meetings && plan->n_meetings > 0) || (!p->peers && p->n_peers > 0) ||
+        (!p->removed && plan->n_removed > 0)) {
+        destroy(p);
+        return NULL;
+    }
+    copy_peers(p, plan);
+    p->plan = (struct media_plan){plan->n_meetings, plan->n_removed, p->meetings, p->removed};
     return p;
 }
 
@@ -34,7 +77,7 @@ struct media_plan_held *media_plan_hold(struct media_plan_held *p)
 void media_plan_release(struct media_plan_held *p)
 {
     if (p && atomic_fetch_sub_explicit(&p->held, 1, memory_order_acq_rel) == 1)
-        free(p);
+        destroy(p);
 }
 
 const struct media_plan *media_plan_of(const struct media_plan_held *p)
@@ -88,4 +131,18 @@ bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t
     const struct media_plan_removed *r =
         bsearch(&key, plan->removed, plan->n_removed, sizeof key, media_plan_removed_cmp);
     return r && t->number <= r->number;
+}
+
+uint64_t media_plan_link_id(const char *org, const char *meeting, const char *who)
+{
+    uint8_t hash[crypto_generichash_BYTES_MIN];
+    uint64_t id;
+    crypto_generichash_state st;
+    crypto_generichash_init(&st, NULL, 0, sizeof hash);
+    crypto_generichash_update(&st, (const uint8_t *)org, strlen(org) + 1);
+    crypto_generichash_update(&st, (const uint8_t *)meeting, strlen(meeting) + 1);
+    crypto_generichash_update(&st, (const uint8_t *)who, strlen(who) + 1);
+    crypto_generichash_final(&st, hash, sizeof hash);
+    memcpy(&id, hash, sizeof id);
+    return id;
 }

@@ -10,6 +10,7 @@ enum { MEDIA_SHARED_LEN = TICKET_SECRET_LEN };
 struct media_plan_peer {
     char who[AGENT_ID_MAX + 1];       /* "<org>/<node>", as its tickets say */
     bool leaf;                        /* it is linked to the hub alone */
+    bool dial;                        /* should both nodes dial, the link of this one stays */
     uint8_t shared[MEDIA_SHARED_LEN]; /* of crypto_kx between the two nodes */
 };
 
@@ -44,11 +45,14 @@ bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t
 
 /* The snapshot itself, with counted references. */
 struct media_plan_held;
-/* A copy of the sorted list, with no joined nodes; held once. NULL: out of memory. */
-struct media_plan_held *media_plan_held_new(const struct media_plan_removed *removed, size_t n);
+/* A deep copy of what is sorted; held once. NULL: out of memory. */
+struct media_plan_held *media_plan_held_new(const struct media_plan *plan);
 struct media_plan_held *
 media_plan_hold(struct media_plan_held *p);         /* any thread; NULL is fine, and stays NULL */
 void media_plan_release(struct media_plan_held *p); /* NULL is fine */
 const struct media_plan *media_plan_of(const struct media_plan_held *p); /* NULL of NULL */
+
+/* What threads call the link to that node in that meeting. */
+uint64_t media_plan_link_id(const char *org, const char *meeting, const char *who);
 
 #endif

@@ -33,7 +33,7 @@ static void flush(struct media_post *p)
             udp_out_flush(p->udp[i]);
         p->udp_dirty[i] = false;
     }
-    size_t threads = media_exchange_opts(p->opts.exchange)->threads;
+    size_t threads = media_exchange_parties(p->opts.exchange);
     for (size_t i = 0; i < threads; i++) {
         if (p->ringing[i])
             media_bell_ring(media_exchange_bell(p->opts.exchange, (uint8_t)i));
@@ -266,6 +266,15 @@ static void send_from_cell(struct media_post *p, const struct media_cell *c)
     post_stream_commit(m, cls, room, c->len);
 }
 
+static void take_link(struct media_post *p, struct media_cell *c)
+{
+    struct media_link link;
+    memcpy(&link, c->bytes, sizeof(link));
+    sodium_memzero(c->bytes, sizeof(link));
+    media_home_linked(p->home, &c->path, &link, clock_mono_us());
+    sodium_memzero(&link, sizeof(link));
+}
+
 static void take_cell(struct media_post *p, uint8_t from, struct media_cell *c)
 {
     switch ((enum media_cell_kind)c->kind) {
@@ -290,13 +299,19 @@ static void take_cell(struct media_post *p, uint8_t from, struct media_cell *c)
         else
             media_home_gone(p->home, &c->path, clock_mono_us());
         return;
+    case MEDIA_CELL_LINKED:
+        take_link(p, c);
+        return;
+    case MEDIA_CELL_STANDS:
+    case MEDIA_CELL_FELL: /* never a home's */
+        return;
     }
 }
 
 /* Each ring has its share of the turn, and another one the first word each time: who floods one holds up neither the others nor the loop. */
 bool post_take_cells(struct media_post *p)
 {
-    const size_t threads = media_exchange_opts(p->opts.exchange)->threads;
+    const size_t threads = media_exchange_parties(p->opts.exchange);
     const size_t share = threads < POST_CELLS_A_TURN ? POST_CELLS_A_TURN / threads : 1;
     bool more = false;
     for (size_t i = 0; i < threads; i++) {

@@ -60,6 +60,8 @@ static void commit(void *ctx, const struct media_path *to, enum media_class c, s
 static void attach(void *ctx, const struct media_path *path)
 {
     struct media_post *p = ctx;
+    if (path->carrier == MEDIA_DIALLED)
+        return; /* it is the link's thread that has offered it */
     if (path->thread == p->opts.thread)
         post_attach(p, path, p->opts.thread);
     else
@@ -81,6 +83,14 @@ static void ended(void *ctx, const struct media_leg_info *leg, enum media_end_re
     media_figures_ended(p->opts.figures, leg, why, clock_mono_us());
 }
 
+static void linked(void *ctx, const struct media_leg_info *link, bool there)
+{
+    struct media_post *p = ctx;
+    const struct media_path path = {.stream = media_plan_link_id(link->org, link->meeting, link->who)};
+    post_tell(p, (uint8_t)media_exchange_opts(p->opts.exchange)->threads,
+              there ? MEDIA_CELL_STANDS : MEDIA_CELL_FELL, &path, MEDIA_END_LEFT);
+}
+
 static void plan_is_old(void *ctx)
 {
     const struct media_post *p = ctx;
@@ -97,6 +107,7 @@ struct media_sink post_sink(struct media_post *p)
         .attach = attach,
         .detach = detach,
         .ended = ended,
+        .linked = linked,
         .plan_is_old = plan_is_old,
         .ctx = p,
     };

@@ -18,8 +18,12 @@ enum media_cell_kind {
     MEDIA_CELL_SEND,   /* from the home: over a stream */
     MEDIA_CELL_ATTACH, /* from the home: that path's packets are its own */
     MEDIA_CELL_DETACH,
-    MEDIA_CELL_GONE, /* to the home: a stream has ended, or a datagram's path is another home's */
+    MEDIA_CELL_GONE, /* to the home: a stream or a dialled link has ended, or a datagram's path is another home's */
+    MEDIA_CELL_LINKED, /* to the home: a struct media_link, which has been dialled */
+    MEDIA_CELL_STANDS, /* from the home, to the thread of links: the other node has dialled; `stream` is media_plan_link_id */
+    MEDIA_CELL_FELL, /* ... and that link has ended */
 };
+_Static_assert(sizeof(struct media_link) <= MEDIA_CELL_BYTES, "a cell holds a link");
 
 struct media_cell {
     struct media_path path;

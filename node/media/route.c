@@ -7,17 +7,17 @@
 enum { STUN_UNAUTHENTICATED = 401, STUN_ALLOCATION_MISMATCH = 437, STUN_NO_CAPACITY = 508 };
 
 /* Every thread comes to the same one, for as long as the process lives. */
-static int home_of(const struct ticket *t, unsigned homes)
+uint8_t media_home_of(const char *org, const char *meeting, unsigned homes)
 {
     static const uint8_t no_key[crypto_shorthash_KEYBYTES] = {0};
     uint8_t text[ORG_ID_MAX + 1 + TICKET_MEETING_MAX];
-    size_t org_len = strlen(t->org), id_len = strlen(t->meeting);
+    size_t org_len = strlen(org), id_len = strlen(meeting);
     uint64_t hash;
-    memcpy(text, t->org, org_len);
+    memcpy(text, org, org_len);
     text[org_len] = '\0';
-    memcpy(text + org_len + 1, t->meeting, id_len);
+    memcpy(text + org_len + 1, meeting, id_len);
     crypto_shorthash((unsigned char *)&hash, text, org_len + 1 + id_len, no_key);
-    return (int)(hash % homes);
+    return (uint8_t)(hash % homes);
 }
 
 int media_route(const struct media_request *r, const struct ticket_keys *keys, unsigned homes, int64_t now_s,
@@ -39,7 +39,7 @@ int media_route(const struct media_request *r, const struct ticket_keys *keys, u
     if (code == STUN_UNAUTHENTICATED &&
         ticket_open(&t, password, keys, r->username.p, r->username.len) == 0) {
         sodium_memzero(password, sizeof password);
-        return home_of(&t, homes);
+        return media_home_of(t.org, t.meeting, homes);
     }
     *answer_len = media_write_error(answer, r, code, NULL, none);
     return -1;

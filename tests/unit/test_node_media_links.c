@@ -224,18 +224,25 @@ static void test_plan(void **state)
     assert_int_equal(n2->rtp_in, 1);
 }
 
+/* The ticket is right; the node is another, or has started again since the plan was told. */
 static void test_other_secret(void **state)
 {
     struct sim *s = *state;
-    struct sim_agent *a = sim_join(s, "m", 1), *n2 = link_agent(s, peers[0].who, peers[1].shared);
-    assert_int_equal(sim_handshake(n2), 0); /* the ticket is right; the node is another */
-    assert_int_equal(sim_consent(n2, false, NONE, NULL), 0);
-    tell(n2, 0x5000, "far");
-    sim_send_as(n2, 0x5000, 1, 100);
-    sim_send(a, 100);
-    assert_int_equal(a->rtp_in, 0);
-    assert_int_equal(n2->rtp_in, 0);
-    assert_true(n2->broken_in > 0);
+    struct sim_agent *n2 = link_agent(s, peers[0].who, peers[1].shared);
+    assert_int_equal(sim_hello(n2, NONE), 508);
+    assert_int_equal(s->old_plans, 1);
+    n2->shared = peers[0].shared;
+    assert_int_equal(sim_handshake(n2), 0);
+    static const struct media_plan_peer again[] = {{.who = "cloud/n2", .shared = {22}}};
+    static const struct media_plan_meeting meeting = {"acme", "m", 1, false, 1, again};
+    static const struct media_plan plan = {.n_meetings = 1, .meetings = &meeting};
+    media_home_set_plan(s->home, &plan); /* its new key has been told: the session was the old one's */
+    assert_int_equal(s->ended_n, 1);
+    assert_int_equal(sim_consent(n2, false, NONE, NULL), 437);
+    assert_int_equal(sim_hello(n2, NONE), 508);
+    n2->shared = again[0].shared;
+    assert_int_equal(sim_handshake(n2), 0);
+    media_home_set_plan(s->home, &hub_plan);
 }
 
 static void test_epochs(void **state)

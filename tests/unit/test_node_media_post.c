@@ -219,7 +219,7 @@ static size_t waiting(struct world *w, uint8_t from)
 static void test_a_flood_from_one_thread_holds_up_nobody(void **state)
 {
     struct world *w = *state;
-    const size_t share = POST_CELLS_A_TURN / THREADS, many = 1024;
+    const size_t share = POST_CELLS_A_TURN / media_exchange_parties(w->exchange), many = 1024;
     for (size_t turn = 0; turn < THREADS; turn++) {
         push_gone(w, OTHER, many);
         push_gone(w, THIRD, 1);

@@ -35,7 +35,7 @@ static void registration(void **state)
     id.lat = 52.37;
     id.lon = -4.9;
 
-    json_t *o = parse(registration_body(&id, &bound, &advertised, "c3BraQ=="));
+    json_t *o = parse(registration_body(&id, &bound, &advertised, "c3BraQ==", "a2V5"));
     assert_string_equal(json_string_value(json_object_get(o, "node")), "n1");
     assert_string_equal(json_string_value(json_object_get(o, "tls_name")), "n1.example");
     assert_int_equal(json_integer_value(json_object_get(o, "capacity")), 500);
@@ -54,7 +54,7 @@ static void registration(void **state)
 
     id.has_location = false;
     id.tls_name = NULL;
-    o = parse(registration_body(&id, &bound, NULL, NULL));
+    o = parse(registration_body(&id, &bound, NULL, NULL, NULL));
     assert_null(json_object_get(o, "advertise"));
     assert_null(json_object_get(o, "location"));
     assert_null(json_object_get(o, "tls_name"));

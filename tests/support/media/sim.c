@@ -89,7 +89,8 @@ static void sink_commit(void *ctx, const struct media_path *to, enum media_class
     if (len == 0)
         return;
     if (!a) {
-        s->to_nobody++;
+        if (!s->others.send || !s->others.send(s->others.ctx, to, s->room, len))
+            s->to_nobody++;
         return;
     }
     if (stun_looks_like(s->room, len)) {
@@ -119,6 +120,8 @@ static void sink_detach(void *ctx, const struct media_path *path, enum media_end
 {
     struct sim *s = ctx;
     s->detached++;
+    if (s->others.detach)
+        s->others.detach(s->others.ctx, path);
 }
 
 static void sink_ended(void *ctx, const struct media_leg_info *leg, enum media_end_reason why)
@@ -126,6 +129,13 @@ static void sink_ended(void *ctx, const struct media_leg_info *leg, enum media_e
     struct sim *s = ctx;
     s->ended[s->ended_n++ % SIM_ENDS] = why;
     snprintf(s->last_ended, sizeof s->last_ended, "%s", leg->who);
+}
+
+static void sink_linked(void *ctx, const struct media_leg_info *link, bool there)
+{
+    struct sim *s = ctx;
+    if (s->others.linked)
+        s->others.linked(s->others.ctx, link, there);
 }
 
 static void sink_plan_is_old(void *ctx)
@@ -147,7 +157,14 @@ int sim_start(struct sim *s, uint32_t legs_max)
         .homes = 2,
         .random = random_bytes,
         .random_ctx = s,
-        .sink = {sink_room, sink_commit, sink_attach, sink_detach, sink_ended, sink_plan_is_old, s},
+        .sink = {.room = sink_room,
+                 .commit = sink_commit,
+                 .attach = sink_attach,
+                 .detach = sink_detach,
+                 .ended = sink_ended,
+                 .linked = sink_linked,
+                 .plan_is_old = sink_plan_is_old,
+                 .ctx = s},
         .legs_max = legs_max,
         .legs = &s->legs,
     };
@@ -253,6 +270,8 @@ int sim_hello(struct sim_agent *a, struct slice nonce)
     struct media_answer answer;
     random_bytes(a->sim, a->txid, sizeof a->txid);
     random_bytes(a->sim, a->hello.random, sizeof a->hello.random);
+    if (a->shared)
+        media_link_name(&a->hello.name, a->shared, a->hello.random);
     a->answer_len = 0;
     sim_stun(a->sim, &a->path, bytes, media_write_hello(bytes, a->txid, &a->grant, &a->hello, nonce));
     if (sim_answer(a, &answer) < 0)

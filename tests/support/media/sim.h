@@ -42,6 +42,15 @@ struct sim_agent {
     size_t rtcp_len;
 };
 
+/* What isn't for an agent: links between engines. Zeroed there are none. */
+struct sim_others {
+    bool (*send)(void *ctx, const struct media_path *to, const uint8_t *bytes,
+                 size_t len); /* false: nobody's */
+    void (*detach)(void *ctx, const struct media_path *path);
+    void (*linked)(void *ctx, const struct media_leg_info *link, bool there);
+    void *ctx;
+};
+
 struct sim {
     struct media_home *home;
     struct media_opts opts;
@@ -58,6 +67,7 @@ struct sim {
     size_t attached, detached, old_plans, ended_n;
     enum media_end_reason ended[SIM_ENDS];
     char last_ended[AGENT_ID_MAX + 1];
+    struct sim_others others;
 };
 
 /* `legs_max` as in media_opts. The engine has the keys. 0, or a negative errno. */
