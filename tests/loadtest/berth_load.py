@@ -134,6 +134,29 @@ class MediaParts(unittest.TestCase):
         self.assertIn(b"sum", run("media-parts", "--seconds", "1").stdout)
 
 
+class Rtpengine(unittest.TestCase):
+    """What loadtest/compare tells it, without one."""
+
+    def setUp(self):
+        sys.path.insert(0, f"{ROOT}/loadtest")
+        sys.dont_write_bytecode = True
+        from bench import rtpengine
+
+        self.ng = rtpengine
+
+    def test_bencode(self):
+        value = {b"a": [b"", b"x" * 12, {b"b": b"1:2"}], b"command": b"ping"}
+        self.assertEqual(self.ng.encode({"command": "ping", "a": ["", "x" * 12, {"b": "1:2"}]}),
+                         b"d1:al0:12:xxxxxxxxxxxxd1:b3:1:2ee7:command4:pinge")
+        self.assertEqual(self.ng.decode(self.ng.encode({k.decode(): v for k, v in value.items()}))[0], value)
+        self.assertEqual(self.ng.decode(b"d1:ni-7ee")[0], {b"n": -7})
+
+    def test_session_descriptions(self):
+        sdp = self.ng.session(5000, "cm", "A" * 40) + "a=crypto:2 AEAD_AES_128_GCM inline:" + "B" * 38 + "|2^31\r\n"
+        self.assertEqual(self.ng.said(sdp.encode(), "cm"), (5000, "A" * 40))
+        self.assertEqual(self.ng.said(sdp.encode(), "gcm"), (5000, "B" * 38 + "=="))
+
+
 class Usage(unittest.TestCase):
     def test_wrong_usage(self):
         for args in ([], ["fly"], ["stun"], ["stun", "--udp", "127.0.0.1:1"], ["stun", "--udp", "x", "--seconds", "1"],
@@ -144,7 +167,8 @@ class Usage(unittest.TestCase):
                      ["yardstick", "--udp", "127.0.0.1:1"], ["media-engine"], ["media-engine", "--seconds", "1"],
                      ["media-engine", "--participants", "1", "--seconds", "1"],
                      ["media-engine", "--participants", "2", "--seconds", "1", "--suite", "none"],
-                     ["media-parts"], ["media-parts", "--seconds", "1", "--receivers", "501"]):
+                     ["media-parts"], ["media-parts", "--seconds", "1", "--receivers", "501"], ["media"],
+                     ["media", "--seconds", "1", "--legs", "x", "--controller", "y"]):
             with self.subTest(args=args):
                 done = run(*args)
                 self.assertEqual(done.returncode, 2)

@@ -1,0 +1,233 @@
+"""Media: a node beside rtpengine and beside the sum of its parts; every rung of the ladder; how many participants a core
+carries."""
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .rtpengine import Rtpengine
+from .run import berth_load, median, say
+
+NODE, RTPENGINE, PARTS = "berth-node", "rtpengine", "sum of the parts"
+CALLS = 10
+RATES = (50, 400)  # packets a second of each call
+SIZES = (172, 1212)
+EACH_PART = ("receive_us", "parse_us", "unprotect_us", "copy_us", "protect_us", "send_us", "sum_us")
+SUITES = {"gcm": "AES-128-GCM", "cm": "AES-CM, HMAC-SHA1"}
+RUNGS = ("udp", "tcp", "tls", "proxy", "websocket")
+MEETINGS = (2, 10, 50)
+RUNG_RATE = 20  # packets a second of each: fifty make 49,000 a second
+AUDIO, VIDEO_KBPS = 50, 931  # of 172 and 1212 bytes: 1 Mbit/s together
+SHAPES = (("pairs", 2, 2), ("10, last 3", 10, 3))
+FIRST = 40  # participants, to learn what one costs
+SHARE = 0.7  # of a core, to see that so many are really carried
+MOST = 1000
+
+
+class Place:
+    """A controller over a private PostgreSQL and a node of one thread; the node has its core alone, all else is on the load's."""
+
+    def __init__(self, args):
+        self.args, self.stack = args, contextlib.ExitStack()
+
+    def __enter__(self):
+        with self.stack as stack:
+            os.environ["BERTH_BUILD"] = self.args.build
+            from conftest import Org, migrate
+            from support.berth import Controller, World
+            from support.certs import Authority
+            from support.postgres import Database, Postgres
+
+            os.sched_setaffinity(0, {self.args.cores[1]})
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-compare-")))
+            authority = Authority(folder / "certs")
+            world = World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))
+            (folder / "postgres").mkdir()
+            postgres = Postgres(folder / "postgres")
+            stack.callback(postgres.remove)
+            stack.callback(world.close)
+            database = Database(postgres)
+            migrate(database.url)
+            self.world, self.folder = world, folder
+            self.controller = Controller(world, database.url, {"threads": 1, "rate_limit": 0}).start()
+            self.admin = self.controller.client(world.admin_key)
+            self.key = self.admin.post("/v1/keys", {"org": "cloud", "kind": "node"}).expect(201).json["key"]
+            self.token = folder / "org.token"
+            self.token.write_text(Org(self.admin, "Load").key)
+            self.node = self.start_node()
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *why):
+        return self.stack.__exit__(*why)
+
+    def start_node(self):
+        from support.berth import Node
+        from support.process import wait_for
+
+        options = {"threads": 1, "session_drain_timeout": 0, "drain_timeout": 0}
+        node = Node(self.world, "load", options, self.controller, self.key).start()
+        wait_for(lambda: "sessions_admitted" in node.process.log, 20, "the node to be told the keys of tickets")
+        for task in os.listdir(f"/proc/{node.process.pid}/task"):
+            os.sched_setaffinity(int(task), {self.args.cores[0]})
+        return node
+
+    def load(self, *words):
+        return berth_load(self.args, "media", "--controller", self.controller.url, "--token-file", self.token, "--ca",
+                          self.world.authority.file, "--pid", self.node.process.pid, *words, core=self.args.cores[1])
+
+
+def figures(r):
+    """`wrong`: what is to be none, whatever the machine does."""
+    return {"sent": r["sent"], "heard": r["heard"], "missing": r["gaps"] if r["last_n"] < r["participants"] else r["missing"],
+            "wrong": r["foreign"] + r["repeated"] + r["refused"] + r["legs_lost"], "cpu_us": r["server_cpu_us_per_packet"],
+            "cores": r["server_cores"], "heard_per_s": r["heard_per_s"], "p50_us": r["latency"].get("p50_us", 0),
+            "p99_us": r["latency"].get("p99_us", 0), "late_p99_us": r["lateness"].get("p99_us", 0),
+            "session_kib": r["session_kib"], "sending_kib": r["session_sending_kib"]}
+
+
+def medians(rounds):
+    keys = ("cpu_us", "cores", "heard_per_s", "p50_us", "p99_us", "late_p99_us", "session_kib", "sending_kib")
+    return {k: median(rounds, k) for k in keys}
+
+
+def sums(rounds):
+    return {k: sum(r[k] for r in rounds) for k in ("sent", "heard", "missing", "wrong")}
+
+
+# ---- the same forwarding by others ----
+
+
+def forwarded(args, place, suite, size, rate):
+    """{server: figures}: CALLS calls, in each of which one sends to the other."""
+    words = ["--senders", 1, "--audio-rate", rate, "--audio-bytes", size, "--seconds", args.seconds]
+    found = {NODE: figures(place.load("--meetings", CALLS, "--participants", 2, "--suite", suite, *words))}
+    if shutil.which("rtpengine"):
+        with Rtpengine(args.cores[0]) as server:
+            legs = [leg for n in range(CALLS) for leg in server.call(f"call-{n}", suite)]
+            file = place.folder / "legs.json"
+            file.write_text(json.dumps({"participants": 2, "suite": suite, "legs": legs}))
+            r = berth_load(args, "media", "--legs", file, "--pid", server.pid, *words, core=args.cores[1])
+            found[RTPENGINE] = figures(r)
+            if found[RTPENGINE]["heard"] == 0:
+                raise SystemExit("rtpengine sent nothing that the receiver's key opens")
+    return found
+
+
+def measure_peers(args):
+    found, parts = {}, {}
+    with Place(args) as place:
+        for number in range(args.rounds):
+            say(f"media, round {number + 1} of {args.rounds}: the parts")
+            measured = berth_load(args, "media-parts", "--seconds", args.seconds, "--receivers", 1, core=args.cores[0])
+            for p in measured["parts"]:
+                parts.setdefault((p["suite"], p["bytes"]), []).append(p)
+            for suite, size, rate in itertools.product(SUITES, SIZES, RATES):
+                say(f"media, round {number + 1} of {args.rounds}: {suite}, {size} bytes, {rate}/s")
+                for name, r in forwarded(args, place, suite, size, rate).items():
+                    found.setdefault((suite, size, rate, name), []).append(r)
+    rows = []
+    for (suite, size, rate, name), rounds in found.items():
+        other = found.get((suite, size, rate, RTPENGINE))
+        cpu = median(rounds, "cpu_us")
+        rows.append({"suite": suite, "bytes": size, "rate": rate * CALLS, "server": name, "cpu_us": cpu,
+                     "of_parts": cpu / median(parts[suite, size], "sum_us"),
+                     "of_rtpengine": cpu / median(other, "cpu_us") if other else None, **sums(rounds),
+                     "rounds": [r["cpu_us"] for r in rounds]})
+    return {"servers": rows, "parts": [{"suite": suite, "bytes": size, **{n: median(p, n) for n in EACH_PART}}
+                                       for (suite, size), p in parts.items()]}
+
+
+def tables_peers(f):
+    each = [[SUITES[p["suite"]], p["bytes"], *(f"{p[n]:.2f}" for n in EACH_PART)] for p in f["parts"]]
+    rows = [[SUITES[r["suite"]], r["bytes"], f"{r['rate']:,}/s", r["server"], f"{r['cpu_us']:.2f} us", f"{r['of_parts']:.2f}",
+             f"{r['of_rtpengine']:.2f}" if r["of_rtpengine"] else "", f"{r['missing']} of {r['sent']:,}",
+             ", ".join(f"{c:.2f}" for c in r["rounds"])] for r in f["servers"]]
+    return [{"title": "Media: CPU per packet forwarded between two",
+             "note": f"{CALLS} calls over UDP, in each of which one sends to the other; SRTP is ended and begun again with "
+                     "another key. rtpengine runs in userspace, with keys by SDES. With few packets each one wakes its server, "
+                     "which costs more than all else; with many, servers that read several at once save. Parts: what no server can "
+                     "do without, in batches of 64.",
+             "header": ["suite", "bytes", "load", "server", "CPU per packet", "of the parts", "of rtpengine's", "missing",
+                        "each round"], "rows": rows},
+            {"title": "Media: the parts",
+             "note": "us of CPU for each packet; sending includes what the loopback interface does for the receiver.",
+             "header": ["suite", "bytes", *(n.removesuffix("_us") for n in EACH_PART)], "rows": each}]
+
+
+# ---- every rung ----
+
+
+def measure_rungs(args):
+    from support.proxies import tinyproxy
+
+    found = {}
+    with Place(args) as place, contextlib.closing(tinyproxy()) as proxy:
+        for number in range(args.rounds):
+            for rung in RUNGS:
+                for n in MEETINGS:
+                    say(f"media-rungs, round {number + 1} of {args.rounds}: {n} over {rung}")
+                    words = ["--proxy", proxy.url] if rung == "proxy" else []
+                    r = place.load("--participants", n, "--audio-rate", RUNG_RATE, "--seconds", args.seconds, "--transport", rung,
+                                   *words)
+                    found.setdefault((rung, n), []).append(figures(r))
+    return {"servers": [{"rung": rung, "participants": n, **medians(rounds), **sums(rounds)}
+                        for (rung, n), rounds in found.items()]}
+
+
+def tables_rungs(f):
+    rows = [[r["rung"], r["participants"], f"{r['sent']:,}", f"{r['heard']:,}", r["missing"], r["wrong"], f"{r['cpu_us']:.2f} us",
+             f"{r['p50_us'] / 1000:.2f} ms", f"{r['p99_us'] / 1000:.2f} ms"] for r in f["servers"]]
+    return [{"title": "Media: packets in and packets out on every rung",
+             "note": f"One meeting, all send {RUNG_RATE} packets of 172 bytes a second and hear all others, through a node of "
+                     "one thread. Wrong: what nobody sent, came twice or wasn't authentic; sessions that ended. One way: from when a "
+                     "packet was due. The proxy is tinyproxy, its CPU isn't counted.",
+             "header": ["rung", "participants", "packets in", "packets out", "missing", "wrong", "CPU per packet out",
+                        "one way, p50", "p99"], "rows": rows}]
+
+
+# ---- a core ----
+
+
+def carry(args, place, size, last_n, meetings):
+    return figures(place.load("--meetings", meetings, "--participants", size, "--last-n", last_n, "--audio-rate", AUDIO,
+                              "--video-kbps", VIDEO_KBPS, "--seconds", args.seconds))
+
+
+def measure_core(args):
+    rows = []
+    with Place(args) as place:
+        for number in range(args.rounds):
+            for name, size, last_n in SHAPES:
+                say(f"media-core, round {number + 1} of {args.rounds}: {name}")
+                few = carry(args, place, size, last_n, FIRST // size)
+                meetings = max(1, min(int(FIRST / few["cores"] * SHARE) // size, MOST // size))
+                many = carry(args, place, size, last_n, meetings)
+                people = meetings * size
+                rows.append({"shape": name, "participants": people, **many, "a_core": people / many["cores"]})
+    found = {name: [r for r in rows if r["shape"] == name] for name, _, _ in SHAPES}
+    return {"servers": [{"shape": name, **medians(rounds), **sums(rounds), "participants": median(rounds, "participants"),
+                         "a_core": median(rounds, "a_core"), "rounds": [r["a_core"] for r in rounds]}
+                        for name, rounds in found.items()]}
+
+
+def tables_core(f):
+    rows = [[r["shape"], f"{r['participants']:.0f}", f"{r['heard_per_s']:,.0f}/s", f"{r['cores']:.2f}", f"{r['cpu_us']:.2f} us",
+             f"**{r['a_core']:.0f}**", f"{r['missing']} of {r['heard'] + r['missing']:,}",
+             f"{r['p50_us'] / 1000:.1f}, {r['p99_us'] / 1000:.1f} ms", f"{r['late_p99_us'] / 1000:.1f} ms",
+             f"{r['sending_kib']:.0f} KiB", ", ".join(f"{c:.0f}" for c in r["rounds"])] for r in f["servers"]]
+    return [{"title": "Media: participants at 1 Mbit/s that one core carries",
+             "note": f"Each sends {AUDIO} packets of 172 and {VIDEO_KBPS} kbit/s in packets of 1212 bytes over UDP. So many as "
+                     f"take about {SHARE:.0%} of the node's core were there at once ({MOST} at most); a core's number is theirs by "
+                     "their share of it. One way counts from when a packet was due, and holds what the generator on the other core was "
+                     "late itself.",
+             "header": ["meetings", "there", "packets out", "cores", "CPU per packet out", "participants a core", "missing",
+                        "one way p50, p99", "generator late, p99", "memory each", "each round"], "rows": rows}]
+
+
+TOPICS = {
+    "media": (measure_peers, tables_peers), "media-rungs": (measure_rungs, tables_rungs), "media-core": (measure_core, tables_core),
+}
