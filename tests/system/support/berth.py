@@ -3,9 +3,11 @@
 import json
 import secrets
 import time
+from urllib.parse import urlsplit
 
 import jwt
 
+from . import secret
 from .process import AGENT, CONTROLLER, NODE, Process, free_port, run, wait_for
 from .rest import Client
 
@@ -38,6 +40,7 @@ class Controller:
             *("--master-key", world.master_key_file, "--admin-key", world.admin_key_file),
             *flags(options),
         ]
+        secret.note(urlsplit(database_url).password)
         self.process = None
 
     def start(self, ready=True):
@@ -176,6 +179,7 @@ class World:
 
     def _secret(self, name, text):
         file = self.folder / name
+        secret.note(text)
         file.write_text(text + "\n")
         file.chmod(0o600)
         return file
@@ -190,12 +194,14 @@ class World:
         settings = {}
         if controller:
             settings = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": token, "BERTH_CA": self.authority.file}
+        secret.note(token)
         done = run([AGENT, *args], timeout=timeout, env={**settings, **(env or {})})
+        assert not secret.leaked(done.stderr), f"berth {args[0]} says a secret on standard error"
         done.json = lambda: json.loads(done.stdout)
         return done
 
     def close(self):
-        """Ends everything. Every program that a test didn't kill must end by itself on SIGTERM, with status 0."""
+        """Ends everything. Every program that a test didn't kill must end by itself on SIGTERM, with status 0; none has logged a secret."""
         problems = []
         for process in reversed(self.processes):
             ended_before = not process.running()
@@ -204,6 +210,8 @@ class World:
                 if not ended_before and status != 0:
                     problems.append(f"status {status} at SIGTERM: {process.tail()}")
                 process.assert_no_sanitizer_report()
+                leaked = secret.leaked(process.log)
+                assert not leaked, f"{process.argv[0]} logs secrets, {len(leaked)} of them, the first begins with {leaked[0][:6]}"
             except AssertionError as e:
                 problems.append(str(e))
         self.processes = []

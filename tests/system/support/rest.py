@@ -5,6 +5,8 @@ import json
 import ssl
 from urllib.parse import urlsplit
 
+from . import secret
+
 
 class Response:
     def __init__(self, status, headers, body: bytes, request: str):
@@ -61,6 +63,7 @@ class Client:
         """`body`: None, bytes or str as they are, anything else as JSON."""
         sent = dict(headers or {})
         if self.token is not None:
+            secret.note(self.token)
             sent.setdefault("Authorization", f"Bearer {self.token}")
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
@@ -71,7 +74,9 @@ class Client:
         try:
             c.request(method, path, body=body, headers=sent)
             answer = c.getresponse()
-            return Response(answer.status, answer.headers, answer.read(), f"{method} {path}")
+            read = answer.read()
+            secret.note_answer(read)
+            return Response(answer.status, answer.headers, read, f"{method} {path}")
         finally:
             if connection is None:
                 c.close()
