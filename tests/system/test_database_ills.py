@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from support.api import report_body
 from support.berth import Controller
 from support.postgres import Database, Postgres
-from support.process import CONTROLLER, free_port, run, wait_for
+from support.process import CONTROLLER, Process, free_port, run, wait_for
 from support.traffic import Traffic
 
 DISK = "224m"
@@ -21,22 +22,43 @@ DEADLINE_MS = 1500
 PASSWORD = "not-a-secret-of-anybodys"
 
 
+class Disk:
+    """A small file system of the cluster's own, in a mount namespace that a process holds: so nothing stays mounted whatever
+    becomes of the test."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        self.inside = folder
+        mount = f"mount -t tmpfs -o size={DISK},mode=755 berth-test {folder} && exec sleep infinity"
+        self.holder = Process(["unshare", "--mount", "sh", "-c", mount], folder.with_suffix(".log"))
+        self.folder = Path(f"/proc/{self.holder.pid}/root{folder}")
+        wait_for(lambda: not self.holder.running() or os.path.ismount(self.folder), 10, "the disk")
+
+    def fill(self):
+        """Takes all that is left; the file to remove."""
+        filler = self.folder / "filler"
+        with open(filler, "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"\0" * 4096)
+            except OSError:
+                return filler
+
+
 @pytest.fixture(scope="module")
 def disk(session_folder):
-    """A small file system of the cluster's own, which goes with the test, also when that is killed: nothing else refers to it."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount")
-    folder = session_folder / "small-disk"
-    folder.mkdir()
-    if run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "berth-test", folder]).returncode != 0:
-        pytest.skip("mounting isn't allowed here")
-    yield folder
-    run(["umount", "--lazy", folder])
+    made = Disk(session_folder / "small-disk")
+    if not made.holder.running():
+        pytest.skip(f"mounting isn't allowed here: {made.holder.log}")
+    yield made
+    made.holder.kill()
 
 
 @pytest.fixture(scope="module")
 def server(disk):
-    made = Postgres(disk, "max_wal_size=48MB", "min_wal_size=32MB")
+    made = Postgres(disk.inside, "max_wal_size=48MB", "min_wal_size=32MB", namespace=disk.holder.pid)
     yield made
     made.remove()
 
@@ -115,17 +137,6 @@ def controller(world, relay, database, server):
     return Controller(world, url, {"request_deadline": DEADLINE_MS, "rate_limit": 0, "threads": 2}).start()
 
 
-def fill(disk):
-    """Takes all that is left; the file to remove."""
-    filler = disk / "filler"
-    with open(filler, "wb", buffering=0) as f:
-        try:
-            while True:
-                f.write(b"\0" * 4096)
-        except OSError:
-            return filler
-
-
 def post(org, agent="ill"):
     """A report of some size: it needs room."""
     return org.agent(agent).post("/v1/reports", report_body([], mapped=[f"2001:db8::{n:x}" for n in range(1, 9)]))
@@ -149,7 +160,7 @@ def works(org):
 def test_a_full_disk(disk, server, database, controller, org):
     traffic = Traffic([controller.client(org.key)], threads=4)
     wait_for(lambda: traffic.answered >= 40, 30, "calls to be answered")
-    filler = fill(disk)
+    filler = disk.fill()
     wait_for(lambda: refused(org), 60, "reports to be refused for want of room")
     assert controller.probe("/livez") == 200
     panics(server)

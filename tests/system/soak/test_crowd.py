@@ -1,0 +1,99 @@
+"""Everybody comes back at once: 2,000 connections that post a report each as soon as the controllers are there again, and again as they are
+told. No collapse: who is turned away is told when to come back, everybody is served in the end, nothing answered is lost."""
+
+import asyncio
+import json
+import ssl
+import time
+
+import pytest
+from support.api import report_body
+from support.process import wait_for
+
+CROWD = 2000
+HANDSHAKES = 150  # at a time: all clients are one process here, which must keep up with the controllers' time-outs
+PATIENCE_S = 240
+
+
+@pytest.fixture(scope="module")
+def controller(controllers):
+    return controllers(rate_limit=0, max_connections_per_ip=CROWD * 2)
+
+
+class Crowd:
+    """Clients as agents are: each goes on until its report is taken, and comes back when it is told, a little later by chance."""
+
+    def __init__(self, controllers, authority, org):
+        self.controllers, self.org = controllers, org
+        self.tls = ssl.create_default_context(cafile=str(authority.file))
+        self.waits, self.statuses, self.refused, self.most = [], {}, 0, 0
+        self.taken, self.why = {}, {}
+
+    async def ask(self, port, body):
+        async with self.room:
+            return await self.ask_now(port, body)
+
+    async def ask_now(self, port, body):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=self.tls, server_hostname="localhost")
+        try:
+            writer.write(
+                f"POST /v1/reports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self.org.key}\r\nConnection: close\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            answer = await asyncio.wait_for(reader.read(), 60)
+        finally:
+            writer.close()
+        head, _, _ = answer.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        if not lines[0].startswith("HTTP/1.1 "):
+            raise ConnectionError("closed")
+        return int(lines[0].split()[1]), headers
+
+    async def one(self, n, began):
+        body = report_body([], agent=f"crowd-{n}")
+        text = json.dumps(body)
+        for turn in range(1000):
+            try:
+                status, headers = await self.ask(self.controllers[(n + turn) % len(self.controllers)].port, text)
+            except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as e:
+                status, headers = 0, {}
+                self.why[repr(e)[:90]] = self.why.get(repr(e)[:90], 0) + 1
+            self.statuses[status] = self.statuses.get(status, 0) + 1
+            if status in (200, 201):
+                self.taken[body["report_id"]] = time.monotonic() - began
+                return
+            assert status in (0, 429, 503), f"{status} {headers}"
+            assert status == 0 or int(headers["retry-after"]) >= 1, headers
+            # As agent/schedule.c: what was said, or a second that doubles; and by chance up to as much again.
+            pause = int(headers.get("retry-after", min(2**turn, 30)))
+            await asyncio.sleep(pause * (1 + (hash((n, turn)) % 1000) / 1000))
+
+    async def all(self, began):
+        self.room = asyncio.Semaphore(HANDSHAKES)
+        await asyncio.wait_for(asyncio.gather(*(self.one(n, began) for n in range(CROWD))), PATIENCE_S)
+
+
+def test_everybody_comes_back(own_postgres, database, controller, controllers, org, authority):
+    second = controllers(rate_limit=0, max_connections_per_ip=CROWD * 2)
+    own_postgres.stop()
+    wait_for(lambda: controller.probe("/readyz") == 503, what="readiness to go")
+    crowd = Crowd([controller, second], authority, org)
+
+    async def outage_and_return():
+        began = time.monotonic()
+        running = asyncio.ensure_future(crowd.all(began))
+        while sum(crowd.statuses.values()) < CROWD:  # all have been turned away once
+            await asyncio.sleep(0.1)
+        own_postgres.start()  # in this thread: a program ends with the thread that began it
+        await running
+
+    asyncio.run(outage_and_return())
+    times = sorted(crowd.taken.values())
+    print(f"{CROWD} agents: half were served {times[len(times) // 2]:.1f} s after the outage began, all after {times[-1]:.1f} s; "
+          f"answers by status (0: none) {crowd.statuses} {crowd.why}")  # fmt: skip
+    assert len(crowd.taken) == CROWD
+    stored = set(database.sql("select report_id from report").split())
+    assert not set(crowd.taken) - stored
+    for c in (controller, second):
+        assert c.process.running() and c.probe("/readyz") == 200
