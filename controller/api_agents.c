@@ -187,9 +187,9 @@ static const struct db_stmt erase_failures_stmt = {"berth_agent_erase_failures",
 
 static const struct db_stmt erase_prediction_stmt = {"berth_agent_erase_prediction",
                                                      "delete from prediction where org = $1 and agent = $2"};
-/* What nodes are to be told of it. */
+/* What nodes are to be told of it, from now on without its name. */
 static const struct db_stmt erase_news_stmt = {"berth_agent_erase_news",
-                                               "delete from node_news where org = $1 and agent = $2"};
+                                               "select from node_news_erase($1, $2) as found where found"};
 
 struct erasure {
     bool found; /* anything yet */

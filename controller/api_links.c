@@ -42,7 +42,8 @@ static bool parse_paging(struct links_place *p, char *rest)
     p->paging = true;
     p->whole = how != NULL && strcmp(how, "a") == 0;
     return how != NULL && p->meeting != NULL && is_number(p->changed) && org_id_valid(p->org) &&
-           id_valid(p->meeting, 128) && (p->agent[0] == '\0' || agent_id_valid(p->agent));
+           id_valid(p->meeting, 128) &&
+           (p->agent[0] == '\0' || agent_id_valid(p->agent + (p->agent[0] == '~')));
 }
 
 static bool parse_place(struct links_place *p, char *text)

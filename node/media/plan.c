@@ -1,6 +1,7 @@
 /* Looking things up in a plan. Invariant: it is only read. */
 #include "plan.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -120,17 +121,39 @@ const struct media_plan_peer *media_plan_peer(const struct media_plan_meeting *m
     return NULL;
 }
 
+void media_plan_hash_name(char out[static AGENT_ID_MAX + 1], const char *org, const char *id, const char *who)
+{
+    static_assert(AGENT_ID_MAX >= 1 + 2 * crypto_hash_sha256_BYTES, "a hash is a name as any other");
+    const char *const parts[] = {org, "/", id, "/", who};
+    crypto_hash_sha256_state st;
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_init(&st);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        crypto_hash_sha256_update(&st, (const uint8_t *)parts[i], strlen(parts[i]));
+    crypto_hash_sha256_final(&st, hash);
+    out[0] = '~';
+    sodium_bin2hex(out + 1, 2 * sizeof hash + 1, hash, sizeof hash);
+}
+
+static bool is_told_of(const struct media_plan *plan, const struct media_plan_removed *key)
+{
+    const struct media_plan_removed *r =
+        bsearch(key, plan->removed, plan->n_removed, sizeof *key, media_plan_removed_cmp);
+    return r && key->number <= r->number;
+}
+
 bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t)
 {
-    struct media_plan_removed key = {.number = 0};
+    struct media_plan_removed key = {.number = t->number};
     if (!plan || plan->n_removed == 0 || t->kind != TICKET_PARTICIPANT)
         return false;
     memcpy(key.org, t->org, sizeof key.org);
     memcpy(key.id, t->meeting, sizeof key.id);
     memcpy(key.who, t->who, sizeof key.who);
-    const struct media_plan_removed *r =
-        bsearch(&key, plan->removed, plan->n_removed, sizeof key, media_plan_removed_cmp);
-    return r && t->number <= r->number;
+    if (is_told_of(plan, &key))
+        return true;
+    media_plan_hash_name(key.who, t->org, t->meeting, t->who);
+    return is_told_of(plan, &key);
 }
 
 uint64_t media_plan_link_id(const char *org, const char *meeting, const char *who)

@@ -22,7 +22,7 @@ struct media_plan_meeting {
     const struct media_plan_peer *peers;
 };
 
-/* Tickets of that participant up to that number admit no more. */
+/* Tickets of that participant up to that number admit no more. Of one that has been erased `who` is a hash: media_plan_hash_name. */
 struct media_plan_removed {
     char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1], who[AGENT_ID_MAX + 1];
     int64_t number;
@@ -41,6 +41,9 @@ int media_plan_removed_cmp(const void *a, const void *b);
 const struct media_plan_meeting *media_plan_meeting(const struct media_plan *plan, const char *org,
                                                     const char *id);
 const struct media_plan_peer *media_plan_peer(const struct media_plan_meeting *m, const char *who);
+/* "~" and the hexadecimal SHA-256 of "<org>/<meeting>/<who>": no name is one. */
+void media_plan_hash_name(char out[static AGENT_ID_MAX + 1], const char *org, const char *id,
+                          const char *who);
 bool media_plan_is_removed(const struct media_plan *plan, const struct ticket *t);
 
 /* The snapshot itself, with counted references. */

@@ -117,6 +117,33 @@ def test_who_is_removed_is_out(join, media_node, org):
         assert one.consent("leave") == ["ok"]
 
 
+@pytest.mark.parametrize("what", ("agent", "meeting", "org"))
+def test_who_is_deleted_is_out(media_node, make_org, admin, world, what):
+    """As who is made to leave: also where the name is no longer there to be told. Only where all is gone nobody goes on."""
+    own = make_org(f"Deleted {what}")
+    own.api.post("/v1/meetings", {"id": what}).expect(201)
+    ended = metric(media_node, "sessions_ended_total", reason="removed")
+    made = []
+    for name in ("a", "b", "c"):
+        client = own.agent(name)
+        report(client, {media_node.name: {"udp": 10}})
+        media = client.post(f"/v1/meetings/{what}/participants", {}).expect(201).json["media"]
+        made.append(Participant(name, media, open_carrier("udp", media_node, world.authority)).join())
+    exchange(made[0], made[1:], 91)
+    if what == "org":
+        admin.delete(f"/v1/orgs/{own.id}").expect(204)
+    else:
+        own.api.delete(f"/v1/{what}s/{'a' if what == 'agent' else what}").expect(204)
+    gone = made[:1] if what == "agent" else made
+    wait_for(lambda: metric(media_node, "sessions_ended_total", reason="removed") == ended + len(gone), 20, "the sessions' end")
+    for one in gone:
+        assert one.consent()[:2] == ["error", "437"] and one.hello()[:2] == ["error", "401"]
+    if what == "agent":
+        exchange(made[1], made[2:], 92)
+    for one in made:
+        one.close()
+
+
 def test_what_nobody_admitted_is_dropped(media_node, join):
     before = metric(media_node, "media_dropped_total", reason="unknown_flow")
     host, port = media_node.address("udp").rsplit(":", 1)

@@ -54,6 +54,22 @@ static void test_who_is_removed_is_out_up_to_the_number(void **state)
     links_clear(&l);
 }
 
+/* Of who has been erased only a hash is told, of the name in that meeting: echo -n o/m/ann | sha256sum */
+static void test_who_is_erased_is_out_too(void **state)
+{
+    (void)state;
+    struct links l = {.n_removed = 0};
+    char name[AGENT_ID_MAX + 1], entry[256];
+    media_plan_hash_name(name, "o", "m", "ann");
+    assert_string_equal(name, "~4171d1a06c4d4ae27df722d01474e3f0abef72775fe15acdc644ed5c76560eed");
+    snprintf(entry, sizeof(entry), "{\"org\":\"o\",\"meeting\":\"m\",\"agent\":\"%s\",\"number\":10}", name);
+    assert_int_equal(page(&l, entry, "false"), 0);
+    assert_true(is_out(&l, "ann", 10));
+    assert_false(is_out(&l, "ann", 11));
+    assert_false(is_out(&l, "anna", 10));
+    links_clear(&l);
+}
+
 static void test_the_greatest_number_stays_whatever_the_order(void **state)
 {
     (void)state;
@@ -285,6 +301,7 @@ int main(void)
     link_keys_text(&other, other_key);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_is_removed_is_out_up_to_the_number),
+        cmocka_unit_test(test_who_is_erased_is_out_too),
         cmocka_unit_test(test_the_greatest_number_stays_whatever_the_order),
         cmocka_unit_test(test_what_cannot_be_read_changes_nothing),
         cmocka_unit_test(test_the_newest_stay_where_there_are_too_many),
