@@ -182,9 +182,13 @@ void call_unassigned(struct call *c, int status, int64_t retry_after_us, int64_t
     c->asking = CALL_ASK_NOTHING;
     c->pauses += c->pauses < 30;
     pause = pause > retry_after_us ? pause : retry_after_us;
-    if (asked == CALL_ASK_LEAVE)
-        c->gone = !later || status / 100 == 2;
-    if (c->leaving) {
+    if (asked == CALL_ASK_LEAVE) {
+        c->left = !later || status / 100 == 2;
+        c->gone = c->left && c->tell_every_us == 0;
+    }
+    if (c->left) {
+        c->tell_at_us = now_us;
+    } else if (c->leaving) {
         c->ask_at_us = asked == CALL_ASK_LEAVE ? now_us + pause : now_us;
     } else if (!later) {
         refused(c, asked, status, retry_after_us, now_us);
@@ -306,6 +310,34 @@ void call_leave(struct call *c, int64_t now_us)
     c->ask_at_us = now_us;
 }
 
+/* Those who joined together needn't tell together. */
+static int64_t next_telling(struct call *c, int64_t now_us)
+{
+    return now_us + c->tell_every_us / 2 + random_below(c, c->tell_every_us / 2);
+}
+
+void call_tell_every(struct call *c, int64_t seconds, int64_t now_us)
+{
+    int64_t every_us = seconds < CALL_TELL_MIN_S   ? 0
+                       : seconds > CALL_TELL_MAX_S ? (int64_t)CALL_TELL_MAX_S * 1000000
+                                                   : seconds * 1000000;
+    if (every_us == c->tell_every_us)
+        return;
+    c->tell_every_us = every_us;
+    if (every_us > 0)
+        c->tell_at_us = next_telling(c, now_us);
+}
+
+void call_told(struct call *c, bool again, int64_t now_us)
+{
+    c->asking = CALL_ASK_NOTHING;
+    c->gone = c->gone || c->left;
+    if (!again)
+        c->tell_every_us = 0;
+    else if (c->tell_every_us > 0)
+        c->tell_at_us = next_telling(c, now_us);
+}
+
 /* ---- what is to be done ---- */
 
 static void look_at_legs(struct call *c, int64_t now_us)
@@ -321,6 +353,26 @@ static void look_at_legs(struct call *c, int64_t now_us)
     }
 }
 
+static bool may_tell(const struct call *c)
+{
+    return c->tell_every_us > 0 && c->asking == CALL_ASK_NOTHING && (c->left || !c->leaving);
+}
+
+/* Nothing waits while something is told: what is due takes its place, and that is told again. */
+static enum call_ask next_question(const struct call *c, int64_t now_us)
+{
+    bool free = c->asking == CALL_ASK_NOTHING || c->asking == CALL_ASK_TELL;
+    if (free && now_us >= c->ask_at_us) {
+        if (c->leaving && !c->left)
+            return CALL_ASK_LEAVE;
+        if (c->wants_failure)
+            return CALL_ASK_FAILURE;
+        if (c->wants_join)
+            return CALL_ASK_JOIN;
+    }
+    return may_tell(c) && now_us >= c->tell_at_us ? CALL_ASK_TELL : CALL_ASK_NOTHING;
+}
+
 enum call_action call_next(struct call *c, int64_t now_us, size_t *leg)
 {
     look_at_legs(c, now_us);
@@ -334,18 +386,15 @@ enum call_action call_next(struct call *c, int64_t now_us, size_t *leg)
     }
     if (c->leaving && now_us >= c->leave_until_us)
         c->gone = true;
-    if (c->gone || c->asking != CALL_ASK_NOTHING || now_us < c->ask_at_us)
+    enum call_ask next = c->gone ? CALL_ASK_NOTHING : next_question(c, now_us);
+    if (next == CALL_ASK_NOTHING)
         return CALL_DO_NOTHING;
-    if (c->leaving) {
-        c->asking = CALL_ASK_LEAVE;
-    } else if (c->wants_failure) {
-        c->asking = CALL_ASK_FAILURE;
-        c->wants_failure = false;
-    } else if (c->wants_join) {
-        c->asking = CALL_ASK_JOIN;
-        c->wants_join = false;
-    }
-    return c->asking == CALL_ASK_NOTHING ? CALL_DO_NOTHING : CALL_DO_ASK;
+    if (c->asking == CALL_ASK_TELL)
+        c->tell_at_us = next_telling(c, now_us);
+    c->asking = next;
+    c->wants_failure = c->wants_failure && next != CALL_ASK_FAILURE;
+    c->wants_join = c->wants_join && next != CALL_ASK_JOIN;
+    return CALL_DO_ASK;
 }
 
 int64_t call_deadline(const struct call *c)
@@ -358,9 +407,12 @@ int64_t call_deadline(const struct call *c)
         if (l->state != CALL_LEG_NONE && l->until_us < at)
             at = l->until_us;
     }
-    bool wants = c->leaving || c->wants_join || c->wants_failure;
-    if (wants && c->asking == CALL_ASK_NOTHING && c->ask_at_us < at)
+    bool wants = (c->leaving && !c->left) || c->wants_join || c->wants_failure;
+    bool free = c->asking == CALL_ASK_NOTHING || c->asking == CALL_ASK_TELL;
+    if (wants && free && c->ask_at_us < at)
         at = c->ask_at_us;
+    if (may_tell(c) && c->tell_at_us < at)
+        at = c->tell_at_us;
     return at;
 }
 

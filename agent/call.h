@@ -2,7 +2,8 @@
  * times in, actions and the next deadline out. The shell (session_calls.c) has the connections and the calls on the controller.
  *
  *   a leg       one connection to one node. The main one sends; the other is the next node's until it is up, then the old one's for a moment
- *   asking      one question to the controller at a time: JOIN, FAILURE (of each transport that was tried), LEAVE */
+ *   asking      one question to the controller at a time: JOIN, FAILURE (of each transport that was tried), LEAVE, and, where it wants to know,
+ *               TELL: what the call measured */
 #ifndef BERTH_AGENT_CALL_H
 #define BERTH_AGENT_CALL_H
 
@@ -26,9 +27,11 @@ enum {
     CALL_MOVE_AGAIN_US = 1000 * 1000, /* ... and are not all moved at once */
     CALL_ATTEMPTS = 3,                /* failures that are told at once; the next ones after a pause */
     CALL_LEAVE_US = 10 * 1000 * 1000, /* the controller is told of the end so long */
+    CALL_TELL_MIN_S = 1,
+    CALL_TELL_MAX_S = 24 * 3600,
 };
 
-enum call_ask { CALL_ASK_NOTHING, CALL_ASK_JOIN, CALL_ASK_FAILURE, CALL_ASK_LEAVE };
+enum call_ask { CALL_ASK_NOTHING, CALL_ASK_JOIN, CALL_ASK_FAILURE, CALL_ASK_LEAVE, CALL_ASK_TELL };
 enum call_leg_state { CALL_LEG_NONE, CALL_LEG_CLIMBING, CALL_LEG_UP, CALL_LEG_LOST, CALL_LEG_OLD };
 
 /* An assignment, as far as decisions go. */
@@ -58,9 +61,11 @@ struct call {
     unsigned attempts;                    /* nodes and ways in a row that led nowhere */
     char failed_node[BERTH_NODE_MAX + 1]; /* FAILURE: of */
     enum transport failed_transport;
-    unsigned failed_left; /* transports that are to be told besides */
-    bool move_soon;       /* the main leg's node drains */
-    bool leaving, gone;   /* gone: nothing is left to be done */
+    unsigned failed_left;  /* transports that are to be told besides */
+    bool move_soon;        /* the main leg's node drains */
+    int64_t tell_every_us; /* 0: the controller doesn't want to know */
+    int64_t tell_at_us;
+    bool leaving, left, gone; /* left: it is told; gone: nothing is left to be done */
     int64_t leave_until_us;
     bool ended;
     int error; /* of the end */
@@ -89,6 +94,10 @@ void call_ask_again(struct call *c, int64_t now_us);
 /* The main leg, which was or wasn't UP, is looked for in another network. */
 void call_network_changed(struct call *c, int64_t now_us);
 void call_leave(struct call *c, int64_t now_us);
+/* How often the controller wants to be told what the call measures, as its assignments say; 0: never. */
+void call_tell_every(struct call *c, int64_t seconds, int64_t now_us);
+/* TELL has ended, whichever way. `again`: it is worth another one, later. */
+void call_told(struct call *c, bool again, int64_t now_us);
 
 /* ---- what is to be done ---- */
 

@@ -1,7 +1,6 @@
 /* Reading an assignment. Invariant: what is taken names a node, a transport of its own ladder or none, and a ticket whole or none. */
 #include "call_assignment.h"
 
-#include "core/doc.h"
 #include "path/ladder.h"
 
 #include <errno.h>
@@ -33,6 +32,16 @@ static int read_ladder(struct call_target *to, const json_t *j)
     return n > 0 ? 0 : -EINVAL;
 }
 
+/* How often the controller is to be told of the call, and what it counts on. */
+static void read_report(struct call_assignment *a, const json_t *j)
+{
+    const json_t *every = json_object_get(j, "every_s");
+    struct doc_error e;
+    a->expected.rtt_us = NOT_MEASURED;
+    a->tell_every_s = json_integer_value(every) > 0 ? json_integer_value(every) : 0;
+    (void)(call_expected_from_json(json_object_get(j, "expected"), &a->expected, &e) < 0);
+}
+
 static int read_assignment(struct call_assignment *a, const json_t *j)
 {
     const json_t *media = json_object_get(j, "media");
@@ -46,6 +55,7 @@ static int read_assignment(struct call_assignment *a, const json_t *j)
     a->has_grant = copy(a->grant.username, sizeof a->grant.username, media, "username") &&
                    copy(a->grant.password, sizeof a->grant.password, media, "password");
     a->epoch = json_integer_value(json_object_get(media, "epoch"));
+    read_report(a, json_object_get(j, "report"));
     return read_ladder(&a->to, j);
 }
 

@@ -3,6 +3,7 @@
 #define BERTH_AGENT_CALL_ASSIGNMENT_H
 
 #include "call.h"
+#include "core/doc.h"
 #include "core/token.h"
 #include "media/ticket.h"
 
@@ -11,6 +12,8 @@ struct call_assignment {
     char participant[AGENT_ID_MAX + 1];
     char meeting[BERTH_MEETING_TEXT]; /* of an event; "" of an answer */
     int64_t epoch;                    /* of the plan that it is of; 0: not said */
+    int64_t tell_every_s;             /* of what the call measures; 0: not */
+    struct call_expected expected;
     bool has_grant;
     struct ticket_grant grant;
 };

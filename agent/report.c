@@ -25,18 +25,48 @@ static char *to_text(const struct report *r)
     return text;
 }
 
-int kept_report_make(struct kept_report *k, const struct results *results, const char *agent_id,
-                     const char *network_id, int64_t measured_at_us)
+/* What every report has. NULL: out of memory; else to be cleared and freed. */
+static struct report *begin(const struct report_head *head, const struct call_stretches *calls)
 {
     struct report *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    uuid_make(r->report_id);
+    snprintf(r->agent, sizeof r->agent, "%s", head->agent_id ? head->agent_id : "");
+    snprintf(r->network_id, sizeof r->network_id, "%s", head->network_id);
+    r->measured_at_us = head->measured_at_us;
+    r->calls = calloc(calls->n + 1, sizeof *r->calls);
+    if (!r->calls) {
+        free(r);
+        return NULL;
+    }
+    for (; r->n_calls < calls->n; r->n_calls++)
+        r->calls[r->n_calls] = calls->at[r->n_calls];
+    return r;
+}
+
+static void end(struct report *r)
+{
+    report_clear(r);
+    free(r);
+}
+
+json_t *report_of_calls(const struct report_head *head, const struct call_stretches *calls)
+{
+    struct report *r = begin(head, calls);
+    json_t *j = r ? report_to_json(r) : NULL;
+    end(r);
+    return j;
+}
+
+int kept_report_make(struct kept_report *k, const struct report_head *head, const struct results *results,
+                     const struct call_stretches *calls)
+{
+    struct report *r = begin(head, calls);
     char *body = NULL;
     if (!r)
         return -ENOMEM;
-    uuid_make(r->report_id);
-    snprintf(r->agent, sizeof r->agent, "%s", agent_id ? agent_id : "");
-    snprintf(r->network_id, sizeof r->network_id, "%s", network_id);
     r->n_mapped = results_mapped(results, r->mapped);
-    r->measured_at_us = measured_at_us;
     r->has_capabilities = true;
     r->capabilities = 1u << TRANSPORT_UDP | 1u << TRANSPORT_TCP | 1u << TRANSPORT_TLS;
     if (results_has_proxies(results))
@@ -52,11 +82,10 @@ int kept_report_make(struct kept_report *k, const struct results *results, const
         goto out;
     kept_report_clear(k);
     k->body = body;
-    k->measured_at_us = measured_at_us;
+    k->measured_at_us = head->measured_at_us;
     snprintf(k->report_id, sizeof k->report_id, "%s", r->report_id);
 out:
-    report_clear(r);
-    free(r);
+    end(r);
     return body ? 0 : -ENOMEM;
 }
 

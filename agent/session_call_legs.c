@@ -57,6 +57,8 @@ void call_close_path(struct session_call *k, size_t leg, int64_t now_us)
     struct media_leg_figures f;
     connection_media(p->connection, now_us, &f);
     media_leg_figures_add(&k->before, &f);
+    if (p->up)
+        call_stretch_over(p, k->is.leaving ? CALL_LEFT : k->is.ended ? CALL_ENDED : CALL_MOVED, &f, now_us);
     if (p->connection->io)
         ladder_io_leave(p->connection->io);
     connection_close(p->connection);
@@ -94,6 +96,8 @@ void call_open_path(struct session_call *k, size_t leg, int64_t now_us)
 {
     struct call_path *p = &k->paths[leg];
     call_close_path(k, leg, now_us);
+    memcpy(p->node, k->assigned.to.node, sizeof p->node);
+    p->expected = k->assigned.expected;
     p->connection = calloc(1, sizeof *p->connection);
     int err = p->connection ? make_connection(k, p, now_us) : -ENOMEM;
     if (err == 0)
@@ -117,12 +121,14 @@ static void judge(struct session_call *k, struct call_path *p, bool changed, int
     if (up && !was_up) {
         snprintf(k->suite, sizeof k->suite, "%s", media_leg_suite(ladder_io_leg(c->io)));
         p->news_number = 0;
+        call_stretch_up(p, now_us);
         call_leg_up(&k->is, p->leg, now_us);
         return;
     }
     if (was_up && !up) {
         struct media_leg_figures f;
         connection_media(c, now_us, &f);
+        call_stretch_over(p, CALL_LOST, &f, now_us);
         call_leg_lost(&k->is, p->leg, f.rtt_min_us, now_us);
     }
     if (!changed || c->state != BERTH_CONNECTION_WAITING)
@@ -154,8 +160,13 @@ bool call_paths_changed(struct session_call *k, int64_t now_us)
     bool any = false;
     for (size_t i = 0; i < CALL_LEGS; i++) {
         struct call_path *p = &k->paths[i];
+        struct media_leg_figures f;
+        if (p->connection)
+            connection_media(p->connection, now_us, &f);
         if (!p->connection || !connection_network_changed(p->connection, now_us))
             continue;
+        if (p->up)
+            call_stretch_over(p, CALL_LOST, &f, now_us);
         memcpy(k->reason, p->connection->detail, sizeof k->reason);
         p->up = false;
         any = true;

@@ -1,4 +1,5 @@
-/* A call's questions to the controller. Invariant: what was asked is answered to the call once: an assignment, or that there is none. */
+/* A call's questions to the controller. Invariant: what was asked is answered to the call once: an assignment, or that there is none; but what is
+ * told may make way. */
 #include "session_calls.h"
 
 #include "sys/clock.h"
@@ -37,6 +38,7 @@ bool call_take(struct session_call *k, const char *text, bool answer, int64_t no
             connection_set_grant(k->paths[i].connection, &a.grant);
     }
     sodium_memzero(&a, sizeof a);
+    call_tell_every(&k->is, k->assigned.tell_every_s, now_us);
     call_assigned(&k->is, &k->assigned.to, answer, now_us);
     return true;
 }
@@ -56,6 +58,10 @@ static void on_answer(void *user, struct rest_call *call, long status)
     char detail[BERTH_ERROR_TEXT];
     if (status == 0 && k->s->phase == PHASE_REST && session_next_route(k->s)) {
         k->ask_due = true;
+        return;
+    }
+    if (k->is.asking == CALL_ASK_TELL) {
+        call_telling_answered(k, status, now);
         return;
     }
     if (k->is.asking == CALL_ASK_LEAVE) {
@@ -97,13 +103,12 @@ static int start(struct session_call *k, const char *method, const char *path, j
     r.proxy = session_route(k->s, &hop);
     r.timeout_ms = CALL_REST_MS;
     r.body = text;
-    rest_client_cancel(k->rest);
     int err = body && !text ? -ENOMEM : rest_client_start(k->rest, &r, on_answer, k);
     free(text);
     return err;
 }
 
-static int start_question(struct session_call *k)
+static int start_question(struct session_call *k, int64_t now_us)
 {
     char path[CALL_PATH_MAX];
     json_t *body = NULL;
@@ -126,6 +131,10 @@ static int start_question(struct session_call *k)
         snprintf(path, sizeof path, "/v1/meetings/%s/participants/%s", k->meeting, k->assigned.participant);
         err = start(k, "DELETE", path, NULL);
         break;
+    case CALL_ASK_TELL:
+        body = call_telling(k, now_us);
+        err = body ? start(k, "POST", "/v1/reports", body) : -ENODATA;
+        break;
     }
     json_decref(body);
     return err;
@@ -136,6 +145,9 @@ void call_ask(struct session_call *k, int64_t now_us)
     struct session *s = k->s;
     int rc = 0;
     k->ask_due = false;
+    rest_client_cancel(k->rest); /* something may be told just now: this is before it */
+    if (k->is.asking != CALL_ASK_TELL)
+        k->n_telling = 0;
     if (k->is.asking == CALL_ASK_LEAVE && k->assigned.participant[0] == '\0') {
         call_unassigned(&k->is, 204, 0, now_us); /* nobody knows of us */
         return;
@@ -148,7 +160,9 @@ void call_ask(struct session_call *k, int64_t now_us)
         k->ask_due = true;
         return;
     }
-    int err = rc < 0 ? rc : start_question(k);
-    if (err < 0)
+    int err = rc < 0 ? rc : start_question(k, now_us);
+    if (err < 0 && k->is.asking == CALL_ASK_TELL)
+        call_telling_answered(k, 0, now_us);
+    else if (err < 0)
         fail(k, 0, 0, berth_strerror(err), now_us);
 }

@@ -35,6 +35,7 @@ static void drop(struct session *s, size_t i)
     for (size_t leg = 0; leg < CALL_LEGS; leg++)
         call_close_path(k, leg, clock_mono_us());
     rest_client_destroy(k->rest);
+    call_stretches_move(&s->untold, &k->stretches);
     free(k->assignment);
     sodium_memzero(k, sizeof *k);
     free(k);

@@ -91,6 +91,7 @@ struct session {
 
     struct session_call *calls[CALL_PLACES]; /* those that are being left included */
     bool stepping_calls;                     /* in session_step_calls */
+    struct call_stretches untold;            /* of calls that are over: for the next report */
     uint64_t last_call;
 };
 

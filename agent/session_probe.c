@@ -141,13 +141,16 @@ static int keep_report(struct session *s, const char *network_id, int64_t now_us
     const struct agent_options *o = s->options;
     struct kept_report made = {0};
     int64_t wall = clock_wall_us();
-    int err = kept_report_make(&made, &s->results, agent_options_name(o), network_id, wall);
+    const struct report_head head = {
+        .agent_id = agent_options_name(o), .network_id = network_id, .measured_at_us = wall};
+    int err = kept_report_make(&made, &head, &s->results, &s->untold);
     if (err < 0) {
         session_log(s, BERTH_LOG_ERROR, "report_failed", "%s", berth_strerror(err));
         return err;
     }
     session_give_up_report(s, BERTH_E_REPLACED);
     s->kept = made;
+    s->untold.n = 0;
     s->reported = (struct known_network){.until_wall_us = wall + (int64_t)REPORT_LIFETIME_S * 1000000};
     memcpy(s->reported.local, s->local_network, sizeof s->reported.local);
     snprintf(s->reported.id, sizeof s->reported.id, "%s", network_id);

@@ -262,6 +262,12 @@ static json_t *services_of(const struct controller *ctl, const char *org, const 
 
 /* ---- all of it ---- */
 
+static void put_report(const struct options *o, json_t *report)
+{
+    if (report != NULL && o->call_report_s > 0)
+        json_object_set_new(report, "every_s", json_integer(o->call_report_s));
+}
+
 void admission_complete(const struct controller *ctl, const struct admission *a, json_t *assignment)
 {
     json_t *media = json_object_get(assignment, "media");
@@ -276,6 +282,7 @@ void admission_complete(const struct controller *ctl, const struct admission *a,
         return;
     }
     json_object_del(media, "node_org");
+    put_report(ctl->options, json_object_get(assignment, "report"));
     mk = hold_keys(ctl, &held);
     services = services_of(ctl, json_string_value(node_org), node);
     if (mk != NULL) {

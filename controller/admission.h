@@ -16,7 +16,7 @@ struct admission {
     const char *org, *meeting, *agent;
     int64_t now_us; /* Unix time, by the database's clock */
 };
-/* Makes a stored assignment one that can be told: `media` gets its username and password, `ice_servers` and `services` are what stands beside the
+/* Makes a stored assignment one that can be told: `media` gets its username and password, `report` how often the call is to be told of, `ice_servers` and `services` are what stands beside the
  * node. Nothing happens to what is no assignment with terms. */
 void admission_complete(const struct controller *ctl, const struct admission *a, json_t *assignment);
 

@@ -1,5 +1,6 @@
 /* What live reports tell of an org as a whole: which transports work where, how far nodes are, whom a node in a new place would help. Invariant:
  * reports that are alive and the org's own, by row-level security; of ANALYTICS_SAMPLE of them at most, over the queue of what may be slow. */
+#include "analytics.h"
 #include "api.h"
 #include "catalogue.h"
 #include "core/doc.h"
@@ -9,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANALYTICS_SAMPLE "4000" /* reports that one answer is made of, at most */
+#define SAMPLE           4000 /* reports that one answer is made of, at most */
+#define TEXT_OF(v)       #v
+#define TEXT(macro)      TEXT_OF(macro)
+#define ANALYTICS_SAMPLE TEXT(SAMPLE)
 
 enum {
     SITES_MAX = 50, /* that a new node would help, in one answer */
@@ -202,6 +206,83 @@ static void get_rtt(struct api_request *r)
         list(r, a, &rtt_network_stmt, 4);
     else
         list(r, a, &rtt_stmt, 3);
+}
+
+/* ---- what calls measured ---- */
+
+/* The newest of them: reports that brought any, and calls in all. */
+#define CALLS_OF(from)                                                                                \
+    "select c->>'node', c->>'transport', (c->'rtt_us'->>'min')::bigint, c->'expected'->>'transport'," \
+    " (c->'expected'->>'rtt_us')::bigint, (c->>'seconds')::bigint, (c->>'received')::bigint,"         \
+    " (c->>'lost')::bigint from (" from ") r cross join lateral jsonb_array_elements(r.calls) c"      \
+    " limit " ANALYTICS_SAMPLE
+static const struct db_stmt calls_stmt = {
+    "analytics_calls", CALLS_OF("select calls from report where org = $1 and calls is not null"
+                                " and measured_at > now() - $2::bigint * interval '1 second'"
+                                " order by measured_at desc limit " ANALYTICS_SAMPLE)};
+enum {
+    CALL_COL_NODE,
+    CALL_COL_TRANSPORT,
+    CALL_COL_RTT,
+    CALL_COL_EXPECTED_TRANSPORT,
+    CALL_COL_EXPECTED,
+    CALL_COL_SECONDS,
+    CALL_COL_RECEIVED,
+    CALL_COL_LOST
+};
+
+static int64_t measured(const PGresult *res, int row, int col)
+{
+    return db_null(res, row, col) ? NOT_MEASURED : db_get_i64(res, row, col);
+}
+
+static void on_calls(struct api_request *r, const struct db_result *result)
+{
+    const PGresult *res = result->res[0];
+    struct analytics_call *calls;
+    size_t n = 0;
+    json_t *items;
+
+    if (result->error != 0) {
+        api_db_failed(r, result);
+        return;
+    }
+    calls = api_alloc(r, ((size_t)PQntuples(res) + 1) * sizeof(*calls));
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct analytics_call *c = &calls[n];
+
+        *c = (struct analytics_call){.node = db_get(res, i, CALL_COL_NODE),
+                                     .rtt_us = db_get_i64(res, i, CALL_COL_RTT),
+                                     .expected = {.rtt_us = measured(res, i, CALL_COL_EXPECTED)},
+                                     .seconds = db_get_i64(res, i, CALL_COL_SECONDS),
+                                     .received = measured(res, i, CALL_COL_RECEIVED),
+                                     .lost = measured(res, i, CALL_COL_LOST)};
+        if (transport_parse(db_get(res, i, CALL_COL_TRANSPORT), &c->transport) < 0 ||
+            (c->expected.rtt_us != NOT_MEASURED &&
+             transport_parse(db_get(res, i, CALL_COL_EXPECTED_TRANSPORT), &c->expected.transport) < 0))
+            continue; /* not as this program writes it */
+        n++;
+    }
+    items = analytics_calls(calls, n);
+    if (items == NULL)
+        api_problem(r, 503, "overloaded", "out of memory; ask again");
+    else
+        api_json(r, 200,
+                 json_pack("{s:o, s:I, s:b}", "items", items, "calls", (json_int_t)n, "sampled",
+                           PQntuples(res) >= SAMPLE));
+}
+
+static void get_calls(struct api_request *r)
+{
+    struct analysis *a = begin(r);
+    char lifetime[24];
+    struct db_batch *b;
+
+    if (a == NULL || (b = api_db_begin_org(r, a->org)) == NULL)
+        return;
+    const struct db_param p[] = {db_text(a->org), db_i64(lifetime, r->ctl->options->report_lifetime_s)};
+    db_add(b, &calls_stmt, p, 2);
+    api_db_send(r, b, on_calls);
 }
 
 /* ---- whom a node in a new place would help ---- */
@@ -405,5 +486,6 @@ static void get_new_node(struct api_request *r)
 const struct api_route api_analytics_routes[API_ANALYTICS_ROUTES] = {
     {"GET", "/v1/analytics/transports", CALLER_ADMIN | CALLER_ORG, 0, API_BODY_NONE, get_transports},
     {"GET", "/v1/analytics/rtt", CALLER_ADMIN | CALLER_ORG, 0, API_BODY_NONE, get_rtt},
+    {"GET", "/v1/analytics/calls", CALLER_ADMIN | CALLER_ORG, 0, API_BODY_NONE, get_calls},
     {"GET", "/v1/analytics/new-node", CALLER_ADMIN | CALLER_ORG, 0, API_BODY_NONE, get_new_node},
 };

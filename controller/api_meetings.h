@@ -4,7 +4,7 @@
 
 #include "api.h"
 
-enum { MEETING_ID_MAX = 128, MEETING_RANDOM_LEN = 16 };
+enum { MEETING_RANDOM_LEN = 16 };
 
 void api_unknown_meeting(struct api_request *r); /* 404 */
 /* Is the path's first parameter an id that a meeting may have? False: answered already. */

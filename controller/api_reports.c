@@ -17,6 +17,9 @@ struct posted {
     const char *agent;
     const char *report_id;
     char measured_at[24];
+    bool of_calls; /* alone */
+    size_t n_calls;
+    struct call_stretch *calls;
 };
 
 static void answer(struct api_request *r, int status, int64_t received_at_us, int64_t expires_at_us)
@@ -58,12 +61,30 @@ static void read_repeat(struct api_request *r)
     api_db_send(r, b, on_repeat);
 }
 
+/* What calls measured counts once, where it was taken. A mesh node is its org's: it has no line of its own. */
+static void calibrate(struct api_request *r)
+{
+    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    const struct posted *p = r->state;
+
+    for (size_t i = 0; i < p->n_calls && c != NULL; i++) {
+        const struct catalogue_node *n = catalogue_resolve(c, r->caller.org, p->calls[i].node);
+
+        if (n != NULL)
+            calibration_add(&r->worker->calibration, n->mesh ? NULL : n->id, &p->calls[i]);
+    }
+}
+
 static void on_committed(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
                          int64_t expires_at_us)
 {
+    const struct posted *p = r->state;
+
     switch (outcome) {
     case INGEST_NEW:
-        reviews_reported(r->worker->reviews, r->caller.org, ((const struct posted *)r->state)->agent);
+        calibrate(r);
+        if (!p->of_calls)
+            reviews_reported(r->worker->reviews, r->caller.org, p->agent);
         answer(r, 201, received_at_us, expires_at_us);
         break;
     case INGEST_REPEAT:
@@ -117,6 +138,11 @@ static void put(struct api_request *r, const struct report *report, const char *
     p->agent = agent;
     p->report_id = api_strdup(r, report->report_id);
     (void)db_i64(p->measured_at, report->measured_at_us);
+    p->of_calls = report_is_of_calls(report);
+    p->n_calls = report->n_calls;
+    p->calls = api_alloc(r, report->n_calls * sizeof(*p->calls));
+    for (size_t i = 0; i < report->n_calls; i++)
+        p->calls[i] = report->calls[i];
     r->state = p;
     geo_country_of(r->ctl->geo, report->mapped, report->n_mapped, country);
     e = report_row_encode(&row, report, r->caller.org, agent, r->ctl->options->report_lifetime_s, country);

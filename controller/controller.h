@@ -2,6 +2,7 @@
 #ifndef BERTH_CONTROLLER_CONTROLLER_H
 #define BERTH_CONTROLLER_CONTROLLER_H
 
+#include "calibration.h"
 #include "core/limiter.h"
 #include "counters.h"
 #include "db.h"
@@ -73,6 +74,7 @@ struct worker {
     struct events_recent events;       /* that it raised */
     struct ip_ranges_cache *ip_ranges; /* of the cloud; NULL: not asked for yet */
     struct counters counters;
+    struct calibration calibration;
     size_t index;
     uint64_t requests; /* for request ids */
 };

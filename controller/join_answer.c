@@ -1,7 +1,7 @@
 /* An assignment: node, ladder, and what its ticket is to say. Invariant: an address that answered this participant goes before all others of
  * its transport. */
 #include "admission.h"
-#include "join_scene.h"
+#include "join_predict.h"
 
 #include <string.h>
 
@@ -74,6 +74,22 @@ static void add_rungs(json_t *ladder, const struct join_scene *s, size_t i, size
         add_rung(ladder, t, &n->addresses.at[t][k], tls_name, NULL);
 }
 
+/* What its agent is to tell of the call: how often is said when this is told. With what was counted on, so that the figures stand beside it wherever and
+ * whenever they come; there is none where nobody knew anything. */
+static json_t *report_json(const struct join_scene *s, size_t i)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    bool measured_it = s->problem.participants[i].measured;
+    const struct call_expected x = {.transport = seat->ladder[0],
+                                    .rtt_us = measured_it ? seat->rtt_us : join_predicted_rtt(s, i),
+                                    .predicted = !measured_it};
+    json_t *report = json_object();
+
+    if (report != NULL && x.rtt_us >= 0)
+        json_object_set_new(report, "expected", call_expected_to_json(&x));
+    return report;
+}
+
 json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int64_t epoch)
 {
     const struct place_seat *seat = &s->plan.seats[i];
@@ -82,7 +98,8 @@ json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int
 
     for (size_t k = 0; k < seat->n_ladder; k++)
         add_rungs(ladder, s, i, seat->node, seat->ladder[k]);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "participant", s->people[i].agent, "node", n->id,
-                     "cluster", n->cluster, "transport", transport_name(seat->ladder[0]), "ladder", ladder,
-                     "media", admission_terms(n->org, epoch, &s->policy), "why", join_why(s, i, candidates));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "participant", s->people[i].agent, "node",
+                     n->id, "cluster", n->cluster, "transport", transport_name(seat->ladder[0]), "ladder",
+                     ladder, "media", admission_terms(n->org, epoch, &s->policy), "report", report_json(s, i),
+                     "why", join_why(s, i, candidates));
 }

@@ -199,8 +199,7 @@ int join_predict_apply(struct join_scene *s, const PGresult *res, struct place_p
 
 /* ---- telling ---- */
 
-/* Of the node that it was given. */
-static int64_t predicted_rtt(const struct join_scene *s, size_t i)
+int64_t join_predicted_rtt(const struct join_scene *s, size_t i)
 {
     const struct predict_group *g = i != PLACE_NONE ? s->people[i].prediction : NULL;
     size_t node = g != NULL ? s->plan.seats[i].node : PLACE_NONE;
@@ -210,7 +209,7 @@ static int64_t predicted_rtt(const struct join_scene *s, size_t i)
 
 void join_predict_keep(struct db_batch *b, const struct join_scene *s, const struct join_ask *ask)
 {
-    int64_t rtt = predicted_rtt(s, s->me);
+    int64_t rtt = join_predicted_rtt(s, s->me);
     char us[24];
 
     if (rtt < 0)
@@ -229,7 +228,7 @@ static bool of_others(const struct predict_group *g)
 json_t *join_predict_json(const struct join_scene *s, size_t i)
 {
     const struct predict_group *g = s->people[i].prediction;
-    int64_t rtt = predicted_rtt(s, i);
+    int64_t rtt = join_predicted_rtt(s, i);
     json_t *j;
 
     if (g == NULL)

@@ -30,6 +30,8 @@ int join_predict_apply(struct join_scene *s, const PGresult *res, struct place_p
 /* Remembers what the newcomer was seated by, so that it can be judged; nothing where it was no prediction, or an earlier statement of the batch
  * has said OUTBOX_VOID. */
 void join_predict_keep(struct db_batch *b, const struct join_scene *s, const struct join_ask *ask);
+/* What was predicted of the node that participant i was given; -1: nothing. */
+int64_t join_predicted_rtt(const struct join_scene *s, size_t i);
 /* {"source", "confidence_pct", ...} of participant i; NULL: it wasn't predicted. */
 json_t *join_predict_json(const struct join_scene *s, size_t i);
 /* "3 agents of its network": what it was predicted from. */

@@ -7,6 +7,7 @@
 #include "sys/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t sum(const struct controller *ctl, size_t offset)
@@ -52,6 +53,17 @@ static void links_metrics(struct controller *ctl, struct metrics_text *m)
     metrics_sample(m, "berth_node_pairs_age_seconds", "which=\"oldest\"", (double)(now_s - c.oldest_s));
 }
 
+static void calibration_metrics(struct controller *ctl, struct metrics_text *m)
+{
+    struct calibration **all = calloc(ctl->n_workers + 1, sizeof(struct calibration *));
+
+    for (size_t i = 0; i < ctl->n_workers && all != NULL; i++)
+        all[i] = &ctl->workers[i].calibration;
+    if (all != NULL)
+        calibration_write(all, ctl->n_workers, m);
+    free(all);
+}
+
 void metrics_page_write(struct controller *ctl, const struct listener_totals *listeners,
                         struct metrics_text *m)
 {
@@ -66,6 +78,7 @@ void metrics_page_write(struct controller *ctl, const struct listener_totals *li
            (double)(sum(ctl, offsetof(struct counters, streams_opened)) -
                     sum(ctl, offsetof(struct counters, streams_closed))));
     predict_errors_write(ctl->predict_errors, m);
+    calibration_metrics(ctl, m);
     single(m, "berth_ready", METRIC_GAUGE, "1 when requests can be answered.",
            control_ready(ctl, reason, sizeof(reason)) ? 1 : 0);
     single(m, "berth_database_connections", METRIC_GAUGE, "The workers' connections that are up.",

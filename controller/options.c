@@ -45,6 +45,8 @@ static const struct config_key keys[] = {
      "An agent that was away for no longer gets the events that it missed.", false},
     {"ticket-lifetime", "controller", CONFIG_INT, AT(ticket_lifetime_s), "3600", 60, 24 * 3600, "s",
      "An assignment's ticket, and its credentials for a TURN server, admit for so long.", false},
+    {"call-report", "controller", CONFIG_INT, AT(call_report_s), "900", 0, 24 * 3600, "s",
+     "Agents in a call tell so often what it measures, and once when it ends; 0: never.", false},
     {"geoip", "controller", CONFIG_STRING, AT(geoip), NULL, 0, 0, "FILE",
      "Countries of addresses, in MaxMind's format, for predictions.", false},
     {"housekeeping", "controller", CONFIG_BOOL, AT(housekeeping), "true", 0, 0, NULL,

@@ -20,6 +20,7 @@ struct options {
     int64_t report_lifetime_s;
     int64_t event_lifetime_s;
     int64_t ticket_lifetime_s;
+    int64_t call_report_s; /* 0: agents tell nothing of their calls */
     int64_t request_deadline_ms;
     int64_t max_connections;              /* on one thread's listener */
     int64_t max_connections_per_ip;       /* 0: no limit */

@@ -24,6 +24,13 @@ void predict_error_add(struct predict_error *e, int64_t error_us)
     atomic_fetch_add_explicit(&e->sum_us, (uint64_t)error_us, memory_order_relaxed);
 }
 
+void predict_error_join(struct predict_error *e, const struct predict_error *more)
+{
+    for (size_t i = 0; i < PREDICT_BUCKETS; i++)
+        e->bucket[i] += atomic_load_explicit(&more->bucket[i], memory_order_relaxed);
+    e->sum_us += atomic_load_explicit(&more->sum_us, memory_order_relaxed);
+}
+
 int predict_judge(struct predict_errors *e, struct db_sync *db, int64_t lifetime_s)
 {
     char at_most[24], lifetime[24];
@@ -44,23 +51,25 @@ int predict_judge(struct predict_errors *e, struct db_sync *db, int64_t lifetime
     return res != NULL ? 0 : -EIO;
 }
 
-static void write_one(struct predict_error *e, const char *source, struct metrics_text *m)
+void predict_error_write(const struct predict_error *e, const char *family, const char *labels,
+                         struct metrics_text *m)
 {
-    char labels[64];
+    char name[64], with[96];
     uint64_t n = 0;
 
+    snprintf(name, sizeof(name), "%s_bucket", family);
     for (size_t i = 0; i < PREDICT_BUCKETS; i++) {
         n += atomic_load_explicit(&e->bucket[i], memory_order_relaxed);
         if (i < PREDICT_BUCKETS - 1)
-            snprintf(labels, sizeof(labels), "source=\"%s\",le=\"%lld\"", source, (long long)bounds_ms[i]);
+            snprintf(with, sizeof(with), "%s,le=\"%lld\"", labels, (long long)bounds_ms[i]);
         else
-            snprintf(labels, sizeof(labels), "source=\"%s\",le=\"+Inf\"", source);
-        metrics_sample(m, "berth_prediction_error_ms_bucket", labels, (double)n);
+            snprintf(with, sizeof(with), "%s,le=\"+Inf\"", labels);
+        metrics_sample(m, name, with, (double)n);
     }
-    snprintf(labels, sizeof(labels), "source=\"%s\"", source);
-    metrics_sample(m, "berth_prediction_error_ms_sum", labels,
-                   (double)atomic_load_explicit(&e->sum_us, memory_order_relaxed) / 1000);
-    metrics_sample(m, "berth_prediction_error_ms_count", labels, (double)n);
+    snprintf(name, sizeof(name), "%s_sum", family);
+    metrics_sample(m, name, labels, (double)atomic_load_explicit(&e->sum_us, memory_order_relaxed) / 1000);
+    snprintf(name, sizeof(name), "%s_count", family);
+    metrics_sample(m, name, labels, (double)n);
 }
 
 void predict_errors_write(struct predict_errors *e, struct metrics_text *m)
@@ -70,8 +79,10 @@ void predict_errors_write(struct predict_errors *e, struct metrics_text *m)
     metrics_family(
         m, "berth_prediction_error_ms", METRIC_HISTOGRAM,
         "How far predicted round trips were from those reported later, by what was predicted from.");
-    for (unsigned s = 0; s < PREDICT_SOURCES; s++)
-        write_one(&e->of[s], predict_source_name((enum predict_source)s), m);
+    for (unsigned s = 0; s < PREDICT_SOURCES; s++) {
+        snprintf(labels, sizeof(labels), "source=\"%s\"", predict_source_name((enum predict_source)s));
+        predict_error_write(&e->of[s], "berth_prediction_error_ms", labels, m);
+    }
     metrics_family(m, "berth_prediction_unreached_total", METRIC_COUNTER,
                    "Predictions whose node the agent then could not reach.");
     for (unsigned s = 0; s < PREDICT_SOURCES; s++) {

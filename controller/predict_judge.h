@@ -23,6 +23,10 @@ struct predict_errors {
 int predict_judge(struct predict_errors *e, struct db_sync *db, int64_t lifetime_s)
     __attribute__((warn_unused_result));
 void predict_error_add(struct predict_error *e, int64_t error_us); /* negative: it was not reached at all */
+void predict_error_join(struct predict_error *e, const struct predict_error *more); /* e: nobody else's */
+/* The samples of a histogram; the family is begun already. */
+void predict_error_write(const struct predict_error *e, const char *family, const char *labels,
+                         struct metrics_text *m);
 void predict_errors_write(struct predict_errors *e, struct metrics_text *m);
 
 #endif

@@ -34,8 +34,9 @@ enum {
     COL_CONNECT,
     COL_TLS,
     COL_PROXIES,
+    COL_CALLS,
 };
-_Static_assert(COL_PROXIES + 1 == REPORT_COLUMNS_N, "REPORT_COLUMNS and its readers belong together");
+_Static_assert(COL_CALLS + 1 == REPORT_COLUMNS_N, "REPORT_COLUMNS and its readers belong together");
 
 static int addr_read(const char *text, struct addr *a)
 {
@@ -209,6 +210,29 @@ static int decode_proxies(struct decoder *d)
     return rc;
 }
 
+static int decode_calls(struct decoder *d)
+{
+    struct doc_error e;
+    json_t *all;
+    size_t n;
+    int rc = 0;
+
+    if (db_null(d->res, d->row, d->col + COL_CALLS))
+        return 0;
+    all = json_loads(column(d, COL_CALLS), 0, NULL);
+    n = json_array_size(all);
+    if (!json_is_array(all) || n > REPORT_CALLS_MAX)
+        rc = -EBADMSG;
+    else if ((d->r->calls = calloc(n + 1, sizeof(*d->r->calls))) == NULL)
+        rc = -ENOMEM;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = call_stretch_from_json(json_array_get(all, i), &d->r->calls[i], &e) == 0 ? 0 : -EBADMSG;
+        d->r->n_calls += rc == 0;
+    }
+    json_decref(all);
+    return rc;
+}
+
 static int decode_head(struct stored_report *out, struct decoder *d)
 {
     struct report *r = d->r;
@@ -275,6 +299,8 @@ int report_row_decode(struct stored_report *out, const PGresult *res, int row, i
         rc = decode_figures(&d);
     if (rc == 0)
         rc = decode_proxies(&d);
+    if (rc == 0)
+        rc = decode_calls(&d);
 out:
     free(d.ints);
     if (rc != 0)

@@ -11,29 +11,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENCODE_PARAMS = 27, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
+enum { ENCODE_PARAMS = 28, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
 
 /* The database's clock alone decides what is expired or too far ahead, inside the statement. The role can insert and nothing else, so a
- * repeat is told by the row that did not go in. */
+ * repeat is told by the row that did not go in. What is of calls alone ends when it was measured: it is there, and never alive. */
 const struct db_stmt report_insert_stmt = {
     "berth_report_insert",
     "with t as materialized (select now() as at, berth_time($4::bigint) as m, "
-    "$5::bigint * interval '1 second' as life), "
+    "$5::bigint * interval '1 second' as life, "
+    "case when $28::jsonb is not null and cardinality($11::smallint[]) = 0 then 0 else $5::bigint end "
+    "* interval '1 second' as alive), "
     "ins as (insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, "
     "mapped, "
     "capabilities, names, addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
-    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies, net4, net6, country) "
-    "select $1::text, $2::text, $3::uuid, t.m, t.at, least(t.m, t.at) + t.life, $6::text, $7::text[], "
+    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies, net4, net6, country, calls) "
+    "select $1::text, $2::text, $3::uuid, t.m, t.at, least(t.m, t.at) + t.alive, $6::text, $7::text[], "
     "$8::smallint, $9::text[], $10::text[], $11::smallint[], $12::smallint[], $13::smallint[], "
     "$14::smallint[], "
     "$15::smallint[], $16::smallint[], $17::int[], $18::int[], $19::int[], $20::int[], $21::int[], "
     "$22::int[], "
-    "$23::int[], $24::jsonb, $25::bigint, $26::bigint, $27::text from t "
+    "$23::int[], $24::jsonb, $25::bigint, $26::bigint, $27::text, $28::jsonb from t "
     "where t.m <= t.at + interval '60 seconds' and t.m + t.life > t.at on conflict do nothing returning 1) "
     "select case when t.m > t.at + interval '60 seconds' then 'future' when t.m + t.life <= t.at then "
     "'expired' "
     "when exists (select from ins) then 'new' else 'repeat' end, berth_us(t.at), "
-    "berth_us(least(t.m, t.at) + t.life) from t"};
+    "berth_us(least(t.m, t.at) + t.alive) from t"};
 
 /* ---- a dictionary: strings to positions ---- */
 
@@ -100,6 +102,12 @@ struct encoder {
     int16_t *node, *address, *mapped;
     struct wire_wr w;
     struct report_row *row;
+};
+
+/* What of a row is text already. */
+struct row_texts {
+    const char *org, *agent, *country;
+    char *proxies, *calls; /* NULL: null */
 };
 
 static int16_t put_addr(struct encoder *e, const struct addr *a)
@@ -259,19 +267,49 @@ static char *proxies_text(const struct report *r, bool *failed)
     return text;
 }
 
-static size_t encoded_size(const struct encoder *e, const char *org, const char *agent, const char *proxies)
+/* The calls as JSON text to be freed; NULL: there are none, or out of memory (*failed). */
+static char *calls_text(const struct report *r, bool *failed)
+{
+    json_t *all = r->n_calls > 0 ? json_array() : NULL;
+    char *text;
+    int bad = 0;
+
+    for (size_t i = 0; i < r->n_calls; i++)
+        bad |= json_array_append_new(all, call_stretch_to_json(&r->calls[i]));
+    text = all != NULL && bad == 0 ? json_dumps(all, JSON_COMPACT) : NULL;
+    *failed = r->n_calls > 0 && text == NULL;
+    json_decref(all);
+    return text;
+}
+
+static size_t optional_size(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static size_t encoded_size(const struct encoder *e, const struct row_texts *t)
 {
     size_t n = e->r->n_results;
 
-    return strlen(org) + strlen(agent) + sizeof(e->r->report_id) + strlen(e->r->network_id) + 16 + 6 * 24 +
-           COUNTRY_LEN + 1 + 3 * (size_t)PGARRAY_HEADER + e->names.bytes + e->addrs.bytes +
+    return strlen(t->org) + strlen(t->agent) + sizeof(e->r->report_id) + strlen(e->r->network_id) + 16 +
+           6 * 24 + COUNTRY_LEN + 1 + 3 * (size_t)PGARRAY_HEADER + e->names.bytes + e->addrs.bytes +
            e->r->n_mapped * (4 + MAPPED_TEXT_MAX) + 6 * pgarray_int_size(n, 2) + 7 * pgarray_int_size(n, 4) +
-           (proxies != NULL ? strlen(proxies) + 1 : 0);
+           optional_size(t->proxies) + optional_size(t->calls);
 }
 
-static void param_null(struct encoder *e)
+static void param_optional(struct encoder *e, const char *s)
 {
-    e->row->params[e->row->n_params++] = db_text(NULL);
+    if (s != NULL)
+        param_text(e, s);
+    else
+        e->row->params[e->row->n_params++] = db_text(NULL);
+}
+
+static void param_net(struct encoder *e, int64_t net)
+{
+    char text[24];
+
+    param_optional(e, net != 0 ? db_i64(text, net).value : NULL);
 }
 
 /* Where it comes from, for predictions. */
@@ -281,22 +319,12 @@ static void param_place(struct encoder *e, const char *country)
 
     for (size_t i = 0; i < e->r->n_mapped; i++)
         predict_nets_add(&nets, &e->r->mapped[i]);
-    if (nets.net4 != 0)
-        param_int(e, nets.net4);
-    else
-        param_null(e);
-    if (nets.net6 != 0)
-        param_int(e, nets.net6);
-    else
-        param_null(e);
-    if (country[0] != '\0')
-        param_text(e, country);
-    else
-        param_null(e);
+    param_net(e, nets.net4);
+    param_net(e, nets.net6);
+    param_optional(e, country[0] != '\0' ? country : NULL);
 }
 
-static void write_params(struct encoder *e, const char *org, const char *agent, int64_t lifetime_s,
-                         const char *proxies, const char *country)
+static void write_params(struct encoder *e, const struct row_texts *t, int64_t lifetime_s)
 {
     static const size_t figures[] = {
         offsetof(struct probe_result, rtt_min_us), offsetof(struct probe_result, rtt_median_us),
@@ -304,17 +332,16 @@ static void write_params(struct encoder *e, const char *org, const char *agent, 
         offsetof(struct probe_result, received),   offsetof(struct probe_result, connect_us),
         offsetof(struct probe_result, tls_us)};
 
-    param_text(e, org);
-    param_text(e, agent);
+    char bits[24];
+
+    param_text(e, t->org);
+    param_text(e, t->agent);
     param_text(e, e->r->report_id);
     param_int(e, e->r->measured_at_us);
     param_int(e, lifetime_s);
     param_text(e, e->r->network_id);
     param_mapped(e);
-    if (e->r->has_capabilities)
-        param_int(e, (int64_t)e->r->capabilities);
-    else
-        param_null(e);
+    param_optional(e, e->r->has_capabilities ? db_i64(bits, (int64_t)e->r->capabilities).value : NULL);
     param_strings(e, &e->names);
     param_strings(e, &e->addrs);
     param_int2s(e, e->node);
@@ -325,19 +352,17 @@ static void write_params(struct encoder *e, const char *org, const char *agent, 
     param_int2s(e, e->mapped);
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
         param_figures(e, figures[i]);
-    if (proxies != NULL)
-        param_text(e, proxies);
-    else
-        param_null(e);
-    param_place(e, country);
+    param_optional(e, t->proxies);
+    param_place(e, t->country);
+    param_optional(e, t->calls);
 }
 
 int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
                       int64_t lifetime_s, const char *country)
 {
+    struct row_texts t = {.org = org, .agent = agent, .country = country};
     struct encoder e;
-    char *proxies = NULL;
-    bool failed;
+    bool no_proxies, no_calls;
     int rc;
 
     memset(row, 0, sizeof(*row));
@@ -345,18 +370,20 @@ int report_row_encode(struct report_row *row, const struct report *r, const char
     if (rc != 0)
         goto out;
     rc = -ENOMEM;
-    proxies = proxies_text(r, &failed);
-    if (failed)
+    t.proxies = proxies_text(r, &no_proxies);
+    t.calls = calls_text(r, &no_calls);
+    if (no_proxies || no_calls)
         goto out;
-    row->bytes = encoded_size(&e, org, agent, proxies);
+    row->bytes = encoded_size(&e, &t);
     row->memory = malloc(row->bytes);
     if (row->memory == NULL)
         goto out;
     e.w = wire_wr_init(row->memory, row->bytes);
-    write_params(&e, org, agent, lifetime_s, proxies, country);
+    write_params(&e, &t, lifetime_s);
     rc = e.w.bad || row->n_params != ENCODE_PARAMS ? -EOVERFLOW : 0;
 out:
-    free(proxies);
+    free(t.proxies);
+    free(t.calls);
     encoder_clear(&e);
     if (rc != 0)
         report_row_clear(row);

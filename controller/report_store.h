@@ -11,8 +11,8 @@
     "r.agent, r.report_id, berth_us(r.measured_at), berth_us(r.received_at), berth_us(r.expires_at), "  \
     "r.network, r.mapped, r.capabilities, r.names, r.addrs, r.node, r.transport, r.status, r.framing, " \
     "r.address, r.mapped_address, r.rtt_min_us, r.rtt_median_us, r.rtt_p95_us, r.sent, r.received, "    \
-    "r.connect_us, r.tls_us, r.proxies"
-enum { REPORT_COLUMNS_N = 24 };
+    "r.connect_us, r.tls_us, r.proxies, r.calls"
+enum { REPORT_COLUMNS_N = 25 };
 
 struct stored_report {
     struct report report; /* report_clear frees it */

@@ -13,6 +13,8 @@ enum {
     NODE_ID_MAX = 64,
     NETWORK_ID_MAX = 128,
     REPORT_RESULTS_MAX = 4096, /* rows in a report */
+    REPORT_CALLS_MAX = 16,
+    MEETING_ID_MAX = 128,
     REPORT_MAPPED_MAX = 16,
     NODE_ADDRESSES_MAX = 16, /* per transport */
     NODELIST_MAX = 10000,
@@ -66,6 +68,37 @@ json_t *probe_result_to_json(const struct probe_result *r); /* new reference, or
 int probe_result_from_json(const json_t *j, struct probe_result *r, struct doc_error *e)
     __attribute__((warn_unused_result));
 
+/* How what a call told of ended; CALL_GOES_ON: it hadn't. */
+enum call_end { CALL_GOES_ON, CALL_LEFT, CALL_MOVED, CALL_LOST, CALL_ENDED, CALL_END_COUNT };
+
+/* What an assignment counts on, as the agent is told it and tells it back with what it then measured. */
+struct call_expected {
+    enum transport transport;
+    int64_t rtt_us; /* NOT_MEASURED: nothing */
+    bool predicted; /* from others' reports; else the agent's own said so */
+};
+
+/* What a call measured on one node over one transport, since it came up there or since it told of that last. */
+struct call_stretch {
+    char node[NODE_ID_MAX + 1];
+    char meeting[MEETING_ID_MAX + 1]; /* "": not said */
+    enum transport transport;
+    enum call_end ended;
+    int64_t seconds;
+    int64_t rtt_min_us, rtt_median_us, rtt_p95_us; /* of consent checks */
+    int64_t checks;                                /* that were answered */
+    int64_t received, lost, jitter_us;             /* packets of the others */
+    struct call_expected expected;
+};
+
+void call_stretch_init(struct call_stretch *c);             /* nothing measured, nothing expected */
+json_t *call_stretch_to_json(const struct call_stretch *c); /* new reference, or NULL: out of memory */
+int call_stretch_from_json(const json_t *j, struct call_stretch *c, struct doc_error *e)
+    __attribute__((warn_unused_result));
+json_t *call_expected_to_json(const struct call_expected *x);
+int call_expected_from_json(const json_t *j, struct call_expected *x, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
 struct report {
     char report_id[37];           /* UUID, lower case */
     char agent[AGENT_ID_MAX + 1]; /* "" where the document leaves it to the token */
@@ -77,7 +110,11 @@ struct report {
     unsigned capabilities; /* bit (1 << enum transport) */
     size_t n_results;
     struct probe_result *results; /* report_clear frees it */
+    size_t n_calls;
+    struct call_stretch *calls; /* as well; NULL: none */
 };
+/* It has no results, and calls: it tells nothing of where its agent reaches what, so it never is the live one. */
+bool report_is_of_calls(const struct report *r);
 
 /* Checks shapes and ranges, and refuses a repeated (node, transport) pair (`duplicate_result`). Whether nodes are known and times
  * are acceptable is the controller's to say. 0, -EINVAL with *e filled, or -ENOMEM. On failure nothing is kept. */

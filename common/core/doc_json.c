@@ -111,6 +111,45 @@ int doc_get_id(const json_t *o, const char *name, enum doc_need need, char *out,
     return 1;
 }
 
+int doc_get_rtt(const json_t *o, const char *name, enum doc_need need, int64_t *min_us, int64_t *median_us,
+                int64_t *p95_us, struct doc_error *e)
+{
+    const json_t *rtt = NULL;
+    int64_t min, median, p95;
+    int answer = doc_get_object(o, name, need, &rtt, e);
+    if (answer <= 0)
+        return answer;
+    if (doc_get_int(rtt, "min", DOC_REQUIRED, 0, RTT_MAX_US, &min, e) < 0 ||
+        doc_get_int(rtt, "median", DOC_REQUIRED, 0, RTT_MAX_US, &median, e) < 0 ||
+        doc_get_int(rtt, "p95", DOC_REQUIRED, 0, RTT_MAX_US, &p95, e) < 0)
+        return doc_fail_under(e, "/%s", name);
+    if (min > median || median > p95)
+        return fail_member(e, name, "must rise: min, median, p95");
+    *min_us = min;
+    *median_us = median;
+    *p95_us = p95;
+    return 1;
+}
+
+int doc_set_measured(json_t *o, const char *name, int64_t v)
+{
+    return v == NOT_MEASURED ? 0 : json_object_set_new(o, name, json_integer(v));
+}
+
+int doc_set_text(json_t *o, const char *name, const char *v)
+{
+    return v[0] == '\0' ? 0 : json_object_set_new(o, name, json_string(v));
+}
+
+int doc_set_rtt(json_t *o, const char *name, int64_t min_us, int64_t median_us, int64_t p95_us)
+{
+    if (min_us == NOT_MEASURED)
+        return 0;
+    return json_object_set_new(o, name,
+                               json_pack("{s:I, s:I, s:I}", "min", (json_int_t)min_us, "median",
+                                         (json_int_t)median_us, "p95", (json_int_t)p95_us));
+}
+
 json_t *doc_addr_to_json(const struct addr *a)
 {
     char text[ADDR_TEXT_LEN];

@@ -21,6 +21,13 @@ int doc_get_bool(const json_t *o, const char *name, enum doc_need need, bool *ou
 /* An id (id_valid) of at most cap - 1 characters. */
 int doc_get_id(const json_t *o, const char *name, enum doc_need need, char *out, size_t cap,
                struct doc_error *e) __attribute__((warn_unused_result));
+/* {"min", "median", "p95"} in microseconds, rising. */
+int doc_get_rtt(const json_t *o, const char *name, enum doc_need need, int64_t *min_us, int64_t *median_us,
+                int64_t *p95_us, struct doc_error *e) __attribute__((warn_unused_result));
+/* Of a member that may be left out: 0, or not 0: out of memory. NOT_MEASURED and "" are left out. */
+int doc_set_measured(json_t *o, const char *name, int64_t v);
+int doc_set_text(json_t *o, const char *name, const char *v);
+int doc_set_rtt(json_t *o, const char *name, int64_t min_us, int64_t median_us, int64_t p95_us);
 
 /* Is it an object? -EINVAL with pointer "" if not. */
 int doc_check_object(const json_t *j, const char *what, struct doc_error *e)

@@ -167,6 +167,30 @@ static int get_results(const json_t *j, struct report *r, struct doc_error *e)
     return check_pairs(r, e);
 }
 
+static int get_calls(const json_t *j, struct report *r, struct doc_error *e)
+{
+    const json_t *rows = NULL;
+    int answer = doc_get_array(j, "calls", DOC_OPTIONAL, &rows, e);
+    size_t n = json_array_size(rows); /* 0 of NULL */
+    if (answer < 0 || n == 0)
+        return answer < 0 ? answer : 0;
+    if (n > REPORT_CALLS_MAX)
+        return doc_fail(e, "/calls", "invalid_member", "at most %d calls", REPORT_CALLS_MAX);
+    r->calls = calloc(n, sizeof *r->calls);
+    if (!r->calls)
+        return -ENOMEM;
+    for (; r->n_calls < n; r->n_calls++) {
+        if (call_stretch_from_json(json_array_get(rows, r->n_calls), &r->calls[r->n_calls], e) < 0)
+            return doc_fail_under(e, "/calls/%zu", r->n_calls);
+    }
+    return 0;
+}
+
+bool report_is_of_calls(const struct report *r)
+{
+    return r->n_results == 0 && r->n_calls > 0;
+}
+
 int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
 {
     struct report parsed = {0};
@@ -174,6 +198,8 @@ int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
         get_network(j, &parsed, e) < 0 || get_capabilities(j, &parsed, e) < 0)
         return -EINVAL;
     int answer = get_results(j, &parsed, e);
+    if (answer == 0)
+        answer = get_calls(j, &parsed, e);
     if (answer < 0) {
         report_clear(&parsed);
         return answer;
@@ -187,6 +213,7 @@ void report_clear(struct report *r)
     if (!r)
         return;
     free(r->results);
+    free(r->calls);
     *r = (struct report){0};
 }
 
@@ -219,6 +246,18 @@ static json_t *results_to_json(const struct report *r)
     return rows;
 }
 
+static json_t *calls_to_json(const struct report *r)
+{
+    json_t *calls = json_array();
+    for (size_t i = 0; calls && i < r->n_calls; i++) {
+        if (json_array_append_new(calls, call_stretch_to_json(&r->calls[i])) != 0) {
+            json_decref(calls);
+            return NULL;
+        }
+    }
+    return calls;
+}
+
 json_t *report_to_json(const struct report *r)
 {
     char measured_at[TIME_TEXT_LEN];
@@ -230,6 +269,8 @@ json_t *report_to_json(const struct report *r)
     if (r->has_capabilities)
         failed |= json_object_set_new(o, "capabilities", capabilities_to_json(r->capabilities));
     failed |= json_object_set_new(o, "results", results_to_json(r));
+    if (r->n_calls > 0)
+        failed |= json_object_set_new(o, "calls", calls_to_json(r));
     if (failed) {
         json_decref(o);
         return NULL;

@@ -44,28 +44,9 @@ static int copy_proxy_url(const char *url, char out[static PROXY_URL_MAX + 1])
 
 /* ---- to JSON ---- */
 
-static int set_measured(json_t *o, const char *name, int64_t v)
-{
-    return v == NOT_MEASURED ? 0 : json_object_set_new(o, name, json_integer(v));
-}
-
-static int set_text(json_t *o, const char *name, const char *v)
-{
-    return v[0] == '\0' ? 0 : json_object_set_new(o, name, json_string(v));
-}
-
 static int set_addr(json_t *o, const char *name, const struct addr *a)
 {
     return addr_is_set(a) ? json_object_set_new(o, name, doc_addr_to_json(a)) : 0;
-}
-
-static int set_rtt(json_t *o, const struct probe_result *r)
-{
-    if (r->rtt_min_us == NOT_MEASURED)
-        return 0;
-    return json_object_set_new(o, "rtt_us",
-                               json_pack("{s:I, s:I, s:I}", "min", (json_int_t)r->rtt_min_us, "median",
-                                         (json_int_t)r->rtt_median_us, "p95", (json_int_t)r->rtt_p95_us));
 }
 
 static int set_via_proxy(json_t *o, const struct probe_result *r)
@@ -80,8 +61,8 @@ static int set_via_proxy(json_t *o, const struct probe_result *r)
     if (failed)
         return failed;
     if (r->via_proxy)
-        failed = set_text(via, "url", url) | set_text(via, "scheme", r->proxy_scheme) |
-                 set_text(via, "auth", r->proxy_auth);
+        failed = doc_set_text(via, "url", url) | doc_set_text(via, "scheme", r->proxy_scheme) |
+                 doc_set_text(via, "auth", r->proxy_auth);
     return failed | json_object_set_new(via, "tls_intercepted", json_boolean(r->tls_intercepted));
 }
 
@@ -89,7 +70,7 @@ static int set_framing(json_t *o, const struct probe_result *r)
 {
     if (r->framing == FRAMING_NONE)
         return 0;
-    return set_text(o, "framing", r->framing == FRAMING_STUN ? "stun" : "websocket");
+    return doc_set_text(o, "framing", r->framing == FRAMING_STUN ? "stun" : "websocket");
 }
 
 json_t *probe_result_to_json(const struct probe_result *r)
@@ -97,11 +78,13 @@ json_t *probe_result_to_json(const struct probe_result *r)
     json_t *o = json_object();
     if (!o)
         return NULL;
-    int failed = set_text(o, "node", r->node) | set_text(o, "transport", transport_name(r->transport)) |
-                 set_text(o, "status", probe_status_name(r->status)) | set_addr(o, "address", &r->address) |
-                 set_rtt(o, r) | set_measured(o, "sent", r->sent) | set_measured(o, "received", r->received) |
-                 set_measured(o, "connect_us", r->connect_us) | set_measured(o, "tls_us", r->tls_us) |
-                 set_addr(o, "mapped_address", &r->mapped_address) | set_via_proxy(o, r) | set_framing(o, r);
+    int failed =
+        doc_set_text(o, "node", r->node) | doc_set_text(o, "transport", transport_name(r->transport)) |
+        doc_set_text(o, "status", probe_status_name(r->status)) | set_addr(o, "address", &r->address) |
+        doc_set_rtt(o, "rtt_us", r->rtt_min_us, r->rtt_median_us, r->rtt_p95_us) |
+        doc_set_measured(o, "sent", r->sent) | doc_set_measured(o, "received", r->received) |
+        doc_set_measured(o, "connect_us", r->connect_us) | doc_set_measured(o, "tls_us", r->tls_us) |
+        set_addr(o, "mapped_address", &r->mapped_address) | set_via_proxy(o, r) | set_framing(o, r);
     if (failed) {
         json_decref(o);
         return NULL;
@@ -132,22 +115,10 @@ static int get_kind(const json_t *j, struct probe_result *r, struct doc_error *e
 
 static int get_rtt(const json_t *j, struct probe_result *r, struct doc_error *e)
 {
-    const json_t *rtt = NULL;
-    int answer = doc_get_object(j, "rtt_us", DOC_OPTIONAL, &rtt, e);
-    if (answer < 0)
-        return answer;
-    if (answer == 0) {
-        if (r->status == PROBE_REACHABLE)
-            return doc_fail(e, "/rtt_us", "invalid_member", "a reachable row has its rtt_us");
-        return 0;
-    }
-    if (doc_get_int(rtt, "min", DOC_REQUIRED, 0, RTT_MAX_US, &r->rtt_min_us, e) < 0 ||
-        doc_get_int(rtt, "median", DOC_REQUIRED, 0, RTT_MAX_US, &r->rtt_median_us, e) < 0 ||
-        doc_get_int(rtt, "p95", DOC_REQUIRED, 0, RTT_MAX_US, &r->rtt_p95_us, e) < 0)
-        return doc_fail_under(e, "/rtt_us");
-    if (r->rtt_min_us > r->rtt_median_us || r->rtt_median_us > r->rtt_p95_us)
-        return doc_fail(e, "/rtt_us", "invalid_member", "rtt_us must rise: min, median, p95");
-    return 0;
+    int answer = doc_get_rtt(j, "rtt_us", DOC_OPTIONAL, &r->rtt_min_us, &r->rtt_median_us, &r->rtt_p95_us, e);
+    if (answer == 0 && r->status == PROBE_REACHABLE)
+        return doc_fail(e, "/rtt_us", "invalid_member", "a reachable row has its rtt_us");
+    return answer < 0 ? answer : 0;
 }
 
 static int get_counts(const json_t *j, struct probe_result *r, struct doc_error *e)

@@ -115,7 +115,7 @@ CALLS = [
     Call("POST", "/v1/simulate", {ORG}, body=secret_simulation, wrong=(422, "unknown_node")),
     *(
         Call("GET", f"/v1/analytics/{what}", {ADMIN, ORG}, f"/v1/analytics/{what}?org={{org}}{more}", wrong=(404, "not_found"))
-        for what, more in (("transports", ""), ("rtt", ""), ("new-node", "&like=iso-cloud"))
+        for what, more in (("transports", ""), ("rtt", ""), ("calls", ""), ("new-node", "&like=iso-cloud"))
     ),
     Call("GET", "/v1/events", {ADMIN}),
     Call("POST", "/v1/orgs", {ADMIN}, body={"name": "x"}),

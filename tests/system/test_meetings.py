@@ -86,7 +86,7 @@ def test_list_and_end(make_org):
 def test_join_by_backend_and_by_agent(org, meeting):
     path = f"/v1/meetings/{meeting}/participants"
     first = org.api.post(path, {"agent": "ann"}).expect(201).json
-    assert set(first) == {"participant", "node", "cluster", "transport", "ladder", "ice_servers", "services", "media", "why"}
+    assert set(first) == {"participant", "node", "cluster", "transport", "ladder", "ice_servers", "services", "media", "report", "why"}
     assert first["participant"] == "ann" and first["node"] in ("m-1", "m-2")
     assert first["transport"] == "udp" and first["ice_servers"] == []
     assert first["ladder"][0] == {"transport": "udp", "address": f"192.0.2.{first['node'][-1]}:5004"}

@@ -354,6 +354,78 @@ static void leaving_is_told_and_ends(void **state)
     assert_true(w.c.gone && w.n_asked > 2);
 }
 
+/* ---- what the call measures ---- */
+
+static struct world telling_on(const char *node)
+{
+    struct world w = joining();
+    call_tell_every(&w.c, 100, w.now_us);
+    answer(&w, node);
+    call_leg_up(&w.c, 0, w.now_us);
+    act(&w);
+    return w;
+}
+
+static void what_it_measures_is_told_every_so_often(void **state)
+{
+    struct world w = telling_on("n1");
+    run(&w, w.now_us + 100 * (int64_t)S);
+    assert_true(w.asked == CALL_ASK_TELL && w.n_asked == 2);
+    assert_true(w.asked_us >= 51 * (int64_t)S && w.asked_us <= 101 * (int64_t)S);
+    run(&w, w.now_us + 1000 * (int64_t)S); /* no answer yet: none besides */
+    assert_int_equal(w.n_asked, 2);
+    call_told(&w.c, true, w.now_us);
+    run(&w, w.now_us + 1000 * (int64_t)S);
+    assert_int_equal(w.n_asked, 3);
+    call_told(&w.c, false, w.now_us); /* it may not */
+    run(&w, w.now_us + 1000 * (int64_t)S);
+    assert_int_equal(w.n_asked, 3);
+    w = up_on("n1"); /* nobody wants to know */
+    run(&w, w.now_us + 100000 * (int64_t)S);
+    assert_int_equal(w.n_asked, 1);
+    call_tell_every(&w.c, INT64_MAX, w.now_us);
+    assert_true(w.c.tell_every_us == (int64_t)CALL_TELL_MAX_S * S);
+}
+
+static void nothing_waits_for_what_is_told(void **state)
+{
+    struct world w = telling_on("n1");
+    run(&w, w.now_us + 100 * (int64_t)S);
+    assert_int_equal(w.asked, CALL_ASK_TELL);
+    call_leg_lost(&w.c, 0, 20 * MS, w.now_us);
+    run(&w, w.now_us + S);
+    assert_int_equal(w.asked, CALL_ASK_FAILURE);
+    answer(&w, "n2");
+    call_leg_up(&w.c, 1, w.now_us);
+    act(&w);
+    size_t asked = w.n_asked;
+    run(&w, w.now_us + 101 * (int64_t)S); /* it is told again */
+    assert_true(w.asked == CALL_ASK_TELL && w.n_asked == asked + 1);
+}
+
+static void the_end_is_told_when_it_is_left(void **state)
+{
+    struct world w = telling_on("n1");
+    call_leave(&w.c, w.now_us);
+    act(&w);
+    assert_int_equal(w.asked, CALL_ASK_LEAVE);
+    call_unassigned(&w.c, 204, 0, w.now_us);
+    act(&w);
+    assert_true(w.asked == CALL_ASK_TELL && !w.c.gone);
+    call_told(&w.c, true, w.now_us);
+    assert_true(w.c.gone);
+    w = telling_on("n1"); /* it is being told: leaving goes before */
+    run(&w, w.now_us + 100 * (int64_t)S);
+    call_leave(&w.c, w.now_us);
+    act(&w);
+    assert_int_equal(w.asked, CALL_ASK_LEAVE);
+    call_unassigned(&w.c, 204, 0, w.now_us);
+    act(&w);
+    assert_int_equal(w.asked, CALL_ASK_TELL);
+    run(&w, w.now_us + CALL_LEAVE_US); /* nobody answers: not for ever */
+    assert_true(w.c.gone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +446,9 @@ int main(void)
         cmocka_unit_test(a_failure_of_nobody_is_a_join),
         cmocka_unit_test(another_network_is_given_time_and_asked_about),
         cmocka_unit_test(leaving_is_told_and_ends),
+        cmocka_unit_test(what_it_measures_is_told_every_so_often),
+        cmocka_unit_test(nothing_waits_for_what_is_told),
+        cmocka_unit_test(the_end_is_told_when_it_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

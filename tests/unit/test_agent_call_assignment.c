@@ -17,9 +17,11 @@ static void all_of_it_is_read(void **state)
 {
     struct call_assignment a;
     assert_int_equal(
-        call_assignment_read(
-            &a, "{" WHO ",\"transport\":\"tls\"," LADDER ",\"meeting\":\"m1\",\"media\":{\"username\":"
-                "\"ticket\",\"password\":\"secret\",\"epoch\":7,\"expires_at\":\"x\"},\"more\":[]}"),
+        call_assignment_read(&a, "{" WHO ",\"transport\":\"tls\"," LADDER
+                                 ",\"meeting\":\"m1\",\"media\":{\"username\":"
+                                 "\"ticket\",\"password\":\"secret\",\"epoch\":7,\"expires_at\":\"x\"},"
+                                 "\"report\":{\"every_s\":900,\"expected\":"
+                                 "{\"transport\":\"udp\",\"rtt_us\":20000,\"predicted\":true}},\"more\":[]}"),
         0);
     assert_string_equal(a.to.node, "n1");
     assert_string_equal(a.participant, "ann");
@@ -29,6 +31,21 @@ static void all_of_it_is_read(void **state)
     assert_true(a.has_grant && a.epoch == 7);
     assert_string_equal(a.grant.username, "ticket");
     assert_string_equal(a.grant.password, "secret");
+    assert_true(a.tell_every_s == 900 && a.expected.rtt_us == 20000 && a.expected.predicted);
+}
+
+/* An older controller says nothing of it, and is told nothing. */
+static void what_is_wrong_about_telling_is_left_out(void **state)
+{
+    static const char *const said[] = {"", "\"report\":5,", "\"report\":{\"every_s\":-1},",
+                                       "\"report\":{\"every_s\":\"900\",\"expected\":{\"rtt_us\":1}},"};
+    char text[512];
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct call_assignment a;
+        snprintf(text, sizeof text, "{" WHO ",%s" LADDER "}", said[i]);
+        assert_int_equal(call_assignment_read(&a, text), 0);
+        assert_true(a.tell_every_s == 0 && a.expected.rtt_us == NOT_MEASURED);
+    }
 }
 
 static void a_transport_that_the_ladder_has_not_is_its_first(void **state)
@@ -86,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_is_read),
+        cmocka_unit_test(what_is_wrong_about_telling_is_left_out),
         cmocka_unit_test(a_transport_that_the_ladder_has_not_is_its_first),
         cmocka_unit_test(half_a_ticket_is_none),
         cmocka_unit_test(what_is_no_assignment_is_refused),

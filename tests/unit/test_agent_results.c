@@ -110,7 +110,13 @@ static void a_report_parses_back(void **state)
     struct doc_error e = {0};
     struct report r;
     set_reachable(&s, 0, "198.51.100.7:4000");
-    assert_int_equal(kept_report_make(&k, &s, "agent-1", "net-1", 1767323045678901), 0);
+    struct report_head head = {
+        .agent_id = "agent-1", .network_id = "net-1", .measured_at_us = 1767323045678901};
+    struct call_stretches calls = {.n = 1};
+    call_stretch_init(&calls.at[0]);
+    strcpy(calls.at[0].node, "n1");
+    calls.at[0].rtt_min_us = calls.at[0].rtt_median_us = calls.at[0].rtt_p95_us = 7;
+    assert_int_equal(kept_report_make(&k, &head, &s, &calls), 0);
     json_t *j = json_loads(k.body, JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(j);
     assert_int_equal(report_from_json(j, &r, &e), 0);
@@ -123,15 +129,23 @@ static void a_report_parses_back(void **state)
     assert_int_equal(r.results[0].rtt_median_us, 2000);
     assert_int_equal(r.n_mapped, 1);
     assert_int_equal(r.capabilities, 7);
+    assert_int_equal(r.n_calls, 1);
+    assert_string_equal(r.calls[0].node, "n1");
     json_decref(j);
     report_clear(&r);
     char first[BERTH_UUID_TEXT];
     memcpy(first, k.report_id, sizeof first);
-    assert_int_equal(kept_report_make(&k, &s, NULL, "net-1", 1767323045678901), 0);
+    head.agent_id = NULL;
+    assert_int_equal(kept_report_make(&k, &head, &s, &calls), 0);
     assert_string_not_equal(k.report_id, first);
     assert_null(strstr(k.body, "\"agent\"")); /* the token names it */
     kept_report_clear(&k);
     results_clear(&s);
+    j = report_of_calls(&head, &calls);
+    assert_int_equal(report_from_json(j, &r, &e), 0);
+    assert_true(report_is_of_calls(&r));
+    json_decref(j);
+    report_clear(&r);
 }
 
 /* A fourth row where a proxy leads to the node: each candidate to each TLS address, by name where a name means the same. */

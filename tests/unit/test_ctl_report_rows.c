@@ -164,8 +164,8 @@ static void print_array(const struct db_param *p, char *out, size_t cap)
 enum { FIELD_MAX = 1 << 16 };
 
 /* Which parameter of the insert is which column of REPORT_COLUMNS. */
-static const int param_of[REPORT_COLUMNS_N] = {1,  2,  3,  -1, -1, 5,  6,  7,  8,  9,  10, 11,
-                                               12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23};
+static const int param_of[REPORT_COLUMNS_N] = {1,  2,  3,  -1, -1, 5,  6,  7,  8,  9,  10, 11, 12,
+                                               13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 27};
 
 static PGresult *as_result(const struct report_row *row)
 {
@@ -215,6 +215,10 @@ static struct report parse(const char *json)
 
 static const char *const documents[] = {
     HEAD "\"results\":[]}",
+    HEAD
+    "\"results\":[],\"calls\":[{\"node\":\"n1\",\"transport\":\"tcp\",\"seconds\":9,\"rtt_us\":{\"min\":1,"
+    "\"median\":2,\"p95\":3},\"ended\":\"left\",\"expected\":{\"transport\":\"udp\",\"rtt_us\":7,"
+    "\"predicted\":false}}]}",
     HEAD "\"capabilities\":[],\"results\":[{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
     HEAD "\"capabilities\":[\"udp\",\"proxy\"],\"results\":["
          "{\"node\":\"NULL\",\"transport\":\"udp\",\"status\":\"reachable\",\"address\":\"192.0.2.1:5004\","
@@ -261,7 +265,7 @@ static void test_broken_rows(void **state)
 {
     static const char *const values[] = {"{99}", "{-1}",   "{}",  "{1,1,1,1,1}", "garbage",
                                          "",     "{NULL}", "{x}", "[]",          "{\"1\":{}}"};
-    struct report r = parse(documents[2]);
+    struct report r = parse(documents[3]);
     struct report_row row;
     int broken = 0;
 
@@ -353,7 +357,7 @@ static void test_broken_briefs(void **state)
 {
     static const char *const values[] = {"{99}",    "{-2}", "{}",     "{1,1,1,1,1}",
                                          "garbage", "",     "{NULL}", "{0,0,0,99999999999}"};
-    struct report r = parse(documents[2]);
+    struct report r = parse(documents[3]);
     struct report_row row;
     int broken = 0;
 
@@ -382,7 +386,7 @@ static void test_broken_briefs(void **state)
 /* More positions than a report has rows. */
 static void test_too_many_rows(void **state)
 {
-    struct report r = parse(documents[2]);
+    struct report r = parse(documents[3]);
     struct report_row row;
     struct report_brief b;
     struct stored_report back;

@@ -57,6 +57,12 @@ static struct probe_result row(void)
 static json_t *make_report(void)
 {
     struct probe_result rows[2] = {row(), row()};
+    struct call_stretch call;
+    call_stretch_init(&call);
+    strcpy(call.node, "n1");
+    strcpy(call.meeting, "m");
+    call.rtt_min_us = call.rtt_median_us = call.rtt_p95_us = call.checks = call.expected.rtt_us = 1;
+    call.ended = CALL_LEFT;
     struct report r = {.report_id = "00000000-0000-0000-0000-000000000000",
                        .agent = "a",
                        .network_id = "n",
@@ -65,7 +71,9 @@ static json_t *make_report(void)
                        .has_capabilities = true,
                        .capabilities = 15,
                        .n_results = 2,
-                       .results = rows};
+                       .results = rows,
+                       .n_calls = 1,
+                       .calls = &call};
     return report_to_json(&r);
 }
 

@@ -201,13 +201,118 @@ static void test_capabilities(void **state)
     }
 }
 
+#define CALL                                                                                            \
+    "{\"node\":\"n1\",\"transport\":\"tls\",\"meeting\":\"m:1\",\"seconds\":900,\"rtt_us\":{\"min\":1," \
+    "\"median\":2,"                                                                                     \
+    "\"p95\":60000000},\"checks\":180,\"received\":0,\"lost\":3,\"jitter_us\":4,\"ended\":\"moved\","   \
+    "\"expected\":{\"transport\":\"udp\",\"rtt_us\":5,\"predicted\":true}}"
+#define LEAST_CALL                                                                             \
+    "{\"node\":\"n2\",\"transport\":\"udp\",\"seconds\":0,\"rtt_us\":{\"min\":0,\"median\":0," \
+    "\"p95\":0},\"more\":[]}"
+
+static json_t *with_calls(const char *calls)
+{
+    json_t *j = parse(whole), *value = parse(calls);
+    assert_int_equal(json_object_set_new(j, "calls", value), 0);
+    return j;
+}
+
+static void test_calls(void **state)
+{
+    struct report r;
+    struct doc_error e;
+    json_t *j = with_calls("[" CALL "," LEAST_CALL "]");
+    assert_int_equal(report_from_json(j, &r, &e), 0);
+    json_decref(j);
+    assert_int_equal(r.n_calls, 2);
+    assert_false(report_is_of_calls(&r)); /* it has results */
+    assert_string_equal(r.calls[0].meeting, "m:1");
+    assert_true(r.calls[0].transport == TRANSPORT_TLS && r.calls[0].ended == CALL_MOVED);
+    assert_true(r.calls[0].rtt_p95_us == RTT_MAX_US && r.calls[0].seconds == 900 && r.calls[0].lost == 3);
+    assert_true(r.calls[0].expected.rtt_us == 5 && r.calls[0].expected.predicted);
+    assert_true(r.calls[1].ended == CALL_GOES_ON && r.calls[1].checks == NOT_MEASURED);
+    assert_true(r.calls[1].expected.rtt_us == NOT_MEASURED && r.calls[1].meeting[0] == '\0');
+    j = report_to_json(&r);
+    json_t *call = json_array_get(json_object_get(j, "calls"), 1);
+    assert_null(json_object_get(call, "expected"));
+    assert_null(json_object_get(call, "ended"));
+    json_decref(j);
+    report_clear(&r);
+    j = with_calls("[" LEAST_CALL "]");
+    assert_int_equal(json_array_clear(json_object_get(j, "results")), 0);
+    assert_int_equal(report_from_json(j, &r, &e), 0);
+    assert_true(report_is_of_calls(&r));
+    json_decref(j);
+    report_clear(&r);
+}
+
+static void test_wrong_calls(void **state)
+{
+    static const struct {
+        const char *member, *value, *pointer;
+    } cases[] = {
+        {"node", "\"a b\"", "/calls/0/node"},
+        {"transport", "\"quic\"", "/calls/0/transport"},
+        {"meeting", "\"\"", "/calls/0/meeting"},
+        {"seconds", "-1", "/calls/0/seconds"},
+        {"seconds", "604801", "/calls/0/seconds"},
+        {"rtt_us", "5", "/calls/0/rtt_us"},
+        {"rtt_us", "{\"min\":3,\"median\":2,\"p95\":4}", "/calls/0/rtt_us"},
+        {"rtt_us", "{\"min\":1,\"median\":2,\"p95\":60000001}", "/calls/0/rtt_us/p95"},
+        {"checks", "0", "/calls/0/checks"},
+        {"received", "1.5", "/calls/0/received"},
+        {"lost", "1099511627777", "/calls/0/lost"},
+        {"jitter_us", "60000001", "/calls/0/jitter_us"},
+        {"ended", "\"bored\"", "/calls/0/ended"},
+        {"ended", "\"\"", "/calls/0/ended"},
+        {"expected", "[]", "/calls/0/expected"},
+        {"expected", "{\"transport\":\"udp\"}", "/calls/0/expected/rtt_us"},
+        {"expected", "{\"transport\":\"udp\",\"rtt_us\":-1}", "/calls/0/expected/rtt_us"},
+        {"expected", "{\"transport\":5,\"rtt_us\":1}", "/calls/0/expected/transport"},
+    };
+    struct report r;
+    struct doc_error e;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char value[128];
+        snprintf(value, sizeof value, "[%s]", cases[i].value);
+        json_t *j = with_calls("[" CALL "]"), *wrapped = parse(value);
+        json_t *call = json_array_get(json_object_get(j, "calls"), 0);
+        assert_int_equal(json_object_set(call, cases[i].member, json_array_get(wrapped, 0)), 0);
+        if (report_from_json(j, &r, &e) != -EINVAL)
+            fail_msg("accepted: %s %s", cases[i].member, cases[i].value);
+        assert_string_equal(e.pointer, cases[i].pointer);
+        json_decref(j);
+        json_decref(wrapped);
+    }
+    json_t *j = with_calls("{}");
+    assert_int_equal(report_from_json(j, &r, &e), -EINVAL);
+    assert_string_equal(e.pointer, "/calls");
+    json_decref(j);
+}
+
+static void test_calls_have_a_limit(void **state)
+{
+    struct report r;
+    struct doc_error e;
+    json_t *j = with_calls("[" LEAST_CALL "]"), *calls = json_object_get(j, "calls");
+    while (json_array_size(calls) < REPORT_CALLS_MAX)
+        assert_int_equal(json_array_append(calls, json_array_get(calls, 0)), 0);
+    assert_int_equal(report_from_json(j, &r, &e), 0);
+    report_clear(&r);
+    assert_int_equal(json_array_append(calls, json_array_get(calls, 0)), 0);
+    assert_int_equal(report_from_json(j, &r, &e), -EINVAL);
+    assert_string_equal(e.pointer, "/calls");
+    json_decref(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_least),
         cmocka_unit_test(test_wrong_members), cmocka_unit_test(test_missing_members),
         cmocka_unit_test(test_limits),        cmocka_unit_test(test_repeated_pairs),
-        cmocka_unit_test(test_capabilities),
+        cmocka_unit_test(test_capabilities),  cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_wrong_calls),   cmocka_unit_test(test_calls_have_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
