@@ -458,6 +458,57 @@ static void test_bad_packets(void **state)
     media_home_packet(s->home, &nobody, good, len, s->now_us);
 }
 
+/* One that has the keys, and says in its header what isn't so. */
+static size_t lie(struct sim_agent *a, uint8_t *out, uint16_t sequence, uint8_t first, const uint8_t *behind,
+                  size_t len)
+{
+    const struct rtp r = {.payload_type = 111, .sequence = sequence, .timestamp = 1, .ssrc = a->ssrc};
+    rtp_write(out, &r);
+    out[0] = first;
+    memcpy(out + RTP_HEADER_LEN, behind, len);
+    len += RTP_HEADER_LEN;
+    return srtp_leg_protect(a->srtp, out, &len) == 0 ? len : 0;
+}
+
+/* Extensions of who is admitted, that overrun: what the packet hasn't room for makes no packet, what an element claims beyond its extension says
+ * nothing, and goes on as it came. Nobody else notices either. */
+static void test_extensions_that_overrun(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    static const struct {
+        uint8_t first;
+        bool heard;
+        uint8_t behind[12];
+    } cases[] = {
+        {0x90, true, {0xBE, 0xDE, 0, 1, 0x1F, 0x80}},    /* an element of 16 bytes in 4 */
+        {0x90, true, {0xBE, 0xDE, 0, 2, 0x10, 1, 0xF0}}, /* one that ends the list, and all is extension */
+        {0x90, true, {0x10, 0x00, 0, 1, 1, 0xFF, 1, 2}}, /* the form of two bytes: 255 in 2 */
+        {0x90, true, {0xBE, 0xDE, 0, 0, 9}},             /* none, and a payload */
+        {0x90, false, {0xBE, 0xDE, 0, 3}},               /* longer than the packet by a word, */
+        {0x90, false, {0xBE, 0xDE, 0xFF, 0xFF}},         /* and by all that can be said */
+        {0x9F, false, {0}},                              /* 15 CSRCs that aren't there */
+        {0x5F, false, {0}},                              /* another version: no RTP at all */
+    };
+    size_t heard = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _Alignas(8) uint8_t out[RTP_PACKET_MAX + SRTP_OVERHEAD];
+        size_t len =
+            lie(a, out, (uint16_t)(100 + i), cases[i].first, cases[i].behind, sizeof cases[i].behind);
+        if (len == 0) /* no SRTP of ours makes such a packet; then it comes with nonsense where the tag is */
+            len = RTP_HEADER_LEN + sizeof cases[i].behind + SRTP_OVERHEAD / 2;
+        media_home_packet(s->home, &a->path, out, len, s->now_us);
+        heard += cases[i].heard;
+        assert_int_equal(b->rtp_in, heard);
+    }
+    assert_int_equal(b->broken_in, 0);
+    struct media_leg_stats st = sim_stats(a);
+    assert_int_equal(st.packets_in, heard);
+    assert_true(st.refused >= 3);
+    sim_send_as(b, b->ssrc, 1, 60);
+    assert_int_equal(a->rtp_in, 1);
+}
+
 /* Ten times its limit for a while: what is above it is dropped, others are heard, and after 10 s it is sent away. */
 static void test_flood(void **state)
 {
@@ -569,6 +620,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_refused, start, stop),
         cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
         cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
+        cmocka_unit_test_setup_teardown(test_extensions_that_overrun, start, stop),
         cmocka_unit_test_setup_teardown(test_flood, start, stop),
         cmocka_unit_test_setup_teardown(test_flood_of_small_packets, start, stop),
         cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
