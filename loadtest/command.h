@@ -10,6 +10,8 @@ enum { SECONDS_MAX = 3600, CONNECTIONS_MAX = 1024 };
 
 int command_stun(int argc, char **argv);
 int command_yardstick(int argc, char **argv);
+int command_swarm(int argc, char **argv);
+int command_reports_sql(int argc, char **argv);
 int command_place(int argc, char **argv);
 int command_place_gen(int argc, char **argv);
 int command_place_join(int argc, char **argv);

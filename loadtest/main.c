@@ -23,6 +23,15 @@ static const struct command commands[] = {
      "--udp|--tcp|--tls ADDR:PORT --seconds N [--cert FILE --key FILE]\n"
      "      answer Bindings with the least work there can be: receive, rewrite, send",
      command_yardstick},
+    {"swarm",
+     "--url URL --token KEY --seconds N [--rate N] [--agents N] [--nodes N] [--warm N]\n"
+     "        [--connections N] [--seed N] [--json]\n"
+     "      many agents report, each by its own clock, or as fast as they are answered",
+     command_swarm},
+    {"reports-sql",
+     "--database URL --org ID --seconds N [--batch N] [--threads N] [--nodes N] [--seed N] [--json]\n"
+     "      the same rows into PostgreSQL with nothing before it: pipelined batches of prepared inserts",
+     command_reports_sql},
     {"place",
      "--matrix M.csv --nodes N.csv --meetings E.jsonl [--measured M.csv]\n"
      "        [--policy P.json] [--starts N] [--exact N] [--seed N] [--json] [--out A.jsonl]\n"

@@ -141,11 +141,12 @@ def tables_udp(f):
     for flooded in (False, True):
         part = [r for r in f["flood"] if r["flood"] == flooded]
         rows.append([f"beside {FLOOD:,} requests/s from one address" if flooded else "alone",
-                     f"{sum(r['answered'] for r in part):,}", str(sum(r["lost"] for r in part)), f"{median(part, 'p50_us'):.0f} us", f"{median(part, 'p99_us'):.0f} us"])
+                     f"{sum(r['answered'] for r in part):,}", str(sum(r["lost"] for r in part)),
+                     f"{median(part, 'p50_us'):.0f} us", f"{median(part, 'p99_us'):.0f} us"])
     return [table("UDP: CPU per answer", "The bare loop is `recvmmsg`, rewrite in place, `sendmmsg`.", f["servers"], "answer"),
             {"title": "UDP: others beside a flood",
-             "note": f"`berth-node` with a limit of {OTHERS * 10:,} requests/s for each address; others ask {OTHERS:,} a second at a "
-             "schedule's times, from another address. Latency counts from those times; flood and others share the load's core.",
+             "note": f"`berth-node` with a limit of {OTHERS * 10:,} requests/s for each address; others ask {OTHERS:,} a second "
+             "at a schedule's times, from another address. Latency counts from those times; flood and others share the load's core.",
              "header": ["others", "answered", "lost", "p50", "p99"], "rows": rows}]
 
 
@@ -169,7 +170,8 @@ def measure_tls(args):
 
 
 def tables_tls(f):
-    note = "The bare loop is blocking: accept, handshake, read, answer, close, on the same OpenSSL with its defaults. TLS 1.3, P-256."
+    note = ("The bare loop is blocking: accept, handshake, read, answer, close, on the same OpenSSL with its defaults. TLS 1.3, "
+            "P-256.")
     return [table("TLS: CPU per connection with one Binding, full handshake", note, f["full"], "connection"),
             table("TLS: the same, session resumed", "Held against the bare loop's full handshake.", f["resumed"], "connection")]
 
@@ -213,7 +215,8 @@ def tables_held(f):
     rows = [[r["transport"].upper(), r["server"], f"{r['held']:,} of {r['asked']:,}", f"{r['kb_each']:.1f} KB",
              f"{r['cpu_us_each']:.0f} us"] for r in f["servers"]]
     return [{"title": "Connections held by one process",
-             "note": "Each was asked for one Binding and is idle since. Memory: growth of the process's proportional set (`/proc/PID/smaps_rollup`), without the kernel's.",
+             "note": "Each was asked for one Binding and is idle since. Memory: growth of the process's proportional "
+             "set (`/proc/PID/smaps_rollup`), without the kernel's.",
              "header": ["transport", "server", "held", "memory each", "CPU to open one"], "rows": rows}]
 
 

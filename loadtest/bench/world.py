@@ -1,0 +1,82 @@
+"""A private PostgreSQL, and a controller over it: what the reports' and the meetings' topics measure."""
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+# Durable as in production; memory as a small server's.
+SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB"]
+
+
+@contextlib.contextmanager
+def postgres(*more):
+    """A server of its own on a disk, not in memory; gone afterwards."""
+    from support import postgres as support
+
+    with tempfile.TemporaryDirectory(prefix="berth-compare-", dir="/var/tmp") as folder:
+        server = support.Postgres(Path(folder), *SETTINGS, *more)
+        try:
+            yield server
+        finally:
+            server.remove()
+
+
+@contextlib.contextmanager
+def database(server, build):
+    """A migrated one."""
+    from support.postgres import Database
+    from support.process import run
+
+    db = Database(server)
+    try:
+        run([f"{build}/controller/berth-controller", "migrate", "--database", db.url]).check_returncode()
+        yield db
+    finally:
+        db.drop()
+
+
+class Service:
+    """A controller, its World, and an org with a key."""
+
+    def __init__(self, world, controller):
+        from conftest import Org
+
+        self.world, self.controller = world, controller
+        self.pid = controller.process.pid
+        self.url = controller.url
+        self.admin = controller.client(world.admin_key)
+        self.org = Org(self.admin, "Load")
+
+
+@contextlib.contextmanager
+def controller(build, db, **options):
+    """One, over TLS on loopback."""
+    from support import berth
+    from support.certs import Authority
+
+    os.environ["BERTH_BUILD"] = build
+    berth.CONTROLLER = f"{build}/controller/berth-controller"
+    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+        folder = Path(folder)
+        authority = Authority(folder / "certs")
+        world = berth.World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))
+        try:
+            options = {"rate_limit": 0, "max_connections_per_ip": 0, **options}
+            yield Service(world, berth.Controller(world, db.url, options).start())
+        finally:
+            world.close()
+
+
+def register_nodes(db, service, n):
+    """n0000 and so on, as if they had registered and were alive for the whole of it: whole rows, at once."""
+    from support.api import listed, node_body, wait_for
+
+    service.admin.post("/v1/nodes", node_body("n0000")).expect(200, 201)
+    more = f"generate_series(1, {n - 1}) i"
+    rest = db.sql("select string_agg(quote_ident(column_name), ',') from information_schema.columns where table_name = 'node' "
+                  "and table_schema = current_schema() and column_name not in ('id', 'cluster')")
+    db.sql(f"insert into node (id, cluster, {rest}) select 'n' || lpad(i::text, 4, '0'), 'c' || lpad(i::text, 4, '0'), {rest} "
+           f"from node, {more} where id = 'n0000'")
+    db.sql("insert into node_load (org, node) select org, id from node on conflict do nothing")
+    db.sql("update node_load set heartbeat_at = now() + interval '1 day'")
+    wait_for(lambda: len(listed(service.org.api)) == n, 30, f"{n} nodes to be listed")
