@@ -166,7 +166,7 @@ static void post_report(struct api_request *r)
 
     if (agent == NULL)
         return;
-    rc = report_from_json(r->body, &report, &e);
+    rc = report_from_rows(r->body, &r->rows, &report, &e);
     if (rc == -EINVAL)
         api_doc_error(r, &e);
     else if (rc != 0)
@@ -179,5 +179,5 @@ static void post_report(struct api_request *r)
 }
 
 const struct api_route api_reports_routes[API_REPORTS_ROUTES] = {
-    {"POST", "/v1/reports", CALLER_ORG | CALLER_AGENT, GRANT_PROBE, API_BODY_OBJECT, post_report},
+    {"POST", "/v1/reports", CALLER_ORG | CALLER_AGENT, GRANT_PROBE, API_BODY_REPORT, post_report},
 };

@@ -26,6 +26,7 @@ static void on_dispose(void *p)
     for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
         snapshot_release(r->snapshots[i]);
     json_decref(r->body);
+    doc_rows_clear(&r->rows);
 }
 
 static struct api_request *request_new(h2o_req_t *req)
@@ -231,6 +232,9 @@ static bool read_body(struct api_request *r)
         api_problem(r, 415, "unsupported_media_type", "the body must be application/json");
         return false;
     }
+    if (r->route->body == API_BODY_REPORT &&
+        report_rows_read(entity.base, entity.len, &r->rows, &r->body) == 0)
+        return true;
     r->body = doc_parse(entity.base, entity.len, &e);
     if (r->body == NULL) {
         if (strcmp(e.code, "bad_json") == 0)

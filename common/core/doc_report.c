@@ -191,13 +191,18 @@ bool report_is_of_calls(const struct report *r)
     return r->n_results == 0 && r->n_calls > 0;
 }
 
-int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
+int report_from_rows(const json_t *j, struct doc_rows *rows, struct report *r, struct doc_error *e)
 {
     struct report parsed = {0};
     if (doc_check_object(j, "a report", e) < 0 || get_identity(j, &parsed, e) < 0 ||
         get_network(j, &parsed, e) < 0 || get_capabilities(j, &parsed, e) < 0)
         return -EINVAL;
-    int answer = get_results(j, &parsed, e);
+    if (rows->there) {
+        parsed.results = rows->row;
+        parsed.n_results = rows->n;
+        *rows = (struct doc_rows){0};
+    }
+    int answer = parsed.results ? check_pairs(&parsed, e) : get_results(j, &parsed, e);
     if (answer == 0)
         answer = get_calls(j, &parsed, e);
     if (answer < 0) {
@@ -206,6 +211,12 @@ int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
     }
     *r = parsed;
     return 0;
+}
+
+int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
+{
+    struct doc_rows none = {0};
+    return report_from_rows(j, &none, r, e);
 }
 
 void report_clear(struct report *r)

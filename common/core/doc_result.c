@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PACKETS_MAX = 1000000 }; /* more in one row is absurd */
-
 void probe_result_init(struct probe_result *r)
 {
     *r = (struct probe_result){
@@ -123,8 +121,8 @@ static int get_rtt(const json_t *j, struct probe_result *r, struct doc_error *e)
 
 static int get_counts(const json_t *j, struct probe_result *r, struct doc_error *e)
 {
-    if (doc_get_int(j, "sent", DOC_OPTIONAL, 0, PACKETS_MAX, &r->sent, e) < 0 ||
-        doc_get_int(j, "received", DOC_OPTIONAL, 0, PACKETS_MAX, &r->received, e) < 0 ||
+    if (doc_get_int(j, "sent", DOC_OPTIONAL, 0, PROBE_PACKETS_MAX, &r->sent, e) < 0 ||
+        doc_get_int(j, "received", DOC_OPTIONAL, 0, PROBE_PACKETS_MAX, &r->received, e) < 0 ||
         doc_get_int(j, "connect_us", DOC_OPTIONAL, 0, RTT_MAX_US, &r->connect_us, e) < 0 ||
         doc_get_int(j, "tls_us", DOC_OPTIONAL, 0, RTT_MAX_US, &r->tls_us, e) < 0)
         return -EINVAL;

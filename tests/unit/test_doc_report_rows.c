@@ -1,0 +1,192 @@
+/* link: berth_core */
+/* Results read straight from a report's text: the same as by way of JSON, for what agents write, for whatever is made of it by chance, and for what
+ * is nearly right. */
+#include "check.h"
+
+#include "core/doc.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MUTATIONS = 40000 };
+
+#define HEAD                                                                                            \
+    "{\"report_id\":\"00000000-0000-4000-8000-000000000000\",\"measured_at\":\"2026-01-01T00:00:00Z\"," \
+    "\"network\":{\"id\":\"home\",\"mapped_addresses\":[\"198.51.100.7\"]},\"results\":["
+#define ROW "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"timeout\""
+#define RIGHT                                                                                               \
+    "{\"node\":\"n1\",\"transport\":\"tls\",\"status\":\"reachable\",\"address\":\"192.0.2.1:443\",\"rtt_"  \
+    "us\":"                                                                                                 \
+    "{\"min\":1,\"median\":20,\"p95\":300},\"sent\":5,\"received\":4,\"connect_us\":0,\"tls_us\":60000000," \
+    "\"mapped_address\":\"[2001:db8::1]:9\",\"framing\":\"websocket\"}"
+
+/* Whether the short way took it. Where it did, both ways end alike. */
+static bool taken(const char *text, size_t len)
+{
+    struct doc_rows rows = {0};
+    struct doc_error e = {0}, e_long = {0};
+    struct report r, r_long;
+    json_t *rest = NULL;
+    int rc = report_rows_read(text, len, &rows, &rest);
+    if (rc != 0) {
+        assert_int_equal(rc, -EAGAIN);
+        assert_null(rows.row);
+        assert_null(rest);
+        return false;
+    }
+    json_t *j = doc_parse(text, len, &e_long);
+    assert_non_null(j);
+    rc = report_from_rows(rest, &rows, &r, &e);
+    assert_int_equal(rc, report_from_json(j, &r_long, &e_long));
+    if (rc == 0) {
+        json_t *a = report_to_json(&r), *b = report_to_json(&r_long);
+        assert_true(json_equal(a, b));
+        json_decref(a);
+        json_decref(b);
+        report_clear(&r);
+        report_clear(&r_long);
+    } else {
+        assert_string_equal(e.pointer, e_long.pointer);
+        assert_string_equal(e.code, e_long.code);
+    }
+    doc_rows_clear(&rows);
+    json_decref(rest);
+    json_decref(j);
+    return true;
+}
+
+static void plain_ones_are_taken(void **state)
+{
+    static const char *const texts[] = {
+        HEAD "]}",
+        HEAD ROW "}]}",
+        HEAD RIGHT "," ROW "}]}",
+        " \t\r\n" HEAD " " ROW " , \n\"sent\" : 0 } , " RIGHT
+        " ] , \"more\" : {\"results\":[1,\"\\\"]\"]} } ",
+        "{\"results\":[" RIGHT "],\"report_id\":\"x\"}", /* wrong elsewhere: both say so alike */
+        HEAD ROW "}," ROW "}]}",                         /* a pair twice */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (!taken(texts[i], strlen(texts[i])))
+            fail_msg("not taken: %s", texts[i]);
+    }
+}
+
+static void others_are_left(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "[]",
+        "{}",
+        "\"results\"",
+        "{\"results\":{}}",
+        "{\"a\":{\"results\":[]}}",
+        "{\"results\":[]",
+        "{\"results\":[]}}",
+        HEAD "],\"results\":[]}",         /* twice */
+        HEAD "],\"r\\u0065sults\":[]}",   /* twice, once in disguise */
+        "{\"r\\u0065sults\":[" ROW "}]}", /* in disguise */
+        HEAD ROW "},]}",
+        HEAD ROW ",}]}",
+        HEAD ROW "}{}]}",
+        HEAD "[]]}",
+        HEAD "null]}",
+        HEAD ROW "]}",
+        HEAD ROW ",\"node\":\"n2\"}]}", /* a member twice */
+        HEAD ROW ",\"extra\":1}]}",     /* one that isn't known */
+        HEAD ROW ",\"sent\":-1}]}",
+        HEAD ROW ",\"sent\":01}]}",
+        HEAD ROW ",\"sent\":1.0}]}",
+        HEAD ROW ",\"sent\":1e1}]}",
+        HEAD ROW ",\"sent\":1000001}]}",
+        HEAD ROW ",\"sent\":}]}",
+        HEAD ROW ",\"sent\":\"1\"}]}",
+        HEAD ROW ",\"sent\":null}]}",
+        HEAD ROW ",\"sent\":99999999999999999999}]}",
+        HEAD ROW ",\"tls_us\":60000001}]}",
+        HEAD ROW ",\"sent\":1,\"received\":2}]}",
+        HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\"}]}",
+        HEAD "{\"node\":\"n1\",\"transport\":\"udp\"}]}",
+        HEAD "{\"node\":\"n 1\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+        HEAD "{\"node\":\"n\\u0031\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+        HEAD "{\"node\":\"\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+        HEAD "{\"node\":\"n1\",\"transport\":\"UDP\",\"status\":\"timeout\"}]}",
+        HEAD ROW ",\"framing\":\"none\"}]}",
+        HEAD ROW ",\"address\":\"192.0.2.1\"}]}",
+        HEAD ROW ",\"address\":\"192.0.2.1:0\"}]}",
+        HEAD ROW ",\"mapped_address\":\"x\"}]}",
+        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2}}]}",
+        HEAD ROW ",\"rtt_us\":{\"min\":3,\"median\":2,\"p95\":4}}]}",
+        HEAD ROW ",\"rtt_us\":{\"min\":1,\"min\":1,\"median\":2,\"p95\":4}}]}",
+        HEAD ROW ",\"rtt_us\":{}}]}",
+        HEAD ROW ",\"via_proxy\":{\"url\":\"http://p\"}}]}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (taken(texts[i], strlen(texts[i])))
+            fail_msg("taken: %s", texts[i]);
+    }
+}
+
+static void every_length_off_by_one(void **state)
+{
+    static const char text[] = HEAD RIGHT "," ROW "}]}";
+    (void)state;
+    for (size_t len = 0; len < sizeof(text) - 1; len++) {
+        char *cut = malloc(len + 1); /* the sanitizer sees a look past its end */
+        assert_non_null(cut);
+        memcpy(cut, text, len);
+        assert_false(taken(cut, len));
+        free(cut);
+    }
+}
+
+/* What chance makes of it is taken or not; where it is, both ways agree. */
+static void chance(void **state)
+{
+    static const char text[] = HEAD RIGHT "," ROW ",\"sent\":12,\"received\":3}]}",
+                      bytes[] = "\",:{}[]\\0123456789eE.- nmsu\x80\x01";
+    uint64_t seed = 0x9e3779b97f4a7c15U;
+    size_t n_taken = 0;
+    (void)state;
+    for (size_t i = 0; i < MUTATIONS; i++) {
+        char copy[sizeof(text)];
+        memcpy(copy, text, sizeof(text));
+        for (uint64_t k = check_random(&seed) % 3 + 1; k > 0; k--)
+            copy[check_random(&seed) % (sizeof(text) - 1)] = bytes[check_random(&seed) % (sizeof(bytes) - 1)];
+        n_taken += taken(copy, sizeof(text) - 1);
+    }
+    assert_true(n_taken > MUTATIONS / 100); /* digits and names may change */
+}
+
+static void more_rows_than_there_may_be(void **state)
+{
+    size_t cap = 128 * (REPORT_RESULTS_MAX + 2), len = 0;
+    char *text = malloc(cap);
+    (void)state;
+    assert_non_null(text);
+    for (size_t rows = REPORT_RESULTS_MAX; rows <= REPORT_RESULTS_MAX + 1; rows++) {
+        len = (size_t)snprintf(text, cap, "%s", HEAD);
+        for (size_t i = 0; i < rows; i++)
+            len += (size_t)snprintf(text + len, cap - len,
+                                    "%s{\"node\":\"n%zu\",\"transport\":\"udp\",\"status\":\"timeout\"}",
+                                    i > 0 ? "," : "", i);
+        len += (size_t)snprintf(text + len, cap - len, "]}");
+        assert_int_equal(taken(text, len), rows == REPORT_RESULTS_MAX);
+    }
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_ones_are_taken),        cmocka_unit_test(others_are_left),
+        cmocka_unit_test(every_length_off_by_one),     cmocka_unit_test(chance),
+        cmocka_unit_test(more_rows_than_there_may_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
