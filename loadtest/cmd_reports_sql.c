@@ -17,15 +17,16 @@
 
 enum { BATCH_MAX = 4096, THREADS_MAX = 64, AHEAD = 2, LIFETIME_S = 7200, COLUMNS = 28 };
 
-static const char insert[] = "insert into report (org, agent, report_id, measured_at, received_at, "
-                             "expires_at, network, mapped, capabilities, names, "
-                             "addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
-                             "rtt_median_us, rtt_p95_us, sent, received, "
-                             "connect_us, tls_us, proxies, net4, net6, country, calls) values ($1, $2, $3::uuid, "
-                             "berth_time($4::bigint), now(), "
-                             "berth_time($4::bigint) + $5::bigint * interval '1 second', $6, $7, $8, $9, "
-                             "$10, $11, $12, $13, $14, $15, $16, $17, $18, "
-                             "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
+static const char insert[] =
+    "insert into report (org, agent, report_id, measured_at, received_at, "
+    "expires_at, network, mapped, capabilities, names, "
+    "addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
+    "rtt_median_us, rtt_p95_us, sent, received, "
+    "connect_us, tls_us, proxies, net4, net6, country, calls) values ($1, $2, $3::uuid, "
+    "berth_time($4::bigint), now(), "
+    "berth_time($4::bigint) + $5::bigint * interval '1 second', $6, $7, $8, $9, "
+    "$10, $11, $12, $13, $14, $15, $16, $17, $18, "
+    "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28)";
 
 struct asked {
     const char *database, *org;
