@@ -91,6 +91,7 @@ static bool tell_keys(struct dialer *d, struct dial *x)
             log_up(d, x);
         }
         x->n_keys = n;
+        x->held_us = clock_mono_us();
     }
     sodium_memzero(&keys, sizeof(keys));
     sodium_memzero(&link, sizeof(link));
@@ -257,6 +258,10 @@ int64_t dial_step(struct dial *x, size_t slot, int64_t now_us)
             wait_a_while(x, now_us);
             return x->due_us;
         }
+    }
+    if (x->n_keys > 0 && now_us - x->held_us >= DIAL_HELD_US) {
+        dial_drop(x, "its home has no such link", true);
+        return x->due_us;
     }
     if (x->n_keys > 0 && ladder_io_deadline(x->io) > now_us)
         return ladder_io_deadline(x->io);

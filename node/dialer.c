@@ -72,6 +72,10 @@ static void take_cell(struct dialer *d, const struct media_cell *c)
     case MEDIA_CELL_SEND:
         send_cell(d, c);
         return;
+    case MEDIA_CELL_ATTACH:
+        if (x)
+            x->held_us = clock_mono_us();
+        return;
     case MEDIA_CELL_DETACH:
         if (x)
             dial_drop(x, media_end_reason_name((enum media_end_reason)c->reason), true);

@@ -14,6 +14,7 @@ enum {
     DIAL_MOST_US = 8 * 1000 * 1000,   /* ... and the most */
     DIAL_STEADY_US = 5 * 1000 * 1000, /* one that was up so long is dialled again as if for the first time */
     DIAL_RETRY_US = 5 * 1000,         /* a ring was full */
+    DIAL_HELD_US = 10 * 1000 * 1000, /* after so long without a word its home doesn't have it: one was lost */
 };
 _Static_assert((int)LINKS_ORDERS_MAX <= 1 << DIAL_SLOT_BITS, "a link's number has its slot");
 
@@ -30,6 +31,7 @@ struct dial {
     int64_t due_us;          /* it waits until then */
     int64_t stands_until_us; /* the other node has dialled */
     int64_t began_us, up_us;
+    int64_t held_us; /* when its home spoke of it last, or was told */
     uint64_t packets_in, packets_out;
     struct backoff backoff;
     bool wanted, failing; /* failing: that has been logged */

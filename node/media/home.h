@@ -82,7 +82,7 @@ struct media_sink {
      * left out. `commit` follows with the length, 0 where nothing came of it, before anything else is called. */
     uint8_t *(*room)(void *ctx, const struct media_path *to, enum media_class c);
     void (*commit)(void *ctx, const struct media_path *to, enum media_class c, size_t len);
-    /* From now on RTP and RTCP of that path are this home's (it may be already: with each consent check it is said again, so who hasn't heard it for
+    /* From now on RTP and RTCP of that path are this home's (it may be already: with each consent check, and of a dialled link every second, it is said again, so who hasn't heard it for
      * MEDIA_STALE_US may forget the path); or no longer (and a stream may be closed). A path that media_home_gone has told of isn't detached. */
     void (*attach)(void *ctx, const struct media_path *path);
     void (*detach)(void *ctx, const struct media_path *path, enum media_end_reason why);

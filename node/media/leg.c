@@ -289,6 +289,8 @@ bool leg_turn(struct leg *l, int64_t now_us)
     else if (l->kind == TICKET_LINK) {
         link_turn(l, now_us);
         leg_tell_link(l, true);
+        if (l->dialled) /* whose thread drops what no home speaks of */
+            l->meeting->home->opts.sink.attach(l->meeting->home->opts.sink.ctx, &l->path);
     }
     return why != MEDIA_END_REASONS;
 }

@@ -60,8 +60,6 @@ static void commit(void *ctx, const struct media_path *to, enum media_class c, s
 static void attach(void *ctx, const struct media_path *path)
 {
     struct media_post *p = ctx;
-    if (path->carrier == MEDIA_DIALLED)
-        return; /* it is the link's thread that has offered it */
     if (path->thread == p->opts.thread)
         post_attach(p, path, p->opts.thread);
     else

@@ -14,7 +14,7 @@ TRANSPORTS = ("udp", "tcp", "tls", "proxy")
 PLACE = {"ips", "behind"}
 KEYS = {
     "": {"title", "seed", "path", "nameserver", "trusted_by_the_system", "controller", "assigned", "node", "farm", "router", "proxy", "kdc",
-         "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "moves"},
+         "wpad", "agent", "paths", "expect", "accepted", "accuracy", "firewall", "connect", "joined", "moves"},
     "controller": PLACE,
     "node": PLACE | {"udp", "tcp", "tls", "away", "trusted", "mesh", "advertise", "alternate", "env"},
     "farm": {"count", "first", "udp", "delays_us"},
@@ -32,6 +32,7 @@ KEYS = {
     "assigned": {"node", "ladder", "policy"},
     "connect": {"policy", "probe", "seconds", "exit", "transport", "decided_ms", "least_received", "same_mapping", "why",
                 "framing", "via", "address"},
+    "joined": {"node", "dials"},
     "moves": {"to", "by_way_of", "known", "transport", "containers"},
 }
 DEFAULT_PORTS = {"udp": [5004, 3478], "tcp": [5004], "tls": [443]}
@@ -53,7 +54,8 @@ class Scenario:
         with open(path, "rb") as f:
             self.data = tomllib.load(f)
         _refuse_unknown(self.name, self.data, KEYS[""])
-        for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "kdc", "wpad", "agent", "accuracy", "firewall"):
+        for kind in ("controller", "assigned", "node", "farm", "router", "proxy", "kdc", "wpad", "agent", "accuracy", "firewall",
+                     "joined"):
             for name, table in self.data.get(kind, {}).items():
                 _refuse_unknown(f"{self.name}: {kind}.{name}", table, KEYS[kind])
         for kind in ("connect", "moves"):
@@ -71,7 +73,7 @@ class Scenario:
         for agent, table in self.assigned().items():
             if agent not in self.agents() or table.get("node") not in self.nodes() or not table.get("ladder"):
                 raise LabError(f"{self.name}: assigned.{agent}: an agent's node and ladder are wanted")
-        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect", "moves")):
+        if not any(self.data.get(kind) for kind in ("expect", "accuracy", "firewall", "connect", "joined", "moves")):
             raise LabError(f"{self.name}: it expects nothing")
 
     def _check_expectation(self, where, node, table):
