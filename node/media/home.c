@@ -25,29 +25,25 @@ int media_home_new(struct media_home **out, const struct media_opts *opts)
     return 0;
 }
 
-static size_t end_all(struct media_home *h, struct meeting *m, const char *who, enum media_end_reason why,
-                      bool told)
+/* Of all meetings; with its last leg a meeting goes too. */
+static void end_all(struct media_home *h, enum media_end_reason why, bool told)
 {
-    size_t ended = 0;
-    for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
-        struct leg *l = m->legs[slot];
-        if (!l)
-            continue;
-        left--;
-        if (who && strcmp(l->who, who) != 0)
-            continue;
-        leg_end(l, why, told);
-        ended++;
+    while (h->n_meetings > 0) {
+        const struct meeting *m = h->meetings[h->n_meetings - 1];
+        for (size_t left = m->n_legs, slot = 0; left > 0; slot++) {
+            if (!m->legs[slot])
+                continue;
+            left--;
+            leg_end(m->legs[slot], why, told);
+        }
     }
-    return ended;
 }
 
 void media_home_destroy(struct media_home *h)
 {
     if (!h)
         return;
-    while (h->n_meetings > 0)
-        end_all(h, h->meetings[h->n_meetings - 1], NULL, MEDIA_END_NODE_STOPPED, false);
+    end_all(h, MEDIA_END_NODE_STOPPED, false);
     media_table_clear(&h->by_path);
     media_table_clear(&h->by_session);
     media_table_clear(&h->by_name);
@@ -180,15 +176,7 @@ void media_home_each(const struct media_home *h, void (*each)(void *user, const 
     }
 }
 
-size_t media_home_remove(struct media_home *h, const char *org, const char *meeting, const char *who,
-                         enum media_end_reason why)
-{
-    struct meeting *m = meeting_find(h, org, meeting);
-    return m ? end_all(h, m, who, why, true) : 0;
-}
-
 void media_home_remove_all(struct media_home *h, enum media_end_reason why)
 {
-    while (h->n_meetings > 0)
-        end_all(h, h->meetings[h->n_meetings - 1], NULL, why, true);
+    end_all(h, why, true);
 }

@@ -155,9 +155,6 @@ void media_home_drain(struct media_home *h, bool on);
 /* Of every meeting's participants here, for heartbeats and for who looks. */
 void media_home_each(const struct media_home *h, void (*each)(void *user, const struct media_leg_info *leg),
                      void *user);
-/* Ends a participant's session (removed by the operator); what it returns: how many ended. `who` NULL: everybody's. */
-size_t media_home_remove(struct media_home *h, const char *org, const char *meeting, const char *who,
-                         enum media_end_reason why);
 /* Ends everybody's. */
 void media_home_remove_all(struct media_home *h, enum media_end_reason why);
 

@@ -143,7 +143,7 @@ void post_attach(struct media_post *p, const struct media_path *path, uint8_t ho
         post_tell(p, home, MEDIA_CELL_GONE, path, MEDIA_END_CLOSED);
 }
 
-void post_detach(struct media_post *p, const struct media_path *path, uint8_t home, enum media_end_reason why)
+void post_detach(struct media_post *p, const struct media_path *path, uint8_t home)
 {
     if (path->carrier == MEDIA_UDP) {
         media_flows_remove(p->flows, path, home);
@@ -151,7 +151,7 @@ void post_detach(struct media_post *p, const struct media_path *path, uint8_t ho
     }
     struct stream_media *m = post_stream(p, path->stream);
     if (m)
-        post_stream_detach(m, home, why);
+        post_stream_detach(m, home);
 }
 
 /* ---- what comes in ---- */
@@ -291,7 +291,7 @@ static void take_cell(struct media_post *p, uint8_t from, struct media_cell *c)
         post_attach(p, &c->path, from);
         return;
     case MEDIA_CELL_DETACH:
-        post_detach(p, &c->path, from, (enum media_end_reason)c->reason);
+        post_detach(p, &c->path, from);
         return;
     case MEDIA_CELL_GONE:
         if (c->reason == MEDIA_END_HANGING)

@@ -82,8 +82,7 @@ bool post_take_cells(struct media_post *p);
 
 /* This thread's flows and streams, for the home of that number. */
 void post_attach(struct media_post *p, const struct media_path *path, uint8_t home);
-void post_detach(struct media_post *p, const struct media_path *path, uint8_t home,
-                 enum media_end_reason why);
+void post_detach(struct media_post *p, const struct media_path *path, uint8_t home);
 
 /* A request that isn't an ordinary one; `from` is this thread's. */
 void post_request(struct media_post *p, const struct media_path *from, const uint8_t *bytes, size_t len,
@@ -98,7 +97,7 @@ struct stream_media *post_stream(const struct media_post *p, uint64_t number);
 void post_stream_attach(struct stream_media *m, uint8_t home);
 /* Once a second: detaches those whose home's last word got lost; all are looked at in MEDIA_FLOWS_PARTS calls. */
 void post_streams_sweep(struct media_post *p, int64_t now_us);
-void post_stream_detach(struct stream_media *m, uint8_t home, enum media_end_reason why);
+void post_stream_detach(struct stream_media *m, uint8_t home);
 /* Room for a packet to it, NULL: there is none; then what was written there. */
 uint8_t *post_stream_room(struct stream_media *m, enum media_class c);
 void post_stream_commit(struct stream_media *m, enum media_class c, const uint8_t *bytes, size_t len);

@@ -70,7 +70,7 @@ static void detach(void *ctx, const struct media_path *path, enum media_end_reas
 {
     struct media_post *p = ctx;
     if (path->thread == p->opts.thread)
-        post_detach(p, path, p->opts.thread, why);
+        post_detach(p, path, p->opts.thread);
     else
         post_tell(p, path->thread, MEDIA_CELL_DETACH, path, why);
 }

@@ -238,13 +238,12 @@ void post_stream_attach(struct stream_media *m, uint8_t home)
     }
 }
 
-void post_stream_detach(struct stream_media *m, uint8_t home, enum media_end_reason why)
+void post_stream_detach(struct stream_media *m, uint8_t home)
 {
     if (!m->attached || m->home != home)
         return;
     m->attached = false;
     m->face->attached(m->owner, false);
-    m->doomed |= why == MEDIA_END_HANGING;
     mark_dirty(m); /* what was said last is written, and then the queue goes */
 }
 
@@ -254,7 +253,7 @@ void post_streams_sweep(struct media_post *p, int64_t now_us)
     for (size_t i = begin; i < begin + part && i < p->n_slots; i++) {
         struct stream_media *m = p->slots[i].stream;
         if (m && m->attached && now_us - m->attached_us >= MEDIA_STALE_US)
-            post_stream_detach(m, m->home, MEDIA_END_CLOSED);
+            post_stream_detach(m, m->home);
     }
     p->swept = (p->swept + 1) % MEDIA_FLOWS_PARTS;
 }

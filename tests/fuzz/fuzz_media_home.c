@@ -6,6 +6,8 @@
 #include "fuzz.h"
 #include "support/media/sim.h"
 
+#include <stdio.h>
+
 enum { AGENTS = 4, STEPS_MAX = 400 };
 
 enum step {
@@ -23,11 +25,22 @@ enum step {
     STEPS
 };
 
-static const struct slice NONE = {NULL, 0};
 static const struct media_plan_peer peer = {.who = "cloud/n2", .leaf = true, .shared = {1}};
 static const struct media_plan_meeting planned = {"acme", "m", 1, true, 1, &peer};
 static const struct media_plan_removed removed = {"acme", "n", "a", 0};
 static const struct media_plan plan = {1, 1, &planned, &removed};
+
+static void remove_one(struct sim *s, const struct sim_agent *a, const char *meeting)
+{
+    static struct media_plan_removed one; /* borrowed until another plan comes */
+    static struct media_plan without;
+    one = (struct media_plan_removed){.org = "acme", .number = a->sequence};
+    snprintf(one.id, sizeof one.id, "%s", meeting);
+    snprintf(one.who, sizeof one.who, "%s", a->who);
+    without = plan;
+    without.removed = &one;
+    media_home_set_plan(s->home, &without);
+}
 
 static void any_bytes(struct sim_agent *a, enum step step, struct slice bytes)
 {
@@ -82,7 +95,10 @@ static void step_of(struct sim *s, struct sim_agent *a, enum step step, uint8_t 
         a->path.stream = how >> 4;
         break;
     case STEP_REMOVE:
-        media_home_remove(s->home, "acme", how & 1 ? "m" : "n", how & 2 ? a->who : NULL, MEDIA_END_REMOVED);
+        if (how & 2)
+            remove_one(s, a, how & 1 ? "m" : "n");
+        else
+            media_home_remove_all(s->home, MEDIA_END_DRAINED);
         break;
     case STEP_NODE:
         media_home_drain(s->home, how & 1);

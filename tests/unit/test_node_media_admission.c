@@ -8,23 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct slice NONE = {NULL, 0};
-
-static int start(void **state)
-{
-    static struct sim sim;
-    *state = &sim;
-    return sim_start(&sim, 0);
-}
-
-/* Whatever has happened: when the home goes, nothing of it is left (the address sanitizer looks), and the node's count is right. */
-static int stop(void **state)
-{
-    struct sim *s = *state;
-    sim_stop(s);
-    return s->legs == 0 ? 0 : -1;
-}
-
 static size_t n_legs;
 static void count_leg(void *user, const struct media_leg_info *leg)
 {
@@ -521,19 +504,18 @@ static void test_streams(void **state)
     assert_int_equal(s->ended[0], MEDIA_END_CLOSED);
 }
 
-static void test_removed(void **state)
+static void test_all_removed(void **state)
 {
     struct sim *s = *state;
     for (size_t i = 0; i < 4; i++)
-        assert_non_null(sim_join(s, "m", i));
-    assert_int_equal(media_home_remove(s->home, "acme", "m", "p2", MEDIA_END_REMOVED), 1);
-    assert_int_equal(media_home_remove(s->home, "acme", "m", "p2", MEDIA_END_REMOVED), 0);
-    assert_int_equal(media_home_remove(s->home, "acme", "n", "p1", MEDIA_END_REMOVED), 0);
-    assert_int_equal(s->ended[0], MEDIA_END_REMOVED);
-    assert_int_equal(media_home_remove(s->home, "acme", "m", NULL, MEDIA_END_DRAINED), 3);
-    assert_int_equal(s->ended[3], MEDIA_END_DRAINED);
+        assert_non_null(sim_join(s, i % 2 ? "m" : "n", i));
+    media_home_remove_all(s->home, MEDIA_END_DRAINED);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(s->ended[i], MEDIA_END_DRAINED);
     assert_int_equal(legs(s), 0);
     assert_int_equal(s->detached, 4);
+    media_home_remove_all(s->home, MEDIA_END_DRAINED);
+    assert_int_equal(s->ended_n, 4);
 }
 
 static void test_route(void **state)
@@ -572,31 +554,31 @@ static void test_route(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_welcome, start, stop),
-        cmocka_unit_test_setup_teardown(test_suites, start, stop),
-        cmocka_unit_test_setup_teardown(test_refusals, start, stop),
-        cmocka_unit_test_setup_teardown(test_altered_tickets, start, stop),
-        cmocka_unit_test_setup_teardown(test_other_nodes_tickets, start, stop),
-        cmocka_unit_test_setup_teardown(test_drain, start, stop),
-        cmocka_unit_test_setup_teardown(test_full_node, start, stop),
-        cmocka_unit_test_setup_teardown(test_full_thread, start, stop),
-        cmocka_unit_test_setup_teardown(test_full_meeting, start, stop),
-        cmocka_unit_test_setup_teardown(test_repeated, start, stop),
-        cmocka_unit_test_setup_teardown(test_copied_handshake, start, stop),
-        cmocka_unit_test_setup_teardown(test_rebinding, start, stop),
-        cmocka_unit_test_setup_teardown(test_nonces, start, stop),
-        cmocka_unit_test_setup_teardown(test_taken_address, start, stop),
-        cmocka_unit_test_setup_teardown(test_address_of_another_home, start, stop),
-        cmocka_unit_test_setup_teardown(test_replaced, start, stop),
-        cmocka_unit_test_setup_teardown(test_consent, start, stop),
-        cmocka_unit_test_setup_teardown(test_a_flood_of_consent, start, stop),
-        cmocka_unit_test_setup_teardown(test_copied_consent, start, stop),
-        cmocka_unit_test_setup_teardown(test_streams_prove_nothing, start, stop),
-        cmocka_unit_test_setup_teardown(test_unconfirmed, start, stop),
-        cmocka_unit_test_setup_teardown(test_wrong_consent, start, stop),
-        cmocka_unit_test_setup_teardown(test_streams, start, stop),
-        cmocka_unit_test_setup_teardown(test_removed, start, stop),
-        cmocka_unit_test_setup_teardown(test_route, start, stop),
+        cmocka_unit_test_setup_teardown(test_welcome, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_suites, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_altered_tickets, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_other_nodes_tickets, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_drain, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_full_node, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_full_thread, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_full_meeting, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_repeated, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_copied_handshake, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_rebinding, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nonces, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_taken_address, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_address_of_another_home, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_replaced, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_copied_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_streams_prove_nothing, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_unconfirmed, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_streams, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_all_removed, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_route, sim_setup, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

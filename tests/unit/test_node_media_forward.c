@@ -8,22 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct slice NONE = {NULL, 0};
-
-static int start(void **state)
-{
-    static struct sim sim;
-    *state = &sim;
-    return sim_start(&sim, 0);
-}
-
-static int stop(void **state)
-{
-    struct sim *s = *state;
-    sim_stop(s);
-    return s->legs == 0 ? 0 : -1;
-}
-
 static void everybody_hears(struct sim *s, size_t n, size_t packets)
 {
     for (size_t i = 0; i < n; i++)
@@ -601,30 +585,30 @@ static void test_losses_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_two, start, stop),
-        cmocka_unit_test_setup_teardown(test_ten, start, stop),
-        cmocka_unit_test_setup_teardown(test_fifty, start, stop),
-        cmocka_unit_test_setup_teardown(test_last_n, start, stop),
-        cmocka_unit_test_setup_teardown(test_suites_mixed, start, stop),
-        cmocka_unit_test_setup_teardown(test_meetings_apart, start, stop),
-        cmocka_unit_test_setup_teardown(test_wrap, start, stop),
-        cmocka_unit_test_setup_teardown(test_no_index_twice, start, stop),
-        cmocka_unit_test_setup_teardown(test_comes_again, start, stop),
-        cmocka_unit_test_setup_teardown(test_slot_again, start, stop),
-        cmocka_unit_test_setup_teardown(test_ssrc_collision, start, stop),
-        cmocka_unit_test_setup_teardown(test_ssrc_collision_forged, start, stop),
-        cmocka_unit_test_setup_teardown(test_too_many_ssrcs, start, stop),
-        cmocka_unit_test_setup_teardown(test_ssrcs_given_up, start, stop),
-        cmocka_unit_test_setup_teardown(test_one_owners_ssrcs_are_bounded, start, stop),
-        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, start, stop),
-        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_refused, start, stop),
-        cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, start, stop),
-        cmocka_unit_test_setup_teardown(test_bad_packets, start, stop),
-        cmocka_unit_test_setup_teardown(test_extensions_that_overrun, start, stop),
-        cmocka_unit_test_setup_teardown(test_flood, start, stop),
-        cmocka_unit_test_setup_teardown(test_flood_of_small_packets, start, stop),
-        cmocka_unit_test_setup_teardown(test_receiver_without_room, start, stop),
-        cmocka_unit_test_setup_teardown(test_losses_counted, start, stop),
+        cmocka_unit_test_setup_teardown(test_two, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_ten, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_fifty, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_last_n, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_suites_mixed, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_meetings_apart, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_wrap, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_no_index_twice, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_comes_again, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_slot_again, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_ssrc_collision, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_ssrc_collision_forged, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_ssrcs, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_ssrcs_given_up, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_one_owners_ssrcs_are_bounded, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_refused, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_all_ssrcs_in_use, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_packets, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_extensions_that_overrun, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_flood, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_flood_of_small_packets, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_receiver_without_room, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_losses_counted, sim_setup, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,6 @@
 
 enum { APP_TYPE = 204, ROOM = 500 };
 
-static const struct slice NONE = {NULL, 0};
 static const struct media_plan_peer peers[] = {
     {.who = "cloud/n2", .shared = {2}},
     {.who = "cloud/n3", .shared = {3}},
@@ -27,19 +26,10 @@ static const struct media_plan hub_plan = {.n_meetings = 1, .meetings = &as_hub}
 
 static int start(void **state)
 {
-    static struct sim sim;
-    *state = &sim;
-    int err = sim_start(&sim, 0);
+    int err = sim_setup(state);
     if (err == 0)
-        media_home_set_plan(sim.home, &hub_plan);
+        media_home_set_plan(((struct sim *)*state)->home, &hub_plan);
     return err;
-}
-
-static int stop(void **state)
-{
-    struct sim *s = *state;
-    sim_stop(s);
-    return s->legs == 0 ? 0 : -1;
 }
 
 static struct sim_agent *link_agent(struct sim *s, const char *who, const uint8_t *shared)
@@ -345,16 +335,16 @@ static void test_places_of_a_link_that_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, start, stop),
-        cmocka_unit_test_setup_teardown(test_what_links_bring, start, stop),
-        cmocka_unit_test_setup_teardown(test_owners, start, stop),
-        cmocka_unit_test_setup_teardown(test_moves, start, stop),
-        cmocka_unit_test_setup_teardown(test_plan, start, stop),
-        cmocka_unit_test_setup_teardown(test_other_secret, start, stop),
-        cmocka_unit_test_setup_teardown(test_epochs, start, stop),
-        cmocka_unit_test_setup_teardown(test_removed, start, stop),
-        cmocka_unit_test_setup_teardown(test_last_n_over_links, start, stop),
-        cmocka_unit_test_setup_teardown(test_places_of_a_link_that_ends, start, stop),
+        cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_what_links_bring, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_owners, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_moves, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_plan, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_other_secret, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_epochs, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_removed, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_last_n_over_links, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_places_of_a_link_that_ends, start, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

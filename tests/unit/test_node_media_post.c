@@ -74,7 +74,7 @@ static void test_who_loses_an_address_hears_of_it(void **state)
     told(w, THIRD, MEDIA_CELL_GONE);
     post_attach(w->post, &w->path, OTHER); /* from this thread's own home: nobody of it was there */
     assert_told_nothing(w, THIRD);
-    post_detach(w->post, &w->path, OTHER, MEDIA_END_LEFT);
+    post_detach(w->post, &w->path, OTHER);
     post_attach(w->post, &w->path, THIRD);
     assert_told_nothing(w, OTHER);
 }
@@ -156,9 +156,9 @@ static void test_who_loses_a_stream_hears_of_it(void **state)
     assert_told_nothing(w, OTHER);
     post_attach(w->post, &m->path, THIRD);
     assert_true(media_path_eq(&told(w, OTHER, MEDIA_CELL_GONE)->path, &m->path));
-    post_detach(w->post, &m->path, OTHER, MEDIA_END_CLOSED);
+    post_detach(w->post, &m->path, OTHER);
     assert_true(o.attached);
-    post_detach(w->post, &m->path, THIRD, MEDIA_END_CLOSED);
+    post_detach(w->post, &m->path, THIRD);
     assert_false(o.attached);
     stream_media_gone(m, false);
 }

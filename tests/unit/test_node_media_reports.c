@@ -10,20 +10,6 @@
 
 enum { ME = 0x7777, RTCP_ROOM = 500 };
 
-static int start(void **state)
-{
-    static struct sim sim;
-    *state = &sim;
-    return sim_start(&sim, 0);
-}
-
-static int stop(void **state)
-{
-    struct sim *s = *state;
-    sim_stop(s);
-    return s->legs == 0 ? 0 : -1;
-}
-
 /* How many packets of that kind about that SSRC the agent has got; *last: the last of them. */
 static size_t got(struct sim_agent *a, enum rtcp_kind kind, uint32_t media, struct rtcp *last)
 {
@@ -383,17 +369,17 @@ static void test_bad_rtcp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_receiver_reports, start, stop),
-        cmocka_unit_test_setup_teardown(test_sender_reports, start, stop),
-        cmocka_unit_test_setup_teardown(test_nack_answered, start, stop),
-        cmocka_unit_test_setup_teardown(test_nack_passed_on, start, stop),
-        cmocka_unit_test_setup_teardown(test_nack_too_old, start, stop),
-        cmocka_unit_test_setup_teardown(test_keyframes_merged, start, stop),
-        cmocka_unit_test_setup_teardown(test_least_rate, start, stop),
-        cmocka_unit_test_setup_teardown(test_keyframe_when_heard, start, stop),
-        cmocka_unit_test_setup_teardown(test_transport_wide, start, stop),
-        cmocka_unit_test_setup_teardown(test_flood_of_rtcp, start, stop),
-        cmocka_unit_test_setup_teardown(test_bad_rtcp, start, stop),
+        cmocka_unit_test_setup_teardown(test_receiver_reports, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_sender_reports, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nack_answered, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nack_passed_on, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_nack_too_old, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_keyframes_merged, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_least_rate, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_keyframe_when_heard, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_transport_wide, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_flood_of_rtcp, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_bad_rtcp, sim_setup, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

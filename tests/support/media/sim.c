@@ -187,6 +187,20 @@ void sim_stop(struct sim *s)
     s->n_agents = 0;
 }
 
+int sim_setup(void **state)
+{
+    static struct sim sim;
+    *state = &sim;
+    return sim_start(&sim, 0);
+}
+
+int sim_teardown(void **state)
+{
+    struct sim *s = *state;
+    sim_stop(s);
+    return s->legs == 0 ? 0 : -1;
+}
+
 struct ticket sim_ticket(const struct sim *s, const char *meeting, const char *who)
 {
     struct ticket t = {.kind = TICKET_PARTICIPANT, .org = "acme", .expires_s = s->now_s + 600, .number = 1};

@@ -75,6 +75,11 @@ int sim_start(struct sim *s, uint32_t legs_max) __attribute__((warn_unused_resul
 /* Ends the agents, too. */
 void sim_stop(struct sim *s);
 
+/* For cmocka: `*state` is a home with no limit on legs. When it goes, nothing of it may be left: the address sanitizer looks, and the node's count. */
+int sim_setup(void **state);
+int sim_teardown(void **state);
+static const struct slice NONE = {NULL, 0}; /* no nonce */
+
 struct ticket sim_ticket(const struct sim *s, const char *meeting, const char *who);
 /* An agent with that ticket and an address of its own; its handshake hasn't begun. Lives until sim_stop. NULL: out of memory. */
 struct sim_agent *sim_agent(struct sim *s, const struct ticket *t);
