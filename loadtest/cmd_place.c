@@ -110,7 +110,8 @@ static int read_documents(const struct place_options *o, struct inputs *in, stru
     free(text);
     text = NULL;
     if (answer == 0 && o->policy && (answer = slurp(o->policy, &text, &size, e)) == 0) {
-        in->policy = doc_parse(text, size, &why);
+        size_t start = replay_text_start(text, size);
+        in->policy = doc_parse(text + start, size - start, &why);
         if (!in->policy)
             answer = replay_fail(e, o->policy, 0, "%s", why.detail);
     }

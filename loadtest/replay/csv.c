@@ -9,10 +9,8 @@
 
 void csv_init(struct csv *c, const char *file, char *text, size_t size)
 {
-    *c = (struct csv){.file = file, .at = text, .end = text + size};
     text[size] = '\0';
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-        c->at += 3;
+    *c = (struct csv){.file = file, .at = text + replay_text_start(text, size), .end = text + size};
 }
 
 /* A quoted field: its text is moved together over doubled quotes. Answers what follows it, NULL when it doesn't end. */

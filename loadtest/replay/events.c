@@ -206,7 +206,8 @@ int events_read(struct events *v, const struct world *w, const char *file, const
 {
     struct reading r = {.v = v, .w = w, .file = file, .e = e};
     int answer = 0;
-    for (const char *at = text, *end = text + size; at < end && answer == 0;) {
+    for (const char *at = text + replay_text_start(text, size), *end = text + size;
+         at < end && answer == 0;) {
         const char *eol = memchr(at, '\n', (size_t)(end - at));
         const char *next = eol ? eol + 1 : end;
         size_t len = (size_t)((eol ? eol : end) - at);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 int replay_fail(struct replay_error *e, const char *file, size_t line, const char *format, ...)
 {
@@ -20,4 +21,9 @@ int replay_fail(struct replay_error *e, const char *file, size_t line, const cha
             *p = '?';
     }
     return -EINVAL;
+}
+
+size_t replay_text_start(const char *text, size_t size)
+{
+    return size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }

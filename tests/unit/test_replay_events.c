@@ -26,6 +26,21 @@ static int read(struct events *v, const char *text, struct replay_error *e)
     return answer;
 }
 
+/* As a spreadsheet writes it; the first line alone, and nothing before its end, may begin so. */
+static void a_byte_order_mark_is_none_of_it(void **state)
+{
+    struct events v = {0};
+    struct replay_error e;
+    assert_int_equal(read(&v, "\xef\xbb\xbf" JOIN("0", "m", "x", "home"), &e), 0);
+    assert_int_equal(v.n, 1);
+    events_clear(&v);
+    assert_int_equal(read(&v, JOIN("0", "m", "x", "home") "\xef\xbb\xbf" JOIN("1", "m", "y", "home"), &e),
+                     -EINVAL);
+    events_clear(&v);
+    assert_int_equal(read(&v, "\xef\xbb\xbf", &e), -EINVAL);
+    events_clear(&v);
+}
+
 static void stays(void **state)
 {
     struct events v = {0};
@@ -139,8 +154,12 @@ static void too_many_in_a_meeting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stays),          cmocka_unit_test(optional_members),      cmocka_unit_test(faults),
-        cmocka_unit_test(too_many_mixes), cmocka_unit_test(too_many_in_a_meeting),
+        cmocka_unit_test(a_byte_order_mark_is_none_of_it),
+        cmocka_unit_test(stays),
+        cmocka_unit_test(optional_members),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(too_many_mixes),
+        cmocka_unit_test(too_many_in_a_meeting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
