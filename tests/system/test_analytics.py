@@ -108,10 +108,42 @@ def test_refusals(org, admin, make_org):
     org.api.get(new + "?network=nowhere").problem(409, "place_unknown")
     nobody = make_org("Nobody").api.get(new + f"?like={ONE}").expect(200).json
     assert (nobody["agents"], nobody["helped"], nobody["sites"]) == (0, 0, [])
-    admin.get("/v1/analytics/rtt").problem(400, "bad_request")
+    for query in ("?org=No", "?network=office", "?by=network", "?by=country"):
+        admin.get("/v1/analytics/transports" + query).problem(400, "bad_request")
     assert len(admin.get(f"/v1/analytics/rtt?org={org.id}").expect(200).json["items"]) == 2
     org.api.get("/v1/analytics/rtt?org=another").problem(404, "not_found")
     org.agent("a").get("/v1/analytics/rtt").problem(403, "forbidden")
+
+
+def test_sites_by_prefix(make_org, nodes):
+    org = make_org("Seen").api
+    for agent, mapped, udp in (("a", "9.8.7.1", 10), ("b", "9.8.7.250", None), ("c", "9.8.6.1", 12), ("d", "2a00:1:2:3::4", 9), ("e", "10.0.0.1", 9)):
+        report(org, {ONE: {"udp": udp, "tls": 20}}, agent=agent, network=f"net-{agent}", mapped=[mapped])
+    page = org.get("/v1/analytics/transports?by=prefix").expect(200).json
+    assert [(i["prefix"], i["agents"]) for i in page["items"]] == [("2a00:1:2::/48", 1), ("9.8.6.0/24", 1), ("9.8.7.0/24", 2)]
+    assert page["items"][2]["transports"]["udp"] == {"tested": 2, "works": 1, "share": 0.5} and "orgs" not in page["items"][0]
+    first = org.get("/v1/analytics/transports?by=prefix&limit=2").expect(200).json
+    rest = org.get(f"/v1/analytics/transports?by=prefix&cursor={first['next']}").expect(200).json
+    assert first["items"] + rest["items"] == page["items"]
+    told = org.get("/v1/analytics/new-node?network=net-a&by=prefix&min_gain_us=1").expect(200).json
+    assert told["helped"] >= 1 and {s["prefix"] for s in told["sites"]} <= {"9.8.7.0/24", "9.8.6.0/24", "2a00:1:2::/48"}
+
+
+def test_all_organisations_together(make_org, nodes, admin, database):
+    """The operator learns sums: nodes of the cloud, and prefixes; networks and mesh nodes are an organisation's own names."""
+    for name in ("East", "West"):
+        org = make_org(name)
+        register(org.api.with_token(org.new_key("node")), "own", 9, seen_by=[org.api])
+        report(org.api, {ONE: {"udp": 40}, "own": {"udp": 5}}, agent="same", network="office", mapped=["9.1.2.3"])
+    sites = {i["prefix"]: i for i in admin.get("/v1/analytics/transports").expect(200).json["items"]}
+    assert (sites["9.1.2.0/24"]["agents"], sites["9.1.2.0/24"]["orgs"]) == (2, 2)
+    rtt = {i["node"]: i for i in admin.get("/v1/analytics/rtt").expect(200).json["items"]}
+    assert "own" not in rtt and rtt[ONE]["agents"] >= 2
+    told = admin.get(f"/v1/analytics/new-node?like={TWO}&min_gain_us=1").expect(200).json
+    assert told["agents"] >= 2 and all("prefix" in s and "network" not in s for s in told["sites"])
+    assert admin.get("/v1/analytics/calls").expect(200).json["items"] == []
+    with pytest.raises(AssertionError, match="only the operator"):
+        database.sql("begin; set local role berth_tenant; select set_config('berth.org', 'oabc', true); select count(*) from analytics_sample(10); commit")
 
 
 def test_the_command(org, controller, world):

@@ -76,11 +76,67 @@ static void test_the_greatest_figures(void **state)
     json_decref(items);
 }
 
+static struct analytics_agent agent(const char *site, int64_t now_us, int64_t apart_us, int64_t most_us)
+{
+    return (struct analytics_agent){.site = site, .now_us = now_us, .apart_us = apart_us, .most_us = most_us};
+}
+
+static void test_what_an_agent_would_measure(void **state)
+{
+    struct analytics_agent a = agent("s", 80000, 1000, 160000);
+    assert_int_equal(analytics_then(&a), 6500);
+    a.apart_us = 150000; /* no farther than by the node that both know */
+    assert_int_equal(analytics_then(&a), 160000);
+    a.apart_us = NOT_MEASURED;
+    assert_int_equal(analytics_then(&a), NOT_MEASURED);
+    a.there = true;
+    assert_int_equal(analytics_then(&a), 2000);
+    a.now_us = 900;
+    assert_int_equal(analytics_then(&a), 900);
+}
+
+static void test_whom_a_node_would_help(void **state)
+{
+    struct analytics_agent a[] = {
+        agent("small", 83000, 1000, 160000), agent("large", 30000, 0, 60000),
+        agent("large", 40000, 0, 80000),     agent("large", 90000, 0, 180000),
+        agent("far", 10000, 50000, 70000),   agent("unknown", 50000, NOT_MEASURED, 0),
+        agent(NULL, 60000, 0, 120000), /* seen from nowhere: it counts, in no site */
+    };
+    size_t told;
+    json_t *j = analytics_gain(a, 7, 5000, 50, "prefix", &told);
+    assert_int_equal(told, 6);
+    assert_int_equal(figure(j, NULL, "agents"), 7);
+    assert_int_equal(figure(j, NULL, "helped"), 5);
+    assert_int_equal(figure(j, NULL, "rtt_now_us"), 60000);
+    const json_t *sites = json_object_get(j, "sites"), *first = json_array_get(sites, 0);
+    assert_int_equal(json_array_size(sites), 2); /* those that gain, the most together first */
+    assert_string_equal(json_string_value(json_object_get(first, "prefix")), "large");
+    assert_int_equal(figure(first, NULL, "helped"), 3);
+    assert_int_equal(figure(first, NULL, "rtt_now_us"), 40000);
+    assert_int_equal(figure(first, NULL, "rtt_then_us"), 5000);
+    assert_int_equal(figure(first, NULL, "gain_us"), 35000);
+    json_decref(j);
+    j = analytics_gain(a, 7, 5000, 1, "prefix", &told);
+    assert_int_equal(json_array_size(json_object_get(j, "sites")), 1);
+    assert_int_equal(figure(j, NULL, "helped"), 5);
+    json_decref(j);
+    j = analytics_gain(a, 7, 10000000, 50, "network", &told);
+    assert_true(figure(j, NULL, "helped") == 0 && json_array_size(json_object_get(j, "sites")) == 0);
+    assert_null(json_object_get(j, "gain_us"));
+    json_decref(j);
+    j = analytics_gain(a, 0, 5000, 50, "network", &told);
+    assert_true(told == 0 && figure(j, NULL, "agents") == 0);
+    json_decref(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_the_greatest_figures),
+        cmocka_unit_test(test_what_an_agent_would_measure),
+        cmocka_unit_test(test_whom_a_node_would_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
