@@ -3,6 +3,8 @@
 #include "websocket.h"
 
 #include "core/ws_handshake.h"
+#include "media/stream_queue.h"
+#include "probe/websocket.h"
 #include "serve/http.h"
 #include "sys/sockaddr.h"
 #include "websocket_upgrade.h"
@@ -110,6 +112,8 @@ static enum stun_tapped tap(void *ctx, struct slice message, uint8_t *out, size_
 
 static void on_read(h2o_socket_t *sock, const char *err);
 static void on_written(h2o_socket_t *sock, const char *err);
+
+_Static_assert((int)STREAM_QUEUE_CHUNK <= (int)WEBSOCKET_MESSAGE_MAX, "agents take no longer messages");
 
 /* What is to be written of media, as one message; after our goodbye nothing is. */
 static size_t media_frame(struct ws_connection *w, h2o_iovec_t v[static 2])

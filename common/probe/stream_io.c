@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { READ_SIZE = 4096, READS_MAX = 64 };
+_Static_assert(WEBSOCKET_MESSAGE_MAX + READ_SIZE <= WEBSOCKET_IN_MAX, "what one read can complete");
 
 struct stream_io {
     struct sys_poller *poller;

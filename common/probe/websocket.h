@@ -12,7 +12,7 @@
 
 enum {
     WEBSOCKET_HEAD_MAX = 4096,    /* of the answer to the upgrade */
-    WEBSOCKET_MESSAGE_MAX = 4096, /* that the peer may send */
+    WEBSOCKET_MESSAGE_MAX = 8192, /* that the peer may send: a node's media come so many at a time */
     WEBSOCKET_OUT_MAX = 16384,    /* unsent bytes, pongs with them */
     WEBSOCKET_IN_MAX = 16384,     /* unread payload */
     WEBSOCKET_ERROR_TEXT = 96,

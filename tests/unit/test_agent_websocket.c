@@ -195,7 +195,7 @@ static void a_close_and_broken_frames_end_it(void **state)
         {"\x88\x02\x03\xe8", 4, -ECONNRESET},
         {"\xc2\x01x", 3, -EPROTO},         /* a reserved bit */
         {"\x81\x01x", 3, -EPROTO},         /* text */
-        {"\x82\x7e\x20\x00x", 5, -EPROTO}, /* 8192 bytes to come: too many */
+        {"\x82\x7e\x20\x01x", 5, -EPROTO}, /* 8193 bytes to come: too many */
         {"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xffx", 11, -EPROTO},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -206,6 +206,25 @@ static void a_close_and_broken_frames_end_it(void **state)
         assert_true(websocket_error(w)[0] != '\0');
         end(w, &p);
     }
+}
+
+/* As a node sends media that has queued up: with another message close behind. */
+static void the_longest_message(void **state)
+{
+    static struct peer p;
+    static uint8_t message[4 + WEBSOCKET_MESSAGE_MAX] = {0x82, 126, WEBSOCKET_MESSAGE_MAX >> 8},
+                               got[WEBSOCKET_MESSAGE_MAX + 1];
+    struct websocket *w = upgraded(&p);
+    memset(message + 4, 'm', WEBSOCKET_MESSAGE_MAX);
+    for (int round = 0; round < 3; round++) {
+        for (size_t at = 0; at < sizeof message; at += 1000) {
+            size_t n = sizeof message - at < 1000 ? sizeof message - at : 1000;
+            assert_int_equal(websocket_feed(w, message + at, n), 0);
+        }
+        assert_int_equal(websocket_read(w, got, sizeof got), WEBSOCKET_MESSAGE_MAX);
+        assert_memory_equal(got, message + 4, WEBSOCKET_MESSAGE_MAX);
+    }
+    end(w, &p);
 }
 
 static void a_flood_meets_a_limit(void **state)
@@ -286,6 +305,7 @@ int main(void)
         cmocka_unit_test(bytes_go_both_ways),
         cmocka_unit_test(an_empty_message_is_none),
         cmocka_unit_test(a_close_and_broken_frames_end_it),
+        cmocka_unit_test(the_longest_message),
         cmocka_unit_test(a_flood_meets_a_limit),
         cmocka_unit_test(peers_that_are_no_websocket),
     };
