@@ -253,6 +253,7 @@ static int load(struct media_command *c)
 {
     if (c->load.senders == 0 || c->load.senders > c->load.shape.participants)
         c->load.senders = c->load.shape.participants;
+    c->load.all_heard = c->last_n >= (int64_t)c->load.shape.participants;
     struct media_load_result *r = calloc(1, sizeof *r);
     char why[MEDIA_LOAD_TEXT];
     int err = r ? media_load_run(&c->load, r, why) : -ENOMEM;

@@ -13,10 +13,12 @@
 #include <string.h>
 
 enum {
-    UP_US = 30 * 1000 * 1000,  /* for all sessions */
-    STEP_US = 2000,            /* between two looks at every leg */
-    BURST = 64,                /* packets that are due leave before what has come is read */
-    UNCOUNTED_US = 500 * 1000, /* at first */
+    UP_US = 30 * 1000 * 1000,        /* for all sessions */
+    STEP_US = 2000,                  /* between two looks at every leg */
+    BURST = 64,                      /* packets that are due leave before what has come is read */
+    WARM_US = 100 * 1000,            /* between packets of before */
+    WARM_MOST_US = 20 * 1000 * 1000, /* until all hear all: nodes may have to join each other first */
+    UNCOUNTED_US = 500 * 1000,       /* at first */
     DRAIN_QUIET_US = 2 * 1000 * 1000,
     DRAIN_MOST_US = 5 * 1000 * 1000,
     OVERTIME_US = 2 * 1000 * 1000, /* for what was due within the time and is late */
@@ -175,15 +177,15 @@ static size_t next_sender(const struct load *l, enum media_kind kind)
     return turn / l->o->senders * l->o->shape.participants + turn % l->o->senders;
 }
 
-static void send_one(struct load *l, enum media_kind kind)
+static void send_one(struct load *l, size_t index, enum media_kind kind, int64_t due_us)
 {
     _Alignas(4) uint8_t packet[MEDIA_PACKET_MOST];
-    size_t index = next_sender(l, kind), bytes = l->o->streams[kind].bytes;
+    size_t bytes = l->o->streams[kind].bytes;
     struct load_leg *leg = &l->legs[index];
     const struct media_stamp s = {.leg = (uint32_t)index,
                                   .kind = kind,
                                   .number = media_tally_next(l->tally, index, kind),
-                                  .due_us = schedule_take_us(&l->due[kind])};
+                                  .due_us = due_us};
     int64_t late_us = clock_mono_us() - s.due_us;
     media_packet_write(packet, bytes, &s,
                        (uint8_t)(LEVEL_LOUDEST + index % l->o->shape.participants % LEVELS));
@@ -220,9 +222,52 @@ static int64_t send_due(struct load *l, int64_t end_us)
         at_us = k == MEDIA_KINDS ? end_us : schedule_peek_us(&l->due[k]);
         if (at_us >= end_us || at_us > clock_mono_us())
             break;
-        send_one(l, k);
+        size_t leg = next_sender(l, k);
+        send_one(l, leg, k, schedule_take_us(&l->due[k]));
     }
     return at_us < end_us ? at_us : end_us;
+}
+
+/* Somebody who should be heard isn't yet. */
+static bool silence(const struct load *l, size_t *by, size_t *from)
+{
+    for (enum media_kind k = 0; k < MEDIA_KINDS; k++) {
+        if (l->o->streams[k].per_s > 0 && media_tally_silence(l->tally, l->o->senders, k, by, from))
+            return true;
+    }
+    return false;
+}
+
+/* Until each hears each, where all are heard: links between nodes come up, caches fill. Nothing of it counts. */
+static int warm_up(struct load *l, char why[static MEDIA_LOAD_TEXT])
+{
+    int64_t now_us = clock_mono_us(), end_us = now_us + WARM_MOST_US;
+    size_t by = 0, from = 0;
+    int err = 0;
+    while (err == 0 && l->o->all_heard && silence(l, &by, &from)) {
+        if (l->out->legs_lost > 0) {
+            snprintf(why, MEDIA_LOAD_TEXT, "%s", l->out->lost_why);
+            return -ECONNRESET;
+        }
+        if (now_us > end_us) {
+            snprintf(why, MEDIA_LOAD_TEXT, "leg %zu doesn't hear leg %zu after %d s", by + 1, from + 1,
+                     WARM_MOST_US / 1000000);
+            return -ETIMEDOUT;
+        }
+        for (size_t i = 0; i < l->n; i++) {
+            for (enum media_kind k = 0; k < MEDIA_KINDS; k++) {
+                if (i % l->o->shape.participants < l->o->senders && l->o->streams[k].per_s > 0)
+                    send_one(l, i, k, now_us);
+            }
+        }
+        for (int64_t until_us = now_us + WARM_US; err == 0 && now_us < until_us; now_us = clock_mono_us())
+            err = turn(l, until_us);
+    }
+    media_tally_begin(l->tally);
+    l->heard = l->heard_bytes = l->sent = l->out->not_sent = 0;
+    memset(&l->out->latency, 0, sizeof l->out->latency);
+    memset(&l->out->lateness, 0, sizeof l->out->lateness);
+    return err;
 }
 
 /* ---- what is measured ---- */
@@ -380,6 +425,8 @@ int media_load_run(const struct media_load_opts *o, struct media_load_result *ou
     if (err == 0)
         err = bring_up(&l, why);
     out->server_memory_up = servers_memory(&l);
+    if (err == 0)
+        err = warm_up(&l, why);
     if (err == 0) {
         start_schedules(&l);
         err = send_all(&l);

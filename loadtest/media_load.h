@@ -18,6 +18,7 @@ struct media_stream {
 struct media_load_opts {
     struct media_shape shape;
     size_t senders; /* of each meeting: the first ones */
+    bool all_heard; /* no last N: it begins when each has heard each */
     int64_t seconds;
     struct media_stream streams[MEDIA_KINDS];
     /* Either a leg each that a controller has assigned, */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct flow {
     uint64_t heard;
@@ -12,7 +13,8 @@ struct flow {
 struct media_tally {
     struct media_shape shape;
     uint64_t disordered, foreign;
-    uint64_t *sent;     /* by leg and kind */
+    uint64_t *sent;     /* by leg and kind: the next one's number */
+    uint64_t *first;    /* ... and the number of the first one that counts */
     struct flow *flows; /* by leg that hears, its meeting's one that sends, and kind */
 };
 
@@ -28,8 +30,9 @@ int media_tally_new(struct media_tally **out, struct media_shape shape)
         return -ENOMEM;
     t->shape = shape;
     t->sent = calloc(legs_of(t), sizeof *t->sent * MEDIA_KINDS);
+    t->first = calloc(legs_of(t), sizeof *t->first * MEDIA_KINDS);
     t->flows = calloc(legs_of(t) * shape.participants, sizeof *t->flows * MEDIA_KINDS);
-    if (!t->sent || !t->flows) {
+    if (!t->sent || !t->first || !t->flows) {
         media_tally_destroy(t);
         return -ENOMEM;
     }
@@ -42,6 +45,7 @@ void media_tally_destroy(struct media_tally *t)
     if (!t)
         return;
     free(t->sent);
+    free(t->first);
     free(t->flows);
     free(t);
 }
@@ -70,6 +74,8 @@ bool media_tally_heard(struct media_tally *t, size_t by, const struct media_stam
         t->foreign++;
         return false;
     }
+    if (s->number < t->first[s->leg * MEDIA_KINDS + s->kind])
+        return false;
     struct flow *f = flow_of(t, by, s->leg % n, s->kind);
     f->heard++;
     if (s->number < f->next)
@@ -77,6 +83,27 @@ bool media_tally_heard(struct media_tally *t, size_t by, const struct media_stam
     else
         f->next = s->number + 1;
     return true;
+}
+
+bool media_tally_silence(const struct media_tally *t, size_t senders, enum media_kind kind, size_t *by,
+                         size_t *from)
+{
+    size_t n = t->shape.participants;
+    for (*by = 0; n > 0 && *by < legs_of(t); ++*by) {
+        for (size_t seat = 0; seat < senders; seat++) {
+            *from = *by / n * n + seat;
+            if (*from != *by && flow_of(t, *by, seat, kind)->heard == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+void media_tally_begin(struct media_tally *t)
+{
+    memcpy(t->first, t->sent, legs_of(t) * MEDIA_KINDS * sizeof *t->first);
+    memset(t->flows, 0, legs_of(t) * t->shape.participants * MEDIA_KINDS * sizeof *t->flows);
+    t->disordered = t->foreign = 0;
 }
 
 static void add_flow(struct media_tally_figures *out, uint64_t sent, uint64_t heard)
@@ -91,7 +118,7 @@ static void add_flow(struct media_tally_figures *out, uint64_t sent, uint64_t he
 static void add_sender(const struct media_tally *t, size_t first, size_t seat, enum media_kind kind,
                        struct media_tally_figures *out)
 {
-    uint64_t sent = media_tally_next(t, first + seat, kind);
+    uint64_t sent = media_tally_next(t, first + seat, kind) - t->first[(first + seat) * MEDIA_KINDS + kind];
     out->sent += sent;
     for (size_t by = 0; sent > 0 && by < t->shape.participants; by++) {
         if (by != seat)

@@ -17,8 +17,14 @@ void media_tally_destroy(struct media_tally *t); /* NULL is fine */
 uint64_t media_tally_sent(struct media_tally *t, size_t leg, enum media_kind kind);
 /* ... and the number that the next one has. */
 uint64_t media_tally_next(const struct media_tally *t, size_t leg, enum media_kind kind);
-/* Leg `by` has heard it. False: nobody there has sent it. */
+/* Leg `by` has heard it. False: nobody there has sent it, or before the tally was begun anew. */
 bool media_tally_heard(struct media_tally *t, size_t by, const struct media_stamp *s);
+
+/* Of the first `senders` of each meeting: some leg that hasn't heard a packet of that kind of one that has sent some? */
+bool media_tally_silence(const struct media_tally *t, size_t senders, enum media_kind kind, size_t *by,
+                         size_t *from);
+/* From now on: what was sent before doesn't count, whenever it is heard. */
+void media_tally_begin(struct media_tally *t);
 
 struct media_tally_figures {
     uint64_t sent;

@@ -91,3 +91,26 @@ def test_what_cant_be_had_is_said(load, world, tmp_path):
         legs.write_text(text)
         done = run([LOAD, "media", "--legs", legs, "--seconds", "1"])
         assert done.returncode == 2 and str(legs) in done.stderr, (text, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def joined(node, admin, media_node):
+    """Three nodes with room for four each, and no other: ten are on all three."""
+    admin.post(f"/v1/nodes/{media_node.name}/drain").expect(200)
+    made = [node(f"joined-{n}", capacity=4, peer_probe_interval=0) for n in range(3)]
+    for n in made:
+        wait_for(lambda n=n: "sessions_admitted" in n.process.log, 20, "the nodes to be told the keys of tickets")
+    yield made
+    admin.post(f"/v1/nodes/{media_node.name}/undrain").expect(200)
+
+
+@pytest.mark.parametrize("rung", ["udp", "tls"])
+def test_three_joined_nodes(load, joined, rung):
+    drops, dropped = kernel_drops(), [node_drops(n) for n in joined]
+    got = load("--participants", 10, "--audio-rate", RATE, "--transport", rung)
+    assert got["expected"] == got["sent"] * 9 == 10 * RATE * SECONDS * 9 == got["heard"] + got["missing"], got
+    assert got["missing"] <= kernel_drops() - drops, (got, [node_drops(n) for n in joined], dropped)
+    for wrong in ("repeated", "disordered", "foreign", "refused", "legs_lost"):
+        assert got[wrong] == 0, (wrong, got)
+    for n in joined:
+        assert n.metrics()['berth_node_media_packets_total{direction="out"}'] > 0

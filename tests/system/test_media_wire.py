@@ -56,8 +56,8 @@ def captured(world, controller, org, media_node):
 def tshark(file, *fields, decode=()):
     """The fields of every packet."""
     done = run(["tshark", "-n", "-r", file, "-o", "rtp.version0_type:STUN", "--enable-heuristic", "stun_udp",
-                "--enable-heuristic", "rtcp_udp", "--enable-heuristic", "rtp_udp", *(w for d in decode for w in ("-d", d)), "-T", "fields",
-                *(w for f in fields for w in ("-e", f))])  # fmt: skip
+                "--enable-heuristic", "rtcp_udp", "--enable-heuristic", "rtp_udp", *(w for d in decode for w in ("-d", d)),
+                "-T", "fields", *(w for f in fields for w in ("-e", f))])  # fmt: skip
     assert done.returncode == 0, done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 

@@ -140,6 +140,36 @@ static void what_is_wrong_is_told_apart(void **state)
     media_tally_destroy(NULL);
 }
 
+static void it_begins_anew(void **state)
+{
+    struct media_tally *t = make(1, 3);
+    struct media_tally_figures f;
+    size_t by, from;
+    for (uint32_t leg = 0; leg < 2; leg++)
+        (void)media_tally_sent(t, leg, MEDIA_AUDIO);
+    assert_true(hears(t, 0, 1, 0));
+    assert_true(hears(t, 1, 0, 0));
+    assert_true(hears(t, 2, 0, 0));
+    assert_true(media_tally_silence(t, 2, MEDIA_AUDIO, &by, &from));
+    assert_int_equal(by, 2);
+    assert_int_equal(from, 1);
+    assert_true(hears(t, 2, 1, 0));
+    assert_false(media_tally_silence(t, 2, MEDIA_AUDIO, &by, &from));
+    assert_true(media_tally_silence(t, 3, MEDIA_AUDIO, &by, &from));
+    assert_true(media_tally_silence(t, 2, MEDIA_VIDEO, &by, &from));
+    media_tally_begin(t);
+    assert_false(hears(t, 2, 1, 0)); /* of before, and neither foreign nor heard */
+    assert_int_equal(media_tally_sent(t, 0, MEDIA_AUDIO), 1);
+    assert_true(hears(t, 2, 0, 1));
+    media_tally_figures(t, &f);
+    assert_int_equal(f.sent, 1);
+    assert_int_equal(f.expected, 2);
+    assert_int_equal(f.heard, 1);
+    assert_int_equal(f.missing, 1);
+    assert_int_equal(f.foreign, 0);
+    media_tally_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +179,7 @@ int main(void)
         cmocka_unit_test(ssrcs_differ),
         cmocka_unit_test(all_is_heard),
         cmocka_unit_test(what_is_wrong_is_told_apart),
+        cmocka_unit_test(it_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
