@@ -291,25 +291,40 @@ static bool is_proof_due(const struct asking *a, const struct leg *l)
     return a->from->carrier == MEDIA_UDP && !a->r.leave && a->now_us - l->proven_us >= MEDIA_PROVEN_US;
 }
 
+/* A check that isn't of the session at its path counts there, apart from what that session sends: it may be forged. Where its thread is wrong about there being
+ * one, it hears of that: what comes from there counts by its source again. */
+static bool stray_may_ask(const struct asking *a, struct leg *there)
+{
+    const struct media_sink *sink = &a->h->opts.sink;
+    if (!there && a->from->known)
+        sink->detach(sink->ctx, a->from, MEDIA_END_CLOSED);
+    if (!there || media_limit_take(&there->strays, a->len, a->now_us))
+        return true;
+    there->stats.refused++;
+    return false;
+}
+
 static void consent(struct asking *a)
 {
-    struct leg *l = home_leg_of(a->h, &a->r.session);
+    struct leg *l = home_leg_of(a->h, &a->r.session), *there = home_leg_at(a->h, a->from);
     if (l && l->dialled) /* it is this node that asks */
         l = NULL;
     if (!l || media_check_request(&a->r, l->password) < 0) {
-        refuse_plainly(a, l ? CODE_UNAUTHENTICATED : CODE_MISMATCH, NULL);
+        if (stray_may_ask(a, there))
+            refuse_plainly(a, l ? CODE_UNAUTHENTICATED : CODE_MISMATCH, NULL);
         return;
     }
     bool at_its_own = is_at_its_own(a, l);
+    bool may_be_answered =
+        at_its_own ? a->r.leave || leg_may_send(l, a->len, a->now_us) : stray_may_ask(a, there);
     if (at_its_own && is_proof_due(a, l)) {
-        if (!proven(a, l, NULL, l->password))
+        if (!may_be_answered || !proven(a, l, NULL, l->password))
             return;
         l->moves++;
         l->proven_us = a->now_us;
     }
     if (!at_its_own) {
-        struct leg *there = home_leg_at(a->h, a->from);
-        if (!proven(a, l, there, l->password))
+        if (!may_be_answered || !proven(a, l, there, l->password))
             return;
         bool was_there = there && there != l && make_way(a, there);
         l->moves++;
@@ -322,7 +337,7 @@ static void consent(struct asking *a)
     }
     l->consent_us = a->now_us;
     l->confirmed = true;
-    if (at_its_own && !a->r.leave && !leg_may_send(l, a->len, a->now_us))
+    if (!may_be_answered)
         return;
     if (at_its_own) /* whoever has missed that, or would forget it */
         a->h->opts.sink.attach(a->h->opts.sink.ctx, a->from);

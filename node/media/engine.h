@@ -31,6 +31,7 @@ enum {
     HOME_TURNS = 10,
     HOME_GONE_US = 10 * 1000 * 1000,        /* a session whose stream has ended waits this long for another */
     HOME_UNCONFIRMED_US = 10 * 1000 * 1000, /* one that never said anything after its handshake */
+    HOME_STRAYS_KBPS = 100,                 /* a hundred consent checks a second that count for nothing */
     HOME_OVER_TIMES = 10,                   /* who sends so many times its limit ... */
     HOME_OVER_US = 10 * 1000 * 1000,        /* ... for so long is sent away */
     SOURCE_TAKEOVER_US = 500 * 1000, /* a newer sender's silence before the earlier one is heard again */
@@ -66,6 +67,7 @@ struct leg {
     int64_t began_us, consent_us, gone_us;
     int64_t proven_us; /* when who has its keys was last known to be at its path */
     struct media_limit limit;
+    struct media_limit strays;                   /* of consent checks from its path that aren't its own */
     int64_t over_since_us;                       /* -1: it isn't */
     uint64_t offered_bytes, offered_packets;     /* all that was authentic, dropped or not */
     struct source *sources[MEDIA_LEG_SSRCS_MAX]; /* a participant's, the newest used first */

@@ -37,6 +37,8 @@ struct media_path {
     uint64_t stream;   /* of that thread, or its link; 0: UDP */
     uint8_t
         taken; /* of a request by UDP: what comes from there is another home's, whose number is one less; 0: it isn't */
+    bool
+        known; /* of a request: its thread takes the path for one of this home's sessions, and hasn't counted it */
 };
 bool media_path_eq(const struct media_path *a, const struct media_path *b);
 

@@ -68,6 +68,7 @@ static void fill(struct leg *l, const struct leg_terms *terms, int64_t now_us)
         l->wide_ext = r->hello.transport_wide_ext;
     }
     l->limit.kbps = t->kbps > 0 ? t->kbps : unlimited;
+    l->strays.kbps = HOME_STRAYS_KBPS;
     l->dialled = l->confirmed = terms->dialled != NULL;
     l->leaf = terms->peer && terms->peer->leaf;
     if (terms->peer)
@@ -178,6 +179,7 @@ int leg_move(struct leg *l, const struct media_path *path, int64_t now_us)
     if (err == 0) {
         l->path = *path;
         l->path.taken = 0;
+        l->path.known = false;
         l->has_path = true;
         sink->attach(sink->ctx, path);
     }

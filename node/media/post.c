@@ -223,8 +223,8 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
         return MEDIA_ASKED_NOTHING;
     struct media_path asked = *from;
     int at = media_flows_find(p->flows, from);
-    bool known = r.kind == MEDIA_REQUEST_CONSENT && at >= 0;
-    if (!known && !limits_allow(limits, LIMITS_DATAGRAMS, &from->peer, now_us))
+    asked.known = r.kind == MEDIA_REQUEST_CONSENT && at >= 0 && at == r.session.bytes[0];
+    if (!asked.known && !limits_allow(limits, LIMITS_DATAGRAMS, &from->peer, now_us))
         return MEDIA_ASKED_TOO_OFTEN;
     int home =
         media_route(&r, media_keys_of(p->keys), (unsigned)media_exchange_opts(p->opts.exchange)->threads,

@@ -121,14 +121,18 @@ static void count_request(const struct stream_place *at)
     stats_add(at->tls ? &s->tls_requests : &s->tcp_requests, 1);
 }
 
-/* Whose session is here asks for nothing that costs. Others count by where they come from; most of all those whose ticket can't be opened. */
+/* Is it for the home that has this stream's session? That counts it itself. */
+static bool is_known(const struct stream_media *m, const struct media_request *r)
+{
+    return r->kind == MEDIA_REQUEST_CONSENT && stream_media_attached(m) && m->home == r->session.bytes[0];
+}
+
+/* Others count by where they come from; most of all those whose ticket can't be opened. */
 static bool may_ask(const struct stream_media *m, const struct stream_place *at,
                     const struct media_request *r, bool opened)
 {
-    if (r->kind == MEDIA_REQUEST_CONSENT && stream_media_attached(m))
-        return true;
-    return limits_allow(at->limits, opened ? LIMITS_STREAMS : LIMITS_STREAMS_FAILED, &at->peer,
-                        clock_mono_us());
+    return is_known(m, r) || limits_allow(at->limits, opened ? LIMITS_STREAMS : LIMITS_STREAMS_FAILED,
+                                          &at->peer, clock_mono_us());
 }
 
 static enum stun_tapped take_request(struct stream_media **m, const struct stream_place *at,
@@ -152,9 +156,11 @@ static enum stun_tapped take_request(struct stream_media **m, const struct strea
         memcpy(out, answer, answer_len);
         *written = answer_len;
     } else if (home >= 0 && need_stream(m, at)) {
+        struct media_path from = (*m)->path;
+        from.known = is_known(*m, &r);
         count_request(at);
         (*m)->waits = home != p->opts.thread;
-        post_request(p, &(*m)->path, message.p, message.len, home, clock_mono_us());
+        post_request(p, &from, message.p, message.len, home, clock_mono_us());
     }
     return STUN_TAP_TAKEN;
 }

@@ -377,7 +377,6 @@ static void test_consent(void **state)
     assert_true(media_home_deadline(s->home) == INT64_MAX);
 }
 
-/* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who leaves needs none. */
 /* Consent checks count towards their sender's limit, as all that is authentic: a flood of them is answered no faster than packets are taken, keeps the
  * session alive all the same, and ends it as any other flood. */
 static void test_a_flood_of_consent(void **state)
@@ -401,6 +400,53 @@ static void test_a_flood_of_consent(void **state)
     assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
 }
 
+/* Checks of no session, of another's and with another's integrity, from where a session is: answered no more often than is of use, whoever has sent them,
+ * and that session loses nothing by it. */
+static void test_a_flood_of_stray_consent(void **state)
+{
+    struct sim *s = *state;
+    enum { FLOOD = 5000, ANSWERED_MOST = 200 };
+    struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2);
+    const struct media_session_id own = a->session;
+    uint64_t refused = sim_stats(a).refused;
+    for (int kind = 0; kind < 3; kind++) {
+        struct sim_agent *as = kind == 2 ? b : a;
+        struct media_path before = as->path;
+        size_t answers = a->answers + b->answers;
+        a->session = kind == 1 ? b->session : own;
+        a->session.bytes[7] ^= kind == 0;
+        as->path = a->path; /* kind 2: rightly signed, but from where `a` is, with no proof */
+        for (int i = 0; i < FLOOD; i++)
+            (void)!sim_consent(as, false, NONE, NULL);
+        as->path = before;
+        assert_in_range(a->answers + b->answers - answers, 1, ANSWERED_MOST);
+        sim_pass(s, 2000000);
+    }
+    a->session = own;
+    assert_true(sim_stats(a).refused - refused >= 3 * (FLOOD - ANSWERED_MOST));
+    assert_int_equal(sim_stats(a).over_limit, 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    sim_send(a, 100);
+    assert_int_equal(b->rtp_in, 1);
+    assert_int_equal(legs(s), 2);
+}
+
+/* A thread that takes a path for a session's, which isn't there any more, hears of it. */
+static void test_a_path_that_is_known_wrongly(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1);
+    assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
+    size_t before = s->detached;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 437);
+    assert_int_equal(s->detached, before);
+    a->path.known = true;
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 437);
+    assert_int_equal(s->detached, before + 1);
+    a->path.known = false;
+}
+
+/* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who leaves needs none. */
 static void test_copied_consent(void **state)
 {
     struct sim *s = *state;
@@ -572,6 +618,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_consent, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_a_flood_of_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_stray_consent, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_a_path_that_is_known_wrongly, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_copied_consent, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_streams_prove_nothing, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_unconfirmed, sim_setup, sim_teardown),

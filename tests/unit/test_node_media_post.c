@@ -107,6 +107,28 @@ static void test_requests_tell_whose_their_address_is(void **state)
     }
 }
 
+/* What a consent check names is a home that its sender has chosen: only for the one that has the address's session it isn't counted by its source. */
+static void test_only_the_home_of_an_address_counts_for_itself(void **state)
+{
+    struct world *w = *state;
+    static const uint8_t txid[STUN_TXID_LEN] = {1};
+    struct limits_table *table = limits_table_new();
+    struct limits limits;
+    uint8_t bytes[MEDIA_MESSAGE_MAX];
+    assert_non_null(table);
+    limits_init(&limits, table, 1, 0);
+    assert_int_equal(media_flows_put(w->post->flows, &w->path, OTHER, 0), 0);
+    for (uint8_t to = OTHER; to < THREADS; to++) {
+        const struct media_session_id session = {{to, 1, 2}};
+        size_t len = media_write_consent(bytes, txid, "password", &session, false, (struct slice){NULL, 0});
+        size_t n = 0;
+        while (n < 10 && media_post_ask(w->post, &w->path, bytes, len, &limits, 1) == MEDIA_ASKED_SESSION)
+            assert_true(told(w, to, MEDIA_CELL_STUN)->path.known == (to == OTHER) && ++n > 0);
+        assert_int_equal(n, to == OTHER ? 10 : 1);
+    }
+    free(table);
+}
+
 /* ---- a stream ---- */
 
 struct owner {
@@ -143,6 +165,34 @@ static struct stream_media *ask(struct world *w, struct owner *o, uint8_t home)
     assert_non_null(m);
     told(w, home, MEDIA_CELL_STUN);
     return m;
+}
+
+/* As with an address: only the home that has the stream's session counts for itself what comes over it. */
+static void test_only_the_home_of_a_stream_counts_for_itself(void **state)
+{
+    struct world *w = *state;
+    struct owner o = {false};
+    struct limits_table *table = limits_table_new();
+    struct limits limits;
+    struct stream_media *m = ask(w, &o, OTHER);
+    const struct stream_place at = {
+        .post = w->post, .face = &face, .owner = &o, .carrier = MEDIA_TCP, .limits = &limits};
+    static const uint8_t txid[STUN_TXID_LEN] = {1};
+    uint8_t bytes[MEDIA_MESSAGE_MAX], out[STUN_BINDING_ANSWER_MAX];
+    assert_non_null(table);
+    limits_init(&limits, table, 1, 0);
+    post_attach(w->post, &m->path, OTHER);
+    for (uint8_t to = OTHER; to < THREADS; to++) {
+        const struct media_session_id session = {{to, 1, 2}};
+        const struct slice message = {
+            bytes, media_write_consent(bytes, txid, "password", &session, false, (struct slice){NULL, 0})};
+        size_t n = 0, written;
+        while (n < 10 && stream_media_message(&m, &at, message, out, &written) == STUN_TAP_TAKEN)
+            assert_true(told(w, to, MEDIA_CELL_STUN)->path.known == (to == OTHER) && ++n > 0);
+        assert_int_equal(n, to == OTHER ? 10 : 1);
+    }
+    stream_media_gone(m, false);
+    free(table);
 }
 
 /* Two homes' sessions over one stream: the one of before hears that it is over, as with an address. */
@@ -250,6 +300,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_who_loses_an_address_hears_of_it, start, stop),
         cmocka_unit_test_setup_teardown(test_requests_tell_whose_their_address_is, start, stop),
+        cmocka_unit_test_setup_teardown(test_only_the_home_of_an_address_counts_for_itself, start, stop),
+        cmocka_unit_test_setup_teardown(test_only_the_home_of_a_stream_counts_for_itself, start, stop),
         cmocka_unit_test_setup_teardown(test_who_loses_a_stream_hears_of_it, start, stop),
         cmocka_unit_test_setup_teardown(test_a_lost_detach_heals, start, stop),
         cmocka_unit_test_setup_teardown(test_a_flood_from_one_thread_holds_up_nobody, start, stop),
