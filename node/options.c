@@ -58,7 +58,9 @@ const struct config_key node_keys[] = {
     {"ca", "controller", CONFIG_STRING, AT(ca), NULL, 0, 0, "FILE",
      "CA of the controller's certificate; default: the system's.", false},
     {"proxy", "controller", CONFIG_STRING, AT(proxy), NULL, 0, 0, "URL",
-     "HTTP proxy to the controller, http://[USER:PASSWORD@]HOST:PORT; 'none'; default: https_proxy.", false},
+     "HTTP proxy to the controller, and the last way to other nodes, http://[USER:PASSWORD@]HOST:PORT; "
+     "'none'; default: https_proxy.",
+     false},
     {"no-proxy", "controller", CONFIG_STRING, AT(no_proxy), NULL, 0, 0, "LIST",
      "Controllers reached without it: domains, IPs, prefixes; default: no_proxy.", false},
     {"peer-probe-interval", "controller", CONFIG_INT, AT(peer_probe_interval), "60", 0, 3600, "S",
