@@ -9,7 +9,8 @@ import subprocess
 import pytest
 from support.media import Participant
 from support.process import BUILD, SOURCE, free_port, run, wait_for
-from support.proxies import tinyproxy
+from support.certs import Authority
+from support.proxies import squid, tinyproxy
 
 AUDIO = BUILD / "agent" / "audio-example"
 numbers = itertools.count(1000)
@@ -27,9 +28,9 @@ def join(world, controller, org):
     """join("m1", "ann") starts a participant; all that still run leave at the end."""
     made = []
 
-    def start(meeting, agent, at=None, ssrc=None, proxy=None):
+    def start(meeting, agent, at=None, ssrc=None, proxy=None, **more):
         org.api.post("/v1/meetings", {"id": meeting})  # the second one finds it there
-        made.append(Participant(world, at or controller, org, meeting, agent, ssrc or next(numbers), proxy))
+        made.append(Participant(world, at or controller, org, meeting, agent, ssrc or next(numbers), proxy, **more))
         return made[-1]
 
     yield start
@@ -143,6 +144,30 @@ def test_media_goes_through_a_proxy(nodes, world, controller, org, join):
         proxy.process.kill()  # and with it the only way: what there was is told, and looked for
         lost = pair[0].wait_state("lost")
         assert lost["came_up"] == 1, lost
+        assert [p.leave() for p in pair] == [0, 0]
+    finally:
+        proxy.close()
+
+
+def test_media_goes_by_websocket(nodes, world, controller, org, join):
+    """The only way to a node looks inside TLS and wants HTTP. What is sent goes from the callers' own threads."""
+    boss = Authority(world.folder / "media-boss", "Inspecting Boss CA")
+    proxy = squid(interceptor=boss, trusted=world.authority.file, websocket=True)
+    direct, env = controller.url.partition("//")[2], {"SSL_CERT_FILE": str(boss.file)}
+    try:
+        org.api.post("/v1/meetings", {"id": "inside", "policy": {"transports": ["proxy"]}}).expect(201)
+        before = sum(n.metrics()["berth_node_websockets_total"] for n in nodes.values())
+        pair = []
+        for name in ("ann-inside", "bob-inside"):
+            done = world.agent("probe", "--report", "--json", "--proxy", proxy.url, "--no-proxy", direct,
+                               controller=controller, token=org.jwt(name), env=env)  # fmt: skip
+            assert done.returncode == 0 and '"websocket"' in done.stdout, done.stdout + done.stderr
+            pair.append(join("inside", name, proxy=proxy.url, direct=direct, env=env))
+        for one, other in (pair, pair[::-1]):
+            assert one.wait_state("up")["transport"] == "proxy"
+            one.wait_heard(other, 100)
+            assert one.heard(other)["bad"] == 0
+        assert sum(n.metrics()["berth_node_websockets_total"] for n in nodes.values()) >= before + 2
         assert [p.leave() for p in pair] == [0, 0]
     finally:
         proxy.close()

@@ -193,7 +193,7 @@ static int run(struct client *c)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6 && argc != 7)
+    if (argc < 6 || argc > 8)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct client c = {.ssrc = (uint32_t)strtoul(argv[5], NULL, 10)};
@@ -201,7 +201,8 @@ int main(int argc, char **argv)
                               .controller = argv[1],
                               .token = argv[2],
                               .ca_file = argv[3],
-                              .proxy = argc == 7 ? argv[6] : "none"};
+                              .proxy = argc > 6 ? argv[6] : "none",
+                              .no_proxy = argc > 7 ? argv[7] : NULL};
     o.callbacks.log = on_log;
     struct berth_join_options j = {.size = sizeof j,
                                    .meeting = argv[4],
