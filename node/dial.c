@@ -27,8 +27,7 @@ static void push(struct dialer *d, const struct dial *x)
     d->ringing[x->home] = true;
 }
 
-/* False: its ring is full. */
-static bool tell_gone(struct dialer *d, struct dial *x)
+bool dial_tell_gone(struct dialer *d, struct dial *x)
 {
     struct media_cell *c = x->gone != 0 ? cell_for(d, x, false) : NULL;
     if (x->gone == 0)
@@ -195,7 +194,7 @@ void dial_drop(struct dial *x, const char *why, bool told)
     ladder_io_destroy(x->io);
     x->io = NULL;
     x->n_keys = 0;
-    (void)tell_gone(d, x);
+    (void)dial_tell_gone(d, x);
 }
 
 /* Why no rung works: what the last one says. */
@@ -247,7 +246,7 @@ static void fell(struct dialer *d, struct dial *x, enum ladder_io_state state)
 int64_t dial_step(struct dial *x, size_t slot, int64_t now_us)
 {
     struct dialer *d = x->dialer;
-    if (!tell_gone(d, x))
+    if (!dial_tell_gone(d, x))
         return now_us + DIAL_RETRY_US;
     if (!x->io) {
         int64_t due = x->due_us > x->stands_until_us ? x->due_us : x->stands_until_us;

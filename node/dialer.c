@@ -115,14 +115,23 @@ static void on_bell(void *user, unsigned events)
 
 /* ---- orders ---- */
 
-static void forget(struct dialer *d, size_t slot, const char *why)
+static void forget(struct dialer *d, size_t slot)
 {
-    dial_drop(d->dials[slot], why, true); /* the homes have the same plan */
     sodium_memzero(d->dials[slot], sizeof(*d->dials[slot]));
     free(d->dials[slot]);
     d->dials[slot] = NULL;
     while (d->n_slots > 0 && !d->dials[d->n_slots - 1])
         d->n_slots--;
+}
+
+/* Its home hears of it, too: what isn't ordered may well be planned. Until its ring has taken that, it isn't forgotten. */
+static void leave(struct dialer *d, size_t slot)
+{
+    struct dial *x = d->dials[slot];
+    dial_drop(x, "not ordered any more", false);
+    x->wanted = false;
+    if (x->gone == 0)
+        forget(d, slot);
 }
 
 static void add(struct dialer *d, uint64_t id, const struct link_order *o)
@@ -161,7 +170,12 @@ static void renew(struct dialer *d, struct dial *x, const struct link_order *o)
     }
 }
 
-static void take_orders(struct dialer *d)
+static uint64_t order_id(const struct link_order *o)
+{
+    return media_plan_link_id(o->org, o->meeting, o->peer.who);
+}
+
+void dialer_take_orders(struct dialer *d)
 {
     pthread_mutex_lock(&d->lock);
     struct link_orders *o = d->orders;
@@ -173,16 +187,16 @@ static void take_orders(struct dialer *d)
         if (d->dials[i])
             d->dials[i]->wanted = false;
     for (size_t i = 0; i < o->n; i++) {
-        uint64_t id = media_plan_link_id(o->at[i].org, o->at[i].meeting, o->at[i].peer.who);
-        struct dial *x = find(d, id);
+        struct dial *x = find(d, order_id(&o->at[i]));
         if (x)
             renew(d, x, &o->at[i]);
-        else
-            add(d, id, &o->at[i]);
     }
     for (size_t i = d->n_slots; i-- > 0;)
         if (d->dials[i] && !d->dials[i]->wanted)
-            forget(d, i, "not planned any more");
+            leave(d, i);
+    for (size_t i = 0; i < o->n; i++) /* where there is room now */
+        if (!find(d, order_id(&o->at[i])))
+            add(d, order_id(&o->at[i]), &o->at[i]);
     if (o->left_out > 0)
         log_event(d->opts.log, LOG_WARN, "links", "links_left_out", LOG_I("links", o->left_out),
                   LOG_I("most", LINKS_ORDERS_MAX));
@@ -207,7 +221,7 @@ static void count(struct dialer *d)
     memset(c.links, 0, sizeof(c.links));
     for (size_t i = 0; i < d->n_slots; i++) {
         const struct dial *x = d->dials[i];
-        if (!x)
+        if (!x || !x->wanted)
             continue;
         c.wanted++;
         if (x->n_keys > 0)
@@ -218,13 +232,24 @@ static void count(struct dialer *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+int64_t dialer_step_one(struct dialer *d, size_t slot, int64_t now_us)
+{
+    struct dial *x = d->dials[slot];
+    if (x->wanted)
+        return dial_step(x, slot, now_us);
+    if (!dial_tell_gone(d, x))
+        return now_us + DIAL_RETRY_US;
+    forget(d, slot);
+    return INT64_MAX;
+}
+
 /* Does what is due; when to come again. */
 static int64_t step(struct dialer *d)
 {
     int64_t due = INT64_MAX, now = clock_mono_us();
-    take_orders(d);
+    dialer_take_orders(d);
     for (size_t i = 0; i < d->n_slots; i++) {
-        int64_t at = d->dials[i] ? dial_step(d->dials[i], i, now) : INT64_MAX;
+        int64_t at = d->dials[i] ? dialer_step_one(d, i, now) : INT64_MAX;
         due = at < due ? at : due;
     }
     curl_loop_step(d->curl, clock_mono_us());
@@ -251,8 +276,10 @@ static void run(void *arg)
             log_event(d->opts.log, LOG_ERROR, "links", "poll_failed", LOG_S("error", strerror(-rc)));
     }
     for (size_t i = d->n_slots; i-- > 0;)
-        if (d->dials[i])
-            forget(d, i, "node_stopped");
+        if (d->dials[i]) {
+            dial_drop(d->dials[i], "node_stopped", true); /* so are the homes */
+            forget(d, i);
+        }
 }
 
 /* ---- the face ---- */

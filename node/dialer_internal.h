@@ -60,10 +60,16 @@ struct dialer {
     struct dialer_counts shown;
 };
 
-/* Does what is due of one; when to come again. */
+/* The newest orders, if there are any. */
+void dialer_take_orders(struct dialer *d);
+/* Of the link in that slot, which may be empty afterwards. */
+int64_t dialer_step_one(struct dialer *d, size_t slot, int64_t now_us);
+/* Does what is due of one that is wanted; when to come again. */
 int64_t dial_step(struct dial *x, size_t slot, int64_t now_us);
 /* Ends the connection, if there is one. `told`: the home knows. */
 void dial_drop(struct dial *x, const char *why, bool told);
+/* False: its ring is full. */
+bool dial_tell_gone(struct dialer *d, struct dial *x);
 /* What it runs over; only once it is up. */
 enum transport dial_transport(const struct dial *x);
 

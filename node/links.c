@@ -204,12 +204,39 @@ static void drop_meeting(struct links *l, size_t i)
     memmove(l->meetings + i, l->meetings + i + 1, (--l->n_meetings - i) * sizeof(*l->meetings));
 }
 
+static struct links_peer *find_peer(const struct links_meeting *m, const char *who)
+{
+    for (size_t i = 0; i < m->n_peers; i++)
+        if (strcmp(m->peers[i].order.peer.who, who) == 0)
+            return &m->peers[i];
+    return NULL;
+}
+
+/* Of the same links as before: which have been ordered; and where one is still to be dialled, and the answer has no ticket, the one of before. */
+static void inherit(struct links_meeting *m, const struct links_meeting *before)
+{
+    for (size_t i = 0; i < m->n_peers; i++) {
+        struct links_peer *p = &m->peers[i];
+        const struct links_peer *had = find_peer(before, p->order.peer.who);
+        if (!had)
+            continue;
+        p->ordered = had->ordered;
+        if (p->has_ticket || !had->has_ticket || !p->order.peer.dial)
+            continue;
+        p->order.grant = had->order.grant;
+        p->order.addresses = had->order.addresses;
+        memcpy(p->order.tls_name, had->order.tls_name, sizeof(p->order.tls_name));
+        p->has_ticket = true;
+    }
+}
+
 /* Takes what *m holds. */
 static int put_meeting(struct links *l, struct links_meeting *m)
 {
     bool there;
     size_t i = place_of(l, m, &there);
     if (there) {
+        inherit(m, &l->meetings[i]);
         meeting_clear(&l->meetings[i]);
         l->meetings[i] = *m;
         if (m->n_peers == 0)
@@ -344,16 +371,28 @@ static size_t count_orders(const struct links *l)
     return n;
 }
 
-struct link_orders *links_orders(const struct links *l)
+/* Those that were ordered before, or the others, as far as there is room. */
+static void add_orders(struct link_orders *o, size_t room, struct links *l, bool ordered)
+{
+    for (size_t i = 0; i < l->n_meetings; i++)
+        for (size_t k = 0; k < l->meetings[i].n_peers; k++) {
+            struct links_peer *p = &l->meetings[i].peers[k];
+            if (p->ordered != ordered)
+                continue;
+            p->ordered = p->has_ticket && o->n < room;
+            if (p->ordered)
+                o->at[o->n++] = p->order;
+        }
+}
+
+struct link_orders *links_orders(struct links *l)
 {
     size_t n = count_orders(l), room = n < LINKS_ORDERS_MAX ? n : LINKS_ORDERS_MAX;
     struct link_orders *o = calloc(1, sizeof(*o) + room * sizeof(o->at[0]));
     if (!o)
         return NULL;
     o->left_out = n - room;
-    for (size_t i = 0; i < l->n_meetings; i++)
-        for (size_t k = 0; k < l->meetings[i].n_peers && o->n < room; k++)
-            if (l->meetings[i].peers[k].has_ticket)
-                o->at[o->n++] = l->meetings[i].peers[k].order;
+    add_orders(o, room, l, true);
+    add_orders(o, room, l, false);
     return o;
 }

@@ -47,6 +47,7 @@ void link_orders_free(struct link_orders *o); /* NULL is fine; wiped */
 struct links_peer {
     struct link_order order;
     bool has_ticket;
+    bool ordered; /* it was among the newest orders */
 };
 struct links_meeting {
     struct media_plan_meeting plan; /* first: media_plan_meeting_cmp is for these, too; its peers are none */
@@ -75,7 +76,7 @@ int links_update(struct links *l, const struct link_keys *keys, const char *node
 void links_forget_version(struct links *l);
 /* A plan that outlives it, held once; NULL: out of memory. */
 struct media_plan_held *links_plan(const struct links *l);
-/* What this node dials. NULL: out of memory. */
-struct link_orders *links_orders(const struct links *l);
+/* What this node dials: of more than LINKS_ORDERS_MAX those that were ordered before stay. NULL: out of memory. */
+struct link_orders *links_orders(struct links *l);
 
 #endif

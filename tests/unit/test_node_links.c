@@ -278,6 +278,79 @@ static void test_bounds_of_joined_nodes(void **state)
     links_clear(&l);
 }
 
+/* Where there are more links than may be dialled, those that have been stay, whatever comes before them by its name. */
+static void test_links_that_are_ordered_stay(void **state)
+{
+    (void)state;
+    struct links l = {.n_removed = 0};
+    static char link[BODY];
+    for (int i = 0; i < LINKS_ORDERS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "m%04d", i);
+        write_link(link, name, 1, "");
+        assert_int_equal(told(&l, link, "\"more\":false,\"all\":false"), 0);
+    }
+    struct link_orders *o = links_orders(&l);
+    assert_int_equal(o->n, LINKS_ORDERS_MAX);
+    link_orders_free(o);
+    write_link(link, "a", 2, "");
+    assert_int_equal(told(&l, link, "\"more\":false,\"all\":false"), 0);
+    write_link(link, "m0500", 1, ",\"hub\":\"c0\""); /* told anew, it is the same link */
+    assert_int_equal(told(&l, link, "\"more\":false,\"all\":false"), 0);
+    o = links_orders(&l);
+    assert_int_equal(o->left_out, 2);
+    for (size_t i = 0; i < o->n; i++)
+        assert_string_not_equal(o->at[i].meeting, "a");
+    link_orders_free(o);
+    write_link(link, "m0007", 0, ""); /* there is room for one */
+    assert_int_equal(told(&l, link, "\"more\":false,\"all\":false"), 0);
+    o = links_orders(&l);
+    assert_int_equal(o->n, LINKS_ORDERS_MAX);
+    assert_string_equal(o->at[o->n - 1].meeting, "a");
+    assert_string_equal(o->at[o->n - 1].peer.who, "cloud/c0");
+    link_orders_free(o);
+    links_clear(&l);
+}
+
+static int told_peer(struct links *l, const char *role, const char *ticket)
+{
+    static char link[BODY];
+    snprintf(link, sizeof(link),
+             "{\"org\":\"o\",\"meeting\":\"m\",\"epoch\":3,\"peers\":[{\"org\":\"cloud\",\"node\":\"c0\","
+             "\"key\":\"%s\","
+             "\"role\":\"%s\",\"leaf\":false,\"addresses\":{\"udp\":[\"192.0.2.1:5004\"]}%s}]}",
+             other_key, role, ticket);
+    return told(l, link, "\"more\":false,\"all\":false");
+}
+
+/* An answer without a ticket takes none away from who is still to dial. */
+static void test_a_ticket_stays_until_another_comes(void **state)
+{
+    (void)state;
+    struct links l = {.n_removed = 0};
+    static const struct {
+        const char *role, *ticket, *has;
+    } told[] = {
+        {"dial", "", NULL},
+        {"dial", ",\"ticket\":{\"username\":\"u1\",\"password\":\"p1\"}", "u1"},
+        {"dial", "", "u1"},
+        {"dial", ",\"ticket\":{\"username\":\"\",\"password\":\"\"}", "u1"},
+        {"dial", ",\"ticket\":{\"username\":\"u2\",\"password\":\"p2\"}", "u2"},
+        {"accept", "", NULL},
+    };
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        assert_int_equal(told_peer(&l, told[i].role, told[i].ticket), 0);
+        struct link_orders *o = links_orders(&l);
+        assert_int_equal(o->n, told[i].has != NULL);
+        if (told[i].has) {
+            assert_string_equal(o->at[0].grant.username, told[i].has);
+            assert_int_equal(o->at[0].addresses.n[TRANSPORT_UDP], 1);
+        }
+        link_orders_free(o);
+    }
+    links_clear(&l);
+}
+
 static void test_peers_that_make_no_sense(void **state)
 {
     (void)state;
@@ -310,6 +383,8 @@ int main(void)
         cmocka_unit_test(test_who_is_the_hub),
         cmocka_unit_test(test_everything_anew),
         cmocka_unit_test(test_bounds_of_joined_nodes),
+        cmocka_unit_test(test_links_that_are_ordered_stay),
+        cmocka_unit_test(test_a_ticket_stays_until_another_comes),
         cmocka_unit_test(test_peers_that_make_no_sense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
