@@ -20,11 +20,6 @@ void feedback_destroy(struct feedback *f)
 {
     if (!f)
         return;
-    while (f->pool.blocks) {
-        struct feedback_block *next = f->pool.blocks->next;
-        free(f->pool.blocks);
-        f->pool.blocks = next;
-    }
     free(f->heap);
     free(f);
 }

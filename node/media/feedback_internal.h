@@ -9,17 +9,12 @@ struct feedback_kept {
     uint64_t number;
     int64_t us;
     uint16_t len;
-    bool small;
 };
 
-/* Memory for packets in pieces of two sizes. It is taken from the system a block at a time, and given back at the end. */
+/* Memory for packets in pieces of two sizes. It is taken from the system a block at a time, and given back with the block's last packet: so
+ * what one size doesn't use the other has. */
 struct feedback_pool {
-    struct feedback_piece {
-        struct feedback_piece *next;
-    } * small, *large; /* free ones */
-    struct feedback_block {
-        struct feedback_block *next;
-    } * blocks;
+    struct feedback_block *open[2]; /* with free pieces: of large ones, of small ones */
     size_t bytes, bytes_max;
 };
 

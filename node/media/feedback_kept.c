@@ -1,5 +1,5 @@
-/* Packets that are kept to be sent again. Invariant: a piece of memory is free, or one source's, and all blocks together aren't more than the
- * home's bound. */
+/* Packets that are kept to be sent again. Invariant: a piece of memory is free, or one source's; a block with a free piece is in the list of its
+ * size, one without any used piece is given back, and all blocks together aren't more than the home's bound. */
 #include "feedback_internal.h"
 
 #include <stdlib.h>
@@ -7,66 +7,120 @@
 
 enum {
     BLOCK_PIECES = 32,
-    LARGE = (RTP_PACKET_MAX + 7) / 8 * 8, /* pieces hold a pointer while they are free */
+    LARGE = (RTP_PACKET_MAX + 7) / 8 * 8, /* pieces hold pointers */
 };
-_Static_assert(FEEDBACK_KEPT_SMALL % sizeof(struct feedback_piece) == 0 &&
-                   LARGE % sizeof(struct feedback_piece) == 0,
+
+/* Before each piece's bytes. */
+struct piece {
+    struct feedback_block *block;
+    struct piece *next; /* while it is free */
+};
+_Static_assert(FEEDBACK_KEPT_SMALL % sizeof(void *) == 0 && LARGE % sizeof(void *) == 0,
                "every piece of a block is aligned as its first is");
+
+struct feedback_block {
+    struct feedback_block *next, *before; /* in its list, while a piece is free */
+    struct piece *free;
+    size_t used;
+    bool small;
+};
 
 static size_t piece_len(bool small)
 {
-    return small ? FEEDBACK_KEPT_SMALL : LARGE;
+    return sizeof(struct piece) + (small ? FEEDBACK_KEPT_SMALL : LARGE);
 }
 
-static void piece_give(struct feedback_pool *p, void *bytes, bool small)
+static size_t block_len(bool small)
 {
-    struct feedback_piece *piece = bytes;
-    struct feedback_piece **list = small ? &p->small : &p->large;
-    piece->next = *list;
-    *list = piece;
+    return sizeof(struct feedback_block) + BLOCK_PIECES * piece_len(small);
 }
 
-static bool pool_grow(struct feedback_pool *p, bool small)
+static void block_open(struct feedback_pool *p, struct feedback_block *b)
 {
-    size_t len = piece_len(small), bytes = sizeof(struct feedback_block) + BLOCK_PIECES * len;
-    if (p->bytes + bytes > p->bytes_max)
-        return false;
-    struct feedback_block *block = malloc(bytes);
-    if (!block)
-        return false;
-    block->next = p->blocks;
-    p->blocks = block;
-    p->bytes += bytes;
-    for (size_t i = 0; i < BLOCK_PIECES; i++)
-        piece_give(p, (uint8_t *)(block + 1) + i * len, small);
-    return true;
+    b->before = NULL;
+    b->next = p->open[b->small];
+    if (b->next)
+        b->next->before = b;
+    p->open[b->small] = b;
 }
 
-static void *piece_take(struct feedback_pool *p, bool small)
+static void block_close(struct feedback_pool *p, struct feedback_block *b)
 {
-    struct feedback_piece **list = small ? &p->small : &p->large;
-    if (!*list && !pool_grow(p, small))
+    if (b->next)
+        b->next->before = b->before;
+    if (b->before)
+        b->before->next = b->next;
+    else
+        p->open[b->small] = b->next;
+}
+
+static void piece_free(struct feedback_block *b, struct piece *piece)
+{
+    piece->block = b;
+    piece->next = b->free;
+    b->free = piece;
+}
+
+static struct feedback_block *pool_grow(struct feedback_pool *p, bool small)
+{
+    if (p->bytes + block_len(small) > p->bytes_max)
         return NULL;
-    struct feedback_piece *piece = *list;
-    *list = piece->next;
-    return piece;
+    struct feedback_block *b = malloc(block_len(small));
+    if (!b)
+        return NULL;
+    *b = (struct feedback_block){.small = small};
+    for (size_t i = 0; i < BLOCK_PIECES; i++)
+        piece_free(b, (struct piece *)(void *)((uint8_t *)(b + 1) + i * piece_len(small)));
+    p->bytes += block_len(small);
+    block_open(p, b);
+    return b;
+}
+
+static void piece_give(struct feedback_pool *p, uint8_t *bytes)
+{
+    struct piece *piece = (struct piece *)(void *)bytes - 1;
+    struct feedback_block *b = piece->block;
+    if (!b->free)
+        block_open(p, b);
+    piece_free(b, piece);
+    if (--b->used > 0)
+        return;
+    block_close(p, b);
+    p->bytes -= block_len(b->small);
+    free(b);
+}
+
+/* A small packet has a large piece where there is no small one, and no memory for more. */
+static uint8_t *piece_take(struct feedback_pool *p, bool small)
+{
+    struct feedback_block *b = p->open[small] ? p->open[small] : pool_grow(p, small);
+    if (!b && small)
+        b = p->open[false];
+    if (!b)
+        return NULL;
+    struct piece *piece = b->free;
+    b->free = piece->next;
+    b->used++;
+    if (!b->free)
+        block_close(p, b);
+    return (uint8_t *)(piece + 1);
 }
 
 static void give_up(struct feedback_source *s, struct feedback_kept *k)
 {
     if (k->bytes)
-        piece_give(&s->home->pool, k->bytes, k->small);
+        piece_give(&s->home->pool, k->bytes);
     k->bytes = NULL;
 }
 
-/* Where the home has no memory left a source lives on what it has: its oldest packet of that size. */
-static void *piece_of_own(struct feedback_source *s, uint64_t number, bool small)
+/* Where the home has no memory left a source lives on what it has: its oldest packet in a piece that is large enough. */
+static uint8_t *piece_of_own(struct feedback_source *s, uint64_t number, bool small)
 {
     for (uint32_t i = 1; i < FEEDBACK_KEPT; i++) {
         struct feedback_kept *k = &s->kept[(number + i) % FEEDBACK_KEPT];
-        if (!k->bytes || k->small != small)
+        if (!k->bytes || (!small && ((const struct piece *)(const void *)k->bytes - 1)->block->small))
             continue;
-        void *bytes = k->bytes;
+        uint8_t *bytes = k->bytes;
         k->bytes = NULL;
         return bytes;
     }
@@ -93,7 +147,7 @@ void feedback_keep(struct feedback_source *s, uint64_t number, const uint8_t *pa
     if (!bytes)
         return;
     memcpy(bytes, packet, len);
-    *k = (struct feedback_kept){bytes, number, now_us, (uint16_t)len, small};
+    *k = (struct feedback_kept){bytes, number, now_us, (uint16_t)len};
 }
 
 const uint8_t *feedback_kept(const struct feedback_source *s, uint64_t number, size_t *len)

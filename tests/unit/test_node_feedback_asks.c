@@ -314,6 +314,46 @@ static void test_kept_memory_is_bounded(void **state)
     feedback_destroy(NULL);
 }
 
+static size_t n_kept(const struct feedback_source *s, uint64_t first)
+{
+    size_t n = 0, len;
+    for (uint32_t i = 0; i < FEEDBACK_KEPT; i++)
+        n += feedback_kept(s, first + i, &len) != NULL;
+    return n;
+}
+
+/* Memory that large packets have had is there for small ones afterwards, and the other way round; and where no more may be taken, a small packet has a free
+ * piece of the large ones. */
+static void test_kept_memory_serves_both_sizes(void **state)
+{
+    enum { BYTES = 100 * 1000, LARGE_ONES = 64, LARGE_LEN = 1212, SMALL_LEN = 100 };
+    struct feedback *f;
+    struct feedback_source s, other;
+    assert_int_equal(feedback_new(&f, BYTES), 0);
+    feedback_source_begin(f, &s, 1);
+    feedback_source_begin(f, &other, 2);
+    for (uint64_t round = 0; round < 4; round++) {
+        bool small = round % 2 == 1;
+        uint64_t first = round * FEEDBACK_KEPT;
+        int64_t now_us = (int64_t)round * 2 * FEEDBACK_KEPT_US;
+        for (uint32_t n = 0; n < FEEDBACK_KEPT; n++)
+            keep(&s, first + n, small ? SMALL_LEN : LARGE_LEN, now_us);
+        assert_int_equal(n_kept(&s, first), small ? FEEDBACK_KEPT : LARGE_ONES);
+        feedback_source_turn(&s, now_us + FEEDBACK_KEPT_US + 1);
+        assert_int_equal(n_kept(&s, first), 0);
+    }
+    for (uint32_t n = 0; n < LARGE_ONES - 1; n++)
+        keep(&s, 8 * FEEDBACK_KEPT + n, LARGE_LEN, 0);
+    for (uint32_t n = 0; n < 3; n++)
+        keep(&other, n, SMALL_LEN, 0);
+    assert_int_equal(n_kept(&other, 0), 1);
+    assert_true(is_kept(&other, 2, SMALL_LEN));
+    assert_int_equal(n_kept(&s, 8 * FEEDBACK_KEPT), LARGE_ONES - 1);
+    feedback_source_end(&other);
+    feedback_source_end(&s);
+    feedback_destroy(f);
+}
+
 static void resending_is_limited(struct world *w)
 {
     size_t bytes = 0, second = (size_t)FEEDBACK_RESEND_KBPS * 1000 / 8;
@@ -442,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_least_rates),
         cmocka_unit_test(test_kept_packets),
         cmocka_unit_test(test_kept_memory_is_bounded),
+        cmocka_unit_test(test_kept_memory_serves_both_sizes),
         cmocka_unit_test(test_resending_is_limited),
         cmocka_unit_test(test_legs_come_in_the_order_of_their_times),
         cmocka_unit_test(test_many_sources_take_several_packets),
