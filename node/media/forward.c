@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum { TELL_WITH_PACKETS = 3 }; /* what tells a link whose a source is may be lost */
+enum {
+    TELL_WITH_PACKETS = 3,                      /* what tells a link whose a source is may be lost */
+    PLAIN_MAX = RTP_PACKET_MAX - SRTP_OVERHEAD, /* whatever suite it goes on with, it isn't too long then */
+};
 
 static void refuse_ssrc(struct leg *l, uint32_t ssrc)
 {
@@ -105,7 +108,7 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
     from->confirmed = true;
     if (!leg_may_send(from, wire_len, now_us))
         return NULL;
-    if (rtp_parse(r, bytes, *len) < 0) {
+    if (*len > PLAIN_MAX || rtp_parse(r, bytes, *len) < 0) {
         from->stats.refused++;
         return NULL;
     }

@@ -570,6 +570,29 @@ static void test_receiver_without_room(void **state)
     assert_int_equal((uint16_t)(sim_stream(b, a->ssrc)->last - sim_stream(b, a->ssrc)->first), 29);
 }
 
+/* The longest that goes on with any suite is sent on; one byte more isn't, so that no receiver gets what is too long for it. */
+static void test_longest_packets(void **state)
+{
+    struct sim *s = *state;
+    enum { MOST = RTP_PACKET_MAX - SRTP_OVERHEAD - RTP_HEADER_LEN };
+    struct ticket t = sim_ticket(s, "m", "short");
+    struct sim_agent *a = sim_agent(s, &t);
+    a->hello.suites = 1u << SRTP_AES_CM_128_SHA1_80; /* adds less than the others' */
+    assert_int_equal(sim_handshake(a), 0);
+    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+    struct sim_agent *b = sim_join(s, "m", 2);
+    sim_send(a, MOST);
+    assert_int_equal(sim_stream(b, a->ssrc)->bytes, MOST);
+    for (size_t more = 1; RTP_HEADER_LEN + MOST + more + 10 <= RTP_PACKET_MAX; more++) {
+        sim_send(a, MOST + more);
+        assert_int_equal(b->rtp_in, 1);
+        assert_int_equal(sim_stats(a).refused, more);
+    }
+    assert_int_equal(b->broken_in, 0);
+    sim_send(a, MOST);
+    assert_int_equal(b->rtp_in, 2);
+}
+
 static void test_losses_counted(void **state)
 {
     struct sim *s = *state;
@@ -608,6 +631,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_flood, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_flood_of_small_packets, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_receiver_without_room, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_longest_packets, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_losses_counted, sim_setup, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
