@@ -37,7 +37,7 @@ struct asked {
 struct writer {
     const struct asked *asked;
     int64_t number, end_us;
-    uint64_t rows, commits;
+    uint64_t batches, rows, commits;
     char error[256];
     struct swarm_reports *reports;
     struct report_row row[SWARM_KINDS];
@@ -114,15 +114,16 @@ static int read_batch(struct writer *w, PGconn *pg)
     return 0;
 }
 
-/* The next batch is on its way while the one before is being committed. */
+/* The next batch is on its way while the one before is being committed. One goes out however late it is. */
 static void *write_rows(void *ctx)
 {
     struct writer *w = ctx;
     PGconn *pg = PQconnectdb(w->asked->database);
     int rc = PQstatus(pg) == CONNECTION_OK ? prepare(w, pg) : fail(w, PQerrorMessage(pg));
     unsigned ahead = 0;
-    while (rc == 0 && clock_mono_us() < w->end_us) {
+    while (rc == 0 && (w->batches == 0 || clock_mono_us() < w->end_us)) {
         rc = send_batch(w, pg);
+        w->batches++;
         if (rc == 0 && ++ahead == AHEAD) {
             rc = read_batch(w, pg);
             ahead--;

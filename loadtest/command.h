@@ -12,6 +12,7 @@ int command_stun(int argc, char **argv);
 int command_yardstick(int argc, char **argv);
 int command_swarm(int argc, char **argv);
 int command_reports_sql(int argc, char **argv);
+int command_meetings(int argc, char **argv);
 int command_place(int argc, char **argv);
 int command_place_gen(int argc, char **argv);
 int command_place_join(int argc, char **argv);

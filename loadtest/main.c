@@ -28,6 +28,11 @@ static const struct command commands[] = {
      "        [--connections N] [--seed N] [--json]\n"
      "      many agents report, each by its own clock, or as fast as they are answered",
      command_swarm},
+    {"meetings",
+     "--url URL --token KEY --seconds N [--rate N] [--arrivals fixed|poisson] [--size N] [--prefix P]\n"
+     "        [--agents N] [--kinds N] [--warm N] [--connections N] [--seed N] [--json]\n"
+     "      agents join meetings of published sizes, at a rate or as fast as they are answered",
+     command_meetings},
     {"reports-sql",
      "--database URL --org ID --seconds N [--batch N] [--threads N] [--nodes N] [--seed N] [--json]\n"
      "      the same rows into PostgreSQL with nothing before it: pipelined batches of prepared inserts",

@@ -118,7 +118,8 @@ def tables(f):
                           f"{median(parts, 'p99_ms'):.1f} ms", ", ".join(f"{p['p99_ms']:.1f}" for p in parts),
                           str(sum(p["missed"] + p["failed"] + p["refused"] for p in parts))])
     return [{"title": "Reports: durable ones a second",
-             "note": f"Reports of {NODES} nodes by three transports (90 rows), {AGENTS:,} agents over {CONNECTIONS} kept TLS connections, "
+             "note": f"Reports of {NODES} nodes by three transports (90 rows), {AGENTS:,} agents over {CONNECTIONS} kept TLS "
+             "connections, "
              "answered once they are committed; clients, services and a durable PostgreSQL share the machine's cores. PostgreSQL "
              "alone: the same rows, encoded beforehand, 256 prepared inserts a transaction, pipelined. Fastify and pg "
              "(`loadtest/peers/fastify`): two processes, compiled schemas, many requests' reports in one insert and commit. All "

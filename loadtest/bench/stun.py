@@ -146,7 +146,8 @@ def tables_udp(f):
     return [table("UDP: CPU per answer", "The bare loop is `recvmmsg`, rewrite in place, `sendmmsg`.", f["servers"], "answer"),
             {"title": "UDP: others beside a flood",
              "note": f"`berth-node` with a limit of {OTHERS * 10:,} requests/s for each address; others ask {OTHERS:,} a second "
-             "at a schedule's times, from another address. Latency counts from those times; flood and others share the load's core.",
+             "at a schedule's times, from another address. Latency counts from those times; flood and others share the "
+             "load's core.",
              "header": ["others", "answered", "lost", "p50", "p99"], "rows": rows}]
 
 

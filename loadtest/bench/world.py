@@ -1,8 +1,11 @@
 """A private PostgreSQL, and a controller over it: what the reports' and the meetings' topics measure."""
 import contextlib
 import os
+import subprocess
 import tempfile
 from pathlib import Path
+
+from .run import die_with_parent
 
 # Durable as in production; memory as a small server's.
 SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB"]
@@ -73,10 +76,23 @@ def register_nodes(db, service, n):
 
     service.admin.post("/v1/nodes", node_body("n0000")).expect(200, 201)
     more = f"generate_series(1, {n - 1}) i"
-    rest = db.sql("select string_agg(quote_ident(column_name), ',') from information_schema.columns where table_name = 'node' "
-                  "and table_schema = current_schema() and column_name not in ('id', 'cluster')")
+    rest = columns(db, "node", "id", "cluster")
     db.sql(f"insert into node (id, cluster, {rest}) select 'n' || lpad(i::text, 4, '0'), 'c' || lpad(i::text, 4, '0'), {rest} "
            f"from node, {more} where id = 'n0000'")
     db.sql("insert into node_load (org, node) select org, id from node on conflict do nothing")
     db.sql("update node_load set heartbeat_at = now() + interval '1 day'")
     wait_for(lambda: len(listed(service.org.api)) == n, 30, f"{n} nodes to be listed")
+
+
+def sql(db, text, seconds=1800):
+    """What takes longer than a test's statement may."""
+    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", db.url, "-c", text], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=seconds, check=False, preexec_fn=die_with_parent)
+    if done.returncode != 0:
+        raise SystemExit(f"{text}\n{done.stderr}")
+    return done.stdout.rstrip("\n")
+
+
+def columns(db, table, *but):
+    return db.sql("select string_agg(quote_ident(column_name), ', ') from information_schema.columns where "
+                  f"table_name = '{table}' and table_schema = current_schema() and column_name <> all ('{{{','.join(but)}}}')")

@@ -49,6 +49,9 @@ int gen_measured(struct gen_world *g, struct gen_text clients_matrix, struct gen
                  struct gen_text clients, struct replay_error *e) __attribute__((warn_unused_result));
 void gen_clear(struct gen_world *g);
 
+/* A meeting's size, distributed as is published of meetings. */
+size_t gen_size(uint64_t *random);
+
 /* The files. `lost` is the share of cells left empty, `jitter` the share that a figure is off by, up or down; 0: the truth itself. */
 int gen_write_matrix(const struct gen_world *g, double lost, double jitter, uint64_t seed, FILE *to)
     __attribute__((warn_unused_result));

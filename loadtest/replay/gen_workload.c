@@ -46,15 +46,19 @@ static const double mix_shares[] = {[MIX_COUNTRY] = .775, [MIX_CONTINENT] = .115
 static const char *const mix_names[] = {
     [MIX_PUBLISHED] = "", [MIX_COUNTRY] = "country", [MIX_CONTINENT] = "continent", [MIX_GLOBAL] = "global"};
 
-static size_t pick_size(struct making *m)
+size_t gen_size(uint64_t *random)
 {
-    double x = rng_uniform(&m->random), u = rng_uniform(&m->random);
+    double x = rng_uniform(random), u = rng_uniform(random);
     size_t k = 0;
-    if (m->w->alone || m->w->size > 0)
-        return m->w->alone ? 1 : m->w->size;
     while (k + 1 < sizeof sizes / sizeof sizes[0] && x >= sizes[k].share)
         x -= sizes[k++].share;
     return sizes[k].least + (size_t)(u * (double)(sizes[k].most - sizes[k].least + 1));
+}
+
+static size_t pick_size(struct making *m)
+{
+    size_t published = gen_size(&m->random); /* drawn whatever it is to be: what follows stays the same */
+    return m->w->alone ? 1 : m->w->size > 0 ? m->w->size : published;
 }
 
 static enum gen_mix pick_mix(struct making *m)
