@@ -1,4 +1,4 @@
-/* berth analytics transports|rtt|new-node: what live reports tell of an organisation as a whole. */
+/* berth analytics transports|rtt|calls|new-node: what live reports tell of an organisation as a whole. */
 #include "commands.h"
 #include "core/transport.h"
 #include "list.h"
@@ -27,21 +27,35 @@ static bool add_query(char *path, const char *name, const char *value)
 static enum cli_exit make_path(const struct cli *c, char path[static CALL_PATH_MAX], const char *base)
 {
     snprintf(path, CALL_PATH_MAX, "%s", base);
-    if (add_query(path, "org", c->o.org) && add_query(path, "network", c->o.network) &&
-        add_query(path, "like", c->o.like) && add_query(path, "lat", c->o.lat) &&
-        add_query(path, "lon", c->o.lon))
+    if (c->o.all_orgs && c->o.org != NULL)
+        return cli_fail(c, CLI_USAGE, "either --org or --all-orgs");
+    if (add_query(path, "org", c->o.org) && add_query(path, "by", c->o.by) &&
+        add_query(path, "network", c->o.network) && add_query(path, "like", c->o.like) &&
+        add_query(path, "lat", c->o.lat) && add_query(path, "lon", c->o.lon))
         return CLI_OK;
     return cli_fail(c, CLI_USAGE, "the options are too long for a call");
 }
 
-/* All pages of it; an organisation that is named is the operator's to ask about. */
+/* Another organisation, or all, are the operator's to ask about. */
+static enum call_token token_of(const struct cli *c)
+{
+    return c->o.org != NULL || c->o.all_orgs ? CALL_TOKEN_ADMIN : CALL_TOKEN_OWN;
+}
+
+static const char *site(const json_t *item)
+{
+    const char *network = json_string_value(json_object_get(item, "network"));
+    return network != NULL ? network : json_string_value(json_object_get(item, "prefix"));
+}
+
+/* All pages of it. */
 static enum cli_exit get_list(const struct cli *c, const char *what, const char *base, json_t **list)
 {
     char path[CALL_PATH_MAX];
     enum cli_exit code = make_path(c, path, base);
     if (code != CLI_OK)
         return code;
-    return call_list(c, c->o.org != NULL ? CALL_TOKEN_ADMIN : CALL_TOKEN_OWN, what, path, list);
+    return call_list(c, token_of(c), what, path, list);
 }
 
 static enum cli_exit print_json(const struct cli *c, json_t *answer)
@@ -94,7 +108,7 @@ static void transports_row(struct table *t, const json_t *item)
         else
             snprintf(share[k], sizeof(share[k]), "-");
     }
-    const char *cells[] = {json_string_value(json_object_get(item, "network")),
+    const char *cells[] = {site(item),
                            cli_cell(item, "agents", agents),
                            share[TRANSPORT_UDP],
                            share[TRANSPORT_TCP],
@@ -107,8 +121,8 @@ static void transports_row(struct table *t, const json_t *item)
 enum cli_exit cmd_analytics_transports(struct cli *c)
 {
     static const struct table_column columns[] = {
-        {"NETWORK", TABLE_LEFT, true}, {"AGENTS", TABLE_RIGHT, false}, {"UDP", TABLE_RIGHT, false},
-        {"TCP", TABLE_RIGHT, false},   {"TLS", TABLE_RIGHT, false},    {"PROXY", TABLE_RIGHT, false},
+        {"SITE", TABLE_LEFT, true},   {"AGENTS", TABLE_RIGHT, false}, {"UDP", TABLE_RIGHT, false},
+        {"TCP", TABLE_RIGHT, false},  {"TLS", TABLE_RIGHT, false},    {"PROXY", TABLE_RIGHT, false},
         {"NONE", TABLE_RIGHT, false},
     };
     return show_list(c, "analyse transports", "/v1/analytics/transports", columns,
@@ -143,6 +157,38 @@ enum cli_exit cmd_analytics_rtt(struct cli *c)
                      sizeof(columns) / sizeof(columns[0]), rtt_row);
 }
 
+static void calls_row(struct table *t, const json_t *item)
+{
+    const json_t *rtt = json_object_get(item, "rtt_us"), *error = json_object_get(item, "error_us");
+    const json_t *lost = json_object_get(item, "loss");
+    char cell[4][64], median[32], mean[32], off[32], loss[32] = "-";
+    format_ms(median, rtt, "median");
+    format_ms(mean, error, "mean");
+    format_ms(off, error, "mean_abs");
+    if (lost != NULL)
+        snprintf(loss, sizeof(loss), "%.1f %%", 100 * json_number_value(lost));
+    const char *cells[] = {cli_cell(item, "node", cell[0]),
+                           cli_cell(item, "transport", cell[1]),
+                           cli_cell(item, "calls", cell[2]),
+                           median,
+                           loss,
+                           cli_cell(item, "compared", cell[3]),
+                           mean,
+                           off};
+    table_row(t, cells);
+}
+
+enum cli_exit cmd_analytics_calls(struct cli *c)
+{
+    static const struct table_column columns[] = {
+        {"NODE", TABLE_LEFT, true},     {"VIA", TABLE_LEFT, false},   {"CALLS", TABLE_RIGHT, false},
+        {"RTT", TABLE_RIGHT, false},    {"LOST", TABLE_RIGHT, false}, {"COMPARED", TABLE_RIGHT, false},
+        {"LONGER", TABLE_RIGHT, false}, {"OFF", TABLE_RIGHT, false},
+    };
+    return show_list(c, "tell what calls measured", "/v1/analytics/calls", columns,
+                     sizeof(columns) / sizeof(columns[0]), calls_row);
+}
+
 static void say_gain(const struct cli *c, const json_t *answer)
 {
     char text[256], now[32], then[32];
@@ -163,8 +209,8 @@ static void say_gain(const struct cli *c, const json_t *answer)
 enum cli_exit cmd_analytics_new_node(struct cli *c)
 {
     static const struct table_column columns[] = {
-        {"NETWORK", TABLE_LEFT, true}, {"AGENTS", TABLE_RIGHT, false}, {"HELPED", TABLE_RIGHT, false},
-        {"NOW", TABLE_RIGHT, false},   {"THEN", TABLE_RIGHT, false},   {"GAIN", TABLE_RIGHT, false},
+        {"SITE", TABLE_LEFT, true},  {"AGENTS", TABLE_RIGHT, false}, {"HELPED", TABLE_RIGHT, false},
+        {"NOW", TABLE_RIGHT, false}, {"THEN", TABLE_RIGHT, false},   {"GAIN", TABLE_RIGHT, false},
     };
     char path[CALL_PATH_MAX];
     json_t *answer, *item;
@@ -173,8 +219,7 @@ enum cli_exit cmd_analytics_new_node(struct cli *c)
     if ((c->o.network != NULL) + (c->o.like != NULL) + (c->o.lat != NULL || c->o.lon != NULL) != 1)
         return cli_fail(c, CLI_USAGE, "say where: --like NODE, --network ID, or --lat and --lon");
     if (code == CLI_OK)
-        code = call(c, c->o.org != NULL ? CALL_TOKEN_ADMIN : CALL_TOKEN_OWN,
-                    "tell whom a new node would help", "GET", path, NULL, &answer);
+        code = call(c, token_of(c), "tell whom a new node would help", "GET", path, NULL, &answer);
     if (code != CLI_OK)
         return code;
     if (c->o.json)
@@ -183,16 +228,13 @@ enum cli_exit cmd_analytics_new_node(struct cli *c)
     struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 0);
     json_array_foreach(json_object_get(answer, "sites"), i, item)
     {
-        char cell[3][64], now[32], then[32], gain[32];
+        char cell[2][64], now[32], then[32], gain[32];
         format_ms(now, item, "rtt_now_us");
         format_ms(then, item, "rtt_then_us");
         format_ms(gain, item, "gain_us");
-        const char *cells[] = {cli_cell(item, "network", cell[0]),
-                               cli_cell(item, "agents", cell[1]),
-                               cli_cell(item, "helped", cell[2]),
-                               now,
-                               then,
-                               gain};
+        const char *cells[] = {
+            site(item), cli_cell(item, "agents", cell[0]), cli_cell(item, "helped", cell[1]), now, then,
+            gain};
         if (t != NULL)
             table_row(t, cells);
     }

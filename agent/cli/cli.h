@@ -45,6 +45,8 @@ struct cli_options {
     const char *participant; /* meeting explain */
     const char *severity;    /* event list */
     bool open;
+    bool all_orgs;                /* analytics */
+    const char *by;               /* analytics transports, new-node */
     const char *like, *lat, *lon; /* analytics new-node */
 };
 

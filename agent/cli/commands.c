@@ -139,19 +139,30 @@ static const struct config_key simulate_keys[] = {
      true},
 };
 
-#define ANALYTICS_ORG                                                                            \
-    ADMIN_TOKEN,                                                                                 \
+#define ANALYTICS_ORG                                                                                    \
+    ADMIN_TOKEN,                                                                                         \
+        {"org",   NULL,  CONFIG_STRING,                                                                  \
+         AT(org), NULL,  0,                                                                              \
+         0,       "ORG", "The organisation, with the operator's admin key; by default the token's own.", \
+         true},                                                                                          \
+    {                                                                                                    \
+        "all-orgs", NULL, CONFIG_BOOL, AT(all_orgs), NULL, 0, 0, NULL,                                   \
+            "All organisations together, with the operator's admin key.", true                           \
+    }
+#define ANALYTICS_BY                                                                             \
     {                                                                                            \
-        "org", NULL, CONFIG_STRING, AT(org), NULL, 0, 0, "ORG",                                  \
-            "The organisation, with the operator's admin key; by default the token's own.", true \
+        "by", NULL, CONFIG_STRING, AT(by), NULL, 0, 0, "SITE",                                   \
+            "network (the default), or prefix: the /24 and /48 that agents are seen from.", true \
     }
 static const struct config_key analytics_keys[] = {ANALYTICS_ORG};
+static const struct config_key analytics_transports_keys[] = {ANALYTICS_ORG, ANALYTICS_BY};
 static const struct config_key analytics_rtt_keys[] = {
     ANALYTICS_ORG,
     {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "Only agents of this network.", true},
 };
 static const struct config_key analytics_new_node_keys[] = {
     ANALYTICS_ORG,
+    ANALYTICS_BY,
     {"network", NULL, CONFIG_STRING, AT(network), NULL, 0, 0, "ID", "The node would stand in this network.",
      true},
     {"like", NULL, CONFIG_STRING, AT(like), NULL, 0, 0, "NODE", "It would stand where this node does.", true},
@@ -274,11 +285,16 @@ const struct command cli_commands[] = {
      "Of the agents with a live report: the share of those who tried a transport that reached some node by "
      "it, "
      "and how many reach none at all.",
-     analytics_keys, N(analytics_keys), cmd_analytics_transports},
+     analytics_transports_keys, N(analytics_transports_keys), cmd_analytics_transports},
     {"analytics rtt", "", 0, 0, CONTROLLER, "show how far each node is from the agents",
      "Each agent counts with the least round trip over the transport that it would use: least, median and "
      "95th percentile over the agents that reach the node.",
      analytics_rtt_keys, N(analytics_rtt_keys), cmd_analytics_rtt},
+    {"analytics calls", "", 0, 0, CONTROLLER, "show what calls measured, and what was counted on",
+     "By node and transport: the round trips of calls, the packets lost, and by how much their round trips "
+     "were "
+     "longer (or shorter: below 0) than their assignments had counted on.",
+     analytics_keys, N(analytics_keys), cmd_analytics_calls},
     {"analytics new-node", "", 0, 0, CONTROLLER, "estimate whom a node in a new place would help",
      "Where it would stand is said by --network, --like, or --lat and --lon. The round trips that agents "
      "would "

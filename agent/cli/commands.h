@@ -37,6 +37,7 @@ enum cli_exit cmd_meeting_leave(struct cli *c);
 enum cli_exit cmd_simulate(struct cli *c);
 enum cli_exit cmd_analytics_transports(struct cli *c);
 enum cli_exit cmd_analytics_rtt(struct cli *c);
+enum cli_exit cmd_analytics_calls(struct cli *c);
 enum cli_exit cmd_analytics_new_node(struct cli *c);
 
 #endif

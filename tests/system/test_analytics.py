@@ -151,10 +151,16 @@ def test_the_command(org, controller, world):
         env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key, "BERTH_CA": str(world.authority.file)}
         return run([AGENT, "analytics", *words], env=env)
 
+    call = {"node": ONE, "transport": "udp", "seconds": 9, "rtt_us": {"min": 25000, "median": 25000, "p95": 25000}}
+    call.update(received=90, lost=10, expected={"transport": "udp", "rtt_us": 20000})
+    report(org.api, {}, agent="a", calls=[call])
     for words, wanted in (
         (["transports"], ["office", "67 %", "100 %"]),
         (["rtt", "--network", "office"], [ONE, "82.0 ms"]),
         (["new-node", "--network", "office"], ["4 of 5 agents", "near", "76.5 ms"]),
+        (["transports", "--by", "prefix"], ["SITE", "PROXY"]),
+        (["calls"], [ONE, "25.0 ms", "10.0 %", "5.0 ms"]),
+        (["transports", "--all-orgs", "--admin-token", world.admin_key], ["9.1.2.0/24"]),
     ):
         done = berth(*words)
         assert done.returncode == 0, done.stderr
