@@ -41,6 +41,7 @@ enum berth_error {
     BERTH_E_EXPIRED = -2006,     /* a kept report became too old to be delivered */
     BERTH_E_NO_NODES = -2007,    /* there is nothing to probe */
     BERTH_E_REPLACED = -2008,    /* a newer report took the place of one that was not delivered yet */
+    BERTH_E_TAKEN_OVER = -2009,  /* the same agent has joined the meeting from elsewhere, later */
 };
 
 enum berth_transport { BERTH_UDP = 0, BERTH_TCP = 1, BERTH_TLS = 2, BERTH_PROXY = 3 };

@@ -52,6 +52,9 @@ static void want_join(struct call *c, int64_t at_us)
 /* After what a node or a way to it has cost us: at once, but not for ever. */
 static int64_t next_attempt(struct call *c, int64_t now_us)
 {
+    if (c->up_at_us >= 0 && now_us - c->up_at_us >= CALL_STEADY_US)
+        c->attempts = 0;
+    c->up_at_us = -1;
     unsigned n = c->attempts;
     c->attempts += c->attempts < 30;
     return n < CALL_ATTEMPTS ? now_us : now_us + pause_of(c, n - CALL_ATTEMPTS);
@@ -103,7 +106,7 @@ static void end(struct call *c, int error)
 
 void call_init(struct call *c, uint64_t seed, int64_t now_us)
 {
-    *c = (struct call){.random = seed | 1, .wants_join = true, .ask_at_us = now_us};
+    *c = (struct call){.random = seed | 1, .wants_join = true, .ask_at_us = now_us, .up_at_us = -1};
 }
 
 /* The same node as before: it is begun anew only if that may change something. */
@@ -218,7 +221,7 @@ void call_leg_up(struct call *c, size_t leg, int64_t now_us)
     l->state = CALL_LEG_UP;
     l->until_us = INT64_MAX;
     l->stuck = false;
-    c->attempts = 0;
+    c->up_at_us = now_us;
     if (leg != c->main) {
         retire(&c->legs[c->main], now_us);
         c->main = leg;
@@ -262,7 +265,12 @@ void call_leg_failed(struct call *c, size_t leg, int64_t now_us)
 
 void call_leg_refused(struct call *c, size_t leg, int code, int64_t now_us)
 {
+    enum { FORBIDDEN = 403 }; /* whoever goes on would take turns with the other for ever */
     struct call_leg *l = &c->legs[leg];
+    if (code == FORBIDDEN && leg_in_use(l)) {
+        end(c, BERTH_E_TAKEN_OVER);
+        return;
+    }
     if (code != 401 && code != 437 && code != 438) {
         call_leg_failed(c, leg, now_us);
         return;
@@ -303,7 +311,11 @@ void call_network_changed(struct call *c, int64_t now_us)
 
 void call_leave(struct call *c, int64_t now_us)
 {
+    bool others = c->ended && c->error == BERTH_E_TAKEN_OVER; /* it is another's place in the meeting now */
     end(c, 0);
+    c->left = others;
+    c->gone = others && c->tell_every_us == 0;
+    c->tell_at_us = others ? now_us : c->tell_at_us;
     c->leaving = true;
     c->leave_until_us = now_us + CALL_LEAVE_US;
     c->pauses = 0;

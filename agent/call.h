@@ -25,7 +25,9 @@ enum {
     CALL_BACKOFF_MAX_US = 30 * 1000 * 1000,
     CALL_MOVE_SPREAD_US = 200 * 1000, /* all on a node that drains hear of it at once */
     CALL_MOVE_AGAIN_US = 1000 * 1000, /* ... and are not all moved at once */
-    CALL_ATTEMPTS = 3,                /* failures that are told at once; the next ones after a pause */
+    CALL_ATTEMPTS = 3,                /* failures that are told at once; the next ones after a pause ... */
+    CALL_STEADY_US =
+        10 * 1000 * 1000,             /* ... and none counts any more once the call has been UP for so long */
     CALL_LEAVE_US = 10 * 1000 * 1000, /* the controller is told of the end so long */
     CALL_TELL_MIN_S = 1,
     CALL_TELL_MAX_S = 24 * 3600,
@@ -62,6 +64,7 @@ struct call {
     char failed_node[BERTH_NODE_MAX + 1]; /* FAILURE: of */
     enum transport failed_transport;
     unsigned failed_left;  /* transports that are to be told besides */
+    int64_t up_at_us;      /* when it came UP last; -1: its end has been counted */
     bool move_soon;        /* the main leg's node drains */
     int64_t tell_every_us; /* 0: the controller doesn't want to know */
     int64_t tell_at_us;

@@ -74,6 +74,8 @@ const char *berth_strerror(int error)
         return "there is nothing to probe";
     case BERTH_E_REPLACED:
         return "a newer report took its place";
+    case BERTH_E_TAKEN_OVER:
+        return "the same agent has joined from elsewhere";
     }
     const char *text = error < 0 ? sys_error_text(-error) : NULL;
     return text ? text : "unknown error";

@@ -130,7 +130,7 @@ static bool flag(const json_t *o, const char *name)
     return json_is_true(json_object_get(o, name));
 }
 
-/* A mesh node may not be reached from outside; among equals somebody has to. */
+/* A mesh node may not be reached from outside; among equals somebody has to be first, and the other may try as well. */
 static bool dials(const struct catalogue_node *a, const struct catalogue_node *b)
 {
     int by_id = strcmp(a->id, b->id);
@@ -151,7 +151,7 @@ static json_t *peer_json(struct api_request *r, const struct asking *a, const st
     json_object_set_new(j, "leaf", json_boolean(flag(other, "leaf")));
     if (json_is_string(json_object_get(other, "key")))
         json_object_set(j, "key", json_object_get(other, "key"));
-    if (dial || (!n->mesh && !a->self->mesh))
+    if (dial || n->mesh == a->self->mesh)
         json_object_set_new(j, "ticket", admission_link(r->ctl, link, now_us));
     return j;
 }
@@ -197,6 +197,7 @@ static void put_hub(json_t *link, const struct asking *a, bool self_is, const js
     const json_t *o;
     size_t i;
 
+    json_object_set_new(link, "is_hub", json_boolean(self_is));
     if (self_is)
         json_object_set_new(link, "hub", json_string(a->self->id));
     json_array_foreach(others, i, o)

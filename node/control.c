@@ -297,7 +297,7 @@ static void look_for_peers(struct control *c)
 static int read_links(void *to, const char *body, size_t len)
 {
     struct control *c = to;
-    return links_update(&c->links, &c->keys, c->opts.node, body, len);
+    return links_update(&c->links, &c->keys, body, len);
 }
 
 static bool ask_for_links(struct control *c)

@@ -170,19 +170,6 @@ static int read_peers(struct links_meeting *m, const struct link_keys *keys, con
     return 0;
 }
 
-/* Is this node the hub? Another org's may have the same id, and is among the peers then. */
-static bool is_hub(const char *node, const json_t *o)
-{
-    const char *hub = json_string_value(json_object_get(o, "hub"));
-    const json_t *list = json_object_get(o, "peers");
-    bool is = hub && strcmp(hub, node) == 0 && !json_is_true(json_object_get(o, "leaf"));
-    for (size_t i = 0; is && i < json_array_size(list); i++) {
-        const char *other = json_string_value(json_object_get(json_array_get(list, i), "node"));
-        is = !other || strcmp(other, hub) != 0;
-    }
-    return is;
-}
-
 /* Where that meeting is, or would be. */
 static size_t place_of(const struct links *l, const struct links_meeting *m, bool *there)
 {
@@ -256,7 +243,7 @@ static int put_meeting(struct links *l, struct links_meeting *m)
     return 0;
 }
 
-static int read_meetings(struct links *l, const struct link_keys *keys, const char *node, const json_t *list)
+static int read_meetings(struct links *l, const struct link_keys *keys, const json_t *list)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
@@ -266,7 +253,7 @@ static int read_meetings(struct links *l, const struct link_keys *keys, const ch
             !copy(m.plan.id, sizeof(m.plan.id), o, "meeting"))
             continue;
         m.plan.epoch = (uint64_t)json_integer_value(json_object_get(o, "epoch"));
-        m.plan.hub = is_hub(node, o);
+        m.plan.hub = json_is_true(json_object_get(o, "is_hub"));
         rc = read_peers(&m, keys, json_object_get(o, "peers"));
         if (rc == 0)
             rc = put_meeting(l, &m);
@@ -285,7 +272,7 @@ static void end_round(struct links *l)
     l->in_round = false;
 }
 
-static int take(struct links *l, const struct link_keys *keys, const char *node, const json_t *o)
+static int take(struct links *l, const struct link_keys *keys, const json_t *o)
 {
     const json_t *list = json_object_get(o, "removed");
     bool all = json_is_true(json_object_get(o, "all")), more = json_is_true(json_object_get(o, "more"));
@@ -295,7 +282,7 @@ static int take(struct links *l, const struct link_keys *keys, const char *node,
         return rc;
     l->round += all && !l->in_round;
     l->in_round = all;
-    rc = read_meetings(l, keys, node, json_object_get(o, "links"));
+    rc = read_meetings(l, keys, json_object_get(o, "links"));
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < n; i++)
@@ -308,8 +295,7 @@ static int take(struct links *l, const struct link_keys *keys, const char *node,
     return 0;
 }
 
-int links_update(struct links *l, const struct link_keys *keys, const char *node, const char *body,
-                 size_t len)
+int links_update(struct links *l, const struct link_keys *keys, const char *body, size_t len)
 {
     struct doc_error e;
     json_t *o = body ? doc_parse(body, len, &e) : NULL;
@@ -317,7 +303,7 @@ int links_update(struct links *l, const struct link_keys *keys, const char *node
     int rc = -EBADMSG;
     if (json_is_array(json_object_get(o, "removed")) && json_is_array(json_object_get(o, "links")) &&
         copy(version, sizeof(version), o, "version"))
-        rc = take(l, keys, node, o);
+        rc = take(l, keys, o);
     if (rc == 0)
         memcpy(l->version, version, sizeof(version));
     json_decref(o);

@@ -70,8 +70,8 @@ struct links {
 /* Zeroed it is empty. */
 void links_clear(struct links *l);
 /* Takes one answer. 0, -EBADMSG (nothing has changed then), or -ENOMEM. */
-int links_update(struct links *l, const struct link_keys *keys, const char *node, const char *body,
-                 size_t len) __attribute__((warn_unused_result));
+int links_update(struct links *l, const struct link_keys *keys, const char *body, size_t len)
+    __attribute__((warn_unused_result));
 /* Asks for everything anew: what is known stays until it has come. */
 void links_forget_version(struct links *l);
 /* A plan that outlives it, held once; NULL: out of memory. */

@@ -251,6 +251,12 @@ static enum cli_exit print_result(const struct cli *c, const json_t *o)
 
 static enum cli_exit judge(const struct join *j)
 {
+    if (j->call.state == BERTH_CALL_ENDED && j->call.error == BERTH_E_TAKEN_OVER)
+        return cli_fail(
+            j->cli, CLI_BUT,
+            "the call has ended: agent '%s' has joined meeting '%s' from elsewhere; --agent (BERTH_AGENT) "
+            "gives each its own name",
+            j->cli->o.agent != NULL ? j->cli->o.agent : j->cli->host, j->call.meeting);
     if (j->call.came_up > 0)
         return CLI_OK;
     if (j->call.state == BERTH_CALL_ENDED || j->call.error != 0)

@@ -103,6 +103,8 @@ static const char *refusal_text(int code)
         return "the node has no cipher in common with us, or can't read the request";
     case 401:
         return "the node doesn't take the ticket";
+    case 403:
+        return "a newer session of the same participant has taken this one's place";
     case 437:
         return "the node has ended the session";
     case 438:

@@ -8,6 +8,7 @@
 enum {
     CODE_BAD_REQUEST = 400,
     CODE_UNAUTHENTICATED = 401,
+    CODE_FORBIDDEN = 403,
     CODE_MISMATCH = 437,
     CODE_STALE_NONCE = 438,
     CODE_QUOTA = 486,
@@ -248,7 +249,7 @@ static void hello(struct asking *a)
     struct meeting *m = code == 0 ? meeting_find(h, a->t.org, a->t.meeting) : NULL;
     struct leg *same = m ? meeting_leg_of(m, media_owner(a->t.kind, a->t.who)) : NULL;
     if (same && a->t.number < same->number)
-        code = CODE_UNAUTHENTICATED;
+        code = a->t.kind == TICKET_LINK ? CODE_UNAUTHENTICATED : CODE_FORBIDDEN;
     if (code == 0 && same && same->dialled && a->peer->dial) /* both have dialled: ours stays */
         code = CODE_QUOTA;
     if (code != 0) {

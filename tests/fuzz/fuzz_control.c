@@ -46,7 +46,7 @@ static void check_links(const char *text, size_t size)
     struct links l = {.n_removed = 0};
     for (int turn = 0; turn < 2; turn++) {
         size_t before = l.n_removed;
-        int rc = links_update(&l, &keys, "n1", text, size);
+        int rc = links_update(&l, &keys, text, size);
         FUZZ_CHECK(l.n_removed <= LINKS_REMOVED_MAX && (rc == 0 || l.n_removed == before));
         FUZZ_CHECK(turn == 0 || l.n_removed == before);
         FUZZ_CHECK(strnlen(l.version, sizeof l.version) <= LINKS_VERSION_MAX);

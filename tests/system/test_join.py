@@ -56,6 +56,20 @@ def test_the_table_fits_a_terminal(berth):
         assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
+def test_the_same_agent_from_elsewhere_takes_the_call_over(berth):
+    """The first one ends and says why; the second one stays in the meeting."""
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(berth, "join", "talk", "--agent", "twin", "--seconds", "30")
+        seats = lambda: berth("meeting", "show", "talk", "--json").json()["participants"]  # noqa: E731
+        wait_for(lambda: "twin" in [p["participant"] for p in seats()], what="the first to join")
+        second = pool.submit(berth, "join", "talk", "--agent", "twin", "--seconds", "6", "--json")
+        done = first.result()
+        assert done.returncode == 1 and "joined meeting 'talk' from elsewhere" in done.stderr, done.stderr
+        assert not second.done() and "twin" in [p["participant"] for p in seats()]
+        told = second.result()
+        assert told.returncode == 0 and told.json()["came_up"] == 1
+
+
 def test_nobody_else_is_said(berth):
     done = berth("join", "talk", "--agent", "lone", "--seconds", "5")
     assert done.returncode == 0, done.stderr

@@ -144,7 +144,7 @@ def test_two_homes_meet_through_a_hub(org, cloud, mesh, database):
     seat(org, meeting, "dot", "home-b")
     a, hub = of(links(mesh, "home-a"), meeting), of(links(cloud, "mid"), meeting)
     assert a["leaf"] and a["hub"] == "mid" and [(p["node"], p["role"]) for p in a["peers"]] == [("mid", "dial")]
-    assert not hub["leaf"] and hub["hub"] == "mid"
+    assert not hub["leaf"] and hub["hub"] == "mid" and hub["is_hub"] and not a["is_hub"]
     assert [(p["node"], p["role"], p["leaf"], "ticket" in p) for p in hub["peers"]] == [
         ("home-a", "accept", True, False),
         ("home-b", "accept", True, False),
@@ -168,7 +168,7 @@ def test_a_private_meeting_has_no_hub_in_the_cloud(org, cloud, mesh):
     seat(org, meeting, "hal", "home-b")
     a, b = of(links(mesh, "home-a"), meeting), of(links(mesh, "home-b"), meeting)
     assert "hub" not in a and [(p["node"], p["role"]) for p in a["peers"]] == [("home-b", "dial")]
-    assert [(p["node"], p["role"], "ticket" in p) for p in b["peers"]] == [("home-a", "accept", False)]
+    assert [(p["node"], p["role"], "ticket" in p) for p in b["peers"]] == [("home-a", "accept", True)]  # whoever reaches the other
 
 
 def test_pages(org, cloud, database):

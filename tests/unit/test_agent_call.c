@@ -174,6 +174,41 @@ static void who_is_refused_for_the_ticket_joins_again(void **state)
     assert_int_equal(w.n_opened[0], 2); /* with the new ticket */
 }
 
+/* Whose place another takes, again and again, as soon as it is up. */
+static void who_is_up_for_a_moment_only_asks_ever_less_often(void **state)
+{
+    struct world w = joining();
+    int64_t end = w.now_us + 600 * (int64_t)S;
+    answer(&w, "n1");
+    while (w.now_us < end) {
+        call_leg_up(&w.c, 0, w.now_us);
+        run(&w, w.now_us + 400 * MS);
+        call_leg_refused(&w.c, 0, 401, w.now_us);
+        for (act(&w); w.c.asking == CALL_ASK_NOTHING && w.now_us < end;)
+            run(&w, w.now_us + 100 * MS);
+        answer(&w, "n1");
+    }
+    assert_true(w.n_asked > 10 && w.n_asked < 80);
+    call_leg_up(&w.c, 0, w.now_us);
+    run(&w, w.now_us + 11 * (int64_t)S);
+    size_t before = w.n_asked;
+    call_leg_refused(&w.c, 0, 401, w.now_us); /* it was up for long: at once */
+    act(&w);
+    assert_int_equal(w.n_asked, before + 1);
+}
+
+static void who_is_taken_over_ends_and_leaves_the_other_alone(void **state)
+{
+    struct world w = up_on("n1");
+    call_leg_refused(&w.c, 0, 403, w.now_us);
+    assert_int_equal(call_state(&w.c), BERTH_CALL_ENDED);
+    assert_int_equal(w.c.error, BERTH_E_TAKEN_OVER);
+    call_leave(&w.c, w.now_us);
+    run(&w, w.now_us + 20 * (int64_t)S);
+    assert_int_equal(w.n_asked, 1); /* the join */
+    assert_true(w.c.gone);
+}
+
 static void who_is_refused_by_a_full_node_takes_the_next(void **state)
 {
     static const int codes[] = {486, 508, 400};
@@ -435,6 +470,8 @@ int main(void)
         cmocka_unit_test(where_nothing_else_is_left_the_same_node_is_tried_again),
         cmocka_unit_test(failures_come_ever_less_often),
         cmocka_unit_test(who_is_refused_for_the_ticket_joins_again),
+        cmocka_unit_test(who_is_up_for_a_moment_only_asks_ever_less_often),
+        cmocka_unit_test(who_is_taken_over_ends_and_leaves_the_other_alone),
         cmocka_unit_test(who_is_refused_by_a_full_node_takes_the_next),
         cmocka_unit_test(a_move_is_made_before_it_is_broken),
         cmocka_unit_test(a_second_move_takes_the_old_legs_place),

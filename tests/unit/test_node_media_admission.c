@@ -346,7 +346,7 @@ static void test_replaced(void **state)
     assert_int_equal(sim_handshake(new), 0);
     assert_int_equal(s->ended_n, 1);
     assert_int_equal(s->ended[0], MEDIA_END_REPLACED);
-    assert_int_equal(sim_handshake(old), 401);
+    assert_int_equal(sim_handshake(old), 403);
     assert_int_equal(sim_consent(old, false, NONE, NULL), 437);
     assert_int_equal(sim_consent(new, false, NONE, NULL), 0);
     assert_int_equal(legs(s), 1);
