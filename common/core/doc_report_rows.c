@@ -48,6 +48,7 @@ static void expect(struct reader *rd, char c)
 static void word(struct reader *rd, char out[static WORD_MAX])
 {
     size_t n = 0;
+    out[0] = '\0';
     expect(rd, '"');
     if (!rd->p)
         return;

@@ -102,7 +102,8 @@ def table(title, note, rows, per):
 
 
 def wrong(figures):
-    return sum(r["wrong"] for rows in figures.values() if isinstance(rows, list) for r in rows if "wrong" in r)
+    return sum(r["wrong"] for rows in figures.values() if isinstance(rows, list) for r in rows
+               if isinstance(r, dict) and "wrong" in r)
 
 
 # ---- UDP ----
