@@ -234,7 +234,7 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
         post_request(p, &asked, bytes, len, home, now_us);
     } else if (answer_len > 0 && p->udp[from->port]) {
         memcpy(udp_out_room(p->udp[from->port]), answer, answer_len);
-        post_count_out(p, answer, answer_len, &p->opts.stats->udp_answers);
+        stats_add(&p->opts.stats->udp_answers, 1);
         p->udp_dirty[from->port] = udp_out_commit(p->udp[from->port], from, MEDIA_CONTROL, answer_len);
         post_schedule(p);
     }

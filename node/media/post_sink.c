@@ -29,7 +29,8 @@ static uint8_t *room(void *ctx, const struct media_path *to, enum media_class c)
 
 static void commit_udp(struct media_post *p, const struct media_path *to, enum media_class c, size_t len)
 {
-    post_count_out(p, p->room, len, &p->opts.stats->udp_answers);
+    if (len > 0 && packet_kind(p->room, len) == PACKET_STUN) /* packets are counted when they are sent */
+        stats_add(&p->opts.stats->udp_answers, 1);
     p->udp_dirty[to->port] = udp_out_commit(p->udp[to->port], to, c, len);
     if (p->udp_dirty[to->port])
         post_schedule(p);

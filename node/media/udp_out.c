@@ -103,9 +103,18 @@ bool udp_out_commit(struct udp_out *u, const struct media_path *to, enum media_c
     return true;
 }
 
+/* Answers are counted as they are made. */
+static void count_sent(struct udp_out *u, const uint8_t *bytes, size_t len)
+{
+    if (packet_kind(bytes, len) == PACKET_STUN)
+        return;
+    stats_add(&u->stats->media_packets_out, 1);
+    stats_add(&u->stats->media_bytes_out, len);
+}
+
 void udp_out_flush(struct udp_out *u)
 {
-    uint64_t sent = 0, bytes = 0;
+    uint64_t bytes = 0;
     for (unsigned at = 0; at < u->n;) {
         int k = sendmmsg(u->fd, u->msg + at, u->n - at, MSG_DONTWAIT);
         if (k < 0 && errno == EINTR)
@@ -119,13 +128,12 @@ void udp_out_flush(struct udp_out *u)
             at++;
             continue;
         }
-        for (unsigned i = at; i < at + (unsigned)k; i++)
+        for (unsigned i = at; i < at + (unsigned)k; i++) {
+            count_sent(u, u->entry[i].bytes, u->iov[i].iov_len);
             bytes += u->iov[i].iov_len;
-        sent += (unsigned)k;
+        }
         at += (unsigned)k;
     }
     u->n = 0;
-    stats_add(&u->stats->media_packets_out, sent);
-    stats_add(&u->stats->media_bytes_out, bytes);
     stats_add(&u->stats->udp_bytes_out, bytes);
 }

@@ -77,6 +77,14 @@ def test_every_transport_with_every_other(join, media_node):
         assert metric(media_node, "media_dropped_total", reason=reason) == 0, reason
 
 
+def test_each_packet_is_counted_once(join, media_node):
+    one, other = join("counted", "one", "udp"), join("counted", "other", "udp")
+    before = metric(media_node, "media_packets_total", direction="out")
+    exchange(one, [other], 4711, packets=400)
+    wait_for(lambda: metric(media_node, "media_packets_total", direction="out") - before >= 400, 10, "the packets to be counted")
+    assert metric(media_node, "media_packets_total", direction="out") - before < 600  # and RTCP
+
+
 def test_dscp(join):
     a, b = join("dscp", "d1", "udp"), join("dscp", "d2", "udp")
     for length, dscp in ((100, 46), (1200, 36)):
