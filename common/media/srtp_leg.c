@@ -216,6 +216,11 @@ void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs)
     l->receives.limit = ssrcs < SRTP_LEG_SSRCS_MAX ? ssrcs : SRTP_LEG_SSRCS_MAX;
 }
 
+size_t srtp_leg_received(const struct srtp_leg *l)
+{
+    return l->receives.n_streams;
+}
+
 void srtp_leg_forget_sent(struct srtp_leg *l, uint32_t ssrc)
 {
     stream_forget(&l->sends, ssrc);

@@ -32,6 +32,8 @@ int srtp_leg_new(struct srtp_leg **out, enum srtp_suite suite, const struct srtp
 void srtp_leg_destroy(struct srtp_leg *l); /* NULL is fine; keys are wiped */
 /* How many SSRCs may be received from, up to SRTP_LEG_SSRCS_MAX (a link); SRTP_LEG_SSRCS if never called. */
 void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs);
+/* How many it has received from, and not forgotten. */
+size_t srtp_leg_received(const struct srtp_leg *l);
 
 /* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed (rtp.h). A packet may be protected again
  * only byte for byte as it was (a retransmission), header included, while it is among the last SRTP_REPLAY_WINDOW: else one nonce meets two

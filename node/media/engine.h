@@ -34,6 +34,8 @@ enum {
     HOME_STRAYS_KBPS = 100,                 /* a hundred consent checks a second that count for nothing */
     HOME_OVER_TIMES = 10,                   /* who sends so many times its limit ... */
     HOME_OVER_US = 10 * 1000 * 1000,        /* ... for so long is sent away */
+    SOURCE_SILENT_US =
+        10 * 1000 * 1000, /* a source that is silent so long makes room for another of its sender's */
     SOURCE_TAKEOVER_US = 500 * 1000, /* a newer sender's silence before the earlier one is heard again */
     SOURCE_VIDEO_BYTES = 640,        /* a packet of more, without a level, isn't audio */
 };
@@ -163,6 +165,12 @@ int source_check(const struct source *s, const struct leg *l, int64_t now_us)
     __attribute__((warn_unused_result));
 /* NULL: there is no room. */
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner);
+/* Was it given up? Then nothing that comes under it counts, for as long as the meeting is there. */
+bool source_is_spent(const struct meeting *m, uint32_t ssrc);
+/* Has a participant sent under no more SSRCs than SRTP_LEG_SSRCS? One that it doesn't send any more is given up for that, `but` not. False: there is none. */
+bool source_bound(struct leg *l, const struct source *but);
+/* A packet of that SSRC didn't count: where none ever will, or there are too many, its numbers needn't be known. */
+void source_refused(struct leg *l, uint32_t ssrc);
 /* An authentic packet of it has come from that leg. The source is from now on its own. NULL: there is no room. */
 struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64_t now_us);
 /* The leg has ended. */

@@ -86,17 +86,23 @@ static void send_on(struct leg *from, struct source *s, uint64_t number, const s
     }
 }
 
+/* 0: it is too short to have one. */
+static uint32_t ssrc_of(const uint8_t *bytes, size_t len)
+{
+    struct wire_rd rd = wire_rd_init(bytes, len);
+    wire_rd_bytes(&rd, 8);
+    return wire_rd_u32(&rd);
+}
+
 /* What is authentic, of its sender's own SSRC and within its limit: its source. The packet is plain then. NULL: nothing of it counts. */
 static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, struct rtp *r, int64_t now_us)
 {
     size_t wire_len = *len;
-    struct wire_rd rd = wire_rd_init(bytes, wire_len);
-    wire_rd_bytes(&rd, 8);
-    uint32_t ssrc = wire_rd_u32(&rd);
-    if (rd.bad) {
+    if (wire_len < RTP_HEADER_LEN) {
         from->stats.refused++;
         return NULL;
     }
+    uint32_t ssrc = ssrc_of(bytes, wire_len);
     struct source *s = source_find(from->meeting, from, ssrc);
     int refused = source_check(s, from, now_us);
     if (refused == -EBUSY)
@@ -128,8 +134,10 @@ void forward_rtp(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     uint64_t number;
     bool voice = false;
     struct source *s = let_in(from, bytes, &len, &r, now_us);
-    if (!s)
+    if (!s) {
+        source_refused(from, ssrc_of(bytes, len));
         return;
+    }
     count_lost(from, s, r.sequence);
     feedback_rtp_in(&s->feedback, &r, bytes, now_us);
     int level = rtp_audio_level(&r, bytes, s->level_ext, &voice);

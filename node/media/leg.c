@@ -30,8 +30,8 @@ static int make_srtp(struct leg *l, const struct srtp_keys *sends, const struct 
     int err = srtp_leg_new(&l->srtp, l->welcome.suite, sends, receives);
     if (err == 0 && l->welcome.suite == SRTP_AES_128_GCM)
         err = srtp_gcm_new(&l->gcm, sends);
-    if (err == 0 && l->kind == TICKET_LINK)
-        srtp_leg_set_limit(l->srtp, SRTP_LEG_SSRCS_MAX);
+    if (err == 0) /* a participant's: one more until it is known to be authentic, then another makes room */
+        srtp_leg_set_limit(l->srtp, l->kind == TICKET_LINK ? SRTP_LEG_SSRCS_MAX : SRTP_LEG_SSRCS + 1);
     return err;
 }
 

@@ -62,12 +62,30 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
     }
 }
 
+/* What comes from a participant under an SSRC that was given up counts for nothing, nor does what comes under one too many. */
+static bool unprotect(struct leg *from, uint8_t *bytes, size_t *len)
+{
+    struct wire_rd rd = wire_rd_init(bytes, *len);
+    wire_rd_bytes(&rd, 4);
+    const uint32_t ssrc = wire_rd_u32(&rd);
+    if (from->kind == TICKET_LINK)
+        return srtp_leg_unprotect_rtcp(from->srtp, bytes, len) == 0;
+    if (source_is_spent(from->meeting, ssrc) && !source_find(from->meeting, from, ssrc))
+        return false;
+    if (srtp_leg_unprotect_rtcp(from->srtp, bytes, len) < 0)
+        return false;
+    bool bound = source_bound(from, NULL);
+    if (!bound)
+        source_refused(from, ssrc);
+    return bound;
+}
+
 void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
 {
     static const struct feedback_ops ops = {from_leg, to_leg, missing};
     struct coming c = {from, now_us};
     size_t wire_len = len;
-    if (srtp_leg_unprotect_rtcp(from->srtp, bytes, &len) < 0) {
+    if (!unprotect(from, bytes, &len)) {
         from->stats.refused++;
         return;
     }

@@ -1,5 +1,6 @@
 /* Sources: the SSRCs of a meeting, each its owner's for as long as the meeting is here. Invariant: a source's numbers go on whatever becomes of who
- * sends it, so that no receiver's key ever meets one index twice. */
+ * sends it, and what is known of an SSRC's numbers, sent or received, is forgotten only once the SSRC is spent, under which nothing is sent, or
+ * taken, ever again: so no receiver's key ever meets one index twice, and no packet counts twice. */
 #include "engine.h"
 
 #include <errno.h>
@@ -36,6 +37,12 @@ static size_t place_of(const struct leg *l, const struct source *s)
     return i;
 }
 
+/* The last is the one that has been silent longest. */
+static bool may_release(const struct leg *l, int64_t now_us)
+{
+    return l->n_sources > 0 && now_us - l->sources[l->n_sources - 1]->heard_us > SOURCE_SILENT_US;
+}
+
 int source_check(const struct source *s, const struct leg *l, int64_t now_us)
 {
     bool link = l->kind == TICKET_LINK;
@@ -45,7 +52,7 @@ int source_check(const struct source *s, const struct leg *l, int64_t now_us)
         return -EACCES;
     if (s && s->leg && s->earlier == l && now_us - s->heard_us < SOURCE_TAKEOVER_US)
         return -EBUSY;
-    return link || l->n_sources < MEDIA_LEG_SSRCS_MAX ? 0 : -EACCES;
+    return link || l->n_sources < MEDIA_LEG_SSRCS_MAX || may_release(l, now_us) ? 0 : -EACCES;
 }
 
 /* ---- those that were given up ---- */
@@ -57,7 +64,7 @@ static uint8_t *spent_byte(const struct meeting *m, uint32_t ssrc, uint8_t *bit)
     return &m->spent[place / 8];
 }
 
-static bool is_spent(const struct meeting *m, uint32_t ssrc)
+bool source_is_spent(const struct meeting *m, uint32_t ssrc)
 {
     uint8_t bit;
     return m->spent && (*spent_byte(m, ssrc, &bit) & bit);
@@ -86,31 +93,35 @@ static bool is_nodes_own(const struct meeting *m, uint32_t ssrc)
     return false;
 }
 
-/* The one, of that owner or (NULL) of all, that nobody has sent for longest. Its numbers are forgotten, so its SSRC is never used again: no key meets an index twice. False: all are in
- * use. */
-static bool give_up_one(struct meeting *m, const uint64_t *owner)
+/* Its numbers are forgotten, so its SSRC is never used again. False: out of memory. */
+static bool give_up(struct meeting *m, size_t at)
 {
-    size_t oldest = m->n_sources;
+    struct source *s = m->source_list[at];
     uint8_t bit;
-    for (size_t i = 0; i < m->n_sources; i++) {
-        const struct source *s = m->source_list[i];
-        if (!s->leg && (!owner || s->owner == *owner) &&
-            (oldest == m->n_sources || s->heard_us < m->source_list[oldest]->heard_us))
-            oldest = i;
-    }
-    if (oldest == m->n_sources)
-        return false;
     if (!m->spent)
         m->spent = calloc(MEETING_SPENT_BITS / 8, 1);
     if (!m->spent)
         return false;
-    struct source *s = m->source_list[oldest];
     *spent_byte(m, s->ssrc, &bit) |= bit;
     forget(m, s);
     media_table_drop(&m->sources, ssrc_hash(m, s->ssrc), s);
-    m->source_list[oldest] = m->source_list[--m->n_sources];
+    m->source_list[at] = m->source_list[--m->n_sources];
     source_destroy(s);
     return true;
+}
+
+/* The one, of that owner or (NULL) of all, and of that sender or (NULL) of any, that nobody has sent for longest. False: all are in use. */
+static bool give_up_one(struct meeting *m, const uint64_t *owner, const struct leg *sender,
+                        const struct source *but)
+{
+    size_t oldest = m->n_sources;
+    for (size_t i = 0; i < m->n_sources; i++) {
+        const struct source *s = m->source_list[i];
+        if (!s->leg && s != but && (!owner || s->owner == *owner) && (!sender || s->earlier == sender) &&
+            (oldest == m->n_sources || s->heard_us < m->source_list[oldest]->heard_us))
+            oldest = i;
+    }
+    return oldest < m->n_sources && give_up(m, oldest);
 }
 
 static size_t count_of(const struct meeting *m, uint64_t owner)
@@ -123,12 +134,12 @@ static size_t count_of(const struct meeting *m, uint64_t owner)
 
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
 {
-    if (is_spent(m, ssrc) || is_nodes_own(m, ssrc))
+    if (source_is_spent(m, ssrc) || is_nodes_own(m, ssrc))
         return NULL;
     if (count_of(m, owner) >= MEETING_OWNER_SOURCES_MAX)
-        (void)!give_up_one(
-            m, &owner); /* over a link all may count as sent: then the meeting's bound is theirs */
-    if (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m, NULL))
+        (void)!give_up_one(m, &owner, NULL,
+                           NULL); /* over a link all may count as sent: then the meeting's bound is theirs */
+    if (m->n_sources == MEETING_SOURCES_MAX && !give_up_one(m, NULL, NULL, NULL))
         return NULL;
     if (m->n_sources == m->source_room) {
         size_t room = m->source_room ? 2 * m->source_room : SOURCES_FIRST;
@@ -152,6 +163,13 @@ struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner)
     return s;
 }
 
+void source_refused(struct leg *l, uint32_t ssrc)
+{
+    bool spent = source_is_spent(l->meeting, ssrc) && !source_find(l->meeting, l, ssrc);
+    if (l->kind != TICKET_LINK && (spent || srtp_leg_received(l->srtp) > SRTP_LEG_SSRCS))
+        srtp_leg_forget_received(l->srtp, ssrc);
+}
+
 static void drop_from(struct leg *l, const struct source *s)
 {
     size_t i = place_of(l, s);
@@ -171,8 +189,32 @@ static void to_front(struct leg *l, struct source *s)
     l->sources[0] = s;
 }
 
+bool source_bound(struct leg *l, const struct source *but)
+{
+    return srtp_leg_received(l->srtp) <= SRTP_LEG_SSRCS || give_up_one(l->meeting, &l->owner, l, but);
+}
+
+/* One more of a participant, whose first authentic packet has come: the source that has been silent longest is nobody's then, and one that was so before, and
+ * whose numbers are known for this sender alone, is given up for it. */
+static bool make_room(struct leg *l, const struct source *of, int64_t now_us)
+{
+    if (l->n_sources == MEDIA_LEG_SSRCS_MAX) {
+        struct source *s = l->sources[l->n_sources - 1];
+        if (!may_release(l, now_us))
+            return false;
+        s->leg = NULL;
+        s->earlier = l;
+        feedback_source_from(&s->feedback, NULL);
+        l->n_sources--;
+    }
+    return source_bound(l, of);
+}
+
 struct source *source_take(struct leg *l, struct source *s, uint32_t ssrc, int64_t now_us)
 {
+    if (l->kind != TICKET_LINK && (!s || s->leg != l) &&
+        (source_is_spent(l->meeting, ssrc) || !make_room(l, s, now_us)))
+        return NULL;
     if (!s)
         s = source_new(l->meeting, ssrc, l->owner);
     if (!s)

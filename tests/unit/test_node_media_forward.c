@@ -263,16 +263,16 @@ static void test_ssrc_collision_forged(void **state)
 static void test_too_many_ssrcs(void **state)
 {
     struct sim *s = *state;
-    enum { REFUSED = SRTP_LEG_SSRCS - MEDIA_LEG_SSRCS_MAX, UNHEARD = 4 };
+    enum { UNHEARD = 4, REFUSED = SRTP_LEG_SSRCS + UNHEARD - MEDIA_LEG_SSRCS_MAX };
     struct sim_agent *a = sim_join(s, "m", 1), *b = sim_join(s, "m", 2), *c = sim_join(s, "m", 3);
     struct media_news news;
     for (uint32_t i = 0; i < SRTP_LEG_SSRCS + UNHEARD; i++)
         sim_send_as(a, 0x9000 + i, 1, 100);
     assert_int_equal(b->rtp_in, MEDIA_LEG_SSRCS_MAX);
     assert_int_equal(sim_stats(a).ssrc_refused, REFUSED);
-    assert_int_equal(sim_stats(a).refused, UNHEARD); /* nobody knows whether they are authentic */
+    assert_int_equal(srtp_leg_received(home_leg_of(s->home, &a->session)->srtp), SRTP_LEG_SSRCS);
     assert_int_equal(sim_consent(a, false, NONE, &news), 0);
-    assert_int_equal(news.n_refused, REFUSED);
+    assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
     assert_int_equal(news.refused[0], 0x9000 + MEDIA_LEG_SSRCS_MAX);
     for (uint32_t i = 0; i < MEDIA_LEG_SSRCS_MAX; i++)
         sim_send_as(a, 0x9000 + i, 2, 100);
@@ -285,6 +285,56 @@ static void test_too_many_ssrcs(void **state)
     assert_int_equal(sim_stats(c).ssrc_refused, MEDIA_LEG_SSRCS_MAX + UNHEARD);
     assert_int_equal(sim_consent(c, false, NONE, &news), 0);
     assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
+}
+
+/* One that changes its SSRCs again and again is heard under each, where others of its have been silent for long enough; those are the first to be given up, and
+ * nothing that was sent under them counts again: neither a copy, nor anything new. Nor does any receiver see a number twice. */
+static void test_ssrcs_change(void **state)
+{
+    struct sim *s = *state;
+    enum { EACH = MEDIA_LEG_SSRCS_MAX, ROUNDS = 12, FIRST = 0x9000, PAYLOAD = 100 };
+    _Alignas(8) uint8_t copy[RTP_PACKET_MAX + SRTP_OVERHEAD];
+    struct media_news news;
+    struct sim_agent *both[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct ticket t = sim_ticket(s, "m", i == 0 ? "ann" : "bob");
+        both[i] = sim_agent(s, &t);
+        both[i]->path = (struct media_path){
+            .carrier = MEDIA_TCP, .thread = 1, .stream = 77 + i, .peer = both[i]->path.peer};
+        assert_int_equal(sim_handshake(both[i]), 0);
+        assert_int_equal(sim_consent(both[i], false, NONE, NULL), 0);
+    }
+    struct sim_agent *a = both[0], *b = both[1];
+    const struct leg *l = home_leg_of(s->home, &a->session);
+    size_t copy_len = sim_packet(a, copy, FIRST, 0, PAYLOAD);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t n = 1; n <= 2; n++)
+            for (uint32_t i = 0; i < EACH; i++)
+                sim_send_as(a, FIRST + round * EACH + i, (uint16_t)n, PAYLOAD);
+        assert_int_equal(b->rtp_in, (round + 1) * 2 * EACH);
+        uint64_t refused = sim_stats(a).ssrc_refused;
+        sim_send_as(a, FIRST + (round + 1) * EACH, 0, PAYLOAD); /* one more, too soon */
+        assert_int_equal(sim_stats(a).ssrc_refused, refused + 1);
+        for (int i = 0; i < 2; i++) {
+            sim_pass(s, SOURCE_SILENT_US / 2 + 1);
+            assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
+            assert_int_equal(sim_consent(b, false, NONE, NULL), 0);
+        }
+        assert_true(srtp_leg_received(l->srtp) <= SRTP_LEG_SSRCS);
+    }
+    assert_null(source_find(l->meeting, l, FIRST));
+    assert_non_null(source_find(l->meeting, l, FIRST + (ROUNDS - 1) * EACH));
+    size_t heard = b->rtp_in;
+    media_home_packet(s->home, &a->path, copy, copy_len, s->now_us);
+    sim_send_as(a, FIRST, 3, PAYLOAD);
+    assert_int_equal(b->rtp_in, heard);
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 1);
+    assert_int_equal(news.refused[0], FIRST);
+    sim_send_as(a, FIRST + (ROUNDS - 1) * EACH, 3, PAYLOAD); /* who was only silent goes on */
+    assert_int_equal(b->rtp_in, heard + 1);
+    assert_false(sim_stream(b, FIRST + (ROUNDS - 1) * EACH)->jumped);
+    assert_int_equal(b->broken_in, 0);
 }
 
 /* Participants come, send and go, more often than a meeting remembers SSRCs: all are heard. What was given up isn't used again, by nobody. */
@@ -621,6 +671,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ssrc_collision, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_ssrc_collision_forged, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_too_many_ssrcs, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_ssrcs_change, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_ssrcs_given_up, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_one_owners_ssrcs_are_bounded, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_nodes_own_ssrc_is_kept, sim_setup, sim_teardown),
