@@ -15,7 +15,7 @@
 enum { STARTS_DEFAULT = 20, STEPS_DEFAULT = 100000, STEPS_MAX = 1000 * 1000 * 1000 };
 
 struct place_options {
-    const char *matrix, *nodes, *meetings, *measured, *policy, *out;
+    const char *matrix, *nodes, *meetings, *measured, *policy, *out, *forecast;
     int64_t starts, exact_steps, seed;
     bool json;
 };
@@ -25,24 +25,19 @@ struct inputs {
     struct world world;
     struct matrix measured;
     bool has_measured;
-    struct events events;
+    struct events events, day; /* day: the forecast's */
     json_t *policy;
 };
 
 static int parse(int argc, char **argv, struct place_options *o)
 {
     static const struct option options[] = {
-        {"matrix", required_argument, NULL, 'm'},
-        {"nodes", required_argument, NULL, 'n'},
-        {"meetings", required_argument, NULL, 'e'},
-        {"measured", required_argument, NULL, 'M'},
-        {"policy", required_argument, NULL, 'p'},
-        {"out", required_argument, NULL, 'o'},
-        {"starts", required_argument, NULL, 's'},
-        {"exact", required_argument, NULL, 'x'},
-        {"seed", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},
-        {NULL, 0, NULL, 0},
+        {"matrix", required_argument, NULL, 'm'},   {"nodes", required_argument, NULL, 'n'},
+        {"meetings", required_argument, NULL, 'e'}, {"measured", required_argument, NULL, 'M'},
+        {"policy", required_argument, NULL, 'p'},   {"out", required_argument, NULL, 'o'},
+        {"forecast", required_argument, NULL, 'f'}, {"starts", required_argument, NULL, 's'},
+        {"exact", required_argument, NULL, 'x'},    {"seed", required_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         const char **text = opt == 'm'   ? &o->matrix
@@ -51,6 +46,7 @@ static int parse(int argc, char **argv, struct place_options *o)
                             : opt == 'M' ? &o->measured
                             : opt == 'p' ? &o->policy
                             : opt == 'o' ? &o->out
+                            : opt == 'f' ? &o->forecast
                                          : NULL;
         int wrong = 0;
         if (text)
@@ -109,6 +105,10 @@ static int read_documents(const struct place_options *o, struct inputs *in, stru
         answer = events_read(&in->events, &in->world, o->meetings, text, size, e);
     free(text);
     text = NULL;
+    if (answer == 0 && o->forecast && (answer = slurp(o->forecast, &text, &size, e)) == 0)
+        answer = events_read(&in->day, &in->world, o->forecast, text, size, e);
+    free(text);
+    text = NULL;
     if (answer == 0 && o->policy && (answer = slurp(o->policy, &text, &size, e)) == 0) {
         size_t start = replay_text_start(text, size);
         in->policy = doc_parse(text + start, size - start, &why);
@@ -142,6 +142,8 @@ static int replay(const struct place_options *o, struct inputs *in, struct repla
     struct run_result result = {0};
     struct place_engine *engine = place_engine_new(&in->world, measured, in->policy, e);
     int answer = engine ? 0 : -EINVAL;
+    if (answer == 0 && o->forecast && !(options.forecast = forecast_new(&in->world, measured, &in->day)))
+        answer = replay_fail(e, o->forecast, 0, "%s", strerror(ENOMEM));
     if (answer == 0 && o->out && !(options.out = fopen(o->out, "we"))) {
         answer = -errno;
         replay_fail(e, o->out, 0, "%s", strerror(errno));
@@ -159,6 +161,7 @@ static int replay(const struct place_options *o, struct inputs *in, struct repla
     }
     run_clear(&result);
     place_engine_destroy(engine);
+    forecast_destroy(options.forecast);
     return answer;
 }
 
@@ -177,6 +180,7 @@ int command_place(int argc, char **argv)
     if (answer < 0)
         fprintf(stderr, "berth-load place: %s\n", e.text);
     events_clear(&in.events);
+    events_clear(&in.day);
     if (in.has_measured)
         matrix_clear(&in.measured);
     world_clear(&in.world);

@@ -16,12 +16,14 @@ enum {
     NODES_DEFAULT = 40,
     MEETINGS_DEFAULT = 300,
     PERCENT = 100,
-    CAPACITY_MAX_PCT = 10000
+    CAPACITY_MAX_PCT = 10000,
+    DAYS_MAX = 1000 * 1000,
+    DAY_STEP = 1000003 /* between two days' seeds */
 };
 
 struct gen_options {
     const char *out, *from_matrix, *node_matrix, *clients;
-    int64_t seed, sites, nodes, meetings, size, lost, jitter, unprobed, capacity;
+    int64_t seed, sites, nodes, meetings, size, lost, jitter, unprobed, capacity, day;
     enum gen_mix mix;
     bool stay, alone;
 };
@@ -73,6 +75,8 @@ static int take(struct gen_options *o, int opt, const char *text)
         return number_parse(text, 0, PERCENT, &o->unprobed);
     case 'k':
         return number_parse(text, PERCENT, CAPACITY_MAX_PCT, &o->capacity);
+    case 'd':
+        return number_parse(text, 1, DAYS_MAX, &o->day);
     case 'y':
         o->stay = true;
         return 0;
@@ -103,6 +107,7 @@ static int parse(int argc, char **argv, struct gen_options *o)
         {"jitter", required_argument, NULL, 'j'},
         {"unprobed", required_argument, NULL, 'u'},
         {"capacity", required_argument, NULL, 'k'},
+        {"day", required_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -168,7 +173,7 @@ static int finish(FILE *f, int answer, const char *name, struct replay_error *e)
 
 static int write_all(const struct gen_options *o, const struct gen_world *g, struct replay_error *e)
 {
-    struct gen_workload w = {.seed = (uint64_t)o->seed + 1,
+    struct gen_workload w = {.seed = (uint64_t)o->seed + 1 + (uint64_t)(o->day - 1) * DAY_STEP,
                              .meetings = (size_t)o->meetings,
                              .size = (size_t)o->size,
                              .mix = o->mix,
@@ -196,7 +201,7 @@ static int write_all(const struct gen_options *o, const struct gen_world *g, str
 int command_place_gen(int argc, char **argv)
 {
     struct gen_options o = {
-        .seed = 1, .sites = SITES_DEFAULT, .nodes = NODES_DEFAULT, .meetings = MEETINGS_DEFAULT};
+        .seed = 1, .sites = SITES_DEFAULT, .nodes = NODES_DEFAULT, .meetings = MEETINGS_DEFAULT, .day = 1};
     struct gen_world g = {0};
     struct replay_error e = {0};
     if (parse(argc, argv, &o) < 0)

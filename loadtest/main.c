@@ -40,13 +40,14 @@ static const struct command commands[] = {
     {"place",
      "--matrix M.csv --nodes N.csv --meetings E.jsonl [--measured M.csv]\n"
      "        [--policy P.json] [--starts N] [--exact N] [--seed N] [--json] [--out A.jsonl]\n"
+     "        [--forecast E.jsonl]\n"
      "      replay joins and leaves through the placement engine, beside baselines and the best plans",
      command_place},
     {"place-gen",
      "--out DIRECTORY [--seed N] [--sites N] [--nodes N]\n"
      "        [--from-matrix CLIENTS.csv --node-matrix NODES.csv --clients C.csv]\n"
      "        [--meetings N] [--mix published|country|continent|global] [--size N] [--stay] [--alone]\n"
-     "        [--lost PCT] [--jitter PCT] [--unprobed PCT] [--capacity PCT]\n"
+     "        [--lost PCT] [--jitter PCT] [--unprobed PCT] [--capacity PCT] [--day N]\n"
      "      write matrix.csv, nodes.csv, meetings.jsonl and measured.csv for place",
      command_place_gen},
     {"place-join",

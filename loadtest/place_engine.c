@@ -19,6 +19,7 @@ struct place_engine {
     bool *allowed;
     struct place_node *nodes;
     int32_t *node_rtt_us;
+    const int32_t *seat_us;  /* the caller's */
     struct place_row **rows; /* of each site, made when the site is first needed */
     size_t *n_rows;
     struct place_candidate *candidates; /* n_nodes */
@@ -101,6 +102,11 @@ void place_engine_destroy(struct place_engine *p)
 const bool *place_engine_allowed(const struct place_engine *p)
 {
     return p->allowed;
+}
+
+void place_engine_price(struct place_engine *p, const int32_t *seat_us)
+{
+    p->seat_us = seat_us;
 }
 
 /* What a site's report says: a row for each node that something is known of. */
@@ -186,8 +192,10 @@ int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, siz
     struct place_plan plan = {0};
     if (reserve(p, n) < 0 || describe_members(p, n, member) < 0)
         return -ENOMEM;
-    for (size_t v = 0; v < p->world->nodes.n; v++)
+    for (size_t v = 0; v < p->world->nodes.n; v++) {
         p->nodes[v].assigned = used[v]; /* their load, which no file tells, stays 0: seats alone are scarce */
+        p->nodes[v].seat_us = p->seat_us && mode == ENGINE_ONLINE ? p->seat_us[v] : 0;
+    }
     problem.nodes = p->nodes;
     problem.participants = p->participants;
     problem.node_rtt_us = p->node_rtt_us;

@@ -34,6 +34,9 @@ int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, siz
                         const struct place_engine_member *member, const int64_t *used, size_t *seat,
                         int64_t *ns) __attribute__((warn_unused_result));
 
+/* What a newcomer's seat costs on each node from now on, in ENGINE_ONLINE alone; the array stays the caller's. NULL: nothing. */
+void place_engine_price(struct place_engine *p, const int32_t *seat_us);
+
 /* The nodes that the policy lets anybody use: what baselines may choose from. */
 const bool *place_engine_allowed(const struct place_engine *p);
 

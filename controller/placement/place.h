@@ -57,11 +57,13 @@ struct place_node {
     const char *cluster; /* nodes of one cluster stand in one site */
     const char *region;
     enum place_state state;
-    int64_t capacity;    /* participants; 0: no limit */
-    int64_t assigned;    /* participants on it now, those of this meeting included */
-    int64_t kbps_left;   /* bit rate that it can still take; 0: no limit known */
-    double load;         /* 0 idle to 1 */
-    double failures;     /* participants that it did not work for lately, with decay */
+    int64_t capacity;  /* participants; 0: no limit */
+    int64_t assigned;  /* participants on it now, those of this meeting included */
+    int64_t kbps_left; /* bit rate that it can still take; 0: no limit known */
+    double load;       /* 0 idle to 1 */
+    double failures;   /* participants that it did not work for lately, with decay */
+    int32_t
+        seat_us; /* what a newcomer pays for a seat here besides, so that those who need it more find one; 0 to 100 ms */
     double weight;       /* the operator's: 2 halves its round trips, 0.5 doubles them; 0: not set, as 1 */
     unsigned transports; /* bits: what it can be reached on, the proxy's tunnel included */
 };
@@ -254,7 +256,7 @@ struct place_terms {
     int64_t loss_us;      /* lost probes */
     int64_t weight_us;    /* what the operator's weight adds to that, or takes off */
     int64_t
-        load_us; /* the price of a node that is busy, suspect or on probation, or hasn't room for the size expected */
+        load_us; /* the price of a node that is busy, suspect or on probation, or hasn't room for the size expected; and of its seat */
     int64_t failures_us; /* ... and of one that did not work for others lately */
     int64_t mesh_us; /* a cloud node though a mesh node would do, or a mesh node of which nothing is known */
     int64_t

@@ -13,6 +13,7 @@ enum {
     PROBATION_US = 15000,
     FAILURE_US = 5000, /* somebody whom it did not work for just now */
     FAILURES_MAX_US = 50000,
+    SEAT_MAX_US = 100000,
     RESERVE_US = 20000,   /* no room for the meeting's expected size */
     MESH_BLIND_US = 50000 /* nothing is known: an office's node is the less likely to be reachable */
 };
@@ -115,6 +116,11 @@ int32_t place_failures_price(const struct place_node *n)
     return us > FAILURES_MAX_US ? FAILURES_MAX_US : (int32_t)us;
 }
 
+static int32_t seat_price(const struct place_node *n)
+{
+    return n->seat_us < 0 ? 0 : n->seat_us > SEAT_MAX_US ? SEAT_MAX_US : n->seat_us;
+}
+
 static int32_t price_of(const struct place_problem *p, size_t node, int64_t room)
 {
     const struct place_node *n = &p->nodes[node];
@@ -125,7 +131,7 @@ static int32_t price_of(const struct place_problem *p, size_t node, int64_t room
     else if (p->present != PLACE_NONE)
         us += 1;
 
-    us += place_failures_price(n);
+    us += place_failures_price(n) + seat_price(n);
     if (n->state == PLACE_SUSPECT)
         us += SUSPECT_US;
     if (n->state == PLACE_PROBATION)

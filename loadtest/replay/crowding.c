@@ -101,6 +101,10 @@ int crowding_measure(struct run *r, int64_t t_us)
     if (answer == -ENOMEM)
         goto out;
     out->optimum = answer == 0 ? (double)total / (double)p.n / 1000 : 0; /* 0: there is not room for all */
+    answer = 0;
+    if ((out->priced =
+             r->o->forecast != NULL)) /* what could be gained by moving people is told without prices */
+        goto out;
     if ((answer = rebalance(r, t_us)) < 0)
         goto out;
     out->rebalanced = mean_rtt_ms(r, &p);

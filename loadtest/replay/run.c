@@ -215,6 +215,8 @@ static int play(struct run *r, size_t k)
         return answer;
     if ((answer = change_members(r, e)) < 0)
         return answer;
+    if (r->o->forecast)
+        place_engine_price(r->engine, forecast_prices(r->o->forecast, e->t_us, r->used[PLAN_ONLINE]));
     for (enum plan_kind p = 0; p < PLANS; p++) {
         if ((answer = step(r, p, e)) < 0)
             return answer;

@@ -3,6 +3,7 @@
 #define BERTH_LOADTEST_REPLAY_RUN_H
 
 #include "events.h"
+#include "forecast.h"
 #include "loadtest/place_engine.h"
 
 #include <stdio.h>
@@ -25,7 +26,8 @@ struct run_options {
         starts; /* random starts of the search for a moment's best plan; ten times as many for the largest membership */
     size_t exact_steps; /* of the exact search, for the largest membership */
     uint64_t seed;
-    FILE *out; /* a line per event; NULL: none */
+    FILE *out;                 /* a line per event; NULL: none */
+    struct forecast *forecast; /* what PLAN_ONLINE's newcomers pay for seats; NULL: nothing */
 };
 
 /* What a plan cost one meeting. Latencies are one way, in ms. */
@@ -46,6 +48,7 @@ struct meeting_result {
 /* When most participants are in meetings: mean round trip to the node, ms. */
 struct crowding {
     bool limited; /* some node has a capacity; else nothing below counts */
+    bool priced;  /* by a forecast: then nobody is moved, and neither `rebalanced` nor `exchanged` counts */
     size_t people, seats;
     double online, rebalanced, exchanged, optimum;
     size_t rebalance_moves, exchange_moves;

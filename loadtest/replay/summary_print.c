@@ -59,16 +59,23 @@ static void print_figures(const struct figures *f, FILE *to)
     }
 }
 
+static void print_moving(const struct crowding *c, FILE *to)
+{
+    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "Berth, rebalanced", c->rebalanced,
+            summary_over(c->rebalanced, c->optimum), c->rebalance_moves);
+    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "and with exchanges of seats", c->exchanged,
+            summary_over(c->exchanged, c->optimum), c->exchange_moves);
+}
+
 static void print_crowding(const struct crowding *c, FILE *to)
 {
     fprintf(to, "\ncapacity: %zu participants at the peak, %zu seats; exceeded after %zu events\n", c->people,
             c->seats, c->exceeded);
     fprintf(to, "%-32s%10s%8s\n", "mean round trip to the node", "ms", "+ %");
-    fprintf(to, "%-32s%10.2f%+8.2f\n", "Berth", c->online, summary_over(c->online, c->optimum));
-    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "Berth, rebalanced", c->rebalanced,
-            summary_over(c->rebalanced, c->optimum), c->rebalance_moves);
-    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "and with exchanges of seats", c->exchanged,
-            summary_over(c->exchanged, c->optimum), c->exchange_moves);
+    fprintf(to, "%-32s%10.2f%+8.2f\n", c->priced ? "Berth, with prices" : "Berth", c->online,
+            summary_over(c->online, c->optimum));
+    if (!c->priced)
+        print_moving(c, to);
     if (c->optimum > 0)
         fprintf(to, "%-32s%10.2f\n", "minimum-cost flow", c->optimum);
     else
@@ -112,13 +119,19 @@ static json_t *figures_json(const struct figures *f)
                      "plans", plans);
 }
 
+static json_t *told(bool is, double ms)
+{
+    return is ? json_real(ms) : json_null();
+}
+
 static json_t *crowding_json(const struct crowding *c)
 {
-    return json_pack("{s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:I,s:I}", "participants", (json_int_t)c->people, "seats",
+    return json_pack("{s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:I}", "participants", (json_int_t)c->people, "seats",
                      (json_int_t)c->seats, "events_over_capacity", (json_int_t)c->exceeded, "online_ms",
-                     c->online, "rebalanced_ms", c->rebalanced, "exchanged_ms", c->exchanged, "optimum_ms",
-                     c->optimum > 0 ? json_real(c->optimum) : json_null(), "rebalance_moves",
-                     (json_int_t)c->rebalance_moves, "exchange_moves", (json_int_t)c->exchange_moves);
+                     c->online, "rebalanced_ms", told(!c->priced, c->rebalanced), "exchanged_ms",
+                     told(!c->priced, c->exchanged), "optimum_ms", told(c->optimum > 0, c->optimum),
+                     "rebalance_moves", (json_int_t)c->rebalance_moves, "exchange_moves",
+                     (json_int_t)c->exchange_moves);
 }
 
 json_t *summary_json(const struct summary *s)

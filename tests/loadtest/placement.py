@@ -152,6 +152,27 @@ class Generated(Case):
         self.assertEqual(capacity["events_over_capacity"], 0)
         self.assertGreaterEqual(capacity["online_ms"], capacity["optimum_ms"])
 
+    def test_prices_from_another_day(self):
+        world = ("--seed", "2", "--meetings", "120", "--nodes", "8", "--sites", "100", "--alone")
+        self.generate(*world, "--capacity", "110")
+        plain = json.loads(self.replay("--json"))["capacity"]
+        made = self.run_load("place-gen", "--out", self.path("day"), *world, "--day", "2")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        with open(self.path("world/meetings.jsonl"), "rb") as a, open(self.path("day/meetings.jsonl"), "rb") as b:
+            self.assertNotEqual(a.read(), b.read())
+        with open(self.path("world/matrix.csv"), "rb") as a, open(self.path("day/matrix.csv"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        day = self.path("day/meetings.jsonl")
+        priced = json.loads(self.replay("--json", "--forecast", day))["capacity"]
+        self.assertEqual((priced["optimum_ms"], priced["events_over_capacity"]), (plain["optimum_ms"], 0))
+        self.assertLess(priced["online_ms"] - plain["optimum_ms"], 0.7 * (plain["online_ms"] - plain["optimum_ms"]))
+        self.assertIsNone(priced["exchanged_ms"])
+        self.assertIn(b"with prices", self.replay("--forecast", day))
+        self.generate(*world, "--capacity", "1500")  # seats for all wherever they are: no prices
+        enough = [json.loads(self.replay("--json", *more))["capacity"]["online_ms"] for more in ((), ("--forecast", day))]
+        self.assertEqual(enough[0], enough[1])
+        self.assertEqual(self.place("--forecast", self.path("missing")).returncode, 2)
+
     def test_a_measured_world(self):
         clients = self.file("clients.csv", "client,city,country,continent_code\n0,X,A,1\n1,Y,A,1\n2,Z,B,1\n")
         matrix = self.file("c.csv", "client,n1,n2\n0,1,20\n1,2,\n2,20,1\n")

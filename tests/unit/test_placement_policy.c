@@ -257,6 +257,39 @@ static void test_failures_make_a_node_dearer(void **state)
     assert_int_equal(t.failures_us, 0);
 }
 
+/* A newcomer gives way where it has another node; whoever is there pays nothing and stays. */
+static void test_a_seat_that_others_need_more_is_dearer(void **state)
+{
+    struct place_terms t;
+    struct world w;
+
+    world_init(&w);
+    add_node(&w, "a");
+    add_node(&w, "b");
+    add_person(&w, "x");
+    measure(&w, 0, 0, TRANSPORT_UDP, 10000);
+    measure(&w, 0, 1, TRANSPORT_UDP, 18000);
+    w.nodes[0].seat_us = 9000;
+    decide(&w);
+    assert_int_equal(w.plan.node, 1);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.load_us, 4500);
+    w.people[0].present = 0;
+    w.nodes[0].seat_us = 100000;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.load_us, 0);
+    w.people[0].present = PLACE_NONE;
+    w.nodes[0].seat_us = -5; /* no seat is cheaper for it, and none dearer than the most */
+    decide(&w);
+    assert_int_equal(w.plan.node, 0);
+    w.nodes[0].seat_us = INT32_MAX;
+    decide(&w);
+    place_terms(&w.p, &w.plan, 0, 0, &t);
+    assert_int_equal(t.load_us, 50000);
+}
+
 /* Over TCP a node must be 20 ms nearer to be taken before one that UDP reaches. */
 static void test_a_stream_carries_a_penalty(void **state)
 {
@@ -373,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_failed_is_not_offered_again),
         cmocka_unit_test(test_a_prediction_counts_by_its_confidence),
         cmocka_unit_test(test_failures_make_a_node_dearer),
+        cmocka_unit_test(test_a_seat_that_others_need_more_is_dearer),
         cmocka_unit_test(test_a_stream_carries_a_penalty),
         cmocka_unit_test(test_ways_between_nodes_are_estimated),
         cmocka_unit_test(test_ways_are_asked_for),
