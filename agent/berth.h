@@ -460,8 +460,8 @@ BERTH_API int berth_agent_join(struct berth_agent *agent, const struct berth_joi
 BERTH_API int berth_agent_leave(struct berth_agent *agent, uint64_t call);
 /* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number goes out again only with the very bytes that it had, since SRTP's
  * secrecy depends on that, and they should begin below 32768 (RFC 3711 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is no room, and the
- * packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet, or other bytes under a number that was used; -ENOSPC: more
- * than 16 SSRCs. */
+ * packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet, or other bytes under a number that was used, or an SSRC that has made room
+ * for another; -ENOSPC: 16 other SSRCs have sent within 11 s. */
 BERTH_API int berth_agent_send(struct berth_agent *agent, uint64_t call, const void *packet, size_t len);
 BERTH_API int berth_agent_call(struct berth_agent *agent, uint64_t call,
                                struct berth_call *out);             /* 0, or -ENOENT */

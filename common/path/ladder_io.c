@@ -207,7 +207,7 @@ int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
     if (stream && !has_room(io, len + SRTP_OVERHEAD, KEPT_FREE))
         return -EAGAIN;
     memcpy(io->packet, packet, len);
-    int err = media_leg_protect(io->leg, io->packet, &len, &video);
+    int err = media_leg_protect(io->leg, io->packet, &len, clock_mono_us(), &video);
     return err < 0 ? err : send_packet(io, io->packet, len, video);
 }
 

@@ -451,7 +451,7 @@ bool media_leg_is_ours(const struct media_leg *l, const uint8_t *bytes, size_t l
     return false;
 }
 
-int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *video)
+int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, int64_t now_us, bool *video)
 {
     struct rtp p;
     size_t plain = *len;
@@ -463,7 +463,7 @@ int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *vi
     if (kind == PACKET_RTCP) {
         err = srtp_leg_protect_rtcp(l->srtp, bytes, len);
     } else if (kind == PACKET_RTP && rtp_parse(&p, bytes, *len) == 0) {
-        err = sending_take(&l->sending, bytes, *len, &p, video);
+        err = sending_take(&l->sending, bytes, *len, &p, now_us, video);
         if (err == 0)
             err = srtp_leg_protect(l->srtp, bytes, len);
     } else {

@@ -72,7 +72,7 @@ struct media_leg_keys {
 uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out);
 /* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0, and whether it is video; -ENOTCONN: not UP; -EINVAL: no RTP or RTCP packet; and as
  * sending_take. */
-int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, bool *video)
+int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, int64_t now_us, bool *video)
     __attribute__((warn_unused_result));
 
 enum media_leg_state media_leg_state(const struct media_leg *l);

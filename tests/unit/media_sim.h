@@ -299,7 +299,7 @@ static inline int sim_speak(struct media_sim *s)
     _Alignas(4) uint8_t bytes[SIM_AUDIO_LEN + SRTP_OVERHEAD];
     size_t len = sim_audio(bytes, s->sequence++, 0x77);
     bool video;
-    int err = media_leg_protect(s->leg, bytes, &len, &video);
+    int err = media_leg_protect(s->leg, bytes, &len, s->now_us, &video);
     if (err == 0)
         sim_send(s, true, bytes, len);
     return err;

@@ -75,7 +75,7 @@ static void rtcp_goes_both_ways(void **state)
         _Alignas(4) uint8_t bytes[sizeof report + SRTP_OVERHEAD];
         size_t len = sizeof report;
         memcpy(bytes, report, len);
-        assert_int_equal(i == 0 ? media_leg_protect(s->leg, bytes, &len, &video)
+        assert_int_equal(i == 0 ? media_leg_protect(s->leg, bytes, &len, s->now_us, &video)
                                 : srtp_leg_protect_rtcp(s->srtp, bytes, &len),
                          0);
         sim_send(s, i == 0, bytes, len);
@@ -91,12 +91,12 @@ static void what_is_no_packet_is_not_sent(void **state)
     _Alignas(4) uint8_t bytes[64 + SRTP_OVERHEAD] = {0};
     bool video;
     size_t len = 64; /* STUN's place */
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, s->now_us, &video), -EINVAL);
     bytes[0] = 0x80;
     len = 11; /* an RTP header's less one */
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, s->now_us, &video), -EINVAL);
     len = 0;
-    assert_int_equal(media_leg_protect(s->leg, bytes, &len, &video), -EINVAL);
+    assert_int_equal(media_leg_protect(s->leg, bytes, &len, s->now_us, &video), -EINVAL);
     drop(s);
 }
 

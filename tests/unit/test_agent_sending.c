@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const uint8_t key[SENDING_KEY_LEN] = {1};
+static int64_t now_us;
 
 static int take(struct sending *s, uint32_t ssrc, uint16_t sequence, uint8_t text, size_t len, bool *video)
 {
@@ -16,7 +17,7 @@ static int take(struct sending *s, uint32_t ssrc, uint16_t sequence, uint8_t tex
     memset(bytes, text, sizeof bytes);
     rtp_write(bytes, &r);
     assert_int_equal(rtp_parse(&r, bytes, len), 0);
-    return sending_take(s, bytes, len, &r, video);
+    return sending_take(s, bytes, len, &r, now_us, video);
 }
 
 static int send_text(struct sending *s, uint16_t sequence, uint8_t text)
@@ -70,6 +71,38 @@ static void so_many_streams_and_no_more(void **state)
     sending_clear(&s);
 }
 
+/* A stream that is silent makes room for another, and then nothing goes out under its SSRC any more: its numbers aren't known. */
+static void a_silent_stream_makes_room(void **state)
+{
+    struct sending s = {0};
+    bool video;
+    uint32_t next = 0;
+    sending_begin(&s, key, 0);
+    for (; next < SENDING_SOURCES_MAX; next++, now_us++)
+        assert_int_equal(take(&s, next, 1, 1, 100, &video), 0);
+    int64_t first_us = now_us - SENDING_SOURCES_MAX;
+    now_us = first_us + SENDING_SILENT_US - 1;
+    assert_int_equal(take(&s, next, 1, 1, 100, &video), -ENOSPC);
+    now_us++;
+    assert_int_equal(take(&s, next, 1, 1, 100, &video), 0);
+    assert_int_equal(take(&s, 0, 1, 1, 100, &video), -EINVAL); /* the same, or another: nobody knows */
+    assert_int_equal(take(&s, 0, 2, 2, 100, &video), -EINVAL);
+    assert_int_equal(take(&s, next, 1, 2, 100, &video), -EINVAL); /* the new one's are its own */
+    assert_int_equal(take(&s, next, 2, 2, 100, &video), 0);
+    for (size_t spent = 1; spent < SENDING_SPENT_MAX; spent++) {
+        now_us += SENDING_SILENT_US;
+        assert_int_equal(take(&s, ++next, 1, 1, 100, &video), 0);
+    }
+    now_us += SENDING_SILENT_US;
+    assert_int_equal(take(&s, next + 1, 1, 1, 100, &video), -ENOSPC); /* no more can be known as spent */
+    for (uint32_t i = 0; i < SENDING_SPENT_MAX; i++)
+        assert_int_equal(take(&s, i, 3, 1, 100, &video), -EINVAL);
+    assert_int_equal(take(&s, next, 2, 1, 100, &video), 0);
+    sending_begin(&s, key, 0); /* other keys: all is new */
+    assert_int_equal(take(&s, 0, 1, 2, 100, &video), 0);
+    sending_clear(&s);
+}
+
 static void long_packets_without_a_level_are_video(void **state)
 {
     struct sending s = {0};
@@ -85,7 +118,7 @@ static void long_packets_without_a_level_are_video(void **state)
     struct rtp r = {.payload_type = 111, .sequence = 1, .ssrc = 8};
     size_t head = rtp_write_level(bytes, &r, 3, true, 20);
     assert_int_equal(rtp_parse(&r, bytes, head + 1000), 0);
-    assert_int_equal(sending_take(&s, bytes, head + 1000, &r, &voiced), 0);
+    assert_int_equal(sending_take(&s, bytes, head + 1000, &r, 0, &voiced), 0);
     assert_false(voiced);
     sending_clear(&s);
 }
@@ -96,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_number_goes_out_with_one_text),
         cmocka_unit_test(late_packets_and_jumps_are_sent),
         cmocka_unit_test(so_many_streams_and_no_more),
+        cmocka_unit_test(a_silent_stream_makes_room),
         cmocka_unit_test(long_packets_without_a_level_are_video),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
