@@ -175,6 +175,17 @@ static uint64_t order_id(const struct link_order *o)
     return media_plan_link_id(o->org, o->meeting, o->peer.who);
 }
 
+static void show_left_out(struct dialer *d, const struct links_left_out *now)
+{
+    const struct links_left_out before = d->counts.left_out;
+    d->counts.left_out = *now;
+    if (now->meetings > before.meetings || now->peers > before.peers || now->links > before.links)
+        log_event(d->opts.log, LOG_WARN, "links", "links_left_out", LOG_I("meetings", now->meetings),
+                  LOG_I("peers", now->peers), LOG_I("links", now->links),
+                  LOG_S("hint", "participants on nodes that aren't linked don't hear each other: spread "
+                                "the meetings over more nodes"));
+}
+
 void dialer_take_orders(struct dialer *d)
 {
     pthread_mutex_lock(&d->lock);
@@ -197,9 +208,7 @@ void dialer_take_orders(struct dialer *d)
     for (size_t i = 0; i < o->n; i++) /* where there is room now */
         if (!find(d, order_id(&o->at[i])))
             add(d, order_id(&o->at[i]), &o->at[i]);
-    if (o->left_out > 0)
-        log_event(d->opts.log, LOG_WARN, "links", "links_left_out", LOG_I("links", o->left_out),
-                  LOG_I("most", LINKS_ORDERS_MAX));
+    show_left_out(d, &o->left_out);
     link_orders_free(o);
 }
 
@@ -389,6 +398,11 @@ void dialer_metrics(const struct dialer_counts *c, struct metrics_text *m)
         snprintf(labels, sizeof(labels), "transport=\"%s\"", transport_name((enum transport)t));
         metrics_sample(m, "berth_node_links", labels, (double)c->links[t]);
     }
+    metrics_family(m, "berth_node_links_left_out", METRIC_GAUGE,
+                   "Joined meetings, their nodes and links to these that this node has no room for");
+    metrics_sample(m, "berth_node_links_left_out", "of=\"meetings\"", (double)c->left_out.meetings);
+    metrics_sample(m, "berth_node_links_left_out", "of=\"peers\"", (double)c->left_out.peers);
+    metrics_sample(m, "berth_node_links_left_out", "of=\"links\"", (double)c->left_out.links);
     metrics_family(m, dials, METRIC_COUNTER, "Links dialled, by outcome");
 #define X(field, labels) metrics_sample(m, dials, labels, (double)c->field);
     DIALER_RESULTS(X)

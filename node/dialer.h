@@ -40,6 +40,7 @@ struct dialer_counts {
     DIALER_RESULTS(X)
 #undef X
     uint64_t lost; /* of those that were up */
+    struct links_left_out left_out;
 };
 struct dialer_counts dialer_read(struct dialer *d);
 void dialer_metrics(const struct dialer_counts *c, struct metrics_text *m);

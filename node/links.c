@@ -162,6 +162,7 @@ static bool read_peer(struct links_peer *p, const struct link_keys *keys, const 
 static int read_peers(struct links_meeting *m, const struct link_keys *keys, const json_t *list)
 {
     size_t n = json_array_size(list) < LINKS_PEERS_MAX ? json_array_size(list) : LINKS_PEERS_MAX;
+    m->left_out = json_array_size(list) - n;
     m->peers = n > 0 ? calloc(n, sizeof(*m->peers)) : NULL;
     if (n > 0 && !m->peers)
         return -ENOMEM;
@@ -280,7 +281,10 @@ static int take(struct links *l, const struct link_keys *keys, const json_t *o)
     int rc = n > 0 ? reserve(l, n) : 0;
     if (rc != 0)
         return rc;
-    l->round += all && !l->in_round;
+    if (all && !l->in_round) {
+        l->round++;
+        l->left_out = 0;
+    }
     l->in_round = all;
     rc = read_meetings(l, keys, json_object_get(o, "links"));
     if (rc != 0)
@@ -377,7 +381,9 @@ struct link_orders *links_orders(struct links *l)
     struct link_orders *o = calloc(1, sizeof(*o) + room * sizeof(o->at[0]));
     if (!o)
         return NULL;
-    o->left_out = n - room;
+    o->left_out = (struct links_left_out){.meetings = l->left_out, .links = n - room};
+    for (size_t i = 0; i < l->n_meetings; i++)
+        o->left_out.peers += l->meetings[i].left_out;
     add_orders(o, room, l, true);
     add_orders(o, room, l, false);
     return o;

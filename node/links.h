@@ -38,8 +38,15 @@ struct link_order {
     struct node_addresses addresses;
     char tls_name[HOST_MAX + 1];
 };
+/* What there is no room for. */
+struct links_left_out {
+    size_t meetings; /* for LINKS_MEETINGS_MAX, since everything was told last */
+    size_t peers;    /* for LINKS_PEERS_MAX, of all meetings */
+    size_t links;    /* for LINKS_ORDERS_MAX */
+};
 struct link_orders {
-    size_t n, left_out; /* for LINKS_ORDERS_MAX */
+    size_t n;
+    struct links_left_out left_out;
     struct link_order at[];
 };
 void link_orders_free(struct link_orders *o); /* NULL is fine; wiped */
@@ -52,7 +59,7 @@ struct links_peer {
 struct links_meeting {
     struct media_plan_meeting plan; /* first: media_plan_meeting_cmp is for these, too; its peers are none */
     uint64_t round;
-    size_t n_peers;
+    size_t n_peers, left_out; /* for LINKS_PEERS_MAX */
     struct links_peer *peers;
 };
 
@@ -61,7 +68,7 @@ struct links {
     bool more;                           /* another page is to be asked for at once */
     size_t n_removed, room;
     struct media_plan_removed *removed; /* by media_plan_removed_cmp */
-    size_t n_meetings, left_out;        /* for LINKS_MEETINGS_MAX */
+    size_t n_meetings, left_out;        /* for LINKS_MEETINGS_MAX, since everything was told last */
     struct links_meeting *meetings; /* by media_plan_meeting_cmp; room for all of them once there is one */
     uint64_t round;                 /* of answers that tell everything */
     bool in_round;                  /* one of several pages has been read */

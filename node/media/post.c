@@ -156,17 +156,17 @@ void post_detach(struct media_post *p, const struct media_path *path, uint8_t ho
 
 /* ---- what comes in ---- */
 
-void post_request(struct media_post *p, const struct media_path *from, const uint8_t *bytes, size_t len,
+bool post_request(struct media_post *p, const struct media_path *from, const uint8_t *bytes, size_t len,
                   int home, int64_t now_us)
 {
     if (home == p->opts.thread) {
         media_home_stun(p->home, from, bytes, len, now_us, post_unix_time(p));
-        return;
+        return true;
     }
     struct media_cell *c = len <= MEDIA_CELL_BYTES ? post_cell(p, (uint8_t)home, true) : NULL;
     if (!c) {
         stats_add(&p->opts.stats->media_ring_full, 1);
-        return;
+        return false;
     }
     c->kind = MEDIA_CELL_STUN;
     c->path = *from;
@@ -174,6 +174,7 @@ void post_request(struct media_post *p, const struct media_path *from, const uin
     c->len = len;
     memcpy(c->bytes, bytes, len);
     post_push(p, (uint8_t)home);
+    return true;
 }
 
 void post_packet(struct media_post *p, const struct media_path *from, uint8_t home, uint8_t *bytes,
@@ -231,7 +232,7 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
                     post_unix_time(p), answer, &answer_len);
     if (home >= 0) {
         asked.taken = at >= 0 && at != home ? (uint8_t)(at + 1) : 0;
-        post_request(p, &asked, bytes, len, home, now_us);
+        (void)!post_request(p, &asked, bytes, len, home, now_us);
     } else if (answer_len > 0 && p->udp[from->port]) {
         memcpy(udp_out_room(p->udp[from->port]), answer, answer_len);
         stats_add(&p->opts.stats->udp_answers, 1);

@@ -159,8 +159,8 @@ static enum stun_tapped take_request(struct stream_media **m, const struct strea
         struct media_path from = (*m)->path;
         from.known = is_known(*m, &r);
         count_request(at);
-        (*m)->waits = home != p->opts.thread;
-        post_request(p, &from, message.p, message.len, home, clock_mono_us());
+        if (post_request(p, &from, message.p, message.len, home, clock_mono_us()))
+            (*m)->waits = home != p->opts.thread;
     }
     return STUN_TAP_TAKEN;
 }

@@ -125,12 +125,35 @@ static void test_all_others(void **state)
     }
 }
 
+/* What there is no room for shows, until there is. */
+static void test_what_is_left_out_shows(void **state)
+{
+    struct world *w = *state;
+    for (size_t left = 3; left-- > 0;) {
+        struct link_orders *o = calloc(1, sizeof(*o));
+        assert_non_null(o);
+        o->left_out = (struct links_left_out){left, 10 * left, 100 * left};
+        dialer_update(w->dialer, o);
+        dialer_take_orders(w->dialer);
+        struct metrics_text m;
+        char text[8192], line[80];
+        metrics_init(&m, text, sizeof(text));
+        dialer_metrics(&w->dialer->counts, &m);
+        static const char *const of[] = {"meetings", "peers", "links"};
+        for (size_t i = 0, n = left; i < 3; i++, n *= 10) {
+            snprintf(line, sizeof(line), "berth_node_links_left_out{of=\"%s\"} %zu\n", of[i], n);
+            assert_non_null(strstr(text, line));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_home_hears_of_the_end_however_full_its_ring_is, start, stop),
         cmocka_unit_test_setup_teardown(test_ordered_again_in_time, start, stop),
         cmocka_unit_test_setup_teardown(test_all_others, start, stop),
+        cmocka_unit_test_setup_teardown(test_what_is_left_out_shows, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

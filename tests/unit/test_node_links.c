@@ -266,7 +266,14 @@ static void test_bounds_of_joined_nodes(void **state)
     assert_int_equal(l.left_out, 6);
     struct link_orders *o = links_orders(&l);
     assert_int_equal(o->n, LINKS_ORDERS_MAX);
-    assert_int_equal(o->left_out, LINKS_MEETINGS_MAX - 1 + LINKS_PEERS_MAX * 3 / 4 - LINKS_ORDERS_MAX);
+    assert_int_equal(o->left_out.meetings, 6);
+    assert_int_equal(o->left_out.peers, 3);
+    assert_int_equal(o->left_out.links, LINKS_MEETINGS_MAX - 1 + LINKS_PEERS_MAX * 3 / 4 - LINKS_ORDERS_MAX);
+    link_orders_free(o);
+    write_link(link, "m", 1, ""); /* everything anew: there is room for all of it */
+    assert_int_equal(told(&l, link, "\"more\":false,\"all\":true"), 0);
+    o = links_orders(&l);
+    assert_int_equal(o->left_out.meetings + o->left_out.peers + o->left_out.links, 0);
     link_orders_free(o);
     links_clear(&l);
 }
@@ -291,7 +298,7 @@ static void test_links_that_are_ordered_stay(void **state)
     write_link(link, "m0500", 1, ",\"hub\":\"c0\""); /* told anew, it is the same link */
     assert_int_equal(told(&l, link, "\"more\":false,\"all\":false"), 0);
     o = links_orders(&l);
-    assert_int_equal(o->left_out, 2);
+    assert_int_equal(o->left_out.links, 2);
     for (size_t i = 0; i < o->n; i++)
         assert_string_not_equal(o->at[i].meeting, "a");
     link_orders_free(o);

@@ -195,6 +195,38 @@ static void test_only_the_home_of_a_stream_counts_for_itself(void **state)
     free(table);
 }
 
+/* A stream waits for an answer only where its request was taken: what no ring had room for keeps no memory. */
+static void test_a_stream_waits_for_nothing_that_was_dropped(void **state)
+{
+    struct world *w = *state;
+    struct owner o = {false};
+    struct limits limits = {0};
+    const struct stream_place at = {
+        .post = w->post, .face = &face, .owner = &o, .carrier = MEDIA_TCP, .limits = &limits};
+    static const uint8_t txid[STUN_TXID_LEN] = {1};
+    const struct media_session_id session = {{OTHER, 1, 2}};
+    struct media_ring *ring = media_exchange_ring(w->exchange, ME, OTHER);
+    struct stream_media *m = NULL;
+    uint8_t bytes[MEDIA_MESSAGE_MAX], out[STUN_BINDING_ANSWER_MAX];
+    size_t written = 0;
+    const struct slice message = {
+        bytes, media_write_consent(bytes, txid, "password", &session, false, (struct slice){NULL, 0})};
+    while (media_ring_room(ring, true))
+        media_ring_push(ring);
+    assert_int_equal(stream_media_message(&m, &at, message, out, &written), STUN_TAP_TAKEN);
+    assert_non_null(m);
+    assert_false(m->waits);
+    assert_int_equal(stream_media_take(m).len, 0);
+    assert_null(m->queue);
+    while (media_ring_peek(ring))
+        media_ring_pop(ring);
+    assert_int_equal(stream_media_message(&m, &at, message, out, &written), STUN_TAP_TAKEN);
+    assert_true(m->waits);
+    assert_int_equal(stream_media_take(m).len, 0);
+    assert_non_null(m->queue);
+    stream_media_gone(m, false);
+}
+
 /* Two homes' sessions over one stream: the one of before hears that it is over, as with an address. */
 static void test_who_loses_a_stream_hears_of_it(void **state)
 {
@@ -302,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_requests_tell_whose_their_address_is, start, stop),
         cmocka_unit_test_setup_teardown(test_only_the_home_of_an_address_counts_for_itself, start, stop),
         cmocka_unit_test_setup_teardown(test_only_the_home_of_a_stream_counts_for_itself, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_stream_waits_for_nothing_that_was_dropped, start, stop),
         cmocka_unit_test_setup_teardown(test_who_loses_a_stream_hears_of_it, start, stop),
         cmocka_unit_test_setup_teardown(test_a_lost_detach_heals, start, stop),
         cmocka_unit_test_setup_teardown(test_a_flood_from_one_thread_holds_up_nobody, start, stop),
