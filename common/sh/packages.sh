@@ -13,7 +13,7 @@ RUN_PACKAGES=(postgresql postgresql-client openssl curl jq)
 CHECK_PACKAGES=(git clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev
     g++ python3 python3-pytest python3-jwt python3-websockets python3-aiortc iproute2 procps groff-base
     coturn libre-dev nftables squid-openssl tinyproxy-bin krb5-kdc krb5-admin-server krb5-user
-    dnsmasq-base isc-dhcp-client sslscan systemd python3-seccomp tshark)
+    dnsmasq-base isc-dhcp-client sslscan systemd python3-seccomp faketime tshark)
 # shellcheck disable=SC2034
 SOAK_PACKAGES=(patroni etcd-server)
 

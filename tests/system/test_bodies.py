@@ -14,6 +14,7 @@ from support.api import node_body, report_body, result
 
 BODIES = int(os.environ.get("BERTH_BODIES", 1200))
 SEED = int(os.environ.get("BERTH_SEED", time.time_ns() % 1_000_000))
+BODY_MOST = 1_000_000  # above, the connection is closed before all of it is sent: test_http
 NASTY = [
     None, True, False, 0, -1, 1, 0.5, -0.0, 1e308, 2**31, 2**63 - 1, -(2**63), 10**30, "", " ", "\0", "a" * 129, "a" * 5000, "é", "\u202e", "\ud800",
     "../..", "%00", "'; drop table report; --", "{}", "192.0.2.1:5004", "[::1]:99999", "2026-11-21T20:00:00Z", "9999-12-31T23:59:59Z",
@@ -91,6 +92,8 @@ def test_no_body_is_too_much(org, admin, node_key, controller):
     for _ in range(BODIES):
         who, path, body = rng.choice(all_seeds)
         text = change(rng, body)
+        if len(text) > BODY_MOST:
+            continue
         data, kind = text.encode("utf-8", "surrogatepass"), {"Content-Type": "application/json"}
         try:
             answer = clients[who].call("POST", path, data, kind, connection=connections[who])
@@ -105,6 +108,8 @@ def test_no_body_is_too_much(org, admin, node_key, controller):
         assert answer.status < 400 or answer.code, said
         assert answer.status != 503 or answer.code not in ("database_unavailable", "internal_error"), said
         statuses[answer.status] = statuses.get(answer.status, 0) + 1
+    for c in connections.values():
+        c.close()
     print(f"BERTH_SEED={SEED}: {statuses}")
     assert statuses.get(422, 0) > BODIES / 4 and sum(statuses.get(s, 0) for s in (200, 201, 202, 204)) > BODIES / 50
     assert controller.client().get("/livez").status == 200

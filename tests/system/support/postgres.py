@@ -13,11 +13,12 @@ SETTINGS = ["fsync=on", "max_connections=200", "shared_buffers=64MB"]
 
 
 class Postgres:
-    def __init__(self, folder: Path, *settings, namespace=None):
+    def __init__(self, folder: Path, *settings, namespace=None, env=None):
         """`namespace`: of the process with this id are the mounts that the server sees; `folder` is a path there."""
         self.folder = Path(f"/proc/{namespace}/root{folder}") if namespace else folder
         self.into = ["nsenter", f"--mount=/proc/{namespace}/ns/mnt", "--"] if namespace else []
         self.inside = folder
+        self.env = env
         self.settings = [*SETTINGS, *settings]
         self.port = free_port()
         self.process = None
@@ -26,7 +27,7 @@ class Postgres:
     def start(self):
         """Starts the server, again on the same port and data after stop() or kill()."""
         script = SOURCE / "common" / "sh" / "private-postgres"
-        self.process = Process([*self.into, script, self.inside, self.port, *self.settings], self.folder / "log")
+        self.process = Process([*self.into, script, self.inside, self.port, *self.settings], self.folder / "log", env=self.env)
         wait_for(self._answers, 60, "PostgreSQL to answer")
 
     def _answers(self):
