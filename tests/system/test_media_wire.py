@@ -1,4 +1,4 @@
-# timeout: 300 heavy
+# timeout: 300 heavy alone
 """What somebody sees who listens on the wire during calls over UDP, TCP and TLS: tshark, as root. STUN, SRTP, SRTCP, frames of
 RFC 4571 and TLS; nothing of what was sent. What berth-load sends holds a known text and known SSRCs."""
 
