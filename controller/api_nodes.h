@@ -10,7 +10,14 @@
     " and t.org = coalesce($1, (select case when bool_or(s.org = 'cloud') then 'cloud'"                \
     " when count(*) = 1 then min(s.org) end from node s where s.id = $2 and s.deleted_at is null)))"
 
-void api_node_register(struct api_request *r);
+enum { HEARTBEAT_S = 5 };
+
+/* In an answer to a node: whose it is, the time, and the keys that open tickets: for whoever has a node's key, so for the node itself. Keys of an org or
+ * the operator's manage nodes, they aren't told what admits to them. */
+void api_node_tell_keys(struct api_request *r, json_t *answer, const char *org, const char *node,
+                        int64_t now_us);
+
+void api_node_register(struct api_request *r); /* api_node_register.c */
 void api_node_heartbeat(struct api_request *r);
 void api_node_drain(struct api_request *r);
 void api_node_undrain(struct api_request *r);
