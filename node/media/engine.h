@@ -160,14 +160,16 @@ struct leg *meeting_leg_of(const struct meeting *m, uint64_t owner);
 /* ---- source.c ---- */
 /* Whose SSRC is it? NULL: nobody's in this meeting. */
 struct source *source_find(const struct meeting *m, const struct leg *l, uint32_t ssrc);
-/* May that leg send it? `s` NULL: it is new. 0; -EACCES: it is another's, or there are too many; -EBUSY: it comes another way now. */
+/* May that leg send it? `s` NULL: it is new. 0; -EACCES: it is another's, or there are too many; -EBUSY: it comes
+ * another way now. */
 int source_check(const struct source *s, const struct leg *l, int64_t now_us)
     __attribute__((warn_unused_result));
 /* NULL: there is no room. */
 struct source *source_new(struct meeting *m, uint32_t ssrc, uint64_t owner);
 /* Was it given up? Then nothing that comes under it counts, for as long as the meeting is there. */
 bool source_is_spent(const struct meeting *m, uint32_t ssrc);
-/* Has a participant sent under no more SSRCs than SRTP_LEG_SSRCS? One that it doesn't send any more is given up for that, `but` not. False: there is none. */
+/* Has a participant sent under no more SSRCs than SRTP_LEG_SSRCS? One that it doesn't send any more is given up
+ * for that, `but` not. False: there is none. */
 bool source_bound(struct leg *l, const struct source *but);
 /* A packet of that SSRC didn't count: where none ever will, or there are too many, its numbers needn't be known. */
 void source_refused(struct leg *l, uint32_t ssrc);
@@ -208,7 +210,8 @@ void leg_lose_path(struct leg *l, int64_t now_us);
 struct media_leg_info leg_info(const struct leg *l);
 /* Once a second: rates, and what has run out. True: it has ended. */
 bool leg_turn(struct leg *l, int64_t now_us);
-/* Something authentic of that length has come from it, whatever it is. Is it within its limit? What isn't counts as over it. */
+/* Something authentic of that length has come from it, whatever it is. Is it within its limit? What isn't counts
+ * as over it. */
 bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us);
 /* May it be sent to now? */
 bool leg_listens(const struct leg *l, int64_t now_us);

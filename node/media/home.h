@@ -1,5 +1,8 @@
-/* Meetings at home on one thread: admission, legs, forwarding, feedback. It decides and has no I/O: bytes, paths and times come in, and what goes
- * out goes through the sink. No allocation per packet. One thread's; the keys and the plan are immutable snapshots that it is handed. */
+/* Meetings at home on one thread: admission, legs, forwarding, feedback. It decides and has no I/O: bytes, paths
+ * and times come in, and what goes out goes through the sink. A packet by itself takes
+ * no memory: that is taken with a source's first packet, for its receivers, and for each 32 packets that are kept, all
+ * of it bounded; a packet for which there is none is not kept, or not sent on.
+ * One thread's; the keys and the plan are immutable snapshots that it is handed. */
 #ifndef BERTH_NODE_MEDIA_HOME_H
 #define BERTH_NODE_MEDIA_HOME_H
 
@@ -80,17 +83,20 @@ struct media_leg_info {
 };
 
 struct media_sink {
-    /* Room for one packet of that class: RTP_PACKET_MAX + SRTP_OVERHEAD bytes, aligned to 4; NULL: the receiver or a ring is full, and it is
-     * left out. `commit` follows with the length, 0 where nothing came of it, before anything else is called. */
+    /* Room for one packet of that class: RTP_PACKET_MAX + SRTP_OVERHEAD bytes, aligned to 4; NULL: the receiver or
+     * a ring is full, and it is left out. `commit` follows with the length, 0 where nothing came of it, before
+     * anything else is called. */
     uint8_t *(*room)(void *ctx, const struct media_path *to, enum media_class c);
     void (*commit)(void *ctx, const struct media_path *to, enum media_class c, size_t len);
-    /* From now on RTP and RTCP of that path are this home's (it may be already: with each consent check, and of a dialled link every second, it is said again, so who hasn't heard it for
-     * MEDIA_STALE_US may forget the path); or no longer (and a stream may be closed). A path that media_home_gone has told of isn't detached. */
+    /* From now on RTP and RTCP of that path are this home's (it may be already: with each consent check, and of a
+     * dialled link every second, it is said again, so who hasn't heard it for MEDIA_STALE_US may forget the path);
+     * or no longer (and a stream may be closed). A path that media_home_gone has told of isn't detached. */
     void (*attach)(void *ctx, const struct media_path *path);
     void (*detach)(void *ctx, const struct media_path *path, enum media_end_reason why);
     /* A session has ended. */
     void (*ended)(void *ctx, const struct media_leg_info *leg, enum media_end_reason why);
-    /* A link that another node has dialled to this one is there (said again every second), or no longer. NULL: nobody asks. */
+    /* A link that another node has dialled to this one is there (said again every second), or no longer. NULL:
+     * nobody asks. */
     void (*linked)(void *ctx, const struct media_leg_info *link, bool there);
     /* A ticket speaks of an epoch that the plan doesn't have yet: ask the controller for news. */
     void (*plan_is_old)(void *ctx);
@@ -115,8 +121,9 @@ int media_home_new(struct media_home **out, const struct media_opts *opts)
 /* Ends every session, without a word to the sink. */
 void media_home_destroy(struct media_home *h);
 
-/* Which thread is a request for? -1: it concerns no media (an ordinary Binding request, or what can't be opened: see *answer). Any thread;
- * `keys` as in media_home_set_keys. Where it answers with an error itself, the length is in *answer_len. */
+/* Which thread is a request for? -1: it concerns no media (an ordinary Binding request, or what can't be opened:
+ * see *answer). Any thread; `keys` as in media_home_set_keys. Where it answers with an error itself, the length is
+ * in *answer_len. */
 int media_route(const struct media_request *r, const struct ticket_keys *keys, unsigned homes, int64_t now_s,
                 uint8_t answer[static MEDIA_MESSAGE_MAX], size_t *answer_len);
 
@@ -129,8 +136,9 @@ void media_home_stun(struct media_home *h, const struct media_path *from, const 
 /* A packet of RTP or RTCP, in place: up to RTP_PACKET_MAX bytes, aligned to 4. */
 void media_home_packet(struct media_home *h, const struct media_path *from, uint8_t *bytes, size_t len,
                        int64_t received_us);
-/* This node has dialled another one: packets of that path are the link's. Where the plan doesn't have it (any more), or the one that was dialled
- * from there is to stay, the path is detached. The keys are copied; a path that has a link already gets these. */
+/* This node has dialled another one: packets of that path are the link's. Where the plan doesn't have it (any
+ * more), or the one that was dialled from there is to stay, the path is detached. The keys are copied; a path that
+ * has a link already gets these. */
 struct media_link {
     char org[ORG_ID_MAX + 1], meeting[TICKET_MEETING_MAX + 1]; /* the meeting's */
     char who[AGENT_ID_MAX + 1];                                /* the other node: "<org>/<node>" */

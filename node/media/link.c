@@ -1,6 +1,7 @@
-/* Links to other nodes: how those begin that this node has dialled, what passes between which legs, and whose the sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP APP packets (RFC 3550 6.7) of its
- * own: with the first packets of each source, and once a second while it sends. Invariant: a link's packets count only for sources that it has
- * told the owner of, and that owner's alone. */
+/* Links to other nodes: how those begin that this node has dialled, what passes between which legs, and whose the
+ * sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP
+ * APP packets (RFC 3550 6.7) of its own: with the first packets of each source, and once a second while it sends.
+ * Invariant: a link's packets count only for sources that it has told the owner of, and that owner's alone. */
 #include "engine.h"
 
 #include "media/rtcp.h"

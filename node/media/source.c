@@ -1,6 +1,7 @@
-/* Sources: the SSRCs of a meeting, each its owner's for as long as the meeting is here. Invariant: a source's numbers go on whatever becomes of who
- * sends it, and what is known of an SSRC's numbers, sent or received, is forgotten only once the SSRC is spent, under which nothing is sent, or
- * taken, ever again: so no receiver's key ever meets one index twice, and no packet counts twice. */
+/* Sources: the SSRCs of a meeting, each its owner's for as long as the meeting is here. Invariant: a source's
+ * numbers go on whatever becomes of who sends it, and what is known of an SSRC's numbers, sent or received, is
+ * forgotten only once the SSRC is spent, under which nothing is sent, or taken, ever again: so no receiver's key
+ * ever meets one index twice, and no packet counts twice. */
 #include "engine.h"
 
 #include <errno.h>
@@ -70,8 +71,8 @@ bool source_is_spent(const struct meeting *m, uint32_t ssrc)
     return m->spent && (*spent_byte(m, ssrc, &bit) & bit);
 }
 
-/* What the node itself calls itself to a leg goes on under the same keys, so its numbers are never forgotten; nor are those of who never sent the source
- * and may use its SSRC for RTCP. */
+/* What the node itself calls itself to a leg goes on under the same keys, so its numbers are never forgotten; nor
+ * are those of who never sent the source and may use its SSRC for RTCP. */
 static void forget(const struct meeting *m, const struct source *s)
 {
     for (size_t i = 0; i < m->n_slots; i++) {
@@ -110,7 +111,8 @@ static bool give_up(struct meeting *m, size_t at)
     return true;
 }
 
-/* The one, of that owner or (NULL) of all, and of that sender or (NULL) of any, that nobody has sent for longest. False: all are in use. */
+/* The one, of that owner or (NULL) of all, and of that sender or (NULL) of any, that nobody has sent for longest.
+ * False: all are in use. */
 static bool give_up_one(struct meeting *m, const uint64_t *owner, const struct leg *sender,
                         const struct source *but)
 {
@@ -194,8 +196,9 @@ bool source_bound(struct leg *l, const struct source *but)
     return srtp_leg_received(l->srtp) <= SRTP_LEG_SSRCS || give_up_one(l->meeting, &l->owner, l, but);
 }
 
-/* One more of a participant, whose first authentic packet has come: the source that has been silent longest is nobody's then, and one that was so before, and
- * whose numbers are known for this sender alone, is given up for it. */
+/* One more of a participant, whose first authentic packet has come: the source that has been silent longest is
+ * nobody's then, and one that was so before, and whose numbers are known for this sender alone, is given up for
+ * it. */
 static bool make_room(struct leg *l, const struct source *of, int64_t now_us)
 {
     if (l->n_sources == MEDIA_LEG_SSRCS_MAX) {
