@@ -25,6 +25,7 @@ enum {
     MEETING_SOURCES_MAX = 2048,     /* of more, those that nobody sends any more are given up ... */
     MEETING_OWNER_SOURCES_MAX = 64, /* of more of one owner, the owner's own; 16 at a time are sent */
     MEETING_SPENT_BITS = 1 << 20,   /* ... and known as used by a hash: a few others are taken for such */
+    LINK_HOPS_MAX = 2,              /* to the hub, and from it */
     LEG_REFUSED_MAX = MEDIA_REFUSED_MAX,
     HASH_KEY_LEN = 16,
     HOME_TURN_US = 100 * 1000, /* a tenth of the legs has its second's figures made */
@@ -95,6 +96,7 @@ struct source {
     uint64_t owner;
     struct leg *leg, *earlier; /* who sends it now, NULL: nobody; who did before that */
     struct leg *link;          /* that has told last whose it is */
+    uint8_t hops;              /* links that it has come over, where one sends it; 0: unknown */
     int64_t heard_us;          /* its newest packet */
     struct speaker speaker;    /* where a link sends it */
     uint8_t level_ext;         /* of the audio level, as its sender has it; 0: none */
@@ -235,6 +237,8 @@ void forward_to(struct leg *to, struct source *s, uint64_t number, const struct 
 /* ---- link.c ---- */
 /* Does what comes from one go to the other? */
 bool link_passes(const struct leg *from, const struct leg *to);
+/* Does the source go there, however far it has come? */
+bool link_takes(const struct source *s, const struct leg *to);
 /* Tells a link whose the source is. */
 void link_tell(struct leg *to, const struct source *s, int64_t now_us);
 /* ... of all that send, once a second. */

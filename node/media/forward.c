@@ -81,7 +81,7 @@ static void send_on(struct leg *from, struct source *s, uint64_t number, const s
         return;
     for (size_t i = 0; i < m->n_slots; i++) {
         struct leg *to = m->legs[i];
-        if (to && leg_listens(to, now_us) && link_passes(from, to))
+        if (to && leg_listens(to, now_us) && link_passes(from, to) && link_takes(s, to))
             forward_to(to, s, number, r, bytes, len, now_us);
     }
 }

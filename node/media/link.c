@@ -30,6 +30,13 @@ bool link_passes(const struct leg *from, const struct leg *to)
     return from->meeting->hub && (from->leaf || to->leaf);
 }
 
+/* Nodes whose plans are of different epochs could hand one packet round for ever: none crosses more links than any plan has it do. */
+bool link_takes(const struct source *s, const struct leg *to)
+{
+    bool from_link = s->leg && s->leg->kind == TICKET_LINK;
+    return !from_link || to->kind != TICKET_LINK || s->hops < LINK_HOPS_MAX;
+}
+
 /* ---- telling ---- */
 
 struct telling {
@@ -62,6 +69,13 @@ static void finish(struct telling *t, int64_t now_us)
     begin(t, t->to);
 }
 
+static uint8_t next_hop(const struct source *s)
+{
+    if (!s->leg || s->leg->kind != TICKET_LINK)
+        return 1;
+    return s->hops > 0 ? (uint8_t)(s->hops + 1) : 0;
+}
+
 static void tell(struct telling *t, const struct source *s, int64_t now_us)
 {
     if (t->n == ENTRIES_MAX)
@@ -69,7 +83,8 @@ static void tell(struct telling *t, const struct source *s, int64_t now_us)
     wire_wr_u32(&t->w, s->ssrc);
     wire_wr_bytes(&t->w, &s->owner, sizeof s->owner);
     wire_wr_u8(&t->w, s->level_ext);
-    wire_wr_zero(&t->w, 3);
+    wire_wr_u8(&t->w, next_hop(s));
+    wire_wr_zero(&t->w, 2);
     t->n++;
 }
 
@@ -88,7 +103,7 @@ void link_turn(struct leg *l, int64_t now_us)
     begin(&t, l);
     for (size_t i = 0; i < m->n_sources; i++) {
         const struct source *s = m->source_list[i];
-        if (s->leg && link_passes(s->leg, l) && now_us - s->heard_us < SENDS_US)
+        if (s->leg && link_passes(s->leg, l) && link_takes(s, l) && now_us - s->heard_us < SENDS_US)
             tell(&t, s, now_us);
     }
     finish(&t, now_us);
@@ -96,14 +111,18 @@ void link_turn(struct leg *l, int64_t now_us)
 
 /* ---- being told ---- */
 
-static void hear(struct leg *from, uint32_t ssrc, uint64_t owner, uint8_t level_ext)
+static void hear(struct leg *from, uint32_t ssrc, uint64_t owner, uint8_t level_ext, uint8_t hops)
 {
+    if (hops > LINK_HOPS_MAX)
+        return;
     struct source *s = source_find(from->meeting, from, ssrc);
     if (!s)
         s = source_new(from->meeting, ssrc, owner);
     if (!s || s->owner != owner)
         return;
     s->link = from;
+    if (!s->leg || s->leg == from || s->leg->kind != TICKET_LINK)
+        s->hops = hops;
     if (!s->leg || s->leg == from)
         s->level_ext = level_ext;
 }
@@ -125,8 +144,9 @@ void link_told(struct leg *from, const uint8_t *bytes, size_t len)
             uint32_t ssrc = wire_rd_u32(&rd);
             memcpy(&owner, wire_rd_bytes(&rd, sizeof owner).p, sizeof owner);
             uint8_t level_ext = wire_rd_u8(&rd);
-            wire_rd_bytes(&rd, 3);
-            hear(from, ssrc, owner, level_ext);
+            uint8_t hops = wire_rd_u8(&rd);
+            wire_rd_bytes(&rd, 2);
+            hear(from, ssrc, owner, level_ext, hops);
         }
     }
 }

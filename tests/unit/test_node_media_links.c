@@ -50,7 +50,7 @@ static struct sim_agent *link_to(struct sim *s, size_t i)
 }
 
 /* The other node says whose that SSRC is. */
-static void tell(struct sim_agent *a, uint32_t ssrc, const char *who)
+static void tell_over(struct sim_agent *a, uint32_t ssrc, const char *who, uint8_t hops)
 {
     uint8_t bytes[ROOM];
     uint64_t owner = media_owner(TICKET_PARTICIPANT, who);
@@ -63,12 +63,19 @@ static void tell(struct sim_agent *a, uint32_t ssrc, const char *who)
     wire_wr_bytes(&w, "BRTH", 4);
     wire_wr_u32(&w, ssrc);
     wire_wr_bytes(&w, &owner, sizeof owner);
-    wire_wr_u32(&w, 1 << 24); /* the audio level's extension */
+    wire_wr_u8(&w, 1); /* the audio level's extension */
+    wire_wr_u8(&w, hops);
+    wire_wr_u16(&w, 0);
     sim_send_rtcp(a, bytes, wire_wr_len(&w));
 }
 
-/* Whose the node has said that SSRC is; 0: it hasn't. */
-static uint64_t told(const struct sim_agent *a, uint32_t ssrc)
+static void tell(struct sim_agent *a, uint32_t ssrc, const char *who)
+{
+    tell_over(a, ssrc, who, 1);
+}
+
+/* Whose the node has said that SSRC is, and how many links it crosses; 0: it hasn't. */
+static uint64_t told_over(const struct sim_agent *a, uint32_t ssrc, uint8_t *hops)
 {
     uint64_t owner = 0;
     for (size_t i = 0; i + 24 <= a->rtcp_len; i += 4) {
@@ -80,12 +87,20 @@ static uint64_t told(const struct sim_agent *a, uint32_t ssrc)
         for (; left >= 16; left -= 16) {
             uint32_t about = wire_rd_u32(&rd);
             const uint8_t *of = wire_rd_bytes(&rd, sizeof owner).p;
-            wire_rd_bytes(&rd, 4);
-            if (about == ssrc)
-                memcpy(&owner, of, sizeof owner);
+            const uint8_t *rest = wire_rd_bytes(&rd, 4).p;
+            if (about != ssrc)
+                continue;
+            memcpy(&owner, of, sizeof owner);
+            *hops = rest[1];
         }
     }
     return owner;
+}
+
+static uint64_t told(const struct sim_agent *a, uint32_t ssrc)
+{
+    uint8_t hops;
+    return told_over(a, ssrc, &hops);
 }
 
 static size_t of(const struct sim_agent *a, uint32_t ssrc)
@@ -142,6 +157,35 @@ static void test_what_links_bring(void **state)
         sim_send_as(links[from], 0x5000 + (uint32_t)from, 2, 100);
     assert_int_equal(a->rtp_in, 2 * N_PEERS);
     assert_int_equal(of(links[2], 0x5000), 1);
+}
+
+/* Whatever the others take for the hub, nothing crosses more than two links; where a node doesn't say how many, it goes on. */
+static void test_no_packet_goes_round(void **state)
+{
+    struct sim *s = *state;
+    static const struct {
+        uint8_t hops, next; /* as told; as told on, 255: it isn't sent on */
+        bool heard;
+    } cases[] = {{0, 0, true}, {1, 2, true}, {2, 255, true}, {3, 255, false}, {255, 255, false}};
+    struct sim_agent *a = sim_join(s, "m", 1), *leaf = link_to(s, 2), *other = link_to(s, 0);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const uint32_t ssrc = 0x5000 + i;
+        uint8_t hops = 255;
+        other->rtcp_len = 0;
+        tell_over(leaf, ssrc, "far", cases[i].hops);
+        sim_send_as(leaf, ssrc, 1, 100);
+        assert_int_equal(of(a, ssrc), cases[i].heard);
+        assert_int_equal(of(other, ssrc), cases[i].next != 255);
+        sim_pass(s, 900000);
+        sim_send_as(leaf, ssrc, 2, 100);
+        sim_pass(s, 200000);
+        assert_int_equal(told_over(other, ssrc, &hops) != 0, cases[i].next != 255);
+        assert_int_equal(hops, cases[i].next);
+    }
+    uint8_t hops = 0;
+    sim_send(a, 100);
+    assert_true(told_over(other, a->ssrc, &hops) != 0);
+    assert_int_equal(hops, 1);
 }
 
 /* A link's packets count for sources that it has told of, and for no local participant's. */
@@ -337,6 +381,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, start, sim_teardown),
         cmocka_unit_test_setup_teardown(test_what_links_bring, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_no_packet_goes_round, start, sim_teardown),
         cmocka_unit_test_setup_teardown(test_owners, start, sim_teardown),
         cmocka_unit_test_setup_teardown(test_moves, start, sim_teardown),
         cmocka_unit_test_setup_teardown(test_plan, start, sim_teardown),
