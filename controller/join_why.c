@@ -168,10 +168,8 @@ json_t *join_reject_codes(unsigned rejected)
     return list;
 }
 
-/* Node `i`, for participant `who`. */
-static json_t *candidate_json(const struct join_scene *s, size_t who, size_t i)
+static json_t *candidate_json(const struct join_scene *s, size_t i)
 {
-    struct place_terms terms;
     const struct place_candidate *c = &s->plan.candidates[i];
     enum transport t;
     int64_t rtt;
@@ -187,9 +185,6 @@ static json_t *candidate_json(const struct join_scene *s, size_t who, size_t i)
         if (rtt >= 0)
             json_object_set_new(j, "rtt_us", json_integer(rtt));
     }
-    place_terms(&s->problem, &s->plan, who, i, &terms);
-    if (terms.possible)
-        json_object_set_new(j, "cost_ms", json_real(ms(terms.cost_us)));
     if (c->rejected != 0)
         json_object_set_new(j, "rejected", join_reject_codes(c->rejected));
     if (c->n_unreachable > 0)
@@ -215,9 +210,8 @@ static int by_preference(const void *a, const void *b, void *ctx)
 }
 
 /* The chosen one first, then in the order of preference, so many at most. */
-static json_t *candidates_json(const struct join_scene *s, size_t who, size_t most)
+static json_t *candidates_json(const struct join_scene *s, size_t chosen, size_t most)
 {
-    size_t chosen = s->plan.seats[who].node;
     size_t n = s->problem.n_nodes, *order = malloc((n + 1) * sizeof(*order));
     struct preference by = {s, chosen};
     json_t *list = json_array();
@@ -228,7 +222,7 @@ static json_t *candidates_json(const struct join_scene *s, size_t who, size_t mo
         order[i] = i;
     qsort_r(order, n, sizeof(*order), by_preference, &by);
     for (size_t i = 0; i < n && i < most; i++)
-        json_array_append_new(list, candidate_json(s, who, order[i]));
+        json_array_append_new(list, candidate_json(s, order[i]));
     free(order);
     return list;
 }
@@ -314,7 +308,8 @@ json_t *join_why(const struct join_scene *s, size_t i, size_t candidates)
     place_view(&s->problem, i, s->reach);
     reason = reason_of(s, i, sentence, sizeof(sentence));
     j = json_pack("{s:s, s:s, s:o, s:I}", "reason", reason, "sentence", sentence, "candidates",
-                  candidates_json(s, i, candidates), "candidates_total", (json_int_t)s->problem.n_nodes);
+                  candidates_json(s, seat->node, candidates), "candidates_total",
+                  (json_int_t)s->problem.n_nodes);
     if (prediction != NULL)
         json_object_set_new(j, "prediction", prediction);
     if (j != NULL && seat->overflow != PLACE_OVERFLOW_NO) {

@@ -86,22 +86,20 @@ static void rejections(const json_t *candidate, char *out, size_t cap)
 static enum cli_exit print_candidates(const struct cli *c, const json_t *candidates)
 {
     static const struct table_column columns[] = {
-        {"CANDIDATE", TABLE_LEFT, true},          {"OWN RTT ms", TABLE_RIGHT, false},
-        {"MEAN MIN RTT ms", TABLE_RIGHT, false},  {"COST ms", TABLE_RIGHT, false},
+        {"CANDIDATE", TABLE_LEFT, true},
+        {"OWN RTT ms", TABLE_RIGHT, false},
+        {"MEAN MIN RTT ms", TABLE_RIGHT, false},
         {"NOT TAKEN BECAUSE", TABLE_LEFT, false},
     };
-    struct table *t = table_new(columns, 5, 2);
+    struct table *t = table_new(columns, 4, 2);
     json_t *candidate;
     size_t i;
     json_array_foreach(candidates, i, candidate)
     {
-        const json_t *cost_ms = json_object_get(candidate, "cost_ms");
-        char own[64], rtt[64], cost[64] = "-", why[256], node[64];
+        char own[64], rtt[64], why[256], node[64];
         rejections(candidate, why, sizeof(why));
-        if (cost_ms != NULL)
-            snprintf(cost, sizeof(cost), "%.1f", json_number_value(cost_ms));
         const char *cells[] = {cli_cell(candidate, "node", node), cli_ms(candidate, "rtt_us", own),
-                               cli_ms(candidate, "mean_rtt_us", rtt), cost, why};
+                               cli_ms(candidate, "mean_rtt_us", rtt), why};
         if (t != NULL)
             table_row(t, cells);
     }
@@ -126,9 +124,8 @@ static void say_costs(const struct cli *c, const char *participant)
     char text[512];
     fputc('\n', c->out);
     snprintf(text, sizeof(text),
-             "The mean is over everybody's own round trips. The cost is this participant's: one way to the "
-             "others, "
-             "with their ways, prices and penalties. Its parts: berth meeting explain %.128s --participant "
+             "The mean is over everybody's own round trips. What each node would cost this participant, "
+             "prices and the ways to the others' nodes included: berth meeting explain %.128s --participant "
              "%.128s",
              c->words.v[0], participant);
     cli_say_wrapped(c, text);

@@ -304,11 +304,9 @@ def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
     assignment = joined.json()
     assert assignment["node"] in ("cmd-1", "cmd-2")
     assert assignment["transport"] == "udp"
-    costs = [c["cost_ms"] for c in assignment["why"]["candidates"] if not c.get("rejected")]
-    assert costs and costs == sorted(costs)
     table = berth("meeting", "join", "standup", "--agent", "ann", env={"COLUMNS": "80"})
     assert table.returncode == 0
-    assert assignment["node"] in table.stdout and "COST ms" in table.stdout
+    assert assignment["node"] in table.stdout
     assert assignment["ladder"][0]["address"] in table.stdout
     assert widest(table.stdout) <= 80
     shown = berth("meeting", "show", "standup")

@@ -182,7 +182,7 @@ def test_media_goes_over_streams(world, admin, make_org, node, transport, host, 
     left_out[transport] = f"{host}:{free_port()}"
     made = node(f"only-{transport}", token=key, **left_out)
     wait_for(lambda: any(n["node"] == f"only-{transport}" for n in own.api.get("/v1/nodes").json["nodes"]), 20, "the node")
-    own.api.post("/v1/meetings", {"id": "streams", "policy": {"transports": [transport]}}).expect(201)
+    own.api.post("/v1/meetings", {"id": "streams", "policy": {"private": True, "transports": [transport]}}).expect(201)
     pair = [Participant(world, controller, own, "streams", name, next(numbers)) for name in ("ann", "bob")]
     try:
         for one, other in (pair, pair[::-1]):

@@ -287,7 +287,7 @@ def test_ids_that_no_agent_has(org, agent_id):
 def test_one_bad_report_costs_its_neighbours_nothing(org, database, controller):
     """A row that the database refuses, in the middle of others that share its commit."""
     database.sql(
-        "create function poison() returns trigger language plpgsql as $$ begin perform pg_sleep(0.05); "
+        "create function poison() returns trigger language plpgsql as $$ begin perform pg_sleep(0.15); "
         "if new.agent = 'poison' then raise exception 'poisoned'; end if; return new; end $$; "
         "create trigger poison before insert on report for each row execute function poison()"
     )
