@@ -43,6 +43,7 @@ struct media_leg {
     int64_t hurried_us, answered_us; /* media_leg_hurry; when the newest request that was answered was sent */
     int64_t silent_since_us;         /* INT64_MAX: not silent */
     unsigned silent_asked;           /* requests since then */
+    unsigned fruitless;              /* handshakes since a consent check was answered last */
     uint64_t next;
     struct flight flight[MEDIA_FLIGHT];
     size_t nonce_len;
@@ -193,6 +194,7 @@ static void be_welcome(struct media_leg *l, const struct media_answer *a, int64_
     l->state = MEDIA_LEG_UP;
     l->suite = a->welcome.suite;
     l->session = a->welcome.session;
+    l->fruitless++;
     l->nonce_len = 0;
     l->ask_us = now_us; /* before it the node sends nothing */
     l->silent_since_us = INT64_MAX;
@@ -269,9 +271,13 @@ static void consent_answered(struct media_leg *l, struct flight *f, const struct
         return;
     }
     if (a->error != 0) { /* the node has started anew, or ended the session: what it says then decides */
-        shake(l, now_us);
+        if (l->fruitless > MEDIA_FRUITLESS_MAX)
+            refuse(l, a->error);
+        else
+            shake(l, now_us);
         return;
     }
+    l->fruitless = 0;
     take_round_trip(l, f, now_us);
     if (f->sent_us > l->answered_us)
         l->answered_us = f->sent_us;
@@ -385,6 +391,13 @@ static struct flight *find_flight(struct media_leg *l, const uint8_t *txid)
     return NULL;
 }
 
+/* Nobody on the path ends a session by an error that the node would have signed: it can't where the ticket doesn't open (401), where it has no keys (508)
+ * or no such session (437). */
+static bool is_the_nodes(const struct media_answer *a)
+{
+    return a->authentic || a->error == 401 || a->error == 437 || a->error == 508;
+}
+
 static enum packet_kind heard_stun(struct media_leg *l, const uint8_t *bytes, size_t len, int64_t now_us)
 {
     enum { TXID_AT = STUN_HEADER_LEN - STUN_TXID_LEN };
@@ -392,13 +405,13 @@ static enum packet_kind heard_stun(struct media_leg *l, const uint8_t *bytes, si
     if (len < STUN_HEADER_LEN)
         return PACKET_OTHER;
     if (l->shaking && memcmp(bytes + TXID_AT, l->txn.txid, STUN_TXID_LEN) == 0) {
-        if (media_read_answer(&a, bytes, len, l->txn.txid, l->grant.password) < 0)
+        if (media_read_answer(&a, bytes, len, l->txn.txid, l->grant.password) < 0 || !is_the_nodes(&a))
             return PACKET_OTHER;
         hello_answered(l, &a, now_us);
         return PACKET_STUN;
     }
     struct flight *f = l->shaking ? NULL : find_flight(l, bytes + TXID_AT);
-    if (!f || media_read_answer(&a, bytes, len, f->txid, l->grant.password) < 0)
+    if (!f || media_read_answer(&a, bytes, len, f->txid, l->grant.password) < 0 || !is_the_nodes(&a))
         return PACKET_OTHER;
     consent_answered(l, f, &a, now_us);
     return PACKET_STUN;

@@ -23,6 +23,7 @@ enum {
     MEDIA_FLOW_US = 1000 * 1000,
     MEDIA_FLOW_SILENCE_US = 300 * 1000, /* ... before this silence */
     MEDIA_CHALLENGES_MAX = 4,           /* 438 to one handshake */
+    MEDIA_FRUITLESS_MAX = 4,            /* handshakes in a row after which no consent check is answered */
     MEDIA_FLIGHT = 8,                   /* consent checks that are waited for */
     MEDIA_RTTS = 64,                    /* the newest that count for the figures */
 };

@@ -316,6 +316,41 @@ static void a_proof_is_given_whenever_it_is_asked_for(void **state)
     }
 }
 
+/* Who stands on the way sees requests, and can't sign: what the node would have signed counts from it alone. */
+static void a_forged_error_is_none(void **state)
+{
+    static const int codes[] = {400, 403, 438, 486, 500};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct media_sim *s = sim_of(30 + i);
+        uint8_t hello[MEDIA_MESSAGE_MAX], out[MEDIA_MESSAGE_MAX];
+        struct media_request r;
+        sim_join(s);
+        size_t len = media_leg_next(s->leg, s->now_us, hello);
+        media_read_request(&r, hello, len);
+        size_t n = media_write_error(out, &r, codes[i], NULL, (struct slice){(const uint8_t *)"nonce", 5});
+        assert_int_equal(media_leg_heard(s->leg, out, &n, s->now_us), PACKET_OTHER);
+        sim_run(s, s->now_us + SIM_S, MEDIA_LEG_UP);
+        assert_int_equal(media_leg_state(s->leg), MEDIA_LEG_UP);
+        drop(s);
+    }
+}
+
+static void a_node_that_forgets_us_each_time_is_given_up(void **state)
+{
+    struct media_sim *s = sim_of(36);
+    sim_join(s);
+    for (int i = 0; i < 200 && media_leg_state(s->leg) != MEDIA_LEG_REFUSED; i++) {
+        size_t before = s->n_handshakes;
+        sim_run(s, s->now_us + 10 * SIM_MS, MEDIA_LEG_REFUSED);
+        if (s->n_handshakes != before)
+            sim_node_restarts(s);
+    }
+    assert_int_equal(media_leg_state(s->leg), MEDIA_LEG_REFUSED);
+    assert_int_equal(media_leg_refusal(s->leg), 437);
+    assert_true(s->n_handshakes <= MEDIA_FRUITLESS_MAX + 1);
+    drop(s);
+}
+
 static void a_node_that_forgot_us_is_greeted_anew(void **state)
 {
     struct media_sim *s = sim_up(14);
@@ -432,6 +467,8 @@ int main(void)
         cmocka_unit_test(a_caller_that_slept_asks_before_it_gives_up),
         cmocka_unit_test(another_address_is_proven),
         cmocka_unit_test(a_proof_is_given_whenever_it_is_asked_for),
+        cmocka_unit_test(a_forged_error_is_none),
+        cmocka_unit_test(a_node_that_forgets_us_each_time_is_given_up),
         cmocka_unit_test(a_node_that_forgot_us_is_greeted_anew),
         cmocka_unit_test(a_newer_ticket_is_for_the_next_handshake),
         cmocka_unit_test(news_are_told),
