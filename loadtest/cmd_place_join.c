@@ -150,8 +150,9 @@ static void print(const struct bench *b)
 {
     qsort(b->ns, b->n_ns, sizeof *b->ns, by_size);
     qsort(b->rows_ns, b->n_ns, sizeof *b->rows_ns, by_size);
-    double median = (double)b->ns[b->n_ns / 2] / 1000, p99 = (double)b->ns[b->n_ns * 99 / 100] / 1000;
-    double rows = (double)b->rows_ns[b->n_ns / 2] / 1000;
+    size_t half = b->n_ns / 2, most = b->n_ns * 99 / 100;
+    double median = (double)b->ns[half] / 1000, p99 = (double)b->ns[most] / 1000;
+    double rows = (double)b->rows_ns[half] / 1000;
     if (b->json)
         printf("{\"participants\": %" PRId64 ", \"nodes\": %" PRId64
                ", \"nodes_joined\": %zu, \"decisions\": %zu, \"cpu_us\": {\"median\": %.1f, \"p99\": %.1f}, "

@@ -115,7 +115,7 @@ int doc_get_rtt(const json_t *o, const char *name, enum doc_need need, int64_t *
                 int64_t *p95_us, struct doc_error *e)
 {
     const json_t *rtt = NULL;
-    int64_t min, median, p95;
+    int64_t min = 0, median = 0, p95 = 0;
     int answer = doc_get_object(o, name, need, &rtt, e);
     if (answer <= 0)
         return answer;
