@@ -25,7 +25,7 @@ foreach(source ${SYSTEM_TESTS})
         # A file of which every test was skipped counts as skipped, and says so; "1 passed, 2 skipped" is a pass.
         SKIP_REGULAR_EXPRESSION "(^|\n)[0-9]+ skipped[^\n]* in [0-9.]+s")
     if(first_line MATCHES "heavy")
-        set_tests_properties(system.${name} PROPERTIES PROCESSORS 2)
+        set_tests_properties(system.${name} PROPERTIES PROCESSORS 2 COST 1000) # first: they would wait for two places until the end
     endif()
     if(first_line MATCHES "serial")
         set_tests_properties(system.${name} PROPERTIES RUN_SERIAL TRUE)

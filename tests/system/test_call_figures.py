@@ -1,3 +1,4 @@
+# alone
 """What calls measured reaches the controller, beside what it had counted on: the page of metrics, GET /v1/analytics/calls, and who learns what."""
 
 from concurrent.futures import ThreadPoolExecutor

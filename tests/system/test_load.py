@@ -1,3 +1,4 @@
+# alone
 """berth-load's swarm and its rows without a controller, against the real ones: what it says was stored is stored, once each."""
 
 import json
