@@ -1,4 +1,4 @@
-# timeout: 120
+# timeout: 120, alone
 """The housekeeper among many partitions of another time."""
 
 import pytest

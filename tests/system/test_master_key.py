@@ -1,4 +1,4 @@
-# timeout: 180
+# timeout: 180, alone
 """Whose master keys are in a database: a controller with others doesn't serve it, and rotation goes on as it did."""
 
 import secrets

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """Meetings and who is in them: made, listed, joined, left. Which node is chosen is in test_assignments.py."""
 
 import threading

@@ -1,4 +1,4 @@
-# timeout: 300
+# timeout: 300, alone
 """/v1/nodes and /v1/clusters: registration, heartbeats, maintenance, and the list that agents probe."""
 
 import pytest
