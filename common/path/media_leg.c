@@ -1,68 +1,12 @@
 /* A media session from the agent's end. Invariant: packets are protected exactly with the keys of the newest handshake that was answered, no
  * two handshakes have the same random, and silence is counted from the first request that nothing has answered since, or from the
  * last packet where packets should have come. */
-#include "path/media_leg.h"
+#include "path/media_leg_internal.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct flight {
-    bool waiting;
-    uint8_t txid[STUN_TXID_LEN];
-    int64_t sent_us;
-};
-
-struct media_leg {
-    enum media_leg_state state;
-    struct media_leg_plan plan; /* its grant: for the next handshake */
-    struct ticket_grant grant;  /* of this one, and of the session that comes of it */
-    uint8_t secret[TICKET_SECRET_LEN], seed[MEDIA_LEG_SEED_LEN];
-    uint64_t drawn; /* from the seed */
-    int refusal;
-    const char *why;
-
-    /* A handshake is under way. */
-    bool shaking;
-    int64_t shake_until_us;
-    unsigned challenges;
-    struct stun_txn txn;
-    struct media_hello hello;
-    size_t hello_len;
-    uint8_t hello_bytes[MEDIA_MESSAGE_MAX];
-
-    struct srtp_leg *srtp;      /* NULL before the first welcome, and of a link */
-    struct media_leg_keys keys; /* of a link */
-    uint64_t n_keys;
-    enum srtp_suite suite;
-    struct media_session_id session;
-
-    /* Consent. */
-    int64_t ask_us, asked_us;        /* the next request; the one before */
-    int64_t hurried_us, answered_us; /* media_leg_hurry; when the newest request that was answered was sent */
-    int64_t silent_since_us;         /* INT64_MAX: not silent */
-    unsigned silent_asked;           /* requests since then */
-    unsigned fruitless;              /* handshakes since a consent check was answered last */
-    uint64_t next;
-    struct flight flight[MEDIA_FLIGHT];
-    size_t nonce_len;
-    uint8_t nonce[MEDIA_NONCE_MAX];
-    struct media_news news;
-    uint64_t news_number;
-
-    /* What should be there: when the newest packets came. */
-    int64_t flow_us[MEDIA_FLOW_PACKETS];
-    size_t flow_at;
-    bool missed; /* the flow: asked for since */
-
-    struct reception reception;
-    struct sending sending; /* under srtp's keys */
-    int64_t packets_sent, bytes_sent, packets_refused;
-    int64_t asked, answered, rtt_us[MEDIA_RTTS], rtt_min_us, rtt_last_us;
-    size_t n_rtts; /* ever */
-    struct addr mapped;
-};
 
 static int64_t min64(int64_t a, int64_t b)
 {
@@ -523,88 +467,9 @@ void media_leg_set_grant(struct media_leg *l, const struct ticket_grant *grant)
     l->plan.grant = *grant;
 }
 
-/* ---- what is known ---- */
-
-enum media_leg_state media_leg_state(const struct media_leg *l)
-{
-    return l->state;
-}
-
-int media_leg_refusal(const struct media_leg *l)
-{
-    return l->refusal;
-}
-
-const char *media_leg_why(const struct media_leg *l)
-{
-    return l->why;
-}
-
-const char *media_leg_suite(const struct media_leg *l)
-{
-    if (!l->srtp && l->n_keys == 0)
-        return "";
-    return l->suite == SRTP_AES_128_GCM ? "AEAD_AES_128_GCM" : "AES_CM_128_HMAC_SHA1_80";
-}
-
-uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out)
-{
-    if (l->n_keys > 0)
-        *out = l->keys;
-    return l->n_keys;
-}
-
 void media_leg_hurry(struct media_leg *l, int64_t now_us)
 {
     l->hurried_us = now_us;
     if (l->state == MEDIA_LEG_UP && !l->shaking)
         ask_at(l, min64(l->ask_us, now_us));
-}
-
-bool media_leg_stands(const struct media_leg *l)
-{
-    return l->state == MEDIA_LEG_UP && l->answered_us >= l->hurried_us;
-}
-
-const struct media_news *media_leg_news(const struct media_leg *l, uint64_t *number)
-{
-    *number = l->news_number;
-    return &l->news;
-}
-
-void media_leg_figures(const struct media_leg *l, int64_t now_us, struct media_leg_figures *out)
-{
-    int64_t rtt[MEDIA_RTTS], flying = 0;
-    size_t n = l->n_rtts < MEDIA_RTTS ? l->n_rtts : MEDIA_RTTS;
-    for (size_t i = 0; i < MEDIA_FLIGHT; i++)
-        flying += l->flight[i].waiting && now_us < l->flight[i].sent_us + MEDIA_ASK_AGAIN_US;
-    *out = (struct media_leg_figures){.asked = l->asked,
-                                      .answered = l->answered,
-                                      .missing = l->asked - l->answered - flying,
-                                      .rtt_us = l->rtt_last_us,
-                                      .rtt_min_us = l->rtt_min_us,
-                                      .mapped = l->mapped,
-                                      .packets_sent = l->packets_sent,
-                                      .bytes_sent = l->bytes_sent,
-                                      .packets_received = l->reception.packets,
-                                      .bytes_received = l->reception.bytes,
-                                      .packets_lost = reception_lost(&l->reception),
-                                      .packets_refused = l->packets_refused,
-                                      .jitter_us = reception_jitter_us(&l->reception)};
-    memcpy(rtt, l->rtt_us, sizeof rtt);
-    if (n > 0)
-        rtt_stats_of(&out->rtt, rtt, n);
-}
-
-void media_leg_figures_add(struct media_leg_figures *sum, const struct media_leg_figures *f)
-{
-    sum->asked += f->asked;
-    sum->answered += f->answered;
-    sum->missing += f->missing;
-    sum->packets_sent += f->packets_sent;
-    sum->bytes_sent += f->bytes_sent;
-    sum->packets_received += f->packets_received;
-    sum->bytes_received += f->bytes_received;
-    sum->packets_lost += f->packets_lost;
-    sum->packets_refused += f->packets_refused;
 }
