@@ -313,8 +313,8 @@ void call_leave(struct call *c, int64_t now_us)
 {
     bool others = c->ended && c->error == BERTH_E_TAKEN_OVER; /* it is another's place in the meeting now */
     end(c, 0);
-    c->left = others;
-    c->gone = others && c->tell_every_us == 0;
+    c->left = c->left || others;
+    c->gone = c->gone || (others && c->tell_every_us == 0);
     c->tell_at_us = others ? now_us : c->tell_at_us;
     c->leaving = true;
     c->leave_until_us = now_us + CALL_LEAVE_US;
