@@ -214,6 +214,8 @@ struct berth_options {
     const char *pac_helper;
 };
 
+/* Functions take an agent that berth_agent_create has made: only berth_agent_destroy and berth_free take NULL. An `out` is written on success alone. */
+
 /* ---- an agent's life ---- */
 
 /* 0; -EINVAL (options), -ENOMEM, or another -errno (no descriptors ...). Nothing is sent yet. */
@@ -411,7 +413,7 @@ struct berth_call {
     int transport, framing;        /* as of a connection; -1, 0: none */
     char address[BERTH_ADDRESS_TEXT], mapped_address[BERTH_ADDRESS_TEXT];
     char suite[32]; /* "AEAD_AES_128_GCM" or "AES_CM_128_HMAC_SHA1_80"; "" before the first UP */
-    char reason[BERTH_ERROR_TEXT]; /* of JOINING, LOST and ENDED, for people; "" */
+    char reason[BERTH_ERROR_TEXT]; /* for people: why it isn't UP; of UP after a move, why it was moved; "" */
     /* Since the call began, over all its nodes: */
     int64_t packets_sent, bytes_sent, packets_received, bytes_received; /* unprotected */
     int64_t packets_lost;    /* RTP that should have come, by gaps in the sequence numbers */
@@ -422,6 +424,7 @@ struct berth_call {
     int64_t
         jitter_us; /* RFC 3550 6.4.1, of the stream heard last; -1: its clock (8, 16, 32, 48 or 90 kHz) isn't known yet */
     int64_t rtt_us, rtt_min_us; /* of consent checks to the present node: newest, least; -1: none */
+    int http_status;            /* beside `error`: the controller's, where it answered with one; else 0 */
 };
 
 /* One RTP or RTCP packet that has arrived, unprotected; valid until the callback returns. */
@@ -446,7 +449,7 @@ struct berth_join_options {
     /* Called as the callbacks of berth_options are. May be NULL. */
     void (*packet)(void *user, struct berth_agent *agent, const struct berth_packet *p);
     void (*changed)(void *user, struct berth_agent *agent,
-                    const struct berth_call *c); /* state, node or transport */
+                    const struct berth_call *c); /* state, node, transport, or why it isn't UP */
     /* This SSRC of ours is another's in the meeting: choose one anew (RFC 3550 8.2). */
     void (*ssrc_refused)(void *user, struct berth_agent *agent, uint64_t call, uint32_t ssrc);
     void *user;

@@ -1,9 +1,11 @@
 /* Reading an assignment. Invariant: what is taken names a node, a transport of its own ladder or none, and a ticket whole or none. */
 #include "call_assignment.h"
 
+#include "core/utf8.h"
 #include "path/ladder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,14 @@ static void read_report(struct call_assignment *a, const json_t *j)
     (void)(call_expected_from_json(json_object_get(j, "expected"), &a->expected, &e) < 0);
 }
 
+/* Why it is this node, for people. */
+static void read_why(struct call_assignment *a, const json_t *j)
+{
+    const char *sentence = json_string_value(json_object_get(j, "sentence"));
+    if (sentence)
+        snprintf(a->why, sizeof a->why, "%.*s", utf8_prefix(sentence, sizeof a->why - 1), sentence);
+}
+
 static int read_assignment(struct call_assignment *a, const json_t *j)
 {
     const json_t *media = json_object_get(j, "media");
@@ -56,6 +66,7 @@ static int read_assignment(struct call_assignment *a, const json_t *j)
                    copy(a->grant.password, sizeof a->grant.password, media, "password");
     a->epoch = json_integer_value(json_object_get(media, "epoch"));
     read_report(a, json_object_get(j, "report"));
+    read_why(a, json_object_get(j, "why"));
     return read_ladder(&a->to, j);
 }
 

@@ -14,6 +14,7 @@ struct call_assignment {
     int64_t epoch;                    /* of the plan that it is of; 0: not said */
     int64_t tell_every_s;             /* of what the call measures; 0: not */
     struct call_expected expected;
+    char why[BERTH_ERROR_TEXT]; /* the controller's sentence, as much of it as there is room for; "" */
     bool has_grant;
     struct ticket_grant grant;
 };

@@ -2,6 +2,7 @@
  * sooner after a failure than the pause says. */
 #include "connection.h"
 
+#include "core/utf8.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LADDER_RUNG_TEXT = 32 + ADDR_TEXT_LEN + PROBER_ERROR_TEXT };
 
 /* ---- proxies ---- */
 
@@ -173,14 +176,34 @@ void connection_begin(struct connection *c, const char *why, int64_t now_us)
     }
 }
 
+/* ": udp 192.0.2.1:5004 port unreachable, tcp ..." behind what the detail says, as far as there is room for whole ones. */
+static void detail_add_rungs(struct connection *c)
+{
+    for (size_t i = 0; c->io && i < c->n; i++) {
+        struct ladder_outcome o;
+        char to[ADDR_TEXT_LEN], rung[LADDER_RUNG_TEXT];
+        if (i > 0 && c->ladder[i].transport == TRANSPORT_PROXY && c->ladder[i].proxy[0] == '\0')
+            continue; /* none is known: that is no obstacle */
+        ladder_outcome(ladder_io_ladder(c->io), i, &o);
+        int n = snprintf(rung, sizeof rung, "%s %s %s %s", i == 0 ? ":" : ",",
+                         transport_name(c->ladder[i].transport), addr_format(&c->ladder[i].to, to),
+                         o.why[0] != '\0' ? o.why : probe_status_name(o.status));
+        size_t len = strlen(c->detail), room = sizeof c->detail - len - 1;
+        if (i > 0 && (n < 0 || (size_t)n > room))
+            return;
+        snprintf(c->detail + len, room + 1, "%.*s", utf8_prefix(rung, room), rung);
+    }
+}
+
 /* No rung works, and the newest race stays to be looked at. */
 static void race_lost(struct connection *c, int64_t now_us)
 {
+    static const char what[] = "no rung of the ladder works";
     const char *problem = c->finder ? proxy_finder_problem(c->finder) : "";
-    snprintf(c->detail, sizeof c->detail, "no rung of the ladder works");
+    snprintf(c->detail, sizeof c->detail, "%s", what);
     if (problem[0] != '\0')
-        snprintf(c->detail, sizeof c->detail, "no rung of the ladder works; %s: %s",
-                 proxy_finder_source(c->finder), problem);
+        snprintf(c->detail, sizeof c->detail, "%s; %s: %s", what, proxy_finder_source(c->finder), problem);
+    detail_add_rungs(c);
     wait_a_while(c, false, now_us);
 }
 

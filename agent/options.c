@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { GIVEN_MAX = 1365 }; /* three targets each */
 
@@ -130,13 +131,20 @@ static bool options_whole(struct berth_options *out, const struct berth_options 
     return true;
 }
 
+/* Whatever else is wrong about it is told by the first call on it. */
+static bool controller_valid(const char *url)
+{
+    return !url || strncasecmp(url, "https://", 8) == 0 || strncasecmp(url, "http://", 7) == 0;
+}
+
 int agent_options_init(struct agent_options *o, const struct berth_options *given)
 {
     struct berth_options whole;
     const struct berth_options *from = &whole;
     *o = (struct agent_options){0};
     if (!options_whole(&whole, given) || from->name_agent < 0 || from->name_agent > 2 ||
-        (!from->controller && from->n_nodes == 0) || !policy_valid(&from->policy))
+        (!from->controller && from->n_nodes == 0) || !controller_valid(from->controller) ||
+        !policy_valid(&from->policy))
         return -EINVAL;
     o->policy = from->policy;
     o->callbacks = from->callbacks;

@@ -2,6 +2,8 @@
  * each change of it once. */
 #include "session_calls.h"
 
+#include "core/utf8.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -112,6 +114,14 @@ void call_open_path(struct session_call *k, size_t leg, int64_t now_us)
 
 /* ---- their life ---- */
 
+/* Which node it is about: while the call moves there are two. */
+static void explain(struct session_call *k, const struct call_path *p)
+{
+    const char *detail = p->connection->detail;
+    const size_t room = sizeof k->reason - 1 - strlen(p->node) - 2;
+    snprintf(k->reason, sizeof k->reason, "%s: %.*s", p->node, utf8_prefix(detail, room), detail);
+}
+
 /* What its connection has become. */
 static void judge(struct session_call *k, struct call_path *p, bool changed, int64_t now_us)
 {
@@ -133,7 +143,7 @@ static void judge(struct session_call *k, struct call_path *p, bool changed, int
     }
     if (!changed || c->state != BERTH_CONNECTION_WAITING)
         return;
-    memcpy(k->reason, c->detail, sizeof k->reason);
+    explain(k, p);
     if (c->refusal != 0) {
         int code = c->refusal;
         c->refusal = 0;

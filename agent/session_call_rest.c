@@ -46,6 +46,7 @@ bool call_take(struct session_call *k, const char *text, bool answer, int64_t no
 static void fail(struct session_call *k, int status, int64_t retry_after_us, const char *why, int64_t now_us)
 {
     k->error = status == -EBADMSG ? BERTH_E_PROTOCOL : session_classify(status);
+    k->http_status = status > 0 ? status : 0;
     snprintf(k->reason, sizeof k->reason, "%s", why);
     session_log(k->s, BERTH_LOG_WARN, "call_unanswered", "%s: %s", k->meeting, why);
     call_unassigned(&k->is, status > 0 ? status : 0, retry_after_us, now_us);
@@ -69,7 +70,7 @@ static void on_answer(void *user, struct rest_call *call, long status)
         return;
     }
     if (status / 100 == 2 && call->body && call_take(k, call->body, true, now)) {
-        k->error = 0;
+        k->error = k->http_status = 0;
         return;
     }
     session_explain(call, status, detail);

@@ -169,18 +169,22 @@ static void tell(struct session_call *k)
     if (state == BERTH_CALL_UP && c)
         transport =
             (int)ladder_place(ladder_io_ladder(c->io), ladder_winner(ladder_io_ladder(c->io)))->transport;
-    if (k->is.leaving ||
-        (state == k->told_state && transport == k->told_transport && strcmp(node, k->told_node) == 0))
+    bool same_node = strcmp(node, k->told_node) == 0;
+    bool same = state == k->told_state && transport == k->told_transport && same_node;
+    bool news = state != BERTH_CALL_UP && strcmp(k->reason, k->told_reason) != 0;
+    if (k->is.leaving || (same && !news))
         return;
-    k->told_state = state;
-    k->told_transport = transport;
-    memcpy(k->told_node, node, sizeof k->told_node);
     if (state == BERTH_CALL_UP) {
-        k->reason[0] = '\0';
-        k->error = 0;
+        bool moved = k->told_state == BERTH_CALL_UP && !same_node;
+        snprintf(k->reason, sizeof k->reason, "%s", moved ? k->assigned.why : "");
+        k->error = k->http_status = 0;
         if (k->up_us < 0)
             k->up_us = clock_mono_us() - k->began_us;
     }
+    k->told_state = state;
+    k->told_transport = transport;
+    memcpy(k->told_node, node, sizeof k->told_node);
+    memcpy(k->told_reason, k->reason, sizeof k->told_reason);
     k->s->events.call(k->s->user, k);
 }
 
@@ -336,6 +340,7 @@ void session_call_public(const struct session_call *k, int64_t now_us, struct be
     *out = (struct berth_call){.id = k->id,
                                .state = call_state(&k->is),
                                .error = k->is.ended ? k->is.error : k->error,
+                               .http_status = k->http_status,
                                .up_us = k->up_us,
                                .came_up = k->is.came_up,
                                .moved = k->is.moved,
@@ -356,7 +361,8 @@ void session_call_public(const struct session_call *k, int64_t now_us, struct be
     memcpy(out->meeting, k->meeting, sizeof out->meeting);
     memcpy(out->node, k->is.legs[k->is.main].to.node, sizeof out->node);
     memcpy(out->suite, k->suite, sizeof out->suite);
-    memcpy(out->reason, k->reason, sizeof out->reason);
+    /* While it is UP: what was told with it, not what another leg meets meanwhile. */
+    memcpy(out->reason, out->state == BERTH_CALL_UP ? k->told_reason : k->reason, sizeof out->reason);
     public_connection(k, now_us, out);
 }
 

@@ -42,8 +42,9 @@ struct session_call {
     struct call_stretches stretches; /* that aren't told yet */
     size_t n_telling;                /* the first of them are being told */
     int64_t packets_dropped, send_dropped;
-    int error;
+    int error, http_status;
     char suite[32], reason[BERTH_ERROR_TEXT];
+    char told_reason[BERTH_ERROR_TEXT];
 };
 
 /* session_call_legs.c */

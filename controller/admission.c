@@ -5,6 +5,7 @@
 #include "auth.h"
 #include "catalogue.h"
 #include "core/timefmt.h"
+#include "core/turn_url.h"
 #include "media/ticket.h"
 
 #include <inttypes.h>
@@ -14,13 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    SECOND_US = 1000 * 1000,
-    SHA1_LEN = 20,
-    TURN_USERNAME_MAX = 24 + AGENT_ID_MAX,
-    TURN_URLS_MAX = 8,
-    TURN_URL_BYTES_MAX = 256
-};
+enum { SECOND_US = 1000 * 1000, SHA1_LEN = 20, TURN_USERNAME_MAX = 24 + AGENT_ID_MAX };
 
 /* ---- master keys ---- */
 
@@ -142,21 +137,12 @@ json_t *admission_link(const struct controller *ctl, const struct admission_link
 
 /* ---- services beside the node ---- */
 
-/* What a WebRTC client takes in `iceServers`: nothing else is handed out with credentials. */
-static bool turn_url_valid(const json_t *j)
+/* Nothing else is handed out with credentials. */
+static bool is_turn_url(const json_t *j)
 {
-    static const char *const schemes[] = {"turn:", "turns:", "stun:", "stuns:"};
     const char *text = json_string_value(j);
 
-    if (text == NULL || json_string_length(j) > TURN_URL_BYTES_MAX || strlen(text) != json_string_length(j))
-        return false;
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t n = strlen(schemes[i]);
-
-        if (strncmp(text, schemes[i], n) == 0 && text[n] != '\0')
-            return true;
-    }
-    return false;
+    return text != NULL && strlen(text) == json_string_length(j) && turn_url_valid(text);
 }
 
 bool admission_turn_valid(const json_t *turn)
@@ -171,7 +157,7 @@ bool admission_turn_valid(const json_t *turn)
         return false;
     json_array_foreach(urls, i, url)
     {
-        if (!turn_url_valid(url))
+        if (!is_turn_url(url))
             return false;
     }
     return true;

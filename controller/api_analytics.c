@@ -3,6 +3,7 @@
 #include "api_analytics.h"
 #include "analytics.h"
 #include "core/doc.h"
+#include "join_turn.h"
 #include "modules.h"
 
 #include <stdio.h>
@@ -45,6 +46,53 @@ struct analysis *analysis_begin(struct api_request *r)
     }
     return read_sites(r, a) ? a : NULL;
 }
+
+/* ---- whose turn it is ---- */
+
+struct waiting {
+    struct join_turn turn; /* of the org; first: its start leads back here */
+    struct api_request *r;
+    api_handler *then;
+};
+
+static void start(struct join_turn *t)
+{
+    struct waiting *w = (struct waiting *)t;
+
+    w->then(w->r);
+}
+
+static void late(struct join_turn *t)
+{
+    struct waiting *w = (struct waiting *)t;
+
+    api_problem(w->r, 503, "overloaded", "too many analyses are asked for at once; try again soon");
+}
+
+/* The request has ended, answered or not. */
+static void dispose(void *p)
+{
+    struct waiting *w = p;
+
+    join_turn_done(&w->r->worker->joins, &w->turn);
+}
+
+void analysis_turn(struct api_request *r, api_handler *then)
+{
+    struct waiting *w = h2o_mem_alloc_shared(&r->req->pool, sizeof(*w), dispose);
+
+    *w = (struct waiting){.turn = {.org = r->caller.kind == CALLER_ADMIN ? CLOUD_ORG : r->caller.org,
+                                   .meeting = "",
+                                   .deadline_us = r->deadline_us,
+                                   .start = start,
+                                   .late = late},
+                          .r = r,
+                          .then = then};
+    if (!join_turn_take(&r->worker->joins, &w->turn))
+        late(&w->turn);
+}
+
+/* ---- pages ---- */
 
 static void on_listed(struct api_request *r, const struct db_result *result)
 {
@@ -162,7 +210,7 @@ static json_t *site_json(const struct api_request *r, const PGresult *res, int r
     return j;
 }
 
-static void get_transports(struct api_request *r)
+static void read_transports(struct api_request *r)
 {
     struct analysis *a = analysis_begin(r);
 
@@ -219,7 +267,7 @@ static json_t *node_json(const struct api_request *r, const PGresult *res, int r
     return j;
 }
 
-static void get_rtt(struct api_request *r)
+static void read_rtt(struct api_request *r)
 {
     struct analysis *a = analysis_begin(r);
     struct db_param more;
@@ -306,7 +354,7 @@ static void on_calls(struct api_request *r, const struct db_result *result)
                            PQntuples(res) >= SAMPLE));
 }
 
-static void get_calls(struct api_request *r)
+static void read_calls(struct api_request *r)
 {
     const struct analysis *a = analysis_begin(r);
     char lifetime[24];
@@ -318,6 +366,21 @@ static void get_calls(struct api_request *r)
                                  analysis_nodes(r, a)};
     db_add(b, a->all ? &calls_all_stmt : &calls_stmt, p, a->all ? 3 : 2);
     api_db_send(r, b, on_calls);
+}
+
+static void get_transports(struct api_request *r)
+{
+    analysis_turn(r, read_transports);
+}
+
+static void get_rtt(struct api_request *r)
+{
+    analysis_turn(r, read_rtt);
+}
+
+static void get_calls(struct api_request *r)
+{
+    analysis_turn(r, read_calls);
 }
 
 const struct api_route api_analytics_routes[API_ANALYTICS_ROUTES] = {

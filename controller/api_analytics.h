@@ -45,6 +45,9 @@ struct analysis {
     json_t *(*item)(const struct api_request *r, const PGresult *res, int row);
 };
 
+/* Once it is this org's turn: what takes the database long is one after another for each org on a worker. */
+void analysis_turn(struct api_request *r, api_handler *then);
+
 /* Whose: an org's own, the one that the operator names, or all. NULL: answered. */
 struct analysis *analysis_begin(struct api_request *r);
 

@@ -172,7 +172,7 @@ static bool read_gain(struct api_request *r, int64_t *out)
     return false;
 }
 
-void api_new_node(struct api_request *r)
+static void read_new_node(struct api_request *r)
 {
     struct analysis *a = analysis_begin(r);
     const struct catalogue_node *like;
@@ -193,4 +193,9 @@ void api_new_node(struct api_request *r)
                           : &new_node_stmt,
            p, a->all ? 5 : 4);
     api_db_send(r, b, on_new_node);
+}
+
+void api_new_node(struct api_request *r)
+{
+    analysis_turn(r, read_new_node);
 }

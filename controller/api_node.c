@@ -70,6 +70,7 @@ struct heartbeat {
     double cpu;
     int64_t packets, sessions, bandwidth;
     bool draining, stopping;
+    const char *media_key; /* NULL: not said */
     struct peers_rtt rtt;
     struct links_place place;
 };
@@ -80,7 +81,8 @@ static bool read_heartbeat(struct api_request *r, struct heartbeat *h)
     double packets = 0, bandwidth = 0;
 
     if (!body_object(r, "load", &load) || !body_bool(r, "draining", &h->draining) ||
-        !body_bool(r, "stopping", &h->stopping))
+        !body_bool(r, "stopping", &h->stopping) ||
+        !body_text(r, "media_key", MEDIA_KEY_LEN, false, &h->media_key))
         return false;
     if (!body_number(r, load, "/load", "cpu", 0, 1, &h->cpu) ||
         !body_number(r, load, "/load", "packets_per_s", 0, bandwidth_max, &packets) ||
@@ -107,7 +109,39 @@ static const struct db_stmt heartbeat_stmt = {
     " and c.what = 'participants' and c.name = target.id), 0), 0)::bigint,"
     " sessions = $5::bigint, bandwidth_bps = $6::bigint, draining = $7::boolean, stopping = $8::boolean"
     " from target where l.org = target.org and l.node = target.id"
+    "  and coalesce($9 = target.media_key, true)"
     " returning target.drain, target.org, berth_us(clock_timestamp())"};
+
+/* Is somebody else alive as this node? */
+static const struct db_stmt heartbeat_other_stmt = {
+    "node_heartbeat_other",
+    NODE_TARGET " select from target join node_load l on l.org = target.org and l.node = target.id"
+                " where target.media_key <> $3 and not l.stopping"
+                "  and l.heartbeat_at > now() - $4::bigint * interval '1 second'"};
+
+static void heartbeat_refused(struct api_request *r, const struct db_result *result)
+{
+    if (result->error != 0 || PQntuples(result->res[0]) == 0)
+        api_problem(r, 404, "unknown_node", whose_else(r));
+    else
+        api_problem(r, 409, "node_replaced", "another program has registered as this node since");
+}
+
+/* Whoever registered last is the node. Once that one is silent, the other finds itself unknown, and registers again. */
+static void refuse_heartbeat(struct api_request *r)
+{
+    const struct heartbeat *h = r->state;
+    char alive_s[24];
+    struct db_param p[4];
+    struct db_batch *b;
+
+    if (!target(r, p) || (b = api_db_begin(r, DB_OPERATOR)) == NULL)
+        return;
+    p[2] = db_text(h->media_key);
+    p[3] = db_i64(alive_s, CATALOGUE_HEALTHY_US / 1000000);
+    db_add(b, &heartbeat_other_stmt, p, 4);
+    api_db_send(r, b, heartbeat_refused);
+}
 
 static void heartbeat_done(struct api_request *r, const struct db_result *result)
 {
@@ -116,6 +150,10 @@ static void heartbeat_done(struct api_request *r, const struct db_result *result
     const PGresult *res;
     json_t *answer;
 
+    if (result->error == 0 && PQntuples(result->res[1]) == 0 && h->media_key != NULL) {
+        refuse_heartbeat(r);
+        return;
+    }
     if (!target_found(r, result, 1))
         return;
     res = result->res[1];
@@ -130,7 +168,7 @@ static void heartbeat_done(struct api_request *r, const struct db_result *result
 void api_node_heartbeat(struct api_request *r)
 {
     struct heartbeat *h = api_alloc(r, sizeof(*h));
-    struct db_param p[8];
+    struct db_param p[9];
     char cpu[32], packets[24], sessions[24], bandwidth[24];
     struct db_batch *b;
 
@@ -143,9 +181,10 @@ void api_node_heartbeat(struct api_request *r)
     p[5] = db_i64(bandwidth, h->bandwidth);
     p[6] = db_bool(h->draining);
     p[7] = db_bool(h->stopping);
+    p[8] = db_text(h->media_key);
     r->state = h;
     db_add(b, &unhurried_stmt, NULL, 0);
-    db_add(b, &heartbeat_stmt, p, 8);
+    db_add(b, &heartbeat_stmt, p, 9);
     links_add_look(b, p, &h->place);
     peers_add_rtt(r, b, p, &h->rtt);
     api_db_send(r, b, heartbeat_done);

@@ -5,12 +5,13 @@
 #include "api.h"
 
 /* Whose node a path means: the caller's own; the admin says with ?org=, or means the cloud's node or else the only one there is. */
-#define NODE_TARGET                                                                                    \
-    "with target as (select t.org, t.id, t.drain from node t where t.id = $2 and t.deleted_at is null" \
-    " and t.org = coalesce($1, (select case when bool_or(s.org = 'cloud') then 'cloud'"                \
+#define NODE_TARGET                                                                                          \
+    "with target as (select t.org, t.id, t.drain, t.media_key from node t where t.id = $2 and t.deleted_at " \
+    "is null"                                                                                                \
+    " and t.org = coalesce($1, (select case when bool_or(s.org = 'cloud') then 'cloud'"                      \
     " when count(*) = 1 then min(s.org) end from node s where s.id = $2 and s.deleted_at is null)))"
 
-enum { HEARTBEAT_S = 5 };
+enum { HEARTBEAT_S = 5, MEDIA_KEY_LEN = 43 /* base64url */ };
 
 /* In an answer to a node: whose it is, the time, and the keys that open tickets: for whoever has a node's key, so for the node itself. Keys of an org or
  * the operator's manage nodes, they aren't told what admits to them. */

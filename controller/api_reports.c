@@ -17,7 +17,8 @@ struct posted {
     const char *agent;
     const char *report_id;
     char measured_at[24];
-    bool of_calls; /* alone */
+    bool of_calls;          /* alone */
+    int64_t received_at_us; /* that it has if it is new; 0: it isn't */
     size_t n_calls;
     struct call_stretch *calls;
 };
@@ -33,12 +34,41 @@ static void answer(struct api_request *r, int status, int64_t received_at_us, in
                        time_format(expires_at_us, expires)));
 }
 
+/* What calls measured counts once, where it was taken. A mesh node is its org's: it has no line of its own. */
+static void calibrate(struct api_request *r)
+{
+    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
+    const struct posted *p = r->state;
+
+    for (size_t i = 0; i < p->n_calls && c != NULL; i++) {
+        const struct catalogue_node *n = catalogue_resolve(c, r->caller.org, p->calls[i].node);
+
+        if (n != NULL)
+            calibration_add(&r->worker->calibration, n->mesh ? NULL : n->id, &p->calls[i]);
+    }
+}
+
+/* It is new. */
+static void taken(struct api_request *r, int64_t received_at_us, int64_t expires_at_us)
+{
+    const struct posted *p = r->state;
+
+    calibrate(r);
+    if (!p->of_calls)
+        reviews_reported(r->worker->reviews, r->caller.org, p->agent);
+    answer(r, 201, received_at_us, expires_at_us);
+}
+
 static void on_repeat(struct api_request *r, const struct db_result *result)
 {
+    const struct posted *p = r->state;
+
     if (result->error != 0)
         api_db_failed(r, result);
     else if (PQntuples(result->res[0]) == 0) /* erased in between */
         api_problem(r, 503, "database_unavailable", "the report has just been erased");
+    else if (p->received_at_us != 0 && db_get_i64(result->res[0], 0, 0) == p->received_at_us)
+        taken(r, db_get_i64(result->res[0], 0, 0), db_get_i64(result->res[0], 0, 1));
     else
         answer(r, 200, db_get_i64(result->res[0], 0, 0), db_get_i64(result->res[0], 0, 1));
 }
@@ -61,31 +91,18 @@ static void read_repeat(struct api_request *r)
     api_db_send(r, b, on_repeat);
 }
 
-/* What calls measured counts once, where it was taken. A mesh node is its org's: it has no line of its own. */
-static void calibrate(struct api_request *r)
-{
-    const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
-    const struct posted *p = r->state;
-
-    for (size_t i = 0; i < p->n_calls && c != NULL; i++) {
-        const struct catalogue_node *n = catalogue_resolve(c, r->caller.org, p->calls[i].node);
-
-        if (n != NULL)
-            calibration_add(&r->worker->calibration, n->mesh ? NULL : n->id, &p->calls[i]);
-    }
-}
-
 static void on_committed(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
                          int64_t expires_at_us)
 {
-    const struct posted *p = r->state;
+    struct posted *p = r->state;
 
     switch (outcome) {
     case INGEST_NEW:
-        calibrate(r);
-        if (!p->of_calls)
-            reviews_reported(r->worker->reviews, r->caller.org, p->agent);
-        answer(r, 201, received_at_us, expires_at_us);
+        taken(r, received_at_us, expires_at_us);
+        break;
+    case INGEST_UNSURE:
+        p->received_at_us = received_at_us;
+        read_repeat(r);
         break;
     case INGEST_REPEAT:
         read_repeat(r);
@@ -139,6 +156,7 @@ static void put(struct api_request *r, const struct report *report, const char *
     p->report_id = api_strdup(r, report->report_id);
     (void)db_i64(p->measured_at, report->measured_at_us);
     p->of_calls = report_is_of_calls(report);
+    p->received_at_us = 0;
     p->n_calls = report->n_calls;
     p->calls = api_alloc(r, report->n_calls * sizeof(*p->calls));
     for (size_t i = 0; i < report->n_calls; i++)

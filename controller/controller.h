@@ -33,6 +33,7 @@ enum {
 struct router;
 struct ingest;
 struct outbox_board;
+struct report_cache;
 struct reviews;
 struct leases;
 struct streams;
@@ -69,6 +70,7 @@ struct worker {
     struct ingest *ingest;             /* reports waiting for their commit */
     struct reviews *reviews;           /* meetings that are decided on again */
     struct join_turns joins;           /* under way or waiting */
+    struct report_cache *reports;      /* what joins have read of reports */
     struct leases *leases;             /* seats of nodes in demand */
     struct streams *streams;           /* GET /v1/stream */
     struct events_recent events;       /* that it raised */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_PARAMS_MAX = 40 }; /* parameters of one statement */
+enum { DB_PARAMS_MAX = 2048 }; /* parameters of one statement */
 
 /* Make them `static const`: the address is the identity, the name must be unique among all. Prepared where first used.
  * Cast parameters whose type the server can't infer: `$1::text[]`. */

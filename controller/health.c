@@ -112,15 +112,28 @@ static bool recover(struct health *h, int64_t now_us)
     }
 }
 
+/* After a step back of the clock what was noted before it lies ahead, and would hold the node for as long as the step was. */
+static bool rein_in(struct health *h, int64_t now_us)
+{
+    bool ahead = h->bad_us > now_us || h->since_us > now_us;
+
+    if (h->bad_us > now_us)
+        h->bad_us = now_us;
+    if (h->since_us > now_us)
+        h->since_us = now_us;
+    return ahead;
+}
+
 bool health_step(struct health *h, const struct health_evidence *e, int64_t now_us)
 {
     struct verdict v = {FINE, HEALTH_NOTHING};
+    bool changed = rein_in(h, now_us);
 
     worsen(&v, silence(e), HEALTH_SILENCE);
     worsen(&v, failures(h, e), HEALTH_FAILURES);
     worsen(&v, probes(e), HEALTH_PROBES);
     if (v.level == FINE)
-        return recover(h, now_us);
+        return recover(h, now_us) || changed;
     h->bad_us = now_us;
     if (h->state == HEALTH_QUARANTINED)
         return true;
@@ -173,7 +186,7 @@ bool health_doubt_next(bool doubt, int64_t *heard_us, const struct health_hearin
     }
     if (!doubt)
         return false;
-    if (*heard_us == 0)
+    if (*heard_us == 0 || *heard_us > now_us)
         *heard_us = now_us;
     if (n->heard < n->expected && now_us - *heard_us < HEALTH_GRACE_US)
         return true;

@@ -7,6 +7,7 @@
 
 enum {
     INGEST_BATCH_ROWS = 128,
+    INGEST_STATEMENT_ROWS = 64, /* a power of two: the most of one statement */
     INGEST_BATCH_BYTES = 4 * 1024 * 1024,
     INGEST_QUEUE_ROWS = 4096, /* waiting or under way; one more is refused */
     INGEST_QUEUE_BYTES = 64 * 1024 * 1024,
@@ -16,12 +17,14 @@ enum {
 enum ingest_outcome {
     INGEST_NEW,
     INGEST_REPEAT,
+    INGEST_UNSURE,
     INGEST_EXPIRED,
     INGEST_FUTURE,
     INGEST_NO_PLACE,
     INGEST_FAILED
 };
-/* The row is committed (or refused). NO_PLACE: no partition takes it, and none will. FAILED: unknown or not stored; the client shall
+/* The row is committed (or refused). UNSURE: it is there, and whether it was before, the row's own received_at tells: its received_at_us is what
+ * a new one has. NO_PLACE: no partition takes it, and none will. FAILED: unknown or not stored; the client shall
  * try again. Runs on the worker's thread. */
 typedef void ingest_done_cb(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
                             int64_t expires_at_us);

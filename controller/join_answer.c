@@ -90,7 +90,7 @@ static json_t *report_json(const struct join_scene *s, size_t i)
     return report;
 }
 
-json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int64_t epoch)
+json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     const struct catalogue_node *n = s->nodes[seat->node];

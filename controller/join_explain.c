@@ -32,6 +32,7 @@ static const char *const reject_words[PLACE_REJECTS] = {
     "is another organisation's",
     "offers no transport that policy and participant allow",
     "did not work for the participant lately",
+    "and a node that others are on don't reach each other, nor through a third, so comes after all that do",
 };
 
 static void add(char *out, size_t cap, const char *text)

@@ -95,17 +95,22 @@ static void take_run(struct join_scene *s, const PGresult *res, int row, int end
     }
 }
 
-void join_failures_take(struct join_scene *s, const PGresult *res, struct place_participant *to)
+void join_failures_note(struct join_scene *s, const PGresult *res)
 {
     for (int row = 0, end = 0; row < PQntuples(res); row = end) {
         size_t i = join_rows_person(s, db_get(res, row, 0));
 
         end = run_end(res, row);
-        if (i == PLACE_NONE)
-            continue;
-        take_run(s, res, row, end, &s->people[i]);
+        if (i != PLACE_NONE)
+            take_run(s, res, row, end, &s->people[i]);
+    }
+}
+
+void join_failures_bar(struct join_scene *s)
+{
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
         if (s->people[i].n_avoid > 0)
-            bar(s, &s->people[i], &to[i]);
+            bar(s, &s->people[i], &s->participants[i]);
     }
 }
 

@@ -7,9 +7,10 @@
 
 enum { FAILURE_AVOID_S = 600 };
 
-/* The statement, and its result taken into `to`, whose rows are there already. */
+/* The statement, its result, and what follows for the participants, once all have their rows. */
 void join_failures_read(struct db_batch *b, const struct join_ask *ask);
-void join_failures_take(struct join_scene *s, const PGresult *res, struct place_participant *to);
+void join_failures_note(struct join_scene *s, const PGresult *res);
+void join_failures_bar(struct join_scene *s);
 /* After a decision: whoever got nothing is offered again what failed; true: decide again. */
 bool join_failures_lift(struct join_scene *s);
 /* ... and tries the transports that failed there last. */

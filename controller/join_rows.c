@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_MINE, RESULT_OTHERS, RESULT_FAILURES, RESULT_PREDICTION };
+/* What is predicted comes last, behind what join_reports_read asks for. */
+enum { RESULT_MEETING, RESULT_PEOPLE, RESULT_FAILURES, RESULT_REPORTS };
 
 static const struct db_stmt meeting_stmt = {
     "join_meeting", "select epoch, policy, node_org, node, berth_us(clock_timestamp()) from meeting"
@@ -20,37 +21,14 @@ static const struct db_stmt people_stmt = {
                    "1) end from participant"
                    " where org = $1 and meeting = $2 order by agent"};
 
-/* The newcomer's live report as a whole: addresses and proxies are of use in its ladder. */
-static const struct db_stmt mine_stmt = {
-    "join_mine",
-    "select " REPORT_COLUMNS
-    " from live_report($1, array[$2::text], array[coalesce($3::text, (select network from participant"
-    "  where $4::boolean and org = $1 and meeting = $5 and agent = $2))]) r"};
-
-/* The live reports of everybody else in the meeting, each for the network it named; where they have too many rows together, how many. */
-static const struct db_stmt others_stmt = {
-    "join_others",
-    "with live as materialized (select r.*"
-    "  from (select array_agg(agent::text) as agents, array_agg(network::text) as networks from participant"
-    "   where org = $1 and meeting = $2 and agent is distinct from $3) asked,"
-    "  live_report($1, asked.agents, asked.networks) r),"
-    " total as (select coalesce(sum(cardinality(node)), 0) as rows from live)"
-    " select total.rows, " REPORT_BRIEF_COLUMNS " from total left join live r on total.rows <= $4::bigint"};
-enum { OTHERS_ROWS, OTHERS_REPORT };
-
 void join_scene_read(struct db_batch *b, const struct join_ask *ask)
 {
-    char most[24];
-    const struct db_param p[] = {db_text(ask->org), db_text(ask->meeting), db_text(ask->agent),
-                                 db_i64(most, ask->rows_max)};
-    const struct db_param mine[] = {db_text(ask->org), db_text(ask->agent), db_text(ask->network),
-                                    db_bool(ask->stays), db_text(ask->meeting)};
+    const struct db_param p[] = {db_text(ask->org), db_text(ask->meeting)};
 
     db_add(b, &meeting_stmt, p, 2);
     db_add(b, &people_stmt, p, 2);
-    db_add(b, &mine_stmt, mine, 5);
-    db_add(b, &others_stmt, p, 4);
     join_failures_read(b, ask);
+    join_reports_read(b, ask);
     if (ask->predict != NULL)
         join_predict_read(b, ask);
 }
@@ -170,84 +148,21 @@ struct report_brief_result join_rows_brief(const struct probe_result *m)
                                         .rtt_min_us = (int32_t)m->rtt_min_us};
 }
 
-static void take_brief(struct join_scene *s, struct place_participant *who, const struct report_brief *b)
-{
-    struct place_row *rows = h2o_mem_alloc_pool(&s->pool, (b->n_results + 1) * sizeof(*rows));
-    size_t *index = h2o_mem_alloc_pool(&s->pool, (b->n_names + 1) * sizeof(*index));
-
-    for (size_t i = 0; i < b->n_names; i++)
-        index[i] = join_scene_node(s, b->names[i].id, i > 0 ? index[i - 1] + 1 : 0);
-    for (size_t k = 0; k < b->n_results; k++)
-        join_rows_add(rows, &who->n_rows, index[b->results[k].name], b->results[k]);
-    who->measured = true;
-    who->rows = rows;
-}
-
-static void take_mine(struct join_scene *s, struct place_participant *who)
-{
-    const struct report *r = &s->mine.report;
-    struct place_row *rows = h2o_mem_alloc_pool(&s->pool, (r->n_results + 1) * sizeof(*rows));
-    size_t node = 0;
-
-    for (size_t k = 0; k < r->n_results; k++) {
-        const struct probe_result *m = &r->results[k];
-
-        node = join_scene_node(s, m->node, node);
-        join_rows_add(rows, &who->n_rows, node, join_rows_brief(m));
-    }
-    who->measured = true;
-    who->rows = rows;
-}
-
 /* What the join said goes before what the report says. */
-static void take_capabilities(struct place_participant *who, int said, bool has, unsigned reported)
+void join_rows_capabilities(struct place_participant *who, int said, bool has, unsigned reported)
 {
     if (said < 0 && has)
         who->capabilities = reported & TRANSPORTS_ALL;
 }
 
-static int read_others(struct join_scene *s, const PGresult *res, struct place_participant *to)
-{
-    for (int row = 0; row < PQntuples(res); row++) {
-        struct report_brief b;
-        size_t i;
-        int rc;
-
-        if (db_null(res, row, OTHERS_REPORT))
-            continue; /* the one row of no reports */
-        i = find_stored(s, db_get(res, row, OTHERS_REPORT));
-        if (i == s->n_stored || i == s->me)
-            continue; /* it has come or left between two statements: the epoch will tell */
-        rc = report_brief_decode(&b, res, row, OTHERS_REPORT);
-        if (rc != 0)
-            return rc;
-        take_brief(s, &to[i], &b);
-        take_capabilities(&to[i], s->people[i].capabilities, b.has_capabilities, b.capabilities);
-        report_brief_clear(&b);
-    }
-    return 0;
-}
-
 int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const struct db_result *result,
                       struct place_participant *to)
 {
-    const PGresult *mine = result->res[RESULT_MINE], *others = result->res[RESULT_OTHERS];
     int rc;
 
-    if (db_get_i64(others, 0, OTHERS_ROWS) > ask->rows_max)
-        return -EFBIG;
-    if (PQntuples(mine) > 0) {
-        rc = report_row_decode(&s->mine, mine, 0, 0);
-        if (rc != 0)
-            return rc;
-        take_mine(s, &to[s->me]);
-        take_capabilities(&to[s->me], s->capabilities, s->mine.report.has_capabilities,
-                          s->mine.report.capabilities);
-    }
-    rc = read_others(s, others, to);
+    join_failures_note(s, result->res[RESULT_FAILURES]);
+    rc = join_reports_take(s, ask, result->res + RESULT_REPORTS, to);
     if (rc == 0 && ask->predict != NULL)
-        rc = join_predict_apply(s, result->res[RESULT_PREDICTION], to);
-    if (rc == 0) /* what failed goes before what others tell of it */
-        join_failures_take(s, result->res[RESULT_FAILURES], to);
+        rc = join_predict_apply(s, result->res[result->n - 1], to);
     return rc;
 }

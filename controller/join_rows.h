@@ -25,8 +25,21 @@ int join_rows_meeting(struct join_scene *s, const struct db_result *result)
 /* Who is in the meeting, and the newcomer. 0, -ENOSPC or -ESRCH. */
 int join_rows_people(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
     __attribute__((warn_unused_result));
-/* Everybody's measurements into `to`, which is parallel to the people. 0, -EFBIG, -EBADMSG, -ENOMEM. */
+/* Everybody's measurements into `to`, which is parallel to the people; with ask->reports, of those that are kept: s->n_missing others are to be
+ * fetched. What failed is noted, and counts from join_failures_bar on. 0, -EAGAIN, -EFBIG, -EBADMSG, -ENOMEM. */
 int join_rows_reports(struct join_scene *s, const struct join_ask *ask, const struct db_result *result,
                       struct place_participant *to) __attribute__((warn_unused_result));
+void join_rows_capabilities(struct place_participant *who, int said, bool has, unsigned reported);
+
+/* ---- join_reports.c ---- */
+
+/* In the look, behind all else: all that reports say; with ask->reports which they are, and of the others what is kept. The newcomer's is kept for
+ * who comes next. -EAGAIN: only who compares them all can tell which one counts, so it is to be looked again, without ask->reports. */
+void join_reports_read(struct db_batch *b, const struct join_ask *ask);
+int join_reports_take(struct join_scene *s, const struct join_ask *ask, PGresult *const *res,
+                      struct place_participant *to) __attribute__((warn_unused_result));
+/* Those that were missing. -ESTALE: not all of them came. */
+int join_reports_take_fetched(struct join_scene *s, const struct join_ask *ask, const PGresult *res,
+                              struct place_participant *to) __attribute__((warn_unused_result));
 
 #endif

@@ -15,9 +15,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A look at the meeting, with the catalogue that its nodes are of. */
+struct join_look {
+    struct snapshot *catalogue;
+    struct join_scene scene;
+};
+
 static void look(struct join_run *j);
 
 /* ---- the end ---- */
+
+static void look_free(struct join_look *l)
+{
+    if (l == NULL)
+        return;
+    join_scene_clear(&l->scene);
+    snapshot_release(l->catalogue);
+    free(l);
+}
+
+static struct join_look *look_take(struct join_run *j)
+{
+    struct join_look *l = j->look;
+
+    j->look = NULL;
+    return l;
+}
 
 /* What waits for this run is the next one's; must come before `done`, after which the run may be no more. */
 static void end_turns(struct join_run *j)
@@ -31,6 +54,7 @@ static void clear(struct join_run *j)
     json_decref(j->answer);
     json_decref(j->told);
     j->answer = j->told = NULL;
+    look_free(look_take(j));
 }
 
 static void finish(struct join_run *j, const struct join_end *end)
@@ -114,6 +138,8 @@ static void on_done(void *ctx, const struct db_result *result)
     struct join_run *j = ctx;
 
     j->batch = NULL;
+    if (result->error != 0)
+        look_free(look_take(j));
     if (db_lost_to_others(result) ||
         (result->error == -ECANCELED && strncmp(result->sqlstate, "23", 2) == 0)) {
         j->patient = j->patient || db_lost_to_others(result);
@@ -131,10 +157,12 @@ static void on_done(void *ctx, const struct db_result *result)
 static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
 {
     j->then = then;
-    if (db_send(b, on_done, j) == 0)
+    if (db_send(b, on_done, j) == 0) {
         j->batch = b;
-    else
-        refuse(j, 503, "database_unavailable", "the database is away; try again soon");
+        return;
+    }
+    unseat(j);
+    refuse(j, 503, "database_unavailable", "the database is away; try again soon");
 }
 
 /* ---- keeping a plan ---- */
@@ -172,6 +200,20 @@ static const struct db_stmt keep_stmt = {
     " select (select count(*) from won), t.org, t.node, t.word,"
     " case when (select count(*) from won) = 0 then " OUTBOX_VOID " end"
     " from (select 1) one left join takes t on t.word <> 'ok'"};
+
+/* The same where a newcomer is all that changes, as mostly. That it isn't there yet is what the epoch says. */
+static const struct db_stmt keep_newcomer_stmt = {
+    "join_keep_newcomer",
+    "with takes as materialized (select node_takes($4, $5, $6::bigint, $7::bigint) as word),"
+    " won as (update meeting m set epoch = m.epoch + 1, node_org = $8, node = $9,"
+    "  review_after = null, review_tries = 0"
+    "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint and (select word from takes) = 'ok'"
+    "  returning m.org, m.id),"
+    " put as (insert into participant (org, meeting, agent, node_org, node, transport, ladder, network,"
+    " capabilities, guessed, lease) select won.org, won.id, $10, $4, $5, $11::smallint, $12::smallint[], $13,"
+    " $14::smallint, $15::boolean, $7::bigint from won)"
+    " select (select count(*) from won), $4, $5, nullif(takes.word, 'ok'),"
+    " case when (select count(*) from won) = 0 then " OUTBOX_VOID " end from takes"};
 
 /* What the database knew better is believed from then on. "lease": that lease serves no more; another, or none, will. */
 static bool correct(struct join_run *j, const PGresult *res)
@@ -247,25 +289,49 @@ static const char *take_lease(struct join_run *j, struct join_scene *s, const st
     return j->lease != 0 ? text : NULL;
 }
 
-static void keep(struct join_run *j, struct join_scene *s, const struct join_columns *c)
+static void add_keep(struct join_run *j, struct join_scene *s, const struct join_columns *c,
+                     struct db_batch *b)
 {
     bool common = s->plan.outcome == PLACE_COMMON;
     struct join_needs n;
-    struct db_batch *b = begin(j, DB_TENANT);
     char epoch[24];
 
-    if (b == NULL)
-        return;
     join_needs(s, c, &n);
+    const struct db_param org = db_text(j->ask.org), meeting = db_text(j->ask.meeting);
+    const struct db_param seen = db_i64(epoch, s->epoch), lease = db_text(take_lease(j, s, &n));
+    const struct db_param node_org = db_text(common ? s->nodes[s->plan.node]->org : s->node_org);
+    const struct db_param node = db_text(common ? s->nodes[s->plan.node]->id : s->node);
+
+    if (c->n == 1 && n.n == 1 && s->me != PLACE_NONE && c->agent[0] == s->people[s->me].agent &&
+        !s->people[s->me].stored) {
+        const struct db_param one[] = {org,
+                                       meeting,
+                                       seen,
+                                       db_text(n.org[0]),
+                                       db_text(n.node[0]),
+                                       db_text(n.more[0]),
+                                       lease,
+                                       node_org,
+                                       node,
+                                       db_text(c->agent[0]),
+                                       db_text(c->transport[0]),
+                                       db_text(c->ladder[0]),
+                                       db_text(c->network[0]),
+                                       db_text(c->capabilities[0]),
+                                       db_text(c->guessed[0])};
+
+        db_add(b, &keep_newcomer_stmt, one, sizeof(one) / sizeof(one[0]));
+        return;
+    }
     const struct db_param p[] = {
-        db_text(j->ask.org),
-        db_text(j->ask.meeting),
-        db_i64(epoch, s->epoch),
+        org,
+        meeting,
+        seen,
         db_text_array(&s->pool, n.org, n.n),
         db_text_array(&s->pool, n.node, n.n),
         db_text_array(&s->pool, n.more, n.n),
-        db_text(common ? s->nodes[s->plan.node]->org : s->node_org),
-        db_text(common ? s->nodes[s->plan.node]->id : s->node),
+        node_org,
+        node,
         db_text_array(&s->pool, c->agent, c->n),
         db_text_array(&s->pool, c->node_org, c->n),
         db_text_array(&s->pool, c->node, c->n),
@@ -274,9 +340,18 @@ static void keep(struct join_run *j, struct join_scene *s, const struct join_col
         db_text_array(&s->pool, c->network, c->n),
         db_text_array(&s->pool, c->capabilities, c->n),
         db_text_array(&s->pool, c->guessed, c->n),
-        db_text(take_lease(j, s, &n)),
+        lease,
     };
     db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
+}
+
+static void keep(struct join_run *j, struct join_scene *s, const struct join_columns *c)
+{
+    struct db_batch *b = begin(j, DB_TENANT);
+
+    if (b == NULL)
+        return;
+    add_keep(j, s, c, b);
     join_predict_keep(b, s, &j->ask);
     tell(j, s, c, b);
     run_send(j, b, kept);
@@ -304,7 +379,7 @@ static void refuse_plan(struct join_run *j, const struct join_scene *s)
 }
 
 /* What the one who joins is told once the plan with that epoch is kept. */
-static void answer(struct join_run *j, const struct join_scene *s, int64_t epoch)
+static void answer(struct join_run *j, struct join_scene *s, int64_t epoch)
 {
     const struct admission a = {j->ask.org, j->ask.meeting, j->ask.agent, s->now_us};
 
@@ -379,22 +454,42 @@ static bool predict(struct join_run *j, const struct join_scene *s)
     return true;
 }
 
-static void looked(void *ctx, const struct db_result *result)
-{
-    struct join_run *j = ctx;
-    struct snapshot *catalogue = snapshot_acquire(&j->worker->ctl->slots[SNAPSHOT_CATALOGUE]);
-    struct join_scene s;
+static void fetched(void *ctx, const struct db_result *result);
 
-    if (catalogue == NULL) {
-        refuse(j, 503, "database_unavailable", "the list of nodes has not been read yet; try again soon");
+/* Reports that this worker doesn't know yet: mostly of those who have joined through another one. */
+static void fetch(struct join_run *j, struct join_look *l)
+{
+    struct db_batch *b = begin(j, weighs_much(j) ? DB_TENANT_SLOW : DB_TENANT);
+
+    if (b == NULL) {
+        look_free(l);
         return;
     }
-    switch (join_scene_build(&s, &j->ask, catalogue->data, result)) {
+    join_scene_fetch(&l->scene, b, &j->ask);
+    j->look = l;
+    run_send(j, b, fetched);
+}
+
+/* What is done about a look that has come to this. The look goes, and the run may be no more. */
+static void conclude(struct join_run *j, struct join_look *l, int rc)
+{
+    if (rc == -EINPROGRESS) {
+        fetch(j, l);
+        return;
+    }
+    switch (rc) {
     case 0:
-        if (predict(j, &s))
+        if (predict(j, &l->scene))
             look(j);
         else
-            carry_out(j, &s);
+            carry_out(j, &l->scene);
+        break;
+    case -EAGAIN:
+        j->ask.reports = NULL;
+        look(j);
+        break;
+    case -ESTALE:
+        look(j);
         break;
     case -EFBIG:
         weigh(j);
@@ -411,8 +506,30 @@ static void looked(void *ctx, const struct db_result *result)
     default:
         refuse(j, 500, "internal", "what is stored of the meeting can't be read");
     }
-    join_scene_clear(&s);
-    snapshot_release(catalogue);
+    look_free(l);
+}
+
+static void fetched(void *ctx, const struct db_result *result)
+{
+    struct join_run *j = ctx;
+    struct join_look *l = look_take(j);
+
+    conclude(j, l, join_scene_fetched(&l->scene, &j->ask, result));
+}
+
+static void looked(void *ctx, const struct db_result *result)
+{
+    struct join_run *j = ctx;
+    struct join_look *l = calloc(1, sizeof(*l));
+
+    if (l != NULL)
+        l->catalogue = snapshot_acquire(&j->worker->ctl->slots[SNAPSHOT_CATALOGUE]);
+    if (l == NULL || l->catalogue == NULL) {
+        look_free(l);
+        refuse(j, 503, "database_unavailable", "the list of nodes has not been read yet; try again soon");
+        return;
+    }
+    conclude(j, l, join_scene_build(&l->scene, &j->ask, l->catalogue->data, result));
 }
 
 static void look(struct join_run *j)
@@ -439,6 +556,7 @@ static void late(struct join_turn *t)
 void join_run_start(struct join_run *j)
 {
     j->ask.rows_max = JOIN_ROWS_LITTLE;
+    j->ask.reports = j->worker->reports;
     j->turn = (struct join_turn){.org = j->ask.org,
                                  .meeting = j->ask.meeting,
                                  .deadline_us = j->deadline_us,

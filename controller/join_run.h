@@ -18,6 +18,7 @@ struct join_end {
 };
 
 struct join_run;
+struct join_look;
 /* Called once, unless the run is dropped before. The run's memory may go in it. */
 typedef void join_run_done_cb(struct join_run *run, const struct join_end *end);
 
@@ -35,8 +36,9 @@ struct join_run {
         weighs; /* of the org: one at a time of its decisions that weigh many reports; taken once a look has shown it */
     struct db_batch *batch;
     db_done_cb *then;
-    bool patient;   /* has met a lock: goes over DB_TENANT_SLOW from then on */
-    json_t *answer; /* what is said once the plan is kept */
+    struct join_look *look; /* waits for reports that are fetched; NULL: none does */
+    bool patient;           /* has met a lock: goes over DB_TENANT_SLOW from then on */
+    json_t *answer;         /* what is said once the plan is kept */
     int status;
     size_t moved;
     bool predicted; /* the answer is by a prediction */

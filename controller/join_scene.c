@@ -6,6 +6,7 @@
 #include "join_rows.h"
 #include "node_now.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,17 @@ static int by_id(const void *a, const void *b)
     const struct catalogue_node *const *x = a, *const *y = b;
 
     return strcmp((*x)->id, (*y)->id);
+}
+
+/* The catalogue has the cloud's by id, and the org's own behind them: mostly there is nothing to sort. */
+static void sort_nodes(const struct catalogue_node **nodes, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (by_id(&nodes[i - 1], &nodes[i]) > 0) {
+            qsort(nodes, n, sizeof(*nodes), by_id);
+            return;
+        }
+    }
 }
 
 /* With a key of the scene's own: those who choose ids can't make them collide. */
@@ -156,7 +168,7 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
         if (node_listed(catalogue_load_of(c, n)))
             s->nodes[len++] = n;
     }
-    qsort(s->nodes, len, sizeof(s->nodes[0]), by_id);
+    sort_nodes(s->nodes, len);
     index_nodes(s, len);
     nodes = join_scene_alloc(s, len, sizeof(*nodes));
     for (size_t i = 0; i < len; i++) {
@@ -242,6 +254,13 @@ void join_scene_decide(struct join_scene *s)
     join_failures_order(s);
 }
 
+/* What failed goes before what others tell of it. */
+static void decide_on_rows(struct join_scene *s)
+{
+    join_failures_bar(s);
+    join_scene_decide(s);
+}
+
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result)
 {
@@ -255,8 +274,19 @@ int join_scene_build(struct join_scene *s, const struct join_ask *ask, const str
         return r;
     join_scene_take_nodes(s, ask, c);
     r = take_people(s, ask, result);
+    if (r == 0 && s->n_missing > 0)
+        return -EINPROGRESS;
     if (r == 0)
-        join_scene_decide(s);
+        decide_on_rows(s);
+    return r;
+}
+
+int join_scene_fetched(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
+{
+    int r = join_reports_take_fetched(s, ask, result->res[0], s->participants);
+
+    if (r == 0)
+        decide_on_rows(s);
     return r;
 }
 

@@ -1,6 +1,6 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
- * catalogue's snapshot. In files: join_rows.c reads, join_predict.c guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem,
+ * catalogue's snapshot. In files: join_rows.c and join_reports.c read, join_predict.c guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem,
  * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
@@ -33,6 +33,7 @@ struct join_correction {
 
 struct join_predict;
 struct predict_group;
+struct report_cache;
 
 struct join_ask {
     const char *org, *meeting;
@@ -42,7 +43,8 @@ struct join_ask {
     bool
         stays; /* it is in the meeting already, and what it said when it joined holds: -ESRCH where it isn't */
     const struct join_predict *predict; /* NULL: nobody is predicted */
-    int64_t rows_max;                   /* reports with more rows than that together are not read */
+    struct report_cache *reports; /* what is known of reports already; NULL: the look reads all of them */
+    int64_t rows_max;             /* reports with more rows than that together are not read */
     size_t n_corrections;
     struct join_correction corrections[JOIN_CORRECTIONS_MAX];
 };
@@ -52,6 +54,10 @@ struct join_person {
     int capabilities;            /* as named when joining; -1 */
     bool stored;                 /* was in the meeting before */
     bool guessed;                /* stored: was given its node with nothing known of it */
+    const char *
+        report_id; /* its live report's, of others than the newcomer, where ask->reports is there; NULL: none */
+    int64_t measured_at_us, report_ends_us;
+    bool missing;                /* that report is to be fetched */
     int64_t moved_ago_us;        /* stored; 0: never */
     const char *node_org, *node; /* stored */
     int transport;
@@ -81,11 +87,14 @@ struct join_scene {
     uint8_t node_key[crypto_shorthash_KEYBYTES];
     size_t
         n_stored; /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
-    struct join_person *people;             /* parallel to problem.participants */
+    size_t n_missing;           /* of the people: whose reports are to be fetched ... */
+    int64_t n_rows;             /* ... and how many rows those of the others have that are there */
+    struct join_person *people; /* parallel to problem.participants */
     struct place_participant *participants; /* the problem's */
     struct place_problem problem;
     struct place_plan plan;
     struct place_reach *reach; /* of each node: of the participant whose answer is being written */
+    size_t n_preferred, preferred[WHY_CANDIDATES_MAX]; /* nodes that are told first; 0: not asked for yet */
     struct stored_report mine; /* the newcomer's live report; empty where it has none */
     size_t me;                 /* PLACE_NONE: nobody joins */
     bool stays;                /* the ask's */
@@ -95,10 +104,15 @@ struct join_scene {
 
 /* The statements of one look, in the order in which join_scene_build expects their results. */
 void join_scene_read(struct db_batch *b, const struct join_ask *ask);
-/* Reads and decides. 0; -ENOENT: no such meeting; -EBADMSG: rows that are not as they should be; -EFBIG: the others' live reports have
- * more than ask->rows_max rows; -ENOSPC: the meeting is full; -ESRCH: see ask->stays; -ENOMEM. Clear it in every case. */
+/* Reads and decides. 0; -EINPROGRESS: reports are to be fetched first, the catalogue stays as long; -ENOENT: no such meeting; -EBADMSG: rows that
+ * are not as they should be; -EAGAIN: it is to be looked without ask->reports; -EFBIG: the others' live reports have more than ask->rows_max
+ * rows; -ENOSPC: the meeting is full; -ESRCH: see ask->stays; -ENOMEM. Clear it in every case. */
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result) __attribute__((warn_unused_result));
+/* The statement that fetches them, and what comes of it: as above, or -ESTALE: one is no more, so it is to be looked again. */
+void join_scene_fetch(struct join_scene *s, struct db_batch *b, const struct join_ask *ask);
+int join_scene_fetched(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
+    __attribute__((warn_unused_result));
 /* The same of what a request gives instead of the database, which outlives the scene: {"participants", "policy"?, "plan"?}. 0, or -EINVAL
  * with *e. Of `ask` the org counts. Clear it in every case. */
 int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
@@ -125,8 +139,8 @@ void join_needs(struct join_scene *s, const struct join_columns *c, struct join_
 
 /* The assignment of participant i, who has a seat, with at most so many candidates, under the plan with that epoch. It may be stored: what is
  * secret of it admission_complete puts in. NULL: out of memory. */
-json_t *join_answer(const struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
-json_t *join_why(const struct join_scene *s, size_t i, size_t candidates);
+json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
+json_t *join_why(struct join_scene *s, size_t i, size_t candidates);
 json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
 /* What stands in the way of every node, in words: "1 unhealthy, 2 full". */
 void join_obstacles(const struct join_scene *s, char *out, size_t cap);

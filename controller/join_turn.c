@@ -1,4 +1,4 @@
-/* Whose turn it is. Invariant: of the turns in a list that mean one meeting, the oldest runs and the others wait. */
+/* Whose turn it is. Invariant: of the turns in a list that mean one meeting, the oldest runs, or is due, and the others wait. */
 #include "join_turn.h"
 
 #include <string.h>
@@ -49,26 +49,34 @@ static struct join_turn *find_same(struct join_turn *at, const struct join_turn 
     return at;
 }
 
+static struct join_turn_due *due_of(struct join_turns *turns, const struct join_turn *t)
+{
+    return t->meeting[0] == '\0' ? &turns->paced : &turns->now;
+}
+
 static void make_due(struct join_turns *turns, struct join_turn *t)
 {
+    struct join_turn_due *due = due_of(turns, t);
+
     t->running = t->due = true;
     t->due_next = NULL;
-    *(turns->due_last != NULL ? &turns->due_last->due_next : &turns->due_first) = t;
-    turns->due_last = t;
+    *(due->last != NULL ? &due->last->due_next : &due->first) = t;
+    due->last = t;
 }
 
 /* It is started, or has ended before it could be. */
 static void take_due(struct join_turns *turns, struct join_turn *t)
 {
-    struct join_turn *before = NULL, *at = turns->due_first;
+    struct join_turn_due *due = due_of(turns, t);
+    struct join_turn *before = NULL, *at = due->first;
 
     while (at != t) {
         before = at;
         at = at->due_next;
     }
-    *(before != NULL ? &before->due_next : &turns->due_first) = t->due_next;
-    if (turns->due_last == t)
-        turns->due_last = before;
+    *(before != NULL ? &before->due_next : &due->first) = t->due_next;
+    if (due->last == t)
+        due->last = before;
     t->due = false;
 }
 
@@ -77,13 +85,28 @@ static void start_due(struct join_turns *turns)
     if (turns->starting)
         return;
     turns->starting = true;
-    while (turns->due_first != NULL) {
-        struct join_turn *t = turns->due_first;
+    while (turns->now.first != NULL) {
+        struct join_turn *t = turns->now.first;
 
         take_due(turns, t);
         t->start(t);
     }
     turns->starting = false;
+}
+
+bool join_turns_due(const struct join_turns *turns)
+{
+    return turns->paced.first != NULL;
+}
+
+void join_turns_step(struct join_turns *turns)
+{
+    struct join_turn *t = turns->paced.first;
+
+    if (t == NULL)
+        return;
+    take_due(turns, t);
+    t->start(t);
 }
 
 bool join_turn_take(struct join_turns *turns, struct join_turn *t)
@@ -125,11 +148,11 @@ void join_turns_expire(struct join_turns *turns, int64_t now_us)
         struct join_turn *t = turns->lists[i].first;
 
         while (t != NULL) {
-            if (t->running || t->deadline_us > now_us) {
+            if ((t->running && !t->due) || t->deadline_us > now_us) {
                 t = t->next;
                 continue;
             }
-            take_out(turns, t);
+            join_turn_done(turns, t); /* and where it was due, the next of its org is */
             t->late(t);
             t = turns->lists[i].first; /* it may have ended others */
         }
@@ -139,7 +162,7 @@ void join_turns_expire(struct join_turns *turns, int64_t now_us)
 void join_turns_close(struct join_turns *turns)
 {
     turns->closed = true;
-    turns->due_first = turns->due_last = NULL;
+    turns->now = turns->paced = (struct join_turn_due){NULL, NULL};
     for (size_t i = 0; i < JOIN_TURN_LISTS; i++) {
         while (turns->lists[i].first != NULL) {
             turns->lists[i].first->running = turns->lists[i].first->due = false;

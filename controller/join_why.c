@@ -194,36 +194,54 @@ static json_t *candidate_json(const struct join_scene *s, size_t i)
     return j;
 }
 
-struct preference {
-    const struct join_scene *s;
-    size_t chosen;
-};
-
-static int by_preference(const void *a, const void *b, void *ctx)
+/* Where node i comes among those kept so far. */
+static size_t place_of(const struct join_scene *s, size_t i)
 {
-    const struct preference *p = ctx;
-    const size_t *x = a, *y = b;
+    size_t lo = 0, hi = s->n_preferred;
 
-    if ((*x == p->chosen) != (*y == p->chosen))
-        return *x == p->chosen ? -1 : 1;
-    return place_compare(&p->s->problem, &p->s->plan, *x, *y);
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (place_compare(&s->problem, &s->plan, i, s->preferred[mid]) < 0)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+/* The first so many in the order of preference: the same for all who are told of one plan, so found once. */
+static void find_preferred(struct join_scene *s)
+{
+    size_t *order = s->preferred, most = sizeof(s->preferred) / sizeof(order[0]);
+
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        size_t n = s->n_preferred, at;
+
+        if (n == most && place_compare(&s->problem, &s->plan, i, order[n - 1]) > 0)
+            continue;
+        at = place_of(s, i);
+        s->n_preferred += n < most;
+        memmove(&order[at + 1], &order[at], (s->n_preferred - at - 1) * sizeof(*order));
+        order[at] = i;
+    }
 }
 
 /* The chosen one first, then in the order of preference, so many at most. */
-static json_t *candidates_json(const struct join_scene *s, size_t chosen, size_t most)
+static json_t *candidates_json(struct join_scene *s, size_t chosen, size_t most)
 {
-    size_t n = s->problem.n_nodes, *order = malloc((n + 1) * sizeof(*order));
-    struct preference by = {s, chosen};
     json_t *list = json_array();
+    size_t said = 1;
 
-    if (order == NULL)
-        return list;
-    for (size_t i = 0; i < n; i++)
-        order[i] = i;
-    qsort_r(order, n, sizeof(*order), by_preference, &by);
-    for (size_t i = 0; i < n && i < most; i++)
-        json_array_append_new(list, candidate_json(s, order[i]));
-    free(order);
+    if (s->n_preferred == 0)
+        find_preferred(s);
+    json_array_append_new(list, candidate_json(s, chosen));
+    for (size_t k = 0; k < s->n_preferred && said < most; k++) {
+        if (s->preferred[k] == chosen)
+            continue;
+        json_array_append_new(list, candidate_json(s, s->preferred[k]));
+        said++;
+    }
     return list;
 }
 
@@ -231,8 +249,8 @@ static json_t *candidates_json(const struct join_scene *s, size_t chosen, size_t
 static unsigned gravest(unsigned rejected)
 {
     static const enum place_reject order[PLACE_REJECTS] = {
-        PLACE_OTHER_ORG, PLACE_REGION, PLACE_NOT_PRIVATE, PLACE_NO_TRANSPORT, PLACE_DRAINED,
-        PLACE_UNHEALTHY, PLACE_FULL,   PLACE_FAILED,      PLACE_UNREACHABLE,  PLACE_UNMEASURED};
+        PLACE_OTHER_ORG, PLACE_REGION, PLACE_NOT_PRIVATE, PLACE_NO_TRANSPORT, PLACE_DRAINED, PLACE_UNHEALTHY,
+        PLACE_FULL,      PLACE_FAILED, PLACE_UNREACHABLE, PLACE_UNMEASURED,   PLACE_NO_LINK};
     size_t k = 0;
 
     while (k + 1 < PLACE_REJECTS && !(rejected & (unsigned)order[k]))
@@ -298,7 +316,7 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
     return "no_common_node";
 }
 
-json_t *join_why(const struct join_scene *s, size_t i, size_t candidates)
+json_t *join_why(struct join_scene *s, size_t i, size_t candidates)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     json_t *prediction = join_predict_json(s, i), *j;

@@ -176,11 +176,12 @@ int options_check(const struct options *o, struct config_error *e)
 int options_check_serve(const struct options *o, struct config_error *e)
 {
     if (o->database == NULL || o->database[0] == '\0')
-        return fail(e, "database", "", "a PostgreSQL URL is needed");
+        return fail(e, "database", "",
+                    "a PostgreSQL URL is needed: --database, or BERTH_DATABASE in the environment");
     if (o->master_key == NULL || o->admin_key == NULL)
-        return fail(e, "master-key, admin-key", "", "both files are needed");
+        return fail(e, "master-key, admin-key", "", "both files are needed: --master-key and --admin-key");
     if (!o->insecure_http && (o->cert == NULL || o->key == NULL))
-        return fail(e, "cert, key", "", "both files are needed for HTTPS");
+        return fail(e, "cert, key", "", "both files are needed for HTTPS: --cert and --key");
     return check_listen(o, e) != 0 ? -EINVAL : check_public(o, e);
 }
 

@@ -125,16 +125,30 @@ void pgarray_begin(struct wire_wr *w, uint32_t oid, size_t n)
     wire_wr_u32(w, 1); /* lower bound */
 }
 
-void pgarray_int2(struct wire_wr *w, int16_t v)
+void pgarray_int2s(struct wire_wr *w, const int16_t *v, size_t n)
 {
-    wire_wr_u32(w, 2);
-    wire_wr_u16(w, (uint16_t)v);
+    uint8_t *p;
+
+    pgarray_begin(w, PGARRAY_INT2_OID, n);
+    p = wire_wr_room(w, n * 6);
+    for (size_t i = 0; p != NULL && i < n; i++, p += 6) {
+        const uint8_t element[6] = {0, 0, 0, 2, (uint8_t)((uint16_t)v[i] >> 8), (uint8_t)v[i]};
+        memcpy(p, element, sizeof(element));
+    }
 }
 
-void pgarray_int4(struct wire_wr *w, int32_t v)
+void pgarray_int4s(struct wire_wr *w, const int32_t *v, size_t n)
 {
-    wire_wr_u32(w, 4);
-    wire_wr_u32(w, (uint32_t)v);
+    uint8_t *p;
+
+    pgarray_begin(w, PGARRAY_INT4_OID, n);
+    p = wire_wr_room(w, n * 8);
+    for (size_t i = 0; p != NULL && i < n; i++, p += 8) {
+        uint32_t u = (uint32_t)v[i];
+        const uint8_t element[8] = {
+            0, 0, 0, 4, (uint8_t)(u >> 24), (uint8_t)(u >> 16), (uint8_t)(u >> 8), (uint8_t)u};
+        memcpy(p, element, sizeof(element));
+    }
 }
 
 void pgarray_text(struct wire_wr *w, const char *s)

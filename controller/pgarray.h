@@ -27,8 +27,9 @@ size_t pgarray_most(const char *text);
 enum { PGARRAY_HEADER = 20, PGARRAY_INT2_OID = 21, PGARRAY_INT4_OID = 23, PGARRAY_TEXT_OID = 25 };
 size_t pgarray_int_size(size_t n, size_t width); /* width 2 or 4 */
 void pgarray_begin(struct wire_wr *w, uint32_t oid, size_t n);
-void pgarray_int2(struct wire_wr *w, int16_t v);
-void pgarray_int4(struct wire_wr *w, int32_t v);
+/* Whole ones. */
+void pgarray_int2s(struct wire_wr *w, const int16_t *v, size_t n);
+void pgarray_int4s(struct wire_wr *w, const int32_t *v, size_t n);
 void pgarray_text(struct wire_wr *w, const char *s);
 
 #endif

@@ -11,31 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENCODE_PARAMS = 28, MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
-
-/* The database's clock alone decides what is expired or too far ahead, inside the statement. The role can insert and nothing else, so a
- * repeat is told by the row that did not go in. What is of calls alone ends when it was measured: it is there, and never alive. */
-const struct db_stmt report_insert_stmt = {
-    "berth_report_insert",
-    "with t as materialized (select now() as at, berth_time($4::bigint) as m, "
-    "$5::bigint * interval '1 second' as life, "
-    "case when $28::jsonb is not null and cardinality($11::smallint[]) = 0 then 0 else $5::bigint end "
-    "* interval '1 second' as alive), "
-    "ins as (insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, "
-    "mapped, "
-    "capabilities, names, addrs, node, transport, status, framing, address, mapped_address, rtt_min_us, "
-    "rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, proxies, net4, net6, country, calls) "
-    "select $1::text, $2::text, $3::uuid, t.m, t.at, least(t.m, t.at) + t.alive, $6::text, $7::text[], "
-    "$8::smallint, $9::text[], $10::text[], $11::smallint[], $12::smallint[], $13::smallint[], "
-    "$14::smallint[], "
-    "$15::smallint[], $16::smallint[], $17::int[], $18::int[], $19::int[], $20::int[], $21::int[], "
-    "$22::int[], "
-    "$23::int[], $24::jsonb, $25::bigint, $26::bigint, $27::text, $28::jsonb from t "
-    "where t.m <= t.at + interval '60 seconds' and t.m + t.life > t.at on conflict do nothing returning 1) "
-    "select case when t.m > t.at + interval '60 seconds' then 'future' when t.m + t.life <= t.at then "
-    "'expired' "
-    "when exists (select from ins) then 'new' else 'repeat' end, berth_us(t.at), "
-    "berth_us(least(t.m, t.at) + t.alive) from t"};
+enum { MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
 
 /* ---- a dictionary: strings to positions ---- */
 
@@ -99,7 +75,8 @@ struct encoder {
     struct dict names, addrs;
     char (*addr_texts)[ADDR_TEXT_LEN];
     size_t n_texts;
-    int16_t *node, *address, *mapped;
+    int16_t *node, *address, *mapped, *small; /* the last: whatever is written next */
+    int32_t *figures;                         /* likewise */
     struct wire_wr w;
     struct report_row *row;
 };
@@ -133,15 +110,20 @@ static int encoder_init(struct encoder *e, const struct report *r, struct report
     if (dict_init(&e->names, n) != 0 || dict_init(&e->addrs, 2 * n) != 0)
         return -ENOMEM;
     e->addr_texts = calloc(2 * n + 1, sizeof(*e->addr_texts));
-    e->node = calloc(3 * n + 1, sizeof(*e->node));
-    if (e->addr_texts == NULL || e->node == NULL)
+    e->node = calloc(4 * n + 1, sizeof(*e->node));
+    e->figures = calloc(n + 1, sizeof(*e->figures));
+    if (e->addr_texts == NULL || e->node == NULL || e->figures == NULL)
         return -ENOMEM;
     e->address = e->node + n;
     e->mapped = e->node + 2 * n;
+    e->small = e->node + 3 * n;
     for (size_t i = 0; i < n; i++) {
-        e->node[i] = dict_put(&e->names, r->results[i].node, &is_new);
-        e->address[i] = put_addr(e, &r->results[i].address);
-        e->mapped[i] = put_addr(e, &r->results[i].mapped_address);
+        const struct probe_result *p = &r->results[i], *before = i > 0 ? p - 1 : NULL;
+        bool same = before != NULL && strcmp(p->node, before->node) == 0;
+        e->node[i] = same ? e->node[i - 1] : dict_put(&e->names, p->node, &is_new);
+        same = before != NULL && addr_eq(&p->address, &before->address);
+        e->address[i] = same ? e->address[i - 1] : put_addr(e, &p->address);
+        e->mapped[i] = put_addr(e, &p->mapped_address);
     }
     return 0;
 }
@@ -152,6 +134,7 @@ static void encoder_clear(struct encoder *e)
     dict_clear(&e->addrs);
     free(e->addr_texts);
     free(e->node);
+    free(e->figures);
 }
 
 /* Adds a parameter that was written from `start` on. */
@@ -202,9 +185,7 @@ static void param_int2s(struct encoder *e, const int16_t *v)
 {
     const uint8_t *start = e->w.p;
 
-    pgarray_begin(&e->w, PGARRAY_INT2_OID, e->r->n_results);
-    for (size_t i = 0; i < e->r->n_results; i++)
-        pgarray_int2(&e->w, v[i]);
+    pgarray_int2s(&e->w, v, e->r->n_results);
     param_bytes(e, start);
 }
 
@@ -212,30 +193,27 @@ enum small_field { SMALL_TRANSPORT, SMALL_STATUS, SMALL_FRAMING };
 
 static void param_small(struct encoder *e, enum small_field field)
 {
-    const uint8_t *start = e->w.p;
-
-    pgarray_begin(&e->w, PGARRAY_INT2_OID, e->r->n_results);
     for (size_t i = 0; i < e->r->n_results; i++) {
         const struct probe_result *p = &e->r->results[i];
         int v = field == SMALL_TRANSPORT ? (int)p->transport
                 : field == SMALL_STATUS  ? (int)p->status
                                          : (int)p->framing;
-        pgarray_int2(&e->w, (int16_t)v);
+        e->small[i] = (int16_t)v;
     }
-    param_bytes(e, start);
+    param_int2s(e, e->small);
 }
 
 static void param_figures(struct encoder *e, size_t offset)
 {
     const uint8_t *start = e->w.p;
 
-    pgarray_begin(&e->w, PGARRAY_INT4_OID, e->r->n_results);
     for (size_t i = 0; i < e->r->n_results; i++) {
         const char *base = (const char *)&e->r->results[i];
         int64_t v;
         memcpy(&v, base + offset, sizeof(v));
-        pgarray_int4(&e->w, v < 0 ? NOT_MEASURED : v > INT32_MAX ? INT32_MAX : (int32_t)v);
+        e->figures[i] = v < 0 ? NOT_MEASURED : v > INT32_MAX ? INT32_MAX : (int32_t)v;
     }
+    pgarray_int4s(&e->w, e->figures, e->r->n_results);
     param_bytes(e, start);
 }
 
@@ -324,7 +302,7 @@ static void param_place(struct encoder *e, const char *country)
     param_optional(e, country[0] != '\0' ? country : NULL);
 }
 
-static void write_params(struct encoder *e, const struct row_texts *t, int64_t lifetime_s)
+static void write_params(struct encoder *e, const struct row_texts *t)
 {
     static const size_t figures[] = {
         offsetof(struct probe_result, rtt_min_us), offsetof(struct probe_result, rtt_median_us),
@@ -338,7 +316,7 @@ static void write_params(struct encoder *e, const struct row_texts *t, int64_t l
     param_text(e, t->agent);
     param_text(e, e->r->report_id);
     param_int(e, e->r->measured_at_us);
-    param_int(e, lifetime_s);
+    param_int(e, e->row->alive_us / 1000000);
     param_text(e, e->r->network_id);
     param_mapped(e);
     param_optional(e, e->r->has_capabilities ? db_i64(bits, (int64_t)e->r->capabilities).value : NULL);
@@ -366,6 +344,8 @@ int report_row_encode(struct report_row *row, const struct report *r, const char
     int rc;
 
     memset(row, 0, sizeof(*row));
+    row->measured_at_us = r->measured_at_us;
+    row->alive_us = report_is_of_calls(r) ? 0 : lifetime_s * 1000000;
     rc = encoder_init(&e, r, row);
     if (rc != 0)
         goto out;
@@ -379,8 +359,8 @@ int report_row_encode(struct report_row *row, const struct report *r, const char
     if (row->memory == NULL)
         goto out;
     e.w = wire_wr_init(row->memory, row->bytes);
-    write_params(&e, &t, lifetime_s);
-    rc = e.w.bad || row->n_params != ENCODE_PARAMS ? -EOVERFLOW : 0;
+    write_params(&e, &t);
+    rc = e.w.bad || row->n_params != REPORT_PARAMS ? -EOVERFLOW : 0;
 out:
     free(t.proxies);
     free(t.calls);

@@ -53,19 +53,30 @@ int report_brief_decode(struct report_brief *out, const struct pg_result *res, i
     __attribute__((warn_unused_result));
 void report_brief_clear(struct report_brief *b);
 
-/* One report ready to be inserted: parameters and the memory that they point into. */
+/* One report ready to be inserted: parameters, in the order of report_insert_text's columns, and the memory that they point into. */
+enum {
+    REPORT_PARAM_ORG,
+    REPORT_PARAM_AGENT,
+    REPORT_PARAM_ID,
+    REPORT_PARAMS = 28,
+    REPORT_INSERT_PARAMS = 1 /* of a statement, before those of its rows */
+};
 struct report_row {
-    struct db_param params[DB_PARAMS_MAX];
+    struct db_param params[REPORT_PARAMS];
     size_t n_params;
     size_t bytes; /* of `memory`: what a queue of rows counts */
+    int64_t measured_at_us,
+        alive_us; /* what is of calls alone ends when it was measured: it is there, and never alive */
     void *memory;
 };
 /* `org`, `agent`: of the caller; the report's own agent isn't looked at. `country`: "" where it isn't known. 0 or -ENOMEM. */
 int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
                       int64_t lifetime_s, const char *country) __attribute__((warn_unused_result));
 void report_row_clear(struct report_row *row);
-/* Inserts one row by report_row's parameters. One row comes back: outcome ('new', 'repeat', 'expired', 'future'),
- * received_at and expires_at in microseconds (of this attempt). */
-extern const struct db_stmt report_insert_stmt;
+/* A statement that inserts so many rows, to be freed; NULL: out of memory. Its parameters: a report's lifetime in seconds, then each row's. Rows that
+ * are expired or too far ahead by the database's clock, and repeats, don't go in. One row comes back: the time of it in microseconds, and how many
+ * went in. */
+char *report_insert_text(size_t rows) __attribute__((warn_unused_result));
+enum { REPORT_AHEAD_US = 60 * 1000 * 1000 }; /* a clock may be so far ahead */
 
 #endif

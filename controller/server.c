@@ -7,6 +7,7 @@
 #include "ingest.h"
 #include "lease.h"
 #include "metrics_page.h"
+#include "report_cache.h"
 #include "request.h"
 #include "reviews.h"
 #include "serve/http.h"
@@ -180,7 +181,12 @@ static void log_listening(struct server *s, const char *what, const struct addr 
 static int listen_failed(struct server *s, const char *text, int r)
 {
     log_event(s->ctl->log, LOG_ERROR, "server", "listen_failed", LOG_S("address", text),
-              LOG_S("error", strerror(-r)));
+              LOG_S("error", strerror(-r)),
+              LOG_S("hint", r == -EADDRINUSE ? "another program listens there: end it, or take another port"
+                            : r == -EADDRNOTAVAIL ? "this machine has no such address"
+                            : r == -EACCES
+                                ? "ports below 1024 need CAP_NET_BIND_SERVICE, as the systemd unit grants it"
+                                : ""));
     return r;
 }
 
@@ -260,6 +266,8 @@ static void worker_destroy(struct thread *t)
     w->ingest = NULL;
     reviews_destroy(w->reviews);
     w->reviews = NULL;
+    report_cache_destroy(w->reports);
+    w->reports = NULL;
     leases_destroy(w->leases);
     w->leases = NULL;
     ip_ranges_cache_destroy(w->ip_ranges);
@@ -296,6 +304,8 @@ static int worker_init(struct thread *t)
     if (r == 0)
         r = ingest_new(&w->ingest, w);
     if (r == 0)
+        r = report_cache_new(&w->reports, REPORT_CACHE_BYTES_MAX);
+    if (r == 0)
         r = reviews_new(&w->reviews, w);
     if (r == 0)
         r = leases_new(&w->leases, w);
@@ -320,17 +330,20 @@ static void worker_turn(struct thread *t)
 {
     struct worker *w = t->worker;
     bool hurry = t->stopping || w->joins.n > 0 || reviews_hurry(w->reviews);
+    int wait_ms = join_turns_due(&w->joins) ? 0 : hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS;
     int64_t now;
 
     atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
-    (void)h2o_evloop_run(w->loop, hurry ? SERVER_HURRY_MS : SERVER_WAIT_MS); /* -1 at EINTR: go on */
+    (void)h2o_evloop_run(w->loop, wait_ms); /* -1 at EINTR: go on */
     now = clock_mono_us();
     join_turns_expire(&w->joins, now);
+    join_turns_step(&w->joins);
     reviews_turn(w->reviews, now);
     streams_turn(w->streams, now);
     if (now >= t->look_at_us) {
         relieve(t);
         leases_turn(w->leases, now);
+        report_cache_turn(w->reports, now);
         t->look_at_us = now + SERVER_INPUT_LOOK_US;
     }
 }

@@ -147,7 +147,8 @@ static int parse(int argc, char **argv, struct media_command *c)
         if (take(c, opt, optarg) == 0)
             continue;
         if (opt != '?')
-            fprintf(stderr, "berth-load media: not a right value: %s\n", optarg);
+            fprintf(stderr, "berth-load media: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
         return -1;
     }
     bool proxied = c->assign.transport == TRANSPORT_PROXY;
@@ -352,7 +353,10 @@ int command_media(int argc, char **argv)
     if (c.legs_file)
         return load_keyed(&c);
     if (read_token(&c) < 0) {
-        fprintf(stderr, "berth-load media: %s can't be read, or holds no token\n", c.token_file);
+        fprintf(
+            stderr,
+            "berth-load media: %s can't be read, or its first line is no key; berth key create makes one\n",
+            c.token_file);
         return EXIT_USAGE;
     }
     c.assign.token = c.token;

@@ -206,22 +206,34 @@ static double sum(const struct parts *p, const double us[static PARTS])
            us[SEND];
 }
 
+static void print_head(const struct parts *p)
+{
+    printf("us of CPU for each packet; the sum is of one that goes out, with its share of\n"
+           "what came: %" PRId64 " receivers\n%-5s%6s",
+           p->receivers, "suite", "bytes");
+    for (size_t i = 0; i < PARTS; i++)
+        printf("%10s", part_names[i]);
+    printf("%8s\n", "sum");
+}
+
 static void print(const struct parts *p)
 {
     static const char *const suites[SRTP_SUITES] = {"gcm", "cm"};
     if (p->json)
         printf("{\"receivers\": %" PRId64 ", \"parts\": [", p->receivers);
     else
-        printf("us of CPU for each packet; the sum is of one that goes out, with its share of what came: "
-               "%" PRId64 " receivers\n",
-               p->receivers);
+        print_head(p);
     for (size_t row = 0; row < SRTP_SUITES * SIZES; row++) {
         const double *us = p->us[row / SIZES][row % SIZES];
-        printf(p->json ? "%s{\"suite\": \"%s\", \"bytes\": %zu" : "%s%-4s%5zu bytes:",
+        printf(p->json ? "%s{\"suite\": \"%s\", \"bytes\": %zu" : "%s%-5s%6zu",
                p->json && row > 0 ? ", " : "", suites[row / SIZES], sizes[row % SIZES]);
-        for (size_t i = 0; i < PARTS; i++)
-            printf(p->json ? ", \"%s_us\": %.4f" : " %s %.3f,", part_names[i], us[i]);
-        printf(p->json ? ", \"sum_us\": %.4f}" : " sum %.3f\n", sum(p, us));
+        for (size_t i = 0; i < PARTS; i++) {
+            if (p->json)
+                printf(", \"%s_us\": %.4f", part_names[i], us[i]);
+            else
+                printf("%10.3f", us[i]);
+        }
+        printf(p->json ? ", \"sum_us\": %.4f}" : "%8.3f\n", sum(p, us));
     }
     if (p->json)
         printf("]}\n");

@@ -1,27 +1,25 @@
 /* berth-load meetings: agents that have reported join meetings that there are. */
 #include "command.h"
 #include "joining.h"
-#include "rest_load.h"
+#include "rest_cli.h"
 #include "schedule.h"
 #include "swarm_reports.h"
 
 #include "sys/clock.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RATE_MAX = 1000000, SIZE_MAX_OF_MEETING = 500, PREFIX_MAX = 32, PATH_MAX_LEN = 128, BODY_MAX = 64 };
+enum { SIZE_MAX_OF_MEETING = 500, PREFIX_MAX = 32, PATH_MAX_LEN = 128, BODY_MAX = 64 };
 
 struct meetings {
-    struct rest_load_opts load;
-    const char *url, *token, *prefix;
-    int64_t size, agents, kinds, rate, seconds, warm, connections, seed;
+    struct rest_cli cli;
+    const char *prefix;
+    int64_t size, agents, kinds;
     enum schedule_kind arrivals;
-    bool json;
     struct schedule schedule;
     struct joining joining;
     uint64_t n, wrong;
@@ -30,7 +28,7 @@ struct meetings {
 static int64_t peek_us(void *ctx)
 {
     const struct meetings *m = ctx;
-    return m->rate > 0 ? schedule_peek_us(&m->schedule) : 0;
+    return m->cli.rate > 0 ? schedule_peek_us(&m->schedule) : 0;
 }
 
 static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
@@ -39,7 +37,7 @@ static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     char path[PATH_MAX_LEN], body[BODY_MAX], id[SWARM_AGENT_LEN + 1];
     uint64_t meeting;
     size_t agent;
-    if (m->rate > 0)
+    if (m->cli.rate > 0)
         (void)schedule_take_us(&m->schedule);
     joining_next(&m->joining, &meeting, &agent);
     swarm_agent_id(agent, id);
@@ -47,7 +45,7 @@ static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     int len = snprintf(body, sizeof(body), "{\"agent\":\"%s\"}", id);
     *tag = agent;
     m->n++;
-    return rest_load_request(out, cap, "POST", path, m->token, body, (size_t)len);
+    return rest_load_request(out, cap, "POST", path, m->cli.token, body, (size_t)len);
 }
 
 /* The answer is the assignment of who has asked. */
@@ -63,66 +61,44 @@ static void answered(void *ctx, uint64_t tag, int status, struct slice body, int
 static int parse_one(struct meetings *m, int opt)
 {
     switch (opt) {
-    case 'u':
-        m->url = optarg;
-        return rest_load_url(&m->load, optarg);
-    case 't':
-        m->token = optarg;
-        return strlen(optarg) <= REST_LOAD_TOKEN_MAX ? 0 : -1;
     case 'p':
         m->prefix = optarg;
-        return id_valid(optarg, PREFIX_MAX) ? 0 : -1;
+        return id_valid(optarg, PREFIX_MAX) ? 0 : -EINVAL;
     case 'z':
         return number_parse(optarg, 1, SIZE_MAX_OF_MEETING, &m->size);
     case 'a':
         return number_parse(optarg, 1, SWARM_AGENTS_MAX, &m->agents);
     case 'k':
         return number_parse(optarg, 1, SWARM_AGENTS_MAX, &m->kinds);
-    case 'r':
-        return number_parse(optarg, 1, RATE_MAX, &m->rate);
     case 'A':
         return schedule_kind_parse(&m->arrivals, optarg);
-    case 's':
-        return number_parse(optarg, 1, SECONDS_MAX, &m->seconds);
-    case 'w':
-        return number_parse(optarg, 0, SECONDS_MAX, &m->warm);
-    case 'c':
-        return number_parse(optarg, 1, REST_LOAD_CONNECTIONS_MAX, &m->connections);
-    case 'S':
-        return number_parse(optarg, 0, INT64_MAX, &m->seed);
     default:
-        m->json = true;
-        return 0;
+        return rest_cli_take(&m->cli, opt);
     }
 }
 
 static int parse(int argc, char **argv, struct meetings *m)
 {
     static const struct option options[] = {
-        {"url", required_argument, NULL, 'u'},
-        {"token", required_argument, NULL, 't'},
+        REST_CLI_OPTIONS,
         {"prefix", required_argument, NULL, 'p'},
         {"size", required_argument, NULL, 'z'},
         {"agents", required_argument, NULL, 'a'},
         {"kinds", required_argument, NULL, 'k'},
-        {"rate", required_argument, NULL, 'r'},
         {"arrivals", required_argument, NULL, 'A'},
-        {"seconds", required_argument, NULL, 's'},
-        {"warm", required_argument, NULL, 'w'},
-        {"connections", required_argument, NULL, 'c'},
-        {"seed", required_argument, NULL, 'S'},
-        {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
         if (parse_one(m, opt) < 0) {
-            fprintf(stderr, "berth-load meetings: not a right value: %s\n", optarg);
+            fprintf(stderr,
+                    "berth-load meetings: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
             return -1;
         }
     }
-    if (optind == argc && m->url && m->token && m->seconds > 0 && m->agents % m->kinds == 0)
+    if (optind == argc && rest_cli_complete(&m->cli) && m->agents % m->kinds == 0)
         return 0;
     fprintf(
         stderr,
@@ -136,8 +112,8 @@ static void print(const struct meetings *m, const struct rest_load_result *r)
     double seconds = (double)r->elapsed_us / 1e6;
     uint64_t joined = r->status[201] + r->status[200];
     char latency[HISTOGRAM_TEXT_LEN];
-    (m->json ? histogram_json : histogram_text)(&r->latency, latency);
-    if (m->json)
+    (m->cli.json ? histogram_json : histogram_text)(&r->latency, latency);
+    if (m->cli.json)
         printf("{\"sent\":%" PRIu64 ",\"joined\":%" PRIu64 ",\"again\":%" PRIu64 ",\"refused\":%" PRIu64
                ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"meetings\":%" PRIu64
                ",\"seconds\":%.6f,\"joins_per_s\":%.1f,\"latency\":%s}\n",
@@ -156,22 +132,17 @@ int command_meetings(int argc, char **argv)
     struct meetings m = {.prefix = "m",
                          .agents = 100000,
                          .kinds = 1,
-                         .connections = 64,
-                         .seed = 1,
+                         .cli = {.connections = 64, .seed = 1},
                          .arrivals = SCHEDULE_POISSON};
     if (parse(argc, argv, &m) < 0)
         return EXIT_USAGE;
     const struct rest_source source = {&m, peek_us, take, answered};
     struct rest_load_result *result = calloc(1, sizeof(*result));
     int64_t now = clock_mono_us();
-    if (m.rate > 0)
-        schedule_init(&m.schedule, m.arrivals, (double)m.rate, (uint64_t)m.seed, now);
-    joining_init(&m.joining, (size_t)m.size, (size_t)m.agents, (size_t)m.kinds, (uint64_t)m.seed);
-    m.load.connections = (size_t)m.connections;
-    m.load.warm_us = now + m.warm * 1000000;
-    m.load.until_us = m.load.warm_us + m.seconds * 1000000;
-    m.load.quiet = m.json;
-    int rc = result ? rest_load_run(&m.load, &source, result) : -ENOMEM;
+    if (m.cli.rate > 0)
+        schedule_init(&m.schedule, m.arrivals, (double)m.cli.rate, (uint64_t)m.cli.seed, now);
+    joining_init(&m.joining, (size_t)m.size, (size_t)m.agents, (size_t)m.kinds, (uint64_t)m.cli.seed);
+    int rc = result ? rest_cli_run(&m.cli, now, &source, result) : -ENOMEM;
     if (rc < 0)
         fprintf(stderr, "berth-load meetings: %s\n", strerror(-rc));
     else

@@ -17,7 +17,7 @@ enum { STARTS_DEFAULT = 20, STEPS_DEFAULT = 100000, STEPS_MAX = 1000 * 1000 * 10
 struct place_options {
     const char *matrix, *nodes, *meetings, *measured, *policy, *out, *forecast;
     int64_t starts, exact_steps, seed;
-    bool json;
+    bool json, live_prices;
 };
 
 /* Everything that was read, to be released together. */
@@ -32,12 +32,19 @@ struct inputs {
 static int parse(int argc, char **argv, struct place_options *o)
 {
     static const struct option options[] = {
-        {"matrix", required_argument, NULL, 'm'},   {"nodes", required_argument, NULL, 'n'},
-        {"meetings", required_argument, NULL, 'e'}, {"measured", required_argument, NULL, 'M'},
-        {"policy", required_argument, NULL, 'p'},   {"out", required_argument, NULL, 'o'},
-        {"forecast", required_argument, NULL, 'f'}, {"starts", required_argument, NULL, 's'},
-        {"exact", required_argument, NULL, 'x'},    {"seed", required_argument, NULL, 'r'},
-        {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
+        {"matrix", required_argument, NULL, 'm'},
+        {"nodes", required_argument, NULL, 'n'},
+        {"meetings", required_argument, NULL, 'e'},
+        {"measured", required_argument, NULL, 'M'},
+        {"policy", required_argument, NULL, 'p'},
+        {"out", required_argument, NULL, 'o'},
+        {"forecast", required_argument, NULL, 'f'},
+        {"starts", required_argument, NULL, 's'},
+        {"exact", required_argument, NULL, 'x'},
+        {"seed", required_argument, NULL, 'r'},
+        {"json", no_argument, NULL, 'j'},
+        {"live-prices", no_argument, NULL, 'l'},
+        {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         const char **text = opt == 'm'   ? &o->matrix
@@ -59,16 +66,23 @@ static int parse(int argc, char **argv, struct place_options *o)
             wrong = number_parse(optarg, 0, INT64_MAX, &o->seed);
         else if (opt == 'j')
             o->json = true;
+        else if (opt == 'l')
+            o->live_prices = true;
         else
             return -1;
         if (wrong < 0) {
-            fprintf(stderr, "berth-load place: not a right value: %s\n", optarg);
+            fprintf(stderr, "berth-load place: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
             return -1;
         }
     }
     if (optind != argc || !o->matrix || !o->nodes || !o->meetings) {
         fprintf(stderr,
                 "berth-load place: --matrix M.csv, --nodes N.csv and --meetings E.jsonl are needed\n");
+        return -1;
+    }
+    if (o->forecast && o->live_prices) {
+        fprintf(stderr, "berth-load place: --forecast or --live-prices, not both\n");
         return -1;
     }
     return 0;
@@ -144,6 +158,9 @@ static int replay(const struct place_options *o, struct inputs *in, struct repla
     int answer = engine ? 0 : -EINVAL;
     if (answer == 0 && o->forecast && !(options.forecast = forecast_new(&in->world, measured, &in->day)))
         answer = replay_fail(e, o->forecast, 0, "%s", strerror(ENOMEM));
+    if (answer == 0 && o->live_prices &&
+        !(options.forecast = forecast_new_live(&in->world, measured, &in->events)))
+        answer = replay_fail(e, "--live-prices", 0, "%s", strerror(ENOMEM));
     if (answer == 0 && o->out && !(options.out = fopen(o->out, "we"))) {
         answer = -errno;
         replay_fail(e, o->out, 0, "%s", strerror(errno));

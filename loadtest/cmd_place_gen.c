@@ -114,7 +114,9 @@ static int parse(int argc, char **argv, struct gen_options *o)
         if (opt == '?')
             return -1;
         if (take(o, opt, optarg) < 0) {
-            fprintf(stderr, "berth-load place-gen: not a right value: %s\n", optarg);
+            fprintf(stderr,
+                    "berth-load place-gen: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
             return -1;
         }
     }

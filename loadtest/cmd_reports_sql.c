@@ -1,5 +1,6 @@
 /* berth-load reports-sql: what PostgreSQL takes when nothing stands before it: the swarm's rows in pipelined batches of prepared inserts, as
- * one would write them by hand. Invariant: a batch is a transaction; rows count once its commit has been read. */
+ * one would write them by hand, or of the controller's own statements of many rows. Invariant: a batch is a transaction; rows count once its commit
+ * has been read. */
 #include "command.h"
 #include "swarm_reports.h"
 
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 4096, THREADS_MAX = 64, AHEAD = 2, LIFETIME_S = 7200, COLUMNS = 28 };
+enum { BATCH_MAX = 4096, ROWS_MAX = 64, THREADS_MAX = 64, AHEAD = 2, LIFETIME_S = 7200 };
 
 static const char insert[] =
     "insert into report (org, agent, report_id, measured_at, received_at, "
@@ -30,15 +31,27 @@ static const char insert[] =
 
 struct asked {
     const char *database, *org;
-    int64_t seconds, batch, threads, nodes, seed;
+    int64_t seconds, batch, rows, threads, nodes, seed;
     bool json;
+};
+
+/* A statement's parameters, and what of them is made for each row. */
+struct statement {
+    const char *values[REPORT_INSERT_PARAMS + ROWS_MAX * REPORT_PARAMS];
+    int lengths[REPORT_INSERT_PARAMS + ROWS_MAX * REPORT_PARAMS];
+    int formats[REPORT_INSERT_PARAMS + ROWS_MAX * REPORT_PARAMS];
+    size_t n;
+    struct {
+        char agent[SWARM_AGENT_LEN + 1], id[37], at[24];
+    } made[ROWS_MAX];
 };
 
 struct writer {
     const struct asked *asked;
+    struct statement statement;
     int64_t number, end_us;
     uint64_t batches, rows, commits;
-    char error[256];
+    char error[256], lifetime[24];
     struct swarm_reports *reports;
     struct report_row row[SWARM_KINDS];
     pthread_t thread;
@@ -52,7 +65,9 @@ static int fail(struct writer *w, const char *what)
 
 static int prepare(struct writer *w, PGconn *pg)
 {
-    PGresult *res = PQprepare(pg, "insert", insert, 0, NULL);
+    char *many = w->asked->rows > 1 ? report_insert_text((size_t)w->asked->rows) : NULL;
+    PGresult *res = PQprepare(pg, "insert", many ? many : insert, 0, NULL);
+    free(many);
     int rc = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(w, PQerrorMessage(pg));
     PQclear(res);
     if (rc == 0 && PQenterPipelineMode(pg) != 1)
@@ -60,24 +75,35 @@ static int prepare(struct writer *w, PGconn *pg)
     return rc;
 }
 
-static int send_row(struct writer *w, PGconn *pg, uint64_t n)
+/* The row `n` as the statement's row `i`. */
+static void put_row(struct writer *w, size_t i, uint64_t n)
 {
+    struct statement *s = &w->statement;
     const struct report_row *row = &w->row[n % SWARM_KINDS];
-    const char *values[COLUMNS];
-    int lengths[COLUMNS], formats[COLUMNS];
-    char agent[SWARM_AGENT_LEN + 1], id[37], at[24];
-    swarm_agent_id((size_t)(n % 100000), agent);
-    swarm_report_id(w->reports, n, id);
-    snprintf(at, sizeof(at), "%" PRId64, clock_wall_us());
-    for (size_t i = 0; i < COLUMNS; i++) {
-        values[i] = row->params[i].value;
-        lengths[i] = (int)row->params[i].len;
-        formats[i] = row->params[i].binary;
+    size_t at = s->n;
+    swarm_agent_id((size_t)(n % 100000), s->made[i].agent);
+    swarm_report_id(w->reports, n, s->made[i].id);
+    snprintf(s->made[i].at, sizeof(s->made[i].at), "%" PRId64, clock_wall_us());
+    for (size_t k = 0; k < REPORT_PARAMS; k++, s->n++) {
+        s->values[s->n] = row->params[k].value;
+        s->lengths[s->n] = (int)row->params[k].len;
+        s->formats[s->n] = row->params[k].binary;
     }
-    values[1] = agent;
-    values[2] = id;
-    values[3] = at;
-    return PQsendQueryPrepared(pg, "insert", COLUMNS, values, lengths, formats, 0) == 1
+    s->values[at + 1] = s->made[i].agent;
+    s->values[at + 2] = s->made[i].id;
+    s->values[at + 3] = s->made[i].at;
+}
+
+/* One by hand says the lifetime with each row; the controller's says it before all of them. */
+static int send_rows(struct writer *w, PGconn *pg)
+{
+    struct statement *s = &w->statement;
+    s->n = 0;
+    if (w->asked->rows > 1)
+        s->values[s->n++] = w->lifetime;
+    for (size_t i = 0; i < (size_t)w->asked->rows; i++)
+        put_row(w, i, (uint64_t)w->number++);
+    return PQsendQueryPrepared(pg, "insert", (int)s->n, s->values, s->lengths, s->formats, 0) == 1
                ? 0
                : fail(w, PQerrorMessage(pg));
 }
@@ -86,8 +112,8 @@ static int send_row(struct writer *w, PGconn *pg, uint64_t n)
 static int send_batch(struct writer *w, PGconn *pg)
 {
     int rc = 0;
-    for (int64_t i = 0; i < w->asked->batch && rc == 0; i++, w->number++)
-        rc = send_row(w, pg, (uint64_t)w->number);
+    for (int64_t i = 0; i < w->asked->batch && rc == 0; i += w->asked->rows)
+        rc = send_rows(w, pg);
     if (rc == 0 && PQpipelineSync(pg) != 1)
         rc = fail(w, PQerrorMessage(pg));
     return rc;
@@ -98,7 +124,7 @@ static int read_batch(struct writer *w, PGconn *pg)
     for (;;) {
         PGresult *res = PQgetResult(pg);
         ExecStatusType status = res ? PQresultStatus(res) : PGRES_TUPLES_OK;
-        if (res && status != PGRES_COMMAND_OK && status != PGRES_PIPELINE_SYNC) {
+        if (res && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC) {
             fail(w, PQresultErrorMessage(res)[0] ? PQresultErrorMessage(res) : PQerrorMessage(pg));
             PQclear(res);
             return -EIO;
@@ -139,6 +165,7 @@ static int writer_init(struct writer *w, const struct asked *a, int64_t index)
 {
     w->asked = a;
     w->number = index * INT64_C(1000000000);
+    snprintf(w->lifetime, sizeof(w->lifetime), "%d", LIFETIME_S);
     int rc = swarm_reports_new(&w->reports, (size_t)a->nodes, (uint64_t)a->seed);
     for (size_t i = 0; rc == 0 && i < SWARM_KINDS; i++)
         rc = report_row_encode(&w->row[i], swarm_report(w->reports, i), a->org, "", LIFETIME_S, "");
@@ -187,15 +214,11 @@ static int run(const struct asked *a, struct writer *all)
 static int parse(int argc, char **argv, struct asked *a)
 {
     static const struct option options[] = {
-        {"database", required_argument, NULL, 'd'},
-        {"org", required_argument, NULL, 'o'},
-        {"seconds", required_argument, NULL, 's'},
-        {"batch", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'},
-        {"nodes", required_argument, NULL, 'n'},
-        {"seed", required_argument, NULL, 'S'},
-        {"json", no_argument, NULL, 'j'},
-        {NULL, 0, NULL, 0},
+        {"database", required_argument, NULL, 'd'}, {"org", required_argument, NULL, 'o'},
+        {"seconds", required_argument, NULL, 's'},  {"batch", required_argument, NULL, 'b'},
+        {"rows", required_argument, NULL, 'r'},     {"threads", required_argument, NULL, 't'},
+        {"nodes", required_argument, NULL, 'n'},    {"seed", required_argument, NULL, 'S'},
+        {"json", no_argument, NULL, 'j'},           {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int wrong = 0;
@@ -207,6 +230,8 @@ static int parse(int argc, char **argv, struct asked *a)
             wrong = number_parse(optarg, 1, SECONDS_MAX, &a->seconds);
         else if (opt == 'b')
             wrong = number_parse(optarg, 1, BATCH_MAX, &a->batch);
+        else if (opt == 'r')
+            wrong = number_parse(optarg, 1, ROWS_MAX, &a->rows);
         else if (opt == 't')
             wrong = number_parse(optarg, 1, THREADS_MAX, &a->threads);
         else if (opt == 'n')
@@ -218,9 +243,16 @@ static int parse(int argc, char **argv, struct asked *a)
         else
             return -1;
         if (wrong < 0) {
-            fprintf(stderr, "berth-load reports-sql: not a right value: %s\n", optarg);
+            fprintf(stderr,
+                    "berth-load reports-sql: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
             return -1;
         }
+    }
+    if (a->batch % a->rows != 0) {
+        fprintf(stderr, "berth-load reports-sql: a batch is so many rows' statements: --batch is to be a "
+                        "multiple of --rows\n");
+        return -1;
     }
     if (optind == argc && a->database && a->org && a->seconds > 0)
         return 0;
@@ -230,7 +262,7 @@ static int parse(int argc, char **argv, struct asked *a)
 
 int command_reports_sql(int argc, char **argv)
 {
-    struct asked a = {.batch = 256, .threads = 1, .nodes = 30, .seed = 1};
+    struct asked a = {.batch = 256, .rows = 1, .threads = 1, .nodes = 30, .seed = 1};
     if (parse(argc, argv, &a) < 0)
         return EXIT_USAGE;
     struct writer *all = calloc((size_t)a.threads, sizeof(*all));

@@ -3,15 +3,19 @@
 #include "stun_load.h"
 #include "stun_streams.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RATE_MAX = 10000000 };
 
 struct asked {
     const char *transport; /* "udp", "tcp", "tls"; NULL: not said */
+    const char *tickets;   /* a file; NULL: none */
     struct addr server, from;
     int64_t seconds, connections, rate, seed;
     enum schedule_kind arrivals;
@@ -40,6 +44,8 @@ static int parse_one(struct asked *a, int opt)
         return schedule_kind_parse(&a->arrivals, optarg);
     case 'f':
         return addr_parse_ip(&a->from, optarg);
+    case 'k':
+        return a->tickets = optarg, 0;
     case 'R':
         return a->resume = true, 0;
     case 'h':
@@ -61,6 +67,7 @@ static int parse(int argc, char **argv, struct asked *a)
         {"arrivals", required_argument, NULL, 'a'},
         {"seed", required_argument, NULL, 'S'},
         {"from", required_argument, NULL, 'f'},
+        {"tickets", required_argument, NULL, 'k'},
         {"resume", no_argument, NULL, 'R'},
         {"hold", no_argument, NULL, 'h'},
         {"json", no_argument, NULL, 'j'},
@@ -70,7 +77,9 @@ static int parse(int argc, char **argv, struct asked *a)
         if (opt == '?')
             return -1;
         if (parse_one(a, opt) < 0) {
-            fprintf(stderr, "berth-load stun: not a right value, or one too many: %s\n",
+            fprintf(stderr,
+                    "berth-load stun: not a right value, or one too many: %s; docs/man/berth-load.1 has the "
+                    "ranges\n",
                     optarg ? optarg : "");
             return -1;
         }
@@ -80,8 +89,10 @@ static int parse(int argc, char **argv, struct asked *a)
         wrong = "one of --udp, --tcp and --tls ADDR:PORT, and --seconds N, are needed";
     else if (a->transport[0] == 'u' && (a->hold || a->resume || a->connections > CONNECTIONS_MAX))
         wrong = "--hold and --resume are of connections, and UDP has 1024 sockets at most";
-    else if (addr_is_set(&a->from) && a->transport[0] != 'u')
-        wrong = "--from is of UDP";
+    else if ((addr_is_set(&a->from) || a->tickets) && a->transport[0] != 'u')
+        wrong = "--from and --tickets are of UDP";
+    else if (a->tickets && a->connections)
+        wrong = "--tickets has as many connections as the file has tickets";
     else if (a->resume && strcmp(a->transport, "tls") != 0)
         wrong = "--resume is of TLS";
     else if (a->hold && (a->rate > 0 || a->resume))
@@ -102,12 +113,13 @@ static int failed(int rc)
     return EXIT_REFUSED;
 }
 
-static int run_udp(const struct asked *a)
+static int run_udp(const struct asked *a, struct stun_session *sessions)
 {
     const struct stun_load_opts opts = {.server = a->server,
                                         .from = a->from,
                                         .seconds = a->seconds,
                                         .connections = a->connections ? a->connections : 4,
+                                        .sessions = sessions,
                                         .rate = (double)a->rate,
                                         .arrivals = a->arrivals,
                                         .seed = (uint64_t)a->seed};
@@ -129,6 +141,28 @@ static int run_udp(const struct asked *a)
                per_s(r.answered, r.elapsed_us), r.answered, r.lost, r.late, r.wrong, r.sent,
                (double)r.elapsed_us / 1e6, r.missed, latency);
     return r.answered > 0 ? EXIT_WORKED : EXIT_NOTHING;
+}
+
+/* A connection with a session for each ticket. */
+static int run_signed(struct asked *a)
+{
+    struct replay_error e;
+    struct stun_session *sessions = calloc(CONNECTIONS_MAX, sizeof *sessions);
+    if (!sessions || sodium_init() < 0) {
+        free(sessions);
+        return failed(-ENOMEM);
+    }
+    int status = EXIT_USAGE;
+    ssize_t n = stun_sessions_read(a->tickets, CONNECTIONS_MAX, sessions, &e);
+    if (n < 0) {
+        fprintf(stderr, "berth-load stun: %s\n", e.text);
+    } else {
+        a->connections = n;
+        status = run_udp(a, sessions);
+    }
+    sodium_memzero(sessions, CONNECTIONS_MAX * sizeof *sessions);
+    free(sessions);
+    return status;
 }
 
 /* A line of its own while they are held: who measures the server's memory waits for it. */
@@ -183,5 +217,7 @@ int command_stun(int argc, char **argv)
     struct asked a = {.arrivals = SCHEDULE_POISSON, .seed = 1};
     if (parse(argc, argv, &a) < 0)
         return EXIT_USAGE;
-    return a.transport[0] == 'u' ? run_udp(&a) : run_streams(&a);
+    if (a.tickets)
+        return run_signed(&a);
+    return a.transport[0] == 'u' ? run_udp(&a, NULL) : run_streams(&a);
 }

@@ -1,25 +1,20 @@
 /* berth-load swarm: many agents' reports against a controller. */
 #include "command.h"
-#include "rest_load.h"
+#include "rest_cli.h"
 #include "swarm_agents.h"
 #include "swarm_reports.h"
 
 #include "sys/clock.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RATE_MAX = 1000000 };
-
 struct swarm {
-    struct rest_load_opts load;
-    const char *url, *token;
-    int64_t agents, nodes, rate, seconds, warm, connections, seed;
-    bool json;
+    struct rest_cli cli;
+    int64_t agents, nodes;
     struct swarm_reports *reports;
     struct swarm_agents *clocks; /* NULL: as fast as they are answered */
     uint64_t n, wrong;
@@ -37,7 +32,7 @@ static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     size_t len, agent = s->clocks ? swarm_agents_take(s->clocks) : (size_t)(s->n % (uint64_t)s->agents);
     const char *json = swarm_report_json(s->reports, s->n, agent, clock_wall_us(), &len);
     *tag = s->n++;
-    return rest_load_request(out, cap, "POST", "/v1/reports", s->token, json, len);
+    return rest_load_request(out, cap, "POST", "/v1/reports", s->cli.token, json, len);
 }
 
 /* The answer names the report that it is for. */
@@ -53,56 +48,33 @@ static void answered(void *ctx, uint64_t tag, int status, struct slice body, int
 static int parse_one(struct swarm *s, int opt)
 {
     switch (opt) {
-    case 'u':
-        s->url = optarg;
-        return rest_load_url(&s->load, optarg);
-    case 't':
-        s->token = optarg;
-        return strlen(optarg) <= REST_LOAD_TOKEN_MAX ? 0 : -1;
     case 'a':
         return number_parse(optarg, 1, SWARM_AGENTS_MAX, &s->agents);
     case 'n':
         return number_parse(optarg, 1, 100, &s->nodes);
-    case 'r':
-        return number_parse(optarg, 1, RATE_MAX, &s->rate);
-    case 's':
-        return number_parse(optarg, 1, SECONDS_MAX, &s->seconds);
-    case 'w':
-        return number_parse(optarg, 0, SECONDS_MAX, &s->warm);
-    case 'c':
-        return number_parse(optarg, 1, REST_LOAD_CONNECTIONS_MAX, &s->connections);
-    case 'S':
-        return number_parse(optarg, 0, INT64_MAX, &s->seed);
     default:
-        s->json = true;
-        return 0;
+        return rest_cli_take(&s->cli, opt);
     }
 }
 
 static int parse(int argc, char **argv, struct swarm *s)
 {
     static const struct option options[] = {
-        {"url", required_argument, NULL, 'u'},
-        {"token", required_argument, NULL, 't'},
+        REST_CLI_OPTIONS,
         {"agents", required_argument, NULL, 'a'},
         {"nodes", required_argument, NULL, 'n'},
-        {"rate", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 's'},
-        {"warm", required_argument, NULL, 'w'},
-        {"connections", required_argument, NULL, 'c'},
-        {"seed", required_argument, NULL, 'S'},
-        {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0},
     };
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
         if (parse_one(s, opt) < 0) {
-            fprintf(stderr, "berth-load swarm: not a right value: %s\n", optarg);
+            fprintf(stderr, "berth-load swarm: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
+                    optarg);
             return -1;
         }
     }
-    if (optind == argc && s->url && s->token && s->seconds > 0)
+    if (optind == argc && rest_cli_complete(&s->cli))
         return 0;
     fprintf(stderr, "berth-load swarm: --url http[s]://ADDR:PORT, --token KEY and --seconds N are needed\n");
     return -1;
@@ -113,8 +85,8 @@ static void print(const struct swarm *s, const struct rest_load_result *r)
     double seconds = (double)r->elapsed_us / 1e6;
     uint64_t stored = r->status[201];
     char latency[HISTOGRAM_TEXT_LEN];
-    (s->json ? histogram_json : histogram_text)(&r->latency, latency);
-    if (s->json)
+    (s->cli.json ? histogram_json : histogram_text)(&r->latency, latency);
+    if (s->cli.json)
         printf("{\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"stored\":%" PRIu64 ",\"repeats\":%" PRIu64
                ",\"refused\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 ",\"wrong\":%" PRIu64
                ",\"seconds\":%.6f,\"reports_per_s\":%.1f,\"latency\":%s}\n",
@@ -132,15 +104,11 @@ static int run(struct swarm *s)
     const struct rest_source source = {s, peek_us, take, answered};
     struct rest_load_result *result = calloc(1, sizeof(*result));
     int64_t now = clock_mono_us();
-    int rc = result ? swarm_reports_new(&s->reports, (size_t)s->nodes, (uint64_t)s->seed) : -ENOMEM;
-    if (rc == 0 && s->rate > 0)
-        rc = swarm_agents_new(&s->clocks, (size_t)s->agents, (double)s->rate, (uint64_t)s->seed, now);
-    s->load.connections = (size_t)s->connections;
-    s->load.warm_us = now + s->warm * 1000000;
-    s->load.until_us = s->load.warm_us + s->seconds * 1000000;
-    s->load.quiet = s->json;
+    int rc = result ? swarm_reports_new(&s->reports, (size_t)s->nodes, (uint64_t)s->cli.seed) : -ENOMEM;
+    if (rc == 0 && s->cli.rate > 0)
+        rc = swarm_agents_new(&s->clocks, (size_t)s->agents, (double)s->cli.rate, (uint64_t)s->cli.seed, now);
     if (rc == 0)
-        rc = rest_load_run(&s->load, &source, result);
+        rc = rest_cli_run(&s->cli, now, &source, result);
     if (rc < 0)
         fprintf(stderr, "berth-load swarm: %s\n", strerror(-rc));
     else
@@ -154,7 +122,7 @@ static int run(struct swarm *s)
 
 int command_swarm(int argc, char **argv)
 {
-    struct swarm s = {.agents = 100000, .nodes = 30, .connections = 256, .seed = 1};
+    struct swarm s = {.agents = 100000, .nodes = 30, .cli = {.connections = 256, .seed = 1}};
     if (parse(argc, argv, &s) < 0)
         return EXIT_USAGE;
     return run(&s);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,70 +15,98 @@ struct command {
 
 static const struct command commands[] = {
     {"stun",
-     "--udp|--tcp|--tls ADDR:PORT --seconds N [--connections N] [--from IP] [--resume] [--hold]\n"
-     "        [--rate N] [--arrivals fixed|poisson] [--seed N] [--json]\n"
-     "      ask for Bindings as fast as they are answered, or at a rate; count the right answers.\n"
-     "      TCP and TLS: a connection for each, or connections that are held",
+     "--udp|--tcp|--tls ADDR:PORT --seconds N [--connections N]\n"
+     "        [--from IP] [--tickets FILE] [--resume] [--hold] [--rate N]\n"
+     "        [--arrivals fixed|poisson] [--seed N] [--json]\n"
+     "      ask for Bindings as fast as they are answered, or at a rate; count the\n"
+     "      right answers. TCP and TLS: a connection for each, or connections that are\n"
+     "      held",
      command_stun},
     {"yardstick",
-     "--udp|--tcp|--tls ADDR:PORT --seconds N [--cert FILE --key FILE]\n"
+     "--udp|--tcp|--tls ADDR:PORT --seconds N\n"
+     "        [--cert FILE --key FILE]\n"
      "      answer Bindings with the least work there can be: receive, rewrite, send",
      command_yardstick},
     {"swarm",
-     "--url URL --token KEY --seconds N [--rate N] [--agents N] [--nodes N] [--warm N]\n"
-     "        [--connections N] [--seed N] [--json]\n"
+     "--url URL --token KEY --seconds N [--rate N] [--agents N]\n"
+     "        [--nodes N] [--warm N] [--connections N] [--seed N] [--json]\n"
      "      many agents report, each by its own clock, or as fast as they are answered",
      command_swarm},
     {"meetings",
-     "--url URL --token KEY --seconds N [--rate N] [--arrivals fixed|poisson] [--size N] [--prefix P]\n"
-     "        [--agents N] [--kinds N] [--warm N] [--connections N] [--seed N] [--json]\n"
-     "      agents join meetings of published sizes, at a rate or as fast as they are answered",
+     "--url URL --token KEY --seconds N [--rate N] [--size N]\n"
+     "        [--arrivals fixed|poisson] [--prefix P] [--agents N] [--kinds N]\n"
+     "        [--warm N] [--connections N] [--seed N] [--json]\n"
+     "      agents join meetings of published sizes, at a rate or as fast as they are\n"
+     "      answered",
      command_meetings},
     {"reports-sql",
-     "--database URL --org ID --seconds N [--batch N] [--threads N] [--nodes N] [--seed N] [--json]\n"
-     "      the same rows into PostgreSQL with nothing before it: pipelined batches of prepared inserts",
+     "--database URL --org ID --seconds N [--batch N]\n"
+     "        [--rows N] [--threads N] [--nodes N] [--seed N] [--json]\n"
+     "      the same rows into PostgreSQL with nothing before it: pipelined batches of\n"
+     "      prepared inserts",
      command_reports_sql},
     {"place",
-     "--matrix M.csv --nodes N.csv --meetings E.jsonl [--measured M.csv]\n"
-     "        [--policy P.json] [--starts N] [--exact N] [--seed N] [--json] [--out A.jsonl]\n"
-     "        [--forecast E.jsonl]\n"
-     "      replay joins and leaves through the placement engine, beside baselines and the best plans",
+     "--matrix M.csv --nodes N.csv --meetings E.jsonl\n"
+     "        [--measured M.csv] [--policy P.json] [--starts N] [--exact N] [--seed N]\n"
+     "        [--json] [--out A.jsonl] [--forecast E.jsonl | --live-prices]\n"
+     "      replay joins and leaves through the placement engine, beside baselines and\n"
+     "      the best plans",
      command_place},
     {"place-gen",
      "--out DIRECTORY [--seed N] [--sites N] [--nodes N]\n"
      "        [--from-matrix CLIENTS.csv --node-matrix NODES.csv --clients C.csv]\n"
-     "        [--meetings N] [--mix published|country|continent|global] [--size N] [--stay] [--alone]\n"
-     "        [--lost PCT] [--jitter PCT] [--unprobed PCT] [--capacity PCT] [--day N]\n"
+     "        [--meetings N] [--mix published|country|continent|global] [--size N]\n"
+     "        [--stay] [--alone] [--lost PCT] [--jitter PCT] [--unprobed PCT]\n"
+     "        [--capacity PCT] [--day N]\n"
      "      write matrix.csv, nodes.csv, meetings.jsonl and measured.csv for place",
      command_place_gen},
     {"place-join",
-     "--participants N --seconds N [--nodes N] [--measured PCT] [--json]\n"
+     "--participants N --seconds N [--nodes N]\n"
+     "        [--measured PCT] [--json]\n"
      "      what a join costs the placement engine, by the size of the meeting",
      command_place_join},
     {"media",
-     "--controller URL --token-file FILE --seconds N [--ca FILE] [--name TEXT]\n"
-     "        [--meetings N] [--participants N] [--senders N] [--last-n N] [--suite gcm|cm]\n"
-     "        [--transport udp|tcp|tls|proxy|websocket] [--proxy URL]\n"
-     "        [--audio-rate N] [--audio-bytes N] [--video-kbps N] [--video-bytes N] [--pid PID]... [--json]\n"
+     "--controller URL --token-file FILE --seconds N [--ca FILE]\n"
+     "        [--name TEXT] [--meetings N] [--participants N] [--senders N]\n"
+     "        [--last-n N] [--suite gcm|cm] [--proxy URL]\n"
+     "        [--transport udp|tcp|tls|proxy|websocket] [--audio-rate N]\n"
+     "        [--audio-bytes N] [--video-kbps N] [--video-bytes N] [--pid PID]...\n"
+     "        [--json]\n"
      "  berth-load media --legs FILE --seconds N [...]\n"
-     "      participants send and hear each other through a node, in an open loop; count what is lost",
+     "      participants send and hear each other through a node, in an open loop;\n"
+     "      count what is lost",
      command_media},
     {"media-engine",
-     "--participants N --seconds N [--payload BYTES] [--suite gcm|cm] [--json]\n"
-     "      what the media engine costs for each packet that it sends on, without sockets",
+     "--participants N --seconds N [--payload BYTES]\n"
+     "        [--suite gcm|cm] [--json]\n"
+     "      what the media engine costs for each packet that it sends on, without\n"
+     "      sockets",
      command_media_engine},
     {"media-parts",
      "--seconds N [--receivers N] [--json]\n"
-     "      what the parts cost that forwarding is made of: receive, unprotect, copy, protect, send",
+     "      what the parts cost that forwarding is made of: receive, unprotect, copy,\n"
+     "      protect, send",
      command_media_parts},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void command_usage(const struct command *c)
+{
+    printf("usage:\n  berth-load %s %s\nWhat each option means: man berth-load (docs/man/berth-load.1)\n",
+           c->name, c->does);
+}
 
 static void usage(FILE *to)
 {
     fprintf(to, "usage: berth-load COMMAND [OPTIONS]\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  berth-load %s %s\n", commands[i].name, commands[i].does);
+    fprintf(to, "What each option means: man berth-load (docs/man/berth-load.1)\n");
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
@@ -94,7 +123,7 @@ int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+    if (is_help(name)) {
         usage(stdout);
         return EXIT_WORKED;
     }
@@ -104,9 +133,16 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN); /* who is written to may be gone: the write says so */
     for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(name, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(name, commands[i].name) != 0)
+            continue;
+        if (argc > 2 && is_help(argv[2])) {
+            command_usage(&commands[i]);
+            return EXIT_WORKED;
+        }
+        return commands[i].run(argc - 1, argv + 1);
     }
     usage(stderr);
+    if (argc > 1)
+        fprintf(stderr, "berth-load: there is no command '%s'\n", name);
     return EXIT_USAGE;
 }

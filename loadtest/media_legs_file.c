@@ -71,16 +71,10 @@ static int read_legs(const json_t *file, const char *path, size_t legs_max, stru
 int media_legs_file_read(const char *path, size_t legs_max, struct media_shape *shape,
                          struct keyed_plan **out, struct replay_error *e)
 {
-    char *text = NULL;
-    size_t size;
-    json_error_t error;
-    int err = slurp(path, &text, &size, e);
-    if (err < 0)
-        return err;
-    json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    err = j ? read_legs(j, path, legs_max, shape, out, e)
-            : replay_fail(e, path, (size_t)error.line, "%s", error.text);
+    json_t *j = NULL;
+    int err = slurp_json(path, &j, e);
+    if (err == 0)
+        err = read_legs(j, path, legs_max, shape, out, e);
     json_decref(j);
-    free(text);
     return err;
 }

@@ -45,3 +45,16 @@ out:
     *size = n;
     return 0;
 }
+
+int slurp_json(const char *path, json_t **out, struct replay_error *e)
+{
+    char *text = NULL;
+    size_t size;
+    json_error_t error;
+    int err = slurp(path, &text, &size, e);
+    if (err < 0)
+        return err;
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    return *out ? 0 : replay_fail(e, path, (size_t)error.line, "%s", error.text);
+}

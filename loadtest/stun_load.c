@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 256, REFILL = STUN_LOAD_WINDOW / 2, WAIT_US = 50000 };
+enum { ANSWER_MAX = MEDIA_MESSAGE_MAX, REFILL = STUN_LOAD_WINDOW / 2, WAIT_US = 50000 };
 
 struct slot {
     uint64_t seq; /* 0: free */
@@ -21,6 +21,7 @@ struct slot {
 
 struct connection {
     struct addr local;
+    struct stun_session *session; /* NULL: nothing is signed */
     struct slot slots[STUN_LOAD_WINDOW];
     size_t in_flight;
 };
@@ -64,15 +65,19 @@ static int connect_udp(const struct addr *server, const struct addr *from, struc
 }
 
 /* Transaction id: the slot in four bytes, the sequence number in eight. */
-static size_t write_request(uint8_t *buf, size_t cap, uint32_t slot, uint64_t seq)
+static size_t write_request(const struct connection *c, uint8_t buf[static ANSWER_MAX], uint32_t slot,
+                            uint64_t seq)
 {
+    const struct stun_session *s = c->session;
     uint8_t txid[STUN_TXID_LEN];
     struct wire_wr w = wire_wr_init(txid, sizeof txid);
     struct stun_writer b;
     size_t len = 0;
     wire_wr_u32(&w, slot);
     wire_wr_u64(&w, seq);
-    stun_begin(&b, buf, cap, STUN_REQUEST, STUN_BINDING, txid);
+    if (s)
+        return media_write_consent(buf, txid, s->grant.password, &s->id, false, (struct slice){NULL, 0});
+    stun_begin(&b, buf, ANSWER_MAX, STUN_REQUEST, STUN_BINDING, txid);
     return stun_finish(&b, &len) == 0 ? len : 0;
 }
 
@@ -93,7 +98,7 @@ static void fill(struct load *l, size_t at, int64_t now)
         if (c->slots[i].seq != 0)
             continue;
         used[n] = i;
-        prepare(l->batch, n, write_request(l->batch->bytes[n], ANSWER_MAX, i, l->next_seq + n));
+        prepare(l->batch, n, write_request(c, l->batch->bytes[n], i, l->next_seq + n));
         n++;
     }
     int sent = n > 0 ? sendmmsg(l->fds[at].fd, l->batch->msgs, n, 0) : 0;
@@ -107,14 +112,23 @@ static void fill(struct load *l, size_t at, int64_t now)
     }
 }
 
+/* Of a session only what the node has signed is right. */
+static bool is_right(const struct connection *c, const struct stun_msg *m)
+{
+    struct addr mapped;
+    struct media_answer a;
+    if (c->session)
+        return media_read_answer(&a, m->bytes, m->len, m->txid, c->session->grant.password) == 0 &&
+               a.error == 0 && addr_eq(&a.mapped, &c->local);
+    return m->cls == STUN_SUCCESS && m->method == STUN_BINDING && stun_mapped_address(m, &mapped) == 0 &&
+           addr_eq(&mapped, &c->local);
+}
+
 /* Counts one datagram. An answer to a request in flight frees its slot. */
 static void count(struct load *l, struct connection *c, const uint8_t *p, size_t len, int64_t now)
 {
     struct stun_msg m;
-    struct addr mapped;
-    bool right = stun_parse(&m, p, len) == 0 && m.cls == STUN_SUCCESS && m.method == STUN_BINDING &&
-                 stun_mapped_address(&m, &mapped) == 0 && addr_eq(&mapped, &c->local);
-    if (!right) {
+    if (stun_parse(&m, p, len) < 0 || !is_right(c, &m)) {
         l->result.wrong++;
         return;
     }
@@ -201,6 +215,12 @@ int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *ou
         if (answer < 0)
             goto out;
         l.fds[l.n] = (struct pollfd){.fd = answer, .events = POLLIN};
+        l.connections[l.n].session = opts->sessions ? &opts->sessions[l.n] : NULL;
+    }
+    for (size_t i = 0; opts->sessions && i < l.n; i++) {
+        answer = stun_session_begin(&opts->sessions[i], l.fds[i].fd);
+        if (answer < 0)
+            goto out;
     }
     int64_t start = clock_mono_us(), end_us = start + opts->seconds * 1000000;
     l.scheduled = opts->rate > 0;

@@ -6,6 +6,7 @@
 #include "core/addr.h"
 #include "histogram.h"
 #include "schedule.h"
+#include "stun_sessions.h"
 
 enum { STUN_LOAD_WINDOW = 64, STUN_LOAD_LOST_US = 500000 };
 
@@ -14,7 +15,9 @@ struct stun_load_opts {
     struct addr from; /* not set: the kernel's choice */
     int64_t seconds;
     int64_t connections; /* sockets, each with a port of its own */
-    double rate;         /* requests a second; 0: a closed loop */
+    /* One for each: it is begun, and what is asked then is signed and only what is signed is an answer. NULL: nothing is. */
+    struct stun_session *sessions;
+    double rate; /* requests a second; 0: a closed loop */
     enum schedule_kind arrivals;
     uint64_t seed;
 };
@@ -31,7 +34,7 @@ struct stun_load_result {
         latency; /* of those answered, from the time that was meant (closed loop: from sending) */
 };
 
-/* 0, or -errno: a socket could not be had. */
+/* 0, or -errno: a socket could not be had, or a session couldn't be begun. */
 int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *out)
     __attribute__((warn_unused_result));
 

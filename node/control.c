@@ -50,6 +50,7 @@ struct control {
     char peers_version[PEERS_VERSION_MAX + 1]; /* of the list that the peers have */
     int64_t peers_due_us;
     struct link_keys keys;
+    bool has_keys;
     struct links links;
     int64_t links_due_us;
     struct load_sample last;
@@ -95,10 +96,13 @@ static const char *advice(long status, const char *code)
     if (strcmp(code, "node_not_yours") == 0)
         return "another organisation registered this node id: choose another --node";
     if (status == 403)
-        return "this key may not register nodes: use a node key";
+        return "this key is no node key: make one with berth key create --kind node";
     if (status == 404)
         return "the controller doesn't know this node (it was deleted, or silent for long): it registers "
                "again";
+    if (strcmp(code, "node_replaced") == 0)
+        return "another berth-node has registered with this id, and agents are sent to that one: give one of "
+               "them another --node";
     if (status == 422)
         return "the controller refuses what this node says of itself";
     return "";
@@ -225,9 +229,14 @@ static bool do_register(struct control *c)
     long status = body && token ? post(c, "register", "/v1/nodes", body, token, CALL_TIMEOUT_MS, code) : 0;
     free(body);
     secret_free(token);
+    bool admits = c->answer.n_ticket_keys > 0;
     hear(c, is_ok(status));
     if (!is_ok(status))
         return false;
+    if (!admits)
+        log_event(c->opts.log, LOG_WARN, "control", "admits_nobody", LOG_S("node", c->opts.node),
+                  LOG_S("hint", "only a node key is told what opens tickets, and without it no media is "
+                                "taken: make one with berth key create --kind node"));
     c->opts.sample(c->opts.ctx, &c->last);
     log_event(c->opts.log, LOG_INFO, "control", "registered", LOG_S("node", c->opts.node),
               LOG_I("heartbeat_s", c->answer.heartbeat_s));
@@ -244,12 +253,16 @@ static enum heartbeat_result do_heartbeat(struct control *c, bool draining, bool
     char path[PATH_LEN], code[PROBLEM_CODE_MAX];
     struct load_sample now = {0};
     struct peer_rtt rtt[PEER_TELL_MAX];
+    char media_key[LINK_KEY_TEXT_LEN + 1];
     bool before = c->answer.drain;
     c->opts.sample(c->opts.ctx, &now);
+    if (c->has_keys)
+        link_keys_text(&c->keys, media_key);
     const struct heartbeat h = {.load = load_between(&c->last, &now, c->opts.cores),
                                 .draining = draining,
                                 .stopping = stopping,
                                 .links_version = c->links.version,
+                                .media_key = c->has_keys ? media_key : NULL,
                                 .rtt = rtt,
                                 .n_rtt = c->opts.peers ? peers_tell(c->opts.peers, rtt) : 0};
     c->last = now;
@@ -452,6 +465,7 @@ static int copy_texts(struct control *c, const struct control_opts *opts, const 
     if (opts->proxy)
         c->proxy = *opts->proxy;
     c->opts.keys = NULL;
+    c->has_keys = opts->keys != NULL;
     if (opts->keys)
         c->keys = *opts->keys;
     c->body = strdup(body);

@@ -32,19 +32,6 @@ static struct dial *find(const struct dialer *d, uint64_t id)
     return NULL;
 }
 
-static void send_cell(struct dialer *d, const struct media_cell *c)
-{
-    struct dial *x = dial_of(d, c->path.stream);
-    int rc = x ? ladder_io_pass(x->io, c->bytes, c->len, c->cls == MEDIA_VIDEO) : -ENOTCONN;
-    if (rc == 0) {
-        x->packets_out++;
-        stats_add(&d->stats.media_packets_out, 1);
-        stats_add(&d->stats.media_bytes_out, c->len);
-        return;
-    }
-    stats_add(rc == -EAGAIN ? &d->stats.media_slow : &d->stats.media_send_error, 1);
-}
-
 /* The other node's link is there. One that this node has shaken hands for, and is to dial, decides at the homes which stays. */
 static void give_way(struct dialer *d, uint64_t id)
 {
@@ -68,10 +55,12 @@ static void dial_again(const struct dialer *d, uint64_t id)
 static void take_cell(struct dialer *d, const struct media_cell *c)
 {
     struct dial *x = dial_of(d, c->path.stream);
-    switch ((enum media_cell_kind)c->kind) {
-    case MEDIA_CELL_SEND:
-        send_cell(d, c);
+    if (c->kind == MEDIA_CELL_SEND) {
+        dial_batch_add(d, x, c);
         return;
+    }
+    dial_batch_flush(d);
+    switch ((enum media_cell_kind)c->kind) {
     case MEDIA_CELL_ATTACH:
         if (x)
             x->held_us = clock_mono_us();
@@ -109,6 +98,7 @@ static void on_bell(void *user, unsigned events)
         }
         more = more || n == share;
     }
+    dial_batch_flush(d);
     if (more) /* connections have their turn first */
         media_bell_ring(bell);
 }

@@ -37,7 +37,21 @@ struct dial {
     bool wanted, failing; /* failing: that has been logged */
 };
 
+enum { DIAL_BATCH = 64 };
+
+/* Packets for links, gathered from the homes' rings so that they leave in few calls. */
+struct dial_batch {
+    size_t n;
+    struct dial_out {
+        struct dial *to;
+        bool video;
+        size_t len;
+    } at[DIAL_BATCH];
+    uint8_t bytes[DIAL_BATCH][MEDIA_CELL_BYTES];
+};
+
 struct dialer {
+    struct dial_batch batch; /* empty but while rings are read */
     struct dialer_opts opts;
     struct control_proxy proxy;
     struct sys_thread *thread;
@@ -59,6 +73,12 @@ struct dialer {
     struct link_orders *orders; /* NULL: none are new */
     struct dialer_counts shown;
 };
+
+/* ---- dial_batch.c ---- */
+/* A packet that a home has for a link; NULL: it is there no more. */
+void dial_batch_add(struct dialer *d, struct dial *to, const struct media_cell *c);
+/* Sends them: before anything becomes of a link, and at the end. */
+void dial_batch_flush(struct dialer *d);
 
 /* The newest orders, if there are any. */
 void dialer_take_orders(struct dialer *d);

@@ -49,6 +49,12 @@ const struct config_key node_keys[] = {
     {"labels", "node", CONFIG_LIST, AT(labels), NULL, 0, 0, "KEY=VALUE", "Labels for operators.", false},
     {"location", "node", CONFIG_STRING, AT(location), NULL, 0, 0, "LAT,LON",
      "Where the node stands, in degrees.", false},
+    {"turn", "node", CONFIG_LIST, AT(turn), NULL, 0, 0, "URL",
+     "A TURN server beside the node, turn:HOST:PORT or turns:...: assignments to the node hold it with "
+     "credentials.",
+     false},
+    {"services", "node", CONFIG_LIST, AT(services), NULL, 0, 0, "NAME=VALUE",
+     "What else runs beside the node, as in livekit=wss://...: given out with assignments to it.", false},
     {"controller", "controller", CONFIG_STRING, AT(controller), NULL, 0, 0, "URL",
      "The controller to register with.", false},
     {"token", "controller", CONFIG_STRING, AT(token), NULL, 0, 0, "KEY",
@@ -111,7 +117,7 @@ bool options_is_reloadable(const char *key)
         "cluster",       "region",       "advertise",     "tls-name",         "capacity",
         "labels",        "location",     "token",         "token-file",       "stun-rate",
         "first-timeout", "idle-timeout", "drain-timeout", "stun-rate-prefix", "session-drain-timeout",
-        "capacity-kbps",
+        "capacity-kbps", "turn",         "services",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(key, names[i]) == 0)
@@ -297,6 +303,37 @@ static int plan_label(struct node_label *l, const char *text, struct options_err
     return 0;
 }
 
+static int plan_turn(struct node_identity *id, const struct config_list *urls, struct options_error *e)
+{
+    if (urls->n > TURN_URLS_MAX)
+        return fail(e, "--turn: at most %d", TURN_URLS_MAX);
+    for (size_t i = 0; i < urls->n; i++) {
+        if (!turn_url_valid(urls->v[i]))
+            return fail(e,
+                        "--turn: '%.80s' is not turn:HOST[:PORT], nor turns:, stun: or stuns:", urls->v[i]);
+        id->turn[id->n_turn++] = urls->v[i];
+    }
+    return 0;
+}
+
+static int plan_services(struct node_identity *id, const struct config_list *services,
+                         struct options_error *e)
+{
+    static const char turn[] = "turn=";
+    if (services->n > NODE_SERVICES_MAX)
+        return fail(e, "--services: at most %d", NODE_SERVICES_MAX);
+    for (size_t i = 0; i < services->n; i++) {
+        const char *text = services->v[i], *eq = strchr(text, '=');
+        if (!eq || eq == text || (size_t)(eq - text) > NODE_LABEL_MAX || strlen(eq + 1) > NODE_SERVICE_MAX)
+            return fail(e, "--services: '%.80s' is not NAME=VALUE of at most %d and %d characters", text,
+                        NODE_LABEL_MAX, NODE_SERVICE_MAX);
+        if (strncmp(text, turn, sizeof(turn) - 1) == 0)
+            return fail(e, "--services: 'turn' has an option of its own, --turn URL");
+        id->services[id->n_services++] = text;
+    }
+    return 0;
+}
+
 static int plan_location(struct node_identity *id, const char *text, struct options_error *e)
 {
     char *end = NULL, *end2 = NULL;
@@ -335,6 +372,10 @@ static int plan_identity(struct node_plan *plan, const struct node_options *o, s
     }
     if (rc == 0 && o->location)
         rc = plan_location(id, o->location, e);
+    if (rc == 0)
+        rc = plan_turn(id, &o->turn, e);
+    if (rc == 0)
+        rc = plan_services(id, &o->services, e);
     return rc;
 }
 

@@ -5,14 +5,21 @@
 #include "control_proxy.h"
 #include "core/addr.h"
 #include "core/doc.h"
+#include "core/turn_url.h"
 #include "sys/config.h"
 #include "sys/log.h"
 
-enum { NODE_LABELS_MAX = 32, NODE_LABEL_MAX = 64, NODE_THREADS_MAX = 255 /* media_path's numbers */ };
+enum {
+    NODE_LABELS_MAX = 32,
+    NODE_LABEL_MAX = 64,
+    NODE_SERVICES_MAX = 16,
+    NODE_SERVICE_MAX = 512, /* characters of a value */
+    NODE_THREADS_MAX = 255, /* media_path's numbers */
+};
 
 /* As read; strings belong to the struct config. */
 struct node_options {
-    struct config_list udp, tcp, tls, advertise, labels;
+    struct config_list udp, tcp, tls, advertise, labels, turn, services;
     const char *cert, *key;
     const char *behaviour_alternate;
     bool behaviour_response_port;
@@ -44,6 +51,8 @@ struct node_identity {
     struct node_label labels[NODE_LABELS_MAX];
     bool has_location;
     double lat, lon;
+    size_t n_turn, n_services;
+    const char *turn[TURN_URLS_MAX], *services[NODE_SERVICES_MAX]; /* the options'; NAME=VALUE the latter */
 };
 
 /* Behaviour discovery (RFC 5780): which two UDP addresses of `bind` share an IP, and the second IP, which gets their ports. */

@@ -28,6 +28,35 @@ static json_t *labels_json(const struct node_identity *id)
     return o;
 }
 
+static json_t *turn_json(const struct node_identity *id)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < id->n_turn; i++)
+        if (json_array_append_new(list, json_string(id->turn[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return json_pack("{s:o}", "urls", list);
+}
+
+static json_t *services_json(const struct node_identity *id)
+{
+    json_t *o = json_object();
+    bool ok = o != NULL;
+    if (ok && id->n_turn > 0)
+        ok = put(o, "turn", turn_json(id));
+    for (size_t i = 0; ok && i < id->n_services; i++) {
+        const char *text = id->services[i], *eq = strchr(text, '=');
+        char name[NODE_LABEL_MAX + 1];
+        snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
+        ok = put(o, name, json_string(eq + 1));
+    }
+    if (ok)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
                         const struct node_addresses *advertise, const char *spki, const char *media_key)
 {
@@ -45,6 +74,8 @@ char *registration_body(const struct node_identity *id, const struct node_addres
         ok = put(o, "tls_spki", json_pack("[s]", spki));
     if (ok && media_key)
         ok = put(o, "media_key", json_string(media_key));
+    if (ok && id->n_turn + id->n_services > 0)
+        ok = put(o, "services", services_json(id));
     if (ok && id->has_location)
         ok = put(o, "location", json_pack("{s:f,s:f}", "lat", id->lat, "lon", id->lon));
     char *text = ok ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
@@ -79,6 +110,8 @@ char *heartbeat_body(const struct heartbeat *h)
         ok = put(o, "draining", json_true());
     if (ok && h->stopping)
         ok = put(o, "stopping", json_true());
+    if (ok && h->media_key)
+        ok = put(o, "media_key", json_string(h->media_key));
     if (ok && h->n_rtt > 0)
         ok = put(o, "rtt", rtt_json(h));
     if (ok && h->links_version && h->links_version[0] != '\0')

@@ -17,6 +17,7 @@ struct heartbeat {
     const struct peer_rtt *rtt;
     size_t n_rtt;
     const char *links_version; /* "": none is known */
+    const char *media_key;     /* as registered: by it one tells two programs with one id apart. NULL: none */
 };
 char *heartbeat_body(const struct heartbeat *h);
 

@@ -23,6 +23,8 @@ static int fail(struct options_error *e, int error, const char *what, const stru
     if (error == EACCES)
         advice =
             "; ports below 1024 need CAP_NET_BIND_SERVICE (the systemd unit grants it), or take another port";
+    else if (error == EADDRINUSE && strcmp(what, "metrics") == 0)
+        advice = "; another program listens there: take another port, or 'off'";
     else if (error == EADDRINUSE)
         advice = "; another program listens there";
     else if (error == EADDRNOTAVAIL)

@@ -91,6 +91,10 @@ static enum cli_exit check(struct cli *c)
         return CLI_OK;
     if (c->words.n < cmd->min_words)
         return cli_fail(c, CLI_USAGE, "%s is missing; see berth help %s", cmd->args, cmd->name);
+    if (cmd->needs & (CLI_NEEDS_CONTROLLER | CLI_NEEDS_CA) && c->o.controller != NULL &&
+        strstr(c->o.controller, "://") == NULL)
+        return cli_fail(c, CLI_USAGE,
+                        "--controller (BERTH_CONTROLLER) needs https:// in front: https://host[:port]");
     if (!(cmd->needs & CLI_NEEDS_CONTROLLER))
         return cmd->needs & CLI_NEEDS_CA ? check_ca(c) : CLI_OK;
     if (c->o.controller == NULL)

@@ -57,6 +57,28 @@ static const char *advice_of_refusal(const struct cli *c, enum call_token which,
                  "--token (BERTH_TOKEN)";
 }
 
+/* Where the token of a call came from. */
+static const char *token_option(const struct cli *c, enum call_token which)
+{
+    return c->o.admin_token != NULL && call_token_text(c, which) == c->o.admin_token
+               ? "--admin-token (BERTH_ADMIN_TOKEN)"
+               : "--token (BERTH_TOKEN)";
+}
+
+static bool begins(const struct cli *c, const char *words)
+{
+    return c->command != NULL && strncmp(c->command->name, words, strlen(words)) == 0;
+}
+
+/* No such node for this key: the cloud's are the operator's, and of mesh nodes several orgs may have one of this id. */
+static const char *advice_of_node(const struct cli *c, enum call_token which)
+{
+    if (which == CALL_TOKEN_ADMIN && call_token_text(c, which) != c->o.admin_token)
+        return "a node of the cloud is the operator's: give --admin-token, or set BERTH_ADMIN_TOKEN; what "
+               "there is: berth node list";
+    return "see berth node list; a mesh node of an organisation's is meant with --org ORG";
+}
+
 static const char *advice_of_status(long status, const char *code)
 {
     if (strcmp(code, "token_expired") == 0)
@@ -67,8 +89,6 @@ static const char *advice_of_status(long status, const char *code)
         return "that changes when nodes do: see berth node list; a private meeting takes nodes of the "
                "organisation's own, which enrol with a key of berth key create --kind node";
     switch (status) {
-    case 401:
-        return "check --token (BERTH_TOKEN): it must be this controller's, and not revoked";
     case 404:
         return "check the id; another organisation's things are not found either";
     case 451:
@@ -76,6 +96,23 @@ static const char *advice_of_status(long status, const char *code)
     default:
         return NULL;
     }
+}
+
+bool call_advise(const struct cli *c, enum call_token which, long status, const char *code)
+{
+    const char *advice = status == 403 ? advice_of_refusal(c, which, code) : advice_of_status(status, code);
+    bool joins = begins(c, "join") || begins(c, "meeting join");
+    if (status == 401 && strcmp(code, "token_expired") != 0)
+        cli_advise(c, "check %s: it must be this controller's, and not revoked", token_option(c, which));
+    else if (strcmp(code, "unknown_meeting") == 0 && joins)
+        cli_advise(c, "make it: berth meeting create %s", c->words.v[0]);
+    else if (strcmp(code, "unknown_node") == 0 && begins(c, "node "))
+        cli_advise(c, "%s", advice_of_node(c, which));
+    else if (advice != NULL)
+        cli_advise(c, "%s", advice);
+    else
+        return false;
+    return true;
 }
 
 /* Members that have an option of their own. */
@@ -106,12 +143,10 @@ static enum cli_exit fail_status(const struct cli *c, enum call_token which, con
              code[0] != '\0' ? code : "without a code", detail[0] != '\0' ? ": " : "", detail,
              pointer[0] != '\0' ? " (at " : "", pointer, pointer[0] != '\0' ? ")" : "");
     const char *advice = advice_of_pointer(pointer);
-    if (advice == NULL && status == 403)
-        advice = advice_of_refusal(c, which, code);
-    if (advice == NULL)
-        advice = advice_of_status(status, code);
     if (advice != NULL)
         cli_advise(c, "%s", advice);
+    else if (call_advise(c, which, status, code))
+        return CLI_CONTROLLER;
     else if (call->retry_after_s >= 0)
         cli_advise(c, "try again in %" PRId64 " s", call->retry_after_s);
     else if (status >= 500)
@@ -169,7 +204,7 @@ static CURLcode go(struct rest_call *rest, struct rest_request *r, struct way *w
 }
 
 static enum cli_exit perform(const struct cli *c, enum call_token which, const char *what, const char *method,
-                             const char *path, json_t *body, json_t **answer, int64_t *date_s)
+                             const char *path, json_t *body, json_t **answer, int64_t *date_s, long *status)
 {
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     bool no_memory = body != NULL && text == NULL;
@@ -200,6 +235,8 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
         code = finish(c, which, what, &rest, go(&rest, &r, &way, c), answer);
     if (code == CLI_OK && date_s != NULL)
         *date_s = date_of(&rest);
+    if (code == CLI_OK && status != NULL)
+        *status = rest_call_status(&rest);
     rest_call_clear(&rest);
     way_clear(&way);
     free(text);
@@ -209,13 +246,22 @@ static enum cli_exit perform(const struct cli *c, enum call_token which, const c
 enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
                    const char *path, json_t *body, json_t **answer)
 {
-    return perform(c, which, what, method, path, body, answer, NULL);
+    return perform(c, which, what, method, path, body, answer, NULL, NULL);
+}
+
+enum cli_exit call_make(const struct cli *c, enum call_token which, const char *what, const char *path,
+                        json_t *body, json_t **answer, bool *made)
+{
+    long status = 0;
+    enum cli_exit code = perform(c, which, what, "POST", path, body, answer, NULL, &status);
+    *made = status == 201;
+    return code;
 }
 
 enum cli_exit call_dated(const struct cli *c, enum call_token which, const char *what, const char *path,
                          json_t **answer, int64_t *date_s)
 {
-    return perform(c, which, what, "GET", path, NULL, answer, date_s);
+    return perform(c, which, what, "GET", path, NULL, answer, date_s, NULL);
 }
 
 /* Everything but RFC 3986's unreserved characters is encoded. False: no room. */

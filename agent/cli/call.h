@@ -16,6 +16,9 @@ enum call_token {
  * reference (JSON null where the answer has no body), else CLI_CONTROLLER with everything told on stderr. */
 enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
                    const char *path, json_t *body, json_t **answer) __attribute__((warn_unused_result));
+/* A POST of what may be there already: *made tells. */
+enum cli_exit call_make(const struct cli *c, enum call_token which, const char *what, const char *path,
+                        json_t *body, json_t **answer, bool *made) __attribute__((warn_unused_result));
 /* A GET, and by the server's clock when (Unix time in seconds; -1: it doesn't say). */
 enum cli_exit call_dated(const struct cli *c, enum call_token which, const char *what, const char *path,
                          json_t **answer, int64_t *date_s) __attribute__((warn_unused_result));
@@ -28,6 +31,8 @@ enum cli_exit call_path(const struct cli *c, char out[static CALL_PATH_MAX], con
 /* Puts `text` ("/participants/") and an id behind a path. The same. */
 enum cli_exit call_path_add(const struct cli *c, char path[static CALL_PATH_MAX], const char *text,
                             const char *id) __attribute__((warn_unused_result));
+/* Tells what to do about a refusal: the problem's status and code. False: nothing is known. */
+bool call_advise(const struct cli *c, enum call_token which, long status, const char *code);
 const char *call_token_text(const struct cli *c, enum call_token which);
 
 #endif

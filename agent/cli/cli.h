@@ -112,6 +112,8 @@ enum cli_exit cli_fail(const struct cli *c, enum cli_exit code, const char *fmt,
     __attribute__((format(printf, 3, 4)));
 /* A further line that says what to do. */
 void cli_advise(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* "ann: up on n1 over udp" on err: what happens while a command goes on. */
+void cli_tell(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* One document on a line, or indented for a terminal. CLI_OK, or CLI_BUT where it can't be written. */
 enum cli_exit cli_print_json(const struct cli *c, const json_t *j);
 /* Prints and frees; NULL (no memory for it) is told. */

@@ -191,10 +191,12 @@ const struct command cli_commands[] = {
     {"join", "MEETING", 1, 1, CONTROLLER | CLI_NEEDS_SIGNALS, "take part in a meeting with test media",
      "Gets an assignment, connects by its ladder, and exchanges packets of the size and pace of Opus with "
      "the meeting's other participants for "
-     "--seconds: lost paths and nodes are replaced meanwhile. Shown at the end, for each that was heard: "
+     "--seconds: lost paths and nodes are replaced meanwhile. What happens is told on standard error; shown "
+     "at the end, for each that was heard: "
      "packets, loss, jitter, the round trip "
      "to it and back, and an estimate of how speech would sound (ITU-T G.107: R, and MOS).\n\n"
-     "Exit status 1: no rung of the ladder works.",
+     "Exit status 1: no rung of the ladder works; or the call was lost and had not come back by the end; or "
+     "the same agent has joined from elsewhere meanwhile.",
      join_keys, N(join_keys), cmd_join},
     {"firewall", "", 0, 0, CA, "show what this network lets through, and what to open",
      "Tests the ports of the controller's nodes, or of those given with --node, and tells what NAT, firewall "

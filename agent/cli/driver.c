@@ -5,6 +5,7 @@
 #include "sys/clock.h"
 #include "sys/rest.h"
 
+#include "call.h"
 #include "way.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+
+enum { CODE_MAX = 40 };
 
 enum cli_exit driver_nodes(struct driver *s)
 {
@@ -144,7 +147,19 @@ enum cli_exit driver_exit(int error)
     }
 }
 
-static const char *advice(const struct cli *c, int error, int http_status, const char *detail)
+/* The code of "404 unknown_meeting: ...", as the library tells of refusals; "": none. */
+static void code_of(const char *detail, char code[static CODE_MAX + 1])
+{
+    char *end;
+    (void)strtol(detail, &end, 10);
+    end += end != detail && *end == ' ';
+    size_t len = end == detail ? 0 : strspn(end, "abcdefghijklmnopqrstuvwxyz_");
+    len = len <= CODE_MAX && (end[len] == ':' || end[len] == '\0') ? len : 0;
+    memcpy(code, end, len);
+    code[len] = '\0';
+}
+
+static const char *advice(const struct cli *c, int error, const char *detail)
 {
     const char *of_way = error == BERTH_E_UNREACHABLE ? way_advice(c, detail) : NULL;
     if (of_way != NULL)
@@ -155,13 +170,6 @@ static const char *advice(const struct cli *c, int error, int http_status, const
             return "check --controller (BERTH_CONTROLLER): an HTTPS port wants https://, not http://";
         return "check --controller (BERTH_CONTROLLER), and --ca (BERTH_CA) for the CA that signed its "
                "certificate";
-    case BERTH_E_REFUSED:
-        return http_status == 401
-                   ? "check --token (BERTH_TOKEN): it must be this controller's, and not expired or revoked"
-               : http_status == 403
-                   ? "the token may not do that: an organisation's key or an agent's token is needed, "
-                     "with the grant \"probe\""
-                   : NULL;
     case -EINVAL:
         return "a controller is https://host[:port], or http:// to this machine";
     case BERTH_E_UNAVAILABLE:
@@ -181,7 +189,11 @@ enum cli_exit driver_fail(const struct cli *c, const char *what, int error, int 
         snprintf(status, sizeof(status), " (%d)", http_status);
     cli_fail(c, CLI_CONTROLLER, "%s: %s%s%s%s", what, berth_strerror(error), status,
              detail[0] != '\0' ? ": " : "", detail);
-    const char *text = advice(c, error, http_status, detail);
+    char code[CODE_MAX + 1];
+    code_of(detail, code);
+    const char *text = advice(c, error, detail);
+    if (http_status > 0 && call_advise(c, CALL_TOKEN_OWN, http_status, code))
+        return driver_exit(error);
     if (text != NULL)
         cli_advise(c, "%s", text);
     return driver_exit(error);

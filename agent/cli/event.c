@@ -24,6 +24,12 @@ enum cli_exit cmd_event_list(struct cli *c)
         snprintf(path, sizeof(path), "/v1/events%s", c->o.open ? "?open=true" : "");
     if (code == CLI_OK)
         code = call_list(c, CALL_TOKEN_ADMIN, "list the events", path, &list);
-    return code == CLI_OK ? list_print(c, list, columns, members, sizeof(columns) / sizeof(columns[0]))
-                          : code;
+    if (code != CLI_OK)
+        return code;
+    if (!c->o.json && json_array_size(json_object_get(list, "items")) == 0) {
+        cli_say(c, c->o.open ? "Nothing is wrong." : "There were no such events.");
+        json_decref(list);
+        return CLI_OK;
+    }
+    return list_print(c, list, columns, members, sizeof(columns) / sizeof(columns[0]));
 }

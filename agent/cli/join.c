@@ -1,18 +1,23 @@
-/* berth join: a call with test media, a line while it goes on, figures at its end. Invariant: what is printed comes from the JSON that --json prints. */
+/* berth join: a call with test media, a line while it goes on, figures at its end. Invariant: it is told as a success only if media flowed at its end. */
 #include "commands.h"
 
+#include "call.h"
+#include "core/utf8.h"
 #include "driver.h"
-#include "quality.h"
+#include "join_result.h"
+#include "story.h"
 #include "sys/clock.h"
 #include "sys/service.h"
 #include "test_media.h"
+#include "text.h"
+#include "who.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <string.h>
 
-enum { LIVE_US = 1000 * 1000, LEAVE_US = 3 * 1000 * 1000 };
+enum { LIVE_US = 1000 * 1000, LEAVE_US = 3 * 1000 * 1000, LIVE_MAX = 80 };
 
 struct join {
     struct cli *cli;
@@ -20,6 +25,8 @@ struct join {
     struct test_media media;
     uint64_t id;
     struct berth_call call;
+    const char *agent; /* who we are */
+    struct story story;
     int64_t began_us, live_us;
     bool ssrc_taken;
 };
@@ -29,21 +36,20 @@ struct join {
 static void on_packet(void *user, struct berth_agent *agent, const struct berth_packet *p)
 {
     struct join *j = user;
-    if (!p->rtcp)
-        (void)test_media_heard(&j->media, p->bytes, p->len, p->received_us);
+    if (!p->rtcp && test_media_heard(&j->media, p->bytes, p->len, p->received_us))
+        story_heard(&j->story, p->received_us);
 }
 
 static void on_changed(void *user, struct berth_agent *agent, const struct berth_call *call)
 {
     struct join *j = user;
-    bool told = j->call.state == call->state && strcmp(j->call.node, call->node) == 0;
+    char line[STORY_LINE_MAX];
     j->call = *call;
-    if (told || j->cli->o.json || !j->cli->progress)
+    const struct story_event *e = story_changed(&j->story, call, clock_mono_us());
+    if (e == NULL || e->kind == STORY_ENDED || j->cli->o.json)
         return;
-    if (call->state == BERTH_CALL_UP)
-        fprintf(j->cli->err, "\r\033[Kup on %s over %s\n", call->node, berth_transport_name(call->transport));
-    else if (call->state == BERTH_CALL_LOST)
-        fprintf(j->cli->err, "\r\033[Klost: %s\n", call->reason);
+    story_line(e, line);
+    cli_tell(j->cli, "%s: %s", j->agent, line);
 }
 
 static void on_ssrc_refused(void *user, struct berth_agent *agent, uint64_t call, uint32_t ssrc)
@@ -64,29 +70,41 @@ static void send_due(struct join *j)
     }
 }
 
-static double share(int64_t lost, int64_t received)
+/* One line that fits any terminal. */
+static void live_text(const struct join *j, int64_t now, char out[static LIVE_MAX])
 {
-    return lost + received > 0 ? (double)lost / (double)(lost + received) : 0;
+    const struct test_media_sum sum = test_media_sum(&j->media);
+    size_t len;
+    int64_t s = (now - j->began_us) / 1000000;
+    if (j->call.state != BERTH_CALL_UP) {
+        snprintf(out, LIVE_MAX, "%3" PRId64 " s  %s%s%s", s, berth_call_state_name(j->call.state),
+                 j->call.reason[0] != '\0' ? ": " : "", j->call.reason);
+        return;
+    }
+    snprintf(out, LIVE_MAX, "%3" PRId64 " s  %s  sent %" PRId64, s, berth_transport_name(j->call.transport),
+             j->media.sent);
+    len = strlen(out);
+    if (j->media.n_sources == 0) {
+        snprintf(out + len, LIVE_MAX - len, "  nobody else yet");
+        return;
+    }
+    snprintf(out + len, LIVE_MAX - len, "  from %zu  lost %.1f %%  jitter %.1f ms", j->media.n_sources,
+             100 * join_share(sum.lost, sum.received), (double)sum.jitter_us / 1000);
+    len = strlen(out);
+    if (sum.rtt_us >= 0)
+        snprintf(out + len, LIVE_MAX - len, "  RTT %.1f ms", (double)sum.rtt_us / 1000);
 }
 
 static void live_line(struct join *j, int64_t now)
 {
-    const struct test_media_sum sum = test_media_sum(&j->media);
+    char text[LIVE_MAX];
     if (!j->cli->progress || now < j->live_us)
         return;
     j->live_us = now + LIVE_US;
-    if (j->call.state != BERTH_CALL_UP) {
-        fprintf(j->cli->err, "\r\033[K%3" PRId64 " s  %s", (now - j->began_us) / 1000000,
-                berth_call_state_name(j->call.state));
-        return;
-    }
-    fprintf(j->cli->err, "\r\033[K%3" PRId64 " s  %s  sent %" PRId64 "  heard %zu  lost %.1f %%",
-            (now - j->began_us) / 1000000, berth_transport_name(j->call.transport), j->media.sent,
-            j->media.n_sources, 100 * share(sum.lost, sum.received));
-    if (sum.jitter_us >= 0)
-        fprintf(j->cli->err, "  jitter %.1f ms", (double)sum.jitter_us / 1000);
-    if (sum.rtt_us >= 0)
-        fprintf(j->cli->err, "  RTT %.1f ms", (double)sum.rtt_us / 1000);
+    live_text(j, now, text);
+    utf8_cut(text);
+    text_clean(text);
+    fprintf(j->cli->err, "\r\033[K%s", text);
     fflush(j->cli->err);
 }
 
@@ -123,146 +141,73 @@ static void leave(struct join *j)
     }
 }
 
-/* ---- as JSON ---- */
-
-/* To two places: more is no knowledge. */
-static double rounded(double v)
-{
-    return (double)(int64_t)(v * 100 + 0.5) / 100;
-}
-
-static json_t *source_json(const struct test_source *s)
-{
-    char ssrc[16];
-    const int64_t lost = test_source_lost(s);
-    const struct quality_path path = {
-        .one_way_us = s->rtt_us / 2, .jitter_us = s->jitter_us, .loss = share(lost, s->received)};
-    snprintf(ssrc, sizeof(ssrc), "%08" PRIx32, s->ssrc);
-    json_t *o =
-        json_pack("{s:s, s:s, s:I, s:I, s:I}", "ssrc", ssrc, "name", s->name, "received",
-                  (json_int_t)s->received, "lost", (json_int_t)lost, "jitter_us", (json_int_t)s->jitter_us);
-    cli_set_figure(o, "rtt_us", s->rtt_us);
-    cli_set_figure(o, "rtt_min_us", s->rtt_min_us);
-    if (s->rtt_us >= 0) {
-        json_object_set_new(o, "r_factor", json_real(rounded(quality_r(&path))));
-        json_object_set_new(o, "mos", json_real(rounded(quality_mos(quality_r(&path)))));
-    }
-    return o;
-}
-
-static json_t *result_json(const struct join *j)
-{
-    const struct berth_call *call = &j->call;
-    const struct test_media_sum sum = test_media_sum(&j->media);
-    json_t *sources = json_array();
-    for (size_t i = 0; i < j->media.n_sources; i++)
-        json_array_append_new(sources, source_json(&j->media.sources[i]));
-    json_t *o = json_pack("{s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", call->came_up > 0, "meeting",
-                          call->meeting, "state", berth_call_state_name(call->state), "came_up",
-                          (json_int_t)call->came_up, "moved", (json_int_t)call->moved, "sent",
-                          (json_int_t)j->media.sent, "received", (json_int_t)sum.received, "lost",
-                          (json_int_t)sum.lost, "sources", sources);
-    cli_set_text(o, "node", call->node);
-    if (call->came_up > 0 && call->transport >= 0) {
-        cli_set_text(o, "transport", berth_transport_name(call->transport));
-        cli_set_text(o, "framing", call->framing == BERTH_FRAMING_WEBSOCKET ? "websocket" : "stun");
-    }
-    cli_set_text(o, "address", call->address);
-    cli_set_text(o, "mapped_address", call->mapped_address);
-    cli_set_text(o, "suite", call->suite);
-    cli_set_text(o, "reason", call->reason);
-    cli_set_figure(o, "up_us", call->up_us);
-    cli_set_figure(o, "jitter_us", sum.jitter_us);
-    cli_set_figure(o, "rtt_us", sum.rtt_us);
-    cli_set_figure(o, "node_rtt_us", call->rtt_us);
-    json_object_set_new(o, "packets_sent", json_integer(call->packets_sent));
-    json_object_set_new(o, "packets_received", json_integer(call->packets_received));
-    json_object_set_new(o, "packets_refused", json_integer(call->packets_refused));
-    return o;
-}
-
-/* ---- for people ---- */
-
-static const char *points(const json_t *o, const char *member, int places, char out[static 64])
-{
-    const json_t *v = json_object_get(o, member);
-    if (!json_is_number(v))
-        return "-";
-    snprintf(out, 64, "%.*f", places, json_number_value(v));
-    return out;
-}
-
-static const char *loss_cell(const json_t *o, char out[static 64])
-{
-    snprintf(out, 64, "%.2f",
-             100 * share(json_integer_value(json_object_get(o, "lost")),
-                         json_integer_value(json_object_get(o, "received"))));
-    return out;
-}
-
-static enum cli_exit print_sources(const struct cli *c, const json_t *sources)
-{
-    static const struct table_column columns[] = {
-        {"FROM", TABLE_LEFT, true},     {"RECEIVED", TABLE_RIGHT, false},  {"LOST", TABLE_RIGHT, false},
-        {"LOSS %", TABLE_RIGHT, false}, {"JITTER ms", TABLE_RIGHT, false}, {"RTT ms", TABLE_RIGHT, false},
-        {"R", TABLE_RIGHT, false},      {"MOS", TABLE_RIGHT, false},
-    };
-    struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]), 2);
-    json_t *s;
-    size_t i;
-    json_array_foreach(sources, i, s)
-    {
-        char cell[7][64], name[64];
-        const char *cells[] = {cli_cell(s, "name", name),         cli_cell(s, "received", cell[0]),
-                               cli_cell(s, "lost", cell[1]),      loss_cell(s, cell[2]),
-                               cli_ms(s, "jitter_us", cell[3]),   cli_ms(s, "rtt_us", cell[4]),
-                               points(s, "r_factor", 0, cell[5]), points(s, "mos", 1, cell[6])};
-        if (t != NULL)
-            table_row(t, cells);
-    }
-    return cli_print_table(c, t);
-}
-
-static enum cli_exit print_result(const struct cli *c, const json_t *o)
-{
-    char a[64], b[64], node[64], suite[64], took[64], rtt[64], sent[64], times[64];
-    const json_t *sources = json_object_get(o, "sources");
-    cli_say(c, "On %s over %s%s to %s after %s ms, %s.", cli_cell(o, "node", node),
-            cli_cell(o, "transport", a),
-            strcmp(cli_cell(o, "framing", b), "websocket") == 0 ? " by WebSocket" : "",
-            cli_cell(o, "address", took), cli_ms(o, "up_us", rtt), cli_cell(o, "suite", suite));
-    cli_say(c, "Sent %s packets; the node is %s ms away.", cli_cell(o, "sent", sent),
-            cli_ms(o, "node_rtt_us", rtt));
-    if (json_integer_value(json_object_get(o, "came_up")) > 1)
-        cli_say(c, "Came up %s times, %s of them on another node.", cli_cell(o, "came_up", times),
-                cli_cell(o, "moved", a));
-    if (json_array_size(sources) == 0) {
-        cli_say(c, "Nobody else was heard.");
-        return CLI_OK;
-    }
-    fputc('\n', c->out);
-    enum cli_exit code = print_sources(c, sources);
-    if (code == CLI_OK)
-        cli_say(c, "RTT: to the participant and back. R and MOS: ITU-T G.107, estimated from these.");
-    return code;
-}
-
 /* ---- the command ---- */
+
+static enum cli_exit was_lost(const struct join *j)
+{
+    const struct story_event *lost = story_newest(&j->story, STORY_LOST, NULL);
+    const struct story_event *waits = story_newest(&j->story, STORY_WAITING, NULL);
+    const char *why = waits != NULL && lost != NULL && waits->at_us >= lost->at_us ? waits->reason : "";
+    if (lost == NULL)
+        return cli_fail(j->cli, CLI_BUT, "the call was lost: %s", j->call.reason);
+    cli_fail(j->cli, CLI_BUT, "the call was lost after %" PRId64 " s on %s (%s) and did not come back%s%s",
+             lost->at_us / 1000000, lost->node, lost->reason, why[0] != '\0' ? ": " : "", why);
+    if (j->call.http_status == 0 || !call_advise(j->cli, CALL_TOKEN_OWN, j->call.http_status, ""))
+        cli_advise(j->cli, "see berth node list: which nodes are up");
+    return CLI_BUT;
+}
+
+static enum cli_exit never_came_up(const struct join *j)
+{
+    static const char what[] = "the call did not come up";
+    const struct story_event *e = story_newest(&j->story, STORY_WAITING, STORY_UNREACHED);
+    if (e != NULL) {
+        cli_fail(j->cli, CLI_BUT, "%s: %s", what, e->reason);
+        cli_advise(j->cli, "berth firewall tells what this network lets through");
+        return CLI_BUT;
+    }
+    if (j->call.error != 0)
+        return driver_fail(j->cli, what, j->call.error, j->call.http_status, j->call.reason);
+    return cli_fail(j->cli, CLI_BUT, "%s: %s", what,
+                    j->call.state == BERTH_CALL_JOINING
+                        ? "the controller has not answered yet; give it more --seconds"
+                        : "no rung of the ladder has answered yet; give it more --seconds");
+}
 
 static enum cli_exit judge(const struct join *j)
 {
-    if (j->call.state == BERTH_CALL_ENDED && j->call.error == BERTH_E_TAKEN_OVER)
-        return cli_fail(
-            j->cli, CLI_BUT,
-            "the call has ended: agent '%s' has joined meeting '%s' from elsewhere; --agent (BERTH_AGENT) "
-            "gives each its own name",
-            j->cli->o.agent != NULL ? j->cli->o.agent : j->cli->host, j->call.meeting);
-    if (j->call.came_up > 0)
+    const struct berth_call *call = &j->call;
+    if (call->state == BERTH_CALL_UP)
         return CLI_OK;
-    if (j->call.state == BERTH_CALL_ENDED || j->call.error != 0)
-        return driver_fail(j->cli, "the call did not come up", j->call.error, 0, j->call.reason);
-    return cli_fail(j->cli, CLI_BUT, "the call did not come up: %s",
-                    j->call.reason[0] != '\0' ? j->call.reason : "no rung of the ladder has answered");
+    if (call->state == BERTH_CALL_ENDED && call->error == BERTH_E_TAKEN_OVER)
+        return cli_fail(j->cli, CLI_BUT,
+                        "the call has ended: agent '%s' has joined meeting '%s' from elsewhere; --agent "
+                        "(BERTH_AGENT) gives each its own name",
+                        j->agent, call->meeting);
+    if (call->state == BERTH_CALL_ENDED)
+        return driver_fail(j->cli, call->came_up > 0 ? "the call has ended" : "the call did not come up",
+                           call->error, call->http_status, call->reason);
+    return call->came_up > 0 ? was_lost(j) : never_came_up(j);
+}
+
+/* What came of it; the figures first, where there are any. */
+static enum cli_exit tell(const struct join *j)
+{
+    struct join_result r = {.ok = j->call.state == BERTH_CALL_UP,
+                            .agent = j->agent,
+                            .call = &j->call,
+                            .media = &j->media,
+                            .story = &j->story};
+    enum cli_exit printed = CLI_OK;
+    json_t *result = join_result_json(&r);
+    if (j->cli->o.json)
+        printed = cli_print_json(j->cli, result);
+    else if (j->call.came_up > 0)
+        printed = join_result_print(j->cli, &r, result);
+    fflush(j->cli->out);
+    json_decref(result);
+    enum cli_exit code = judge(j);
+    return code != CLI_OK ? code : printed;
 }
 
 static enum cli_exit hold_call(struct join *j)
@@ -283,26 +228,23 @@ static enum cli_exit hold_call(struct join *j)
         return driver_fail(j->cli, "the call failed", rc, 0, "");
     (void)berth_agent_call(j->driver.agent, j->id, &j->call);
     leave(j);
-    return judge(j);
+    return tell(j);
 }
 
 enum cli_exit cmd_join(struct cli *c)
 {
     static const struct berth_callbacks none = {0};
-    struct join j = {.cli = c, .began_us = clock_mono_us()};
-    json_t *result;
-    test_media_init(&j.media, randombytes_random(), (uint16_t)randombytes_uniform(0x4000),
-                    c->o.agent != NULL ? c->o.agent : c->host, j.began_us);
-    enum cli_exit code = driver_open(&j.driver, c, &none, NULL);
-    if (code == CLI_OK) {
+    char named[AGENT_ID_MAX + 1];
+    struct join j = {.cli = c, .agent = who_is(c, named), .began_us = clock_mono_us()};
+    enum cli_exit code = who_check(c);
+    if (code != CLI_OK)
+        return code;
+    test_media_init(&j.media, randombytes_random(), (uint16_t)randombytes_uniform(0x4000), j.agent,
+                    j.began_us);
+    story_init(&j.story, j.began_us);
+    code = driver_open(&j.driver, c, &none, NULL);
+    if (code == CLI_OK)
         code = hold_call(&j);
-        result = result_json(&j);
-        if (c->o.json)
-            (void)cli_print_json(c, result);
-        else if (code == CLI_OK)
-            code = print_result(c, result);
-        json_decref(result);
-    }
     driver_close(&j.driver);
     return code;
 }

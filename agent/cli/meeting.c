@@ -153,8 +153,14 @@ enum cli_exit cmd_meeting_create(struct cli *c)
     }
     json_t *body =
         json_pack("{s:s*, s:o*}", "id", c->words.n > 0 ? c->words.v[0] : NULL, "policy", policy(&c->o));
-    enum cli_exit code = call(c, CALL_TOKEN_OWN, "make the meeting", "POST", "/v1/meetings", body, &answer);
-    return code == CLI_OK ? print_one(c, answer) : code;
+    bool made;
+    enum cli_exit code =
+        call_make(c, CALL_TOKEN_OWN, "make the meeting", "/v1/meetings", body, &answer, &made);
+    if (code == CLI_OK)
+        code = print_one(c, answer);
+    if (code == CLI_OK && !made && !c->o.json)
+        cli_say(c, "It was there already, as shown.");
+    return code;
 }
 
 enum cli_exit cmd_meeting_list(struct cli *c)

@@ -289,8 +289,13 @@ static void say_drained(const struct cli *c, bool drain)
         cli_say(c, "%s gets meetings again.", c->words.v[0]);
         return;
     }
-    cli_say(c, "%s is drained: nobody new comes, and who is there is moved.", c->words.v[0]);
-    cli_say(c, "Of those that no other node can take tells berth event list --open: stranded.");
+    char text[512];
+    snprintf(
+        text, sizeof(text),
+        "%.64s takes nobody new, and who is there is moved. That is done when PEOPLE is 0: berth node list. "
+        "Who can't be moved: berth event list --open (stranded).",
+        c->words.v[0]);
+    cli_say_wrapped(c, text);
 }
 
 static enum cli_exit set_drain(struct cli *c, bool drain)

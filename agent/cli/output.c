@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MESSAGE_MAX = 1024, WIDTH_DEFAULT = 80 };
+enum { MESSAGE_MAX = 1024, WIDTH_DEFAULT = 80, INDENT = 2 };
 
 /* Of the text's first `len` bytes, each UTF-8 character counted as one. */
 static size_t text_columns(const char *text, size_t len)
@@ -24,16 +24,48 @@ static size_t text_columns(const char *text, size_t len)
     return n;
 }
 
-static void print_message(FILE *f, const char *before, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
-
-static void print_message(FILE *f, const char *before, const char *fmt, va_list ap)
+/* How much of the text, whole words, goes on a line that `used` columns of are taken already; one word at least. */
+static size_t line_of(const char *text, size_t used, size_t width)
 {
-    char text[MESSAGE_MAX];
-    vsnprintf(text, sizeof(text), fmt, ap);
-    utf8_cut(text);
-    text_clean(text);
-    fprintf(f, "%s%s\n", before, text);
+    size_t line = 0, columns = 0, end;
+    do { /* one word more, while it fits */
+        end = line + strspn(text + line, " ");
+        end += strcspn(text + end, " ");
+        columns = used + text_columns(text, end);
+        if (line == 0 || columns <= width)
+            line = end;
+    } while (columns <= width && text[line] != '\0');
+    return line;
+}
+
+/* `width` 0: on one line; else wrapped, and further lines are indented. */
+static void print_message(FILE *f, const char *before, size_t width, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static void print_message(FILE *f, const char *before, size_t width, const char *fmt, va_list ap)
+{
+    char message[MESSAGE_MAX];
+    const char *text = message;
+    vsnprintf(message, sizeof(message), fmt, ap);
+    utf8_cut(message);
+    text_clean(message);
+    size_t line = width > 0 ? line_of(text, strlen(before), width) : strlen(text);
+    fprintf(f, "%s%.*s\n", before, (int)line, text);
+    for (text += line; *(text += strspn(text, " ")) != '\0'; text += line) {
+        line = line_of(text, INDENT, width);
+        fprintf(f, "%*s%.*s\n", INDENT, "", (int)line, text);
+    }
+}
+
+static size_t width_of(const struct cli *c)
+{
+    return c->width > 0 ? c->width : WIDTH_DEFAULT;
+}
+
+/* To err, wrapped where that is a terminal; nothing else reads a message's lines together. */
+static size_t err_width(const struct cli *c)
+{
+    return c->progress ? width_of(c) : 0;
 }
 
 enum cli_exit cli_fail(const struct cli *c, enum cli_exit code, const char *fmt, ...)
@@ -43,7 +75,7 @@ enum cli_exit cli_fail(const struct cli *c, enum cli_exit code, const char *fmt,
     snprintf(before, sizeof(before), "berth%s%s: ", c->command != NULL ? " " : "",
              c->command != NULL ? c->command->name : "");
     va_start(ap, fmt);
-    print_message(c->err, before, fmt, ap);
+    print_message(c->err, before, err_width(c), fmt, ap);
     va_end(ap);
     return code;
 }
@@ -52,30 +84,33 @@ void cli_advise(const struct cli *c, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    print_message(c->err, "  ", fmt, ap);
+    print_message(c->err, "  ", err_width(c), fmt, ap);
     va_end(ap);
+}
+
+void cli_tell(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    if (c->progress) /* in place of the line that tells of it */
+        fputs("\r\033[K", c->err);
+    va_start(ap, fmt);
+    print_message(c->err, "", err_width(c), fmt, ap);
+    va_end(ap);
+    fflush(c->err);
 }
 
 void cli_say(const struct cli *c, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    print_message(c->out, "", fmt, ap);
+    print_message(c->out, "", 0, fmt, ap);
     va_end(ap);
 }
 
 void cli_say_wrapped(const struct cli *c, const char *text)
 {
-    size_t width = c->width > 0 ? c->width : WIDTH_DEFAULT;
     while (*(text += strspn(text, " ")) != '\0') {
-        size_t line = 0, columns = 0, end;
-        do { /* one word more, while it fits */
-            end = line + strspn(text + line, " ");
-            end += strcspn(text + end, " ");
-            columns = text_columns(text, end);
-            if (line == 0 || columns <= width)
-                line = end;
-        } while (columns <= width && text[line] != '\0');
+        size_t line = line_of(text, 0, width_of(c));
         cli_say(c, "%.*s", (int)line, text);
         text += line;
     }

@@ -93,7 +93,7 @@ static size_t nesting(const char *p, size_t len)
 
 json_t *doc_parse(const char *buf, size_t len, struct doc_error *e)
 {
-    json_error_t error;
+    json_error_t error = {.line = 0}; /* where memory runs out early, jansson leaves it as it was */
     if (nesting(buf, len) > JSON_DEPTH_MAX) {
         doc_fail(e, "", "bad_json", "nested deeper than %d", JSON_DEPTH_MAX);
         return NULL;

@@ -65,8 +65,7 @@ size_t wire_wr_len(const struct wire_wr *w)
     return (size_t)(w->p - w->start);
 }
 
-/* Room for `len` more bytes, or NULL and the error sticks. */
-static uint8_t *reserve(struct wire_wr *w, size_t len)
+uint8_t *wire_wr_room(struct wire_wr *w, size_t len)
 {
     if (w->bad || (size_t)(w->end - w->p) < len) {
         w->bad = true;
@@ -79,14 +78,14 @@ static uint8_t *reserve(struct wire_wr *w, size_t len)
 
 void wire_wr_u8(struct wire_wr *w, uint8_t v)
 {
-    uint8_t *at = reserve(w, 1);
+    uint8_t *at = wire_wr_room(w, 1);
     if (at)
         at[0] = v;
 }
 
 void wire_wr_u16(struct wire_wr *w, uint16_t v)
 {
-    uint8_t *at = reserve(w, 2);
+    uint8_t *at = wire_wr_room(w, 2);
     if (!at)
         return;
     at[0] = (uint8_t)(v >> 8);
@@ -95,28 +94,28 @@ void wire_wr_u16(struct wire_wr *w, uint16_t v)
 
 void wire_wr_u32(struct wire_wr *w, uint32_t v)
 {
-    uint8_t *at = reserve(w, 4);
+    uint8_t *at = wire_wr_room(w, 4);
     for (size_t i = 0; at && i < 4; i++)
         at[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
 void wire_wr_u64(struct wire_wr *w, uint64_t v)
 {
-    uint8_t *at = reserve(w, 8);
+    uint8_t *at = wire_wr_room(w, 8);
     for (size_t i = 0; at && i < 8; i++)
         at[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
 void wire_wr_bytes(struct wire_wr *w, const void *p, size_t len)
 {
-    uint8_t *at = reserve(w, len);
+    uint8_t *at = wire_wr_room(w, len);
     if (at && len > 0)
         memcpy(at, p, len);
 }
 
 void wire_wr_zero(struct wire_wr *w, size_t len)
 {
-    uint8_t *at = reserve(w, len);
+    uint8_t *at = wire_wr_room(w, len);
     if (at && len > 0)
         memset(at, 0, len);
 }

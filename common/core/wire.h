@@ -41,6 +41,8 @@ void wire_wr_u32(struct wire_wr *w, uint32_t v);
 void wire_wr_u64(struct wire_wr *w, uint64_t v);
 void wire_wr_bytes(struct wire_wr *w, const void *p, size_t len);
 void wire_wr_zero(struct wire_wr *w, size_t len);
+/* Room for `len` more bytes, which the caller writes; NULL where there isn't that much, and the error sticks. */
+uint8_t *wire_wr_room(struct wire_wr *w, size_t len);
 /* Overwrites two bytes already written, at `at` from the start (a length that was not known yet). */
 void wire_wr_patch_u16(struct wire_wr *w, size_t at, uint16_t v);
 

@@ -1,4 +1,5 @@
-/* SRTP's AES-128-GCM, the sender's side of RTP alone. Invariant: what it makes is what libsrtp makes of the same packet, index and keys. */
+/* SRTP's AES-128-GCM, the sender's side of RTP alone, which is what a node does most: its caller knows each packet's index, so nothing is looked up, and a receiver of a
+ * thousand SSRCs has one state. All else, receiving, RTCP and the other suite, which keep windows and counters for each SSRC, is libsrtp2's (srtp_leg.c). Invariant: what it makes is what libsrtp makes of the same packet, index and keys. */
 #include "media/srtp_gcm.h"
 
 #include "media/rtp.h"

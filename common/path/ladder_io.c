@@ -186,15 +186,20 @@ static int send_packet(struct ladder_io *io, const uint8_t *bytes, size_t len, b
     return err == 0 ? 0 : stream ? -ENOTCONN : -EAGAIN;
 }
 
-int ladder_io_pass(struct ladder_io *io, const uint8_t *packet, size_t len, bool video)
+size_t ladder_io_pass(struct ladder_io *io, const struct slice *packets, size_t n, bool video)
 {
+    size_t passed = 0;
     if (io->state != LADDER_IO_UP || !io->leg)
-        return -ENOTCONN;
-    if (len > RTP_PACKET_MAX)
-        return -EMSGSIZE;
-    if (io->winner.transport != TRANSPORT_UDP && !has_room(io, len, video ? KEPT_FREE_OF_VIDEO : KEPT_FREE))
-        return -EAGAIN;
-    return send_packet(io, packet, len, video);
+        return 0;
+    if (io->winner.transport == TRANSPORT_UDP) {
+        udp_io_mark(&io->udp, io->winner.to.family, video ? DSCP_VIDEO : DSCP_AUDIO);
+        return udp_io_send_many(&io->udp, &io->winner.to, packets, n);
+    }
+    for (size_t i = 0; i < n && io->state == LADDER_IO_UP; i++)
+        passed += packets[i].len <= RTP_PACKET_MAX &&
+                  has_room(io, packets[i].len, video ? KEPT_FREE_OF_VIDEO : KEPT_FREE) &&
+                  send_packet(io, packets[i].p, packets[i].len, video) == 0;
+    return passed;
 }
 
 int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)

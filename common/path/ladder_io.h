@@ -75,9 +75,8 @@ struct media_leg *ladder_io_leg(const struct ladder_io *io);
 /* One RTP or RTCP packet, which is copied: 0; -ENOTCONN: not UP; -EAGAIN: there is no room, and it is dropped; -EMSGSIZE; -EINVAL. */
 int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
     __attribute__((warn_unused_result));
-/* ... of a link, which is protected already. */
-int ladder_io_pass(struct ladder_io *io, const uint8_t *packet, size_t len, bool video)
-    __attribute__((warn_unused_result));
+/* Packets of a link, which are protected already: how many have gone; there was no room for the others, or it isn't UP (any more). */
+size_t ladder_io_pass(struct ladder_io *io, const struct slice *packets, size_t n, bool video);
 /* Ends the session at the node, as far as one message may. */
 void ladder_io_leave(struct ladder_io *io);
 

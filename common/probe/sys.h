@@ -5,6 +5,7 @@
 #define BERTH_PROBE_SYS_H
 
 #include "core/addr.h"
+#include "core/wire.h"
 
 #include <sys/types.h>
 
@@ -76,6 +77,10 @@ struct sys_datagram {
 
 int sys_udp_open(enum addr_family family) __attribute__((warn_unused_result));
 int sys_udp_send(int fd, const struct addr *to, const uint8_t *bytes, size_t len)
+    __attribute__((warn_unused_result));
+enum { SYS_UDP_MANY = 64 };
+/* In one call, up to SYS_UDP_MANY of them: how many the socket took, the first ones; or -errno, none. */
+ssize_t sys_udp_send_many(int fd, const struct addr *to, const struct slice *packets, size_t n)
     __attribute__((warn_unused_result));
 /* 1: *d is filled; 0: nothing there. */
 int sys_udp_receive(int fd, struct sys_datagram *d) __attribute__((warn_unused_result));

@@ -60,6 +60,28 @@ int sys_udp_send(int fd, const struct addr *to, const uint8_t *bytes, size_t len
     return send_once(fd, to, bytes, len);
 }
 
+static ssize_t send_many_once(int fd, const struct addr *to, const struct slice *packets, size_t n)
+{
+    struct sockaddr_storage ss;
+    socklen_t ss_len = sockaddr_from_addr(&ss, to);
+    struct mmsghdr messages[SYS_UDP_MANY];
+    struct iovec parts[SYS_UDP_MANY];
+    for (size_t i = 0; i < n; i++) {
+        parts[i] = (struct iovec){(void *)(uintptr_t)packets[i].p, packets[i].len};
+        messages[i] = (struct mmsghdr){
+            .msg_hdr = {.msg_name = &ss, .msg_namelen = ss_len, .msg_iov = &parts[i], .msg_iovlen = 1}};
+    }
+    int took = sendmmsg(fd, messages, (unsigned)n, MSG_NOSIGNAL);
+    return took < 0 ? -errno : took;
+}
+
+ssize_t sys_udp_send_many(int fd, const struct addr *to, const struct slice *packets, size_t n)
+{
+    n = n < SYS_UDP_MANY ? n : SYS_UDP_MANY;
+    ssize_t took = send_many_once(fd, to, packets, n);
+    return took >= 0 || took == -EAGAIN ? took : send_many_once(fd, to, packets, n); /* as sys_udp_send */
+}
+
 /* Monotonic minus wall clock. Whoever is preempted between the two readings sees them further apart: the closest pair counts. */
 static int64_t mono_less_wall(void)
 {

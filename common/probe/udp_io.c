@@ -56,6 +56,18 @@ int udp_io_send(struct udp_io *u, const struct addr *to, const uint8_t *bytes, s
     return s->fd < 0 ? s->error : sys_udp_send(s->fd, to, bytes, len);
 }
 
+size_t udp_io_send_many(struct udp_io *u, const struct addr *to, const struct slice *packets, size_t n)
+{
+    const struct udp_io_socket *s = socket_for(u, to);
+    size_t sent = 0;
+    for (size_t i = 0; s->fd >= 0 && i < n;) {
+        ssize_t took = sys_udp_send_many(s->fd, to, packets + i, n - i);
+        sent += took > 0 ? (size_t)took : 0;
+        i += took > 0 ? (size_t)took : 1; /* what isn't taken now is lost, as any datagram may be */
+    }
+    return sent;
+}
+
 void udp_io_mark(struct udp_io *u, enum addr_family family, int dscp)
 {
     struct udp_io_socket *s = &u->at[family == ADDR_V6];

@@ -36,5 +36,7 @@ void udp_io_mark(struct udp_io *u, enum addr_family family, int dscp);
 /* *sent_us: when it left. 0, or -errno. */
 int udp_io_send(struct udp_io *u, const struct addr *to, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));
+/* How many were sent. */
+size_t udp_io_send_many(struct udp_io *u, const struct addr *to, const struct slice *packets, size_t n);
 
 #endif

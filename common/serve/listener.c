@@ -181,10 +181,11 @@ static bool take_place(struct listener_sources *t, const struct addr *peer, _Ato
     return true;
 }
 
-/* libh2o has no time-out for writing. The kernel's ends a connection whose data stays unacknowledged, or whose window stays shut. */
-static void set_tcp_options(const struct listener *l, int fd)
+/* Of the listening socket, whose connections inherit them: two calls less for each. libh2o has no time-out for writing. The kernel's ends a
+ * connection whose data stays unacknowledged, or whose window stays shut. */
+static void set_tcp_options(int fd, const struct listener_opts *opts)
 {
-    int64_t stall_us = l->opts.stall_timeout_us > 0 ? l->opts.stall_timeout_us : LISTENER_STALL_US;
+    int64_t stall_us = opts->stall_timeout_us > 0 ? opts->stall_timeout_us : LISTENER_STALL_US;
     unsigned stall_ms = (unsigned)(stall_us / 1000);
     int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -207,7 +208,6 @@ static bool welcome(struct listener *l, int fd, const struct addr *from)
         close(fd);
         return false;
     }
-    set_tcp_options(l, fd);
     g->stats = l->opts.stats;
     g->source = source;
     g->budget = l->opts.budget;
@@ -371,6 +371,7 @@ int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener
     h2o_linklist_init_anchor(&l->handshakes);
     h2o_timeout_init(loop, &l->handshake_timeout, (uint64_t)(opts->handshake_timeout_us / 1000));
     h2o_timeout_init(loop, &l->pause_timeout, ACCEPT_PAUSE_MS);
+    set_tcp_options(opts->fd, opts);
     l->sock = h2o_evloop_socket_create(loop, opts->fd, H2O_SOCKET_FLAG_DONT_READ);
     l->sock->data = l;
     h2o_socket_read_start(l->sock, on_acceptable);

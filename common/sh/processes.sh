@@ -27,6 +27,25 @@ assert_running() {
     done
 }
 
+# spare NAME: where it has ended, says so, and what runs on without it is no failure.
+spare() {
+    local i status=0 how
+    for i in "${!STARTED_PIDS[@]}"; do
+        [[ ${STARTED_NAMES[i]} == "$1" ]] || continue
+        kill -0 "${STARTED_PIDS[i]}" 2>/dev/null && return 0
+        wait "${STARTED_PIDS[i]}" 2>/dev/null || status=$?
+        how="with status $status"
+        ((status <= 128)) || how="by signal $((status - 128))"
+        say "$1 ended $how; the others go on (log: ${STARTED_LOGS[i]})"
+        unset "STARTED_PIDS[i]" "STARTED_NAMES[i]" "STARTED_LOGS[i]" "STARTED_STOPS[i]"
+        STARTED_PIDS=("${STARTED_PIDS[@]}")
+        STARTED_NAMES=("${STARTED_NAMES[@]}")
+        STARTED_LOGS=("${STARTED_LOGS[@]}")
+        STARTED_STOPS=("${STARTED_STOPS[@]}")
+        return 0
+    done
+}
+
 # wait_until SECONDS WHAT LOG COMMAND...: polls COMMAND, as long as every program runs.
 wait_until() {
     local limit=$((SECONDS + $1)) what=$2 log=$3

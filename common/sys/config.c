@@ -51,7 +51,8 @@ struct file {
     char *line; /* getline's */
     size_t cap;
     unsigned number;
-    int rc; /* of the first error; the rest of the file is then skipped */
+    int rc;    /* of the first error; the rest of the file is then skipped */
+    int error; /* errno of what could not be read */
 };
 
 /* Gives inih one line at a time, so that lines are counted and never split. Indentation is dropped: a value is one line. */
@@ -59,8 +60,10 @@ static char *read_line(char *buf, int size, void *arg)
 {
     struct file *f = arg;
     ssize_t len = f->rc == 0 ? getline(&f->line, &f->cap, f->f) : -1;
-    if (len < 0)
+    if (len < 0) {
+        f->error = f->rc == 0 && ferror(f->f) ? errno : 0;
         return NULL;
+    }
     f->number++;
     char *text = f->line + strspn(f->line, " \t");
     size_t n = strlen(text);
@@ -116,8 +119,8 @@ static int load_file(struct loader *l, const char *path)
     int rc = f.rc;
     if (rc == 0 && line == -2)
         rc = -ENOMEM;
-    else if (rc == 0 && ferror(f.f))
-        rc = config_fail(l->e, "%.150s: %s", path, strerror(EIO));
+    else if (rc == 0 && f.error != 0)
+        rc = config_fail(l->e, "%.150s: %s", path, strerror(f.error));
     else if (rc == 0 && line != 0)
         rc = config_fail(l->e, "%.150s:%d: neither [section] nor key = value", path, line);
     free(f.line);

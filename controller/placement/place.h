@@ -35,7 +35,10 @@ enum place_reject {
     PLACE_OTHER_ORG = 1 << 7,    /* another organisation's mesh node */
     PLACE_NO_TRANSPORT = 1 << 8, /* it offers no transport that the policy allows */
     PLACE_FAILED = 1 << 9,       /* it did not work for some participant lately */
-    PLACE_REJECTS = 10           /* how many there are */
+    PLACE_NO_LINK =
+        1
+        << 10, /* in terms alone: it and a node that another is on don't reach each other, nor through a third */
+    PLACE_REJECTS = 11 /* how many there are */
 };
 /* What the worst-off participant's mean is to be within at that stage, 0 to PLACE_CAP_STAGES - 1. */
 int64_t place_cap_us(int stage);
@@ -247,11 +250,11 @@ int place_compare(const struct place_problem *p, const struct place_plan *plan, 
 
 /* One participant at one node, the others where the plan has them: what its cost is made of, all one-way. */
 struct place_terms {
-    bool possible;      /* else nothing below counts */
-    unsigned rejected;  /* enum place_reject, ORed: why it is not for this participant; PLACE_UNMEASURED alone
-                             keeps nobody off, and such a node comes after all measured ones */
-    enum transport via; /* possible: what it would use there */
-    int64_t rtt_us;     /* half its round trip */
+    bool possible;        /* else nothing below counts */
+    unsigned rejected;    /* enum place_reject, ORed: why it is not for this participant; PLACE_UNMEASURED and
+                             PLACE_NO_LINK keep nobody off: such nodes come after all others */
+    enum transport via;   /* possible: what it would use there */
+    int64_t rtt_us;       /* half its round trip */
     int64_t transport_us; /* the transport's penalty */
     int64_t loss_us;      /* lost probes */
     int64_t weight_us;    /* what the operator's weight adds to that, or takes off */

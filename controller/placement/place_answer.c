@@ -19,13 +19,14 @@ const char *place_reason_name(enum place_reason r)
 struct known {
     int64_t n, sum;
     int64_t m[PLACE_COLS];
+    int64_t ways[PLACE_COLS]; /* of a column: to all of them together */
 };
 
 static int64_t figure(const struct place_work *w, const struct place_draft *s, size_t i)
 {
     uint32_t v = place_draft_node(w, s, i);
 
-    return v == PLACE_RANK_NONE ? -1 : w->rtt[i * w->nodes + v];
+    return v == PLACE_RANK_NONE ? -1 : place_cell_rtt(w, i * w->nodes + v);
 }
 
 static void know(const struct place_work *w, const struct place_draft *s, struct known *out)
@@ -40,6 +41,10 @@ static void know(const struct place_work *w, const struct place_draft *s, struct
         out->sum += rtt;
         out->m[s->at[i]]++;
     }
+    for (size_t a = 0; a < w->k; a++) {
+        for (size_t k = 0; out->m[a] > 0 && k < w->k; k++)
+            out->ways[a] += out->m[k] * w->d[a * PLACE_STRIDE + k];
+    }
 }
 
 /* The mean one-way latency of one participant to all others whose round trips are known. */
@@ -50,9 +55,7 @@ static int64_t own_latency(const struct place_work *w, const struct place_draft 
 
     if (rtt < 0 || all->n < 2)
         return rtt < 0 ? -1 : rtt / 2;
-    sum = (all->n - 1) * rtt + all->sum - rtt;
-    for (size_t k = 0; k < w->k; k++)
-        sum += all->m[k] * w->d[s->at[i] * PLACE_COLS + k];
+    sum = (all->n - 1) * rtt + all->sum - rtt + all->ways[s->at[i]];
     return sum / (2 * (all->n - 1));
 }
 
@@ -68,7 +71,7 @@ static enum place_reason reason_of(const struct place_work *w, size_t i, uint32_
         return PLACE_WHY_FORCED;
     if (!(w->flags[i] & PLACE_F_MEASURED))
         return PLACE_WHY_COMPANY;
-    if (w->rtt[i * w->nodes + node] < 0)
+    if (place_cell_rtt(w, i * w->nodes + node) < 0)
         return PLACE_WHY_BLIND;
     return PLACE_WHY_LEAST;
 }
@@ -83,12 +86,12 @@ static void seat(const struct place_problem *p, const struct place_work *w, cons
     if (node == PLACE_RANK_NONE)
         return;
     out->node = w->node_at[node];
-    out->rtt_us = w->rtt[i * w->nodes + node];
+    out->rtt_us = place_cell_rtt(w, i * w->nodes + node);
     out->reason = reason_of(w, i, node);
     if (out->reason == PLACE_WHY_MOVED)
         out->gain_us = (w->before[i] - place_own_cost(w, s, i)) / (2 * w->mult);
     out->overflow = place_overflow_of(p, w, i, node);
-    usable = w->usable[i * w->nodes + node];
+    usable = place_cell_usable(w, i * w->nodes + node);
     for (int t = 0; t < TRANSPORT_COUNT; t++) {
         if (usable & (1u << t))
             out->ladder[out->n_ladder++] = (enum transport)t;
@@ -185,8 +188,6 @@ void place_answer(const struct place_problem *p, const struct place_work *w, con
     plan->cap_stage = w->capped && w->n > 0 ? place_cap_stage(w, s) : 0;
     plan->cost_us = s->cost / w->div;
     plan->present_cost_us = w->now >= 0 ? w->now / w->div : -1;
-    for (size_t n = 0; n < p->n_nodes; n++)
-        plan->candidates[n].seated = 0;
     for (size_t i = 0; i < w->n; i++)
         take_seat(p, w, s, i, plan);
     figures(w, s, plan);

@@ -41,12 +41,12 @@ void place_draft_count(const struct place_work *w, struct place_draft *s)
     for (size_t i = 0; i < w->n; i++) {
         s->m[s->at[i]]++;
         s->in[s->at[i]] += w->home[i] != s->at[i];
-        s->seats += w->w[i * PLACE_COLS + s->at[i]];
+        s->seats += w->w[i * w->stride + s->at[i]];
     }
     memset(s->s, 0, sizeof(s->s));
     for (size_t l = 0; l < w->k; l++) {
-        for (size_t k = 0; s->m[l] > 0 && k < w->k; k++)
-            s->s[k] += s->m[l] * w->d[l * PLACE_COLS + k];
+        for (size_t k = 0; s->m[l] > 0 && k < w->stride; k++)
+            s->s[k] += s->m[l] * w->d[l * PLACE_STRIDE + k];
         s->cost += w->mult * place_fill_sum(&w->col[l], 0, s->in[l]);
     }
     for (size_t k = 0; k < w->k; k++)
@@ -81,11 +81,11 @@ int64_t place_fill_added(const struct place_work *w, const struct place_draft *s
 int64_t place_draft_delta(const struct place_work *w, const struct place_draft *s, size_t i, size_t to)
 {
     size_t from = s->at[i];
-    const int64_t *own = w->w + i * PLACE_COLS;
+    const int64_t *own = w->w + i * w->stride;
 
     if (from == to)
         return 0;
-    return own[to] - own[from] + s->s[to] - w->d[from * PLACE_COLS + to] - s->s[from] +
+    return own[to] - own[from] + s->s[to] - w->d[from * PLACE_STRIDE + to] - s->s[from] +
            place_fill_added(w, s, i, to) - place_fill_saved(w, s, i);
 }
 
@@ -96,20 +96,20 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
     if (from == to)
         return;
     s->cost += place_draft_delta(w, s, i, to);
-    s->seats += w->w[i * PLACE_COLS + to] - w->w[i * PLACE_COLS + from];
+    s->seats += w->w[i * w->stride + to] - w->w[i * w->stride + from];
     s->at[i] = (uint8_t)to;
     s->m[from]--;
     s->m[to]++;
     s->in[from] -= w->home[i] != from;
     s->in[to] += w->home[i] != to;
-    for (size_t k = 0; k < w->k; k++)
-        s->s[k] += w->d[to * PLACE_COLS + k] - w->d[from * PLACE_COLS + k];
+    for (size_t k = 0; k < w->stride; k++)
+        s->s[k] += w->d[to * PLACE_STRIDE + k] - w->d[from * PLACE_STRIDE + k];
 }
 
 /* Twice participant i's mean one-way latency to the others, times `mult`: the part of the cost that its own pairs make. */
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    int64_t own = w->w[i * PLACE_COLS + s->at[i]], others = s->seats - own;
+    int64_t own = w->w[i * w->stride + s->at[i]], others = s->seats - own;
 
     if (w->n < 2)
         return own;

@@ -20,7 +20,7 @@ static int64_t seat_cost(const struct place_work *w, size_t i, size_t node, bool
     size_t at = i * w->nodes + w->rank_of[node];
 
     if (bare)
-        return w->rtt[at];
+        return place_cell_rtt(w, at);
     return w->cost[at] == PLACE_FAR ? -1 : w->cost[at];
 }
 
@@ -104,7 +104,7 @@ static size_t index_of(const struct place_work *w, size_t who)
     return i;
 }
 
-/* Where the others are, and what they cost there: n_at nodes by rank in the scratch `key`, and how many are there in `gain`. */
+/* Where the others are, and what they cost there: n_at nodes by rank in the scratch `list`, and how many are there in `gain`. */
 struct company {
     int64_t n, own;
     size_t n_at;
@@ -124,7 +124,7 @@ static void company_of(struct place_work *w, const struct place_plan *plan, size
         out->own += seat_cost(w, j, at, false);
         out->n++;
         if (w->gain[v]++ == 0)
-            w->key[out->n_at++] = (int32_t)v;
+            w->list[out->n_at++] = (uint32_t)v;
     }
 }
 
@@ -140,8 +140,8 @@ static unsigned rejected(const struct place_problem *p, const struct place_work 
     if (place_failed_for(p, w->who[i], node))
         return r | PLACE_FAILED; /* what it measured of it before, if anything, no longer counts */
     if (!(w->flags[i] & PLACE_F_MEASURED))
-        return w->usable[at] == 0 ? r | PLACE_NO_TRANSPORT : r;
-    if (w->rtt[at] >= 0)
+        return place_cell_usable(w, at) == 0 ? r | PLACE_NO_TRANSPORT : r;
+    if (place_cell_rtt(w, at) >= 0)
         return r;
     if (!place_spoken_of(who, node))
         return r | ((who->capabilities & w->offered[v]) == 0 ? PLACE_NO_TRANSPORT : PLACE_UNMEASURED);
@@ -158,10 +158,14 @@ static void terms_at(const struct place_problem *p, struct place_work *w, const 
     if (w->cost[at] == PLACE_FAR)
         return;
     place_rank_terms(p, w, i, v, out);
-    while (out->via + 1 < TRANSPORT_COUNT && !(w->usable[at] & (1u << out->via)))
+    while (out->via + 1 < TRANSPORT_COUNT && !(place_cell_usable(w, at) & (1u << out->via)))
         out->via++;
-    for (size_t k = 0; k < c->n_at; k++)
-        ways += w->gain[w->key[k]] * place_node_rtt(p, w, (uint32_t)v, (uint32_t)w->key[k]);
+    for (size_t k = 0; k < c->n_at; k++) {
+        int64_t way = place_node_rtt(p, w, (uint32_t)v, w->list[k]);
+
+        ways += w->gain[w->list[k]] * way;
+        out->rejected |= way == PLACE_APART_US ? PLACE_NO_LINK : 0;
+    }
     out->others_us = c->n > 0 ? c->own / (2 * c->n) : 0;
     out->nodes_us = c->n > 0 ? ways / (2 * c->n) : 0;
     out->possible = true;

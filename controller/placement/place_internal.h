@@ -11,11 +11,12 @@
 enum {
     PLACE_FAR = INT32_MAX, /* in the matrix: can't, or may not */
     PLACE_RTT_MAX_US = 60000000,
-    PLACE_SHORT_DECIDE = 24,       /* nodes that the search over several looks at, on a request's way ... */
-    PLACE_SHORT = 64,              /* ... and where there is more time */
-    PLACE_COLS = PLACE_SHORT + 1,  /* and one more: nowhere */
-    PLACE_COL_NONE = UINT8_MAX,    /* of a node that is on no column */
-    PLACE_WITNESSES = 48,          /* participants that are asked how far apart two nodes are */
+    PLACE_SHORT_DECIDE = 24,      /* nodes that the search over several looks at, on a request's way ... */
+    PLACE_SHORT = 64,             /* ... and where there is more time */
+    PLACE_COLS = PLACE_SHORT + 1, /* and one more: nowhere */
+    PLACE_STRIDE = (PLACE_COLS + 3) / 4 * 4, /* so many as fill wide registers */
+    PLACE_COL_NONE = UINT8_MAX,              /* of a node that is on no column */
+    PLACE_WITNESSES = 48,                    /* participants that are asked how far apart two nodes are */
     PLACE_BLIND_US = 8000000,      /* a node that a report doesn't speak of: after all that it does */
     PLACE_NOWHERE_US = 64000000,   /* the cost of no seat: worse than any */
     PLACE_MESH_WITHIN_US = 250000, /* the threshold within which mesh is preferred, by default */
@@ -26,6 +27,14 @@ enum {
 };
 
 #define PLACE_RANK_NONE UINT32_MAX
+
+/* Loops over many nodes: where the processor has wide registers (AVX2), it runs a build of them that uses those. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && __GNUC__ >= 12
+#define PLACE_WIDE __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define PLACE_WIDE
+#endif
 
 enum place_flag {
     PLACE_F_MEASURED = 1 << 0, /* rows speak for it: live or predicted */
@@ -46,23 +55,23 @@ struct place_col {
 struct place_draft {
     uint8_t *at; /* column by participant */
     int32_t m[PLACE_COLS];
-    int32_t in[PLACE_COLS]; /* of m, those who aren't on it now */
-    int64_t s[PLACE_COLS];  /* sum over the seated of the round trip from this column's node to theirs */
-    int64_t seats;          /* of the cost, the seats' own */
-    int64_t cost;           /* J */
+    int32_t in[PLACE_COLS];  /* of m, those who aren't on it now */
+    int64_t s[PLACE_STRIDE]; /* sum over the seated of the round trip from this column's node to theirs */
+    int64_t seats;           /* of the cost, the seats' own */
+    int64_t cost;            /* J */
 };
 
 /* All who are on one column, together. */
 struct place_group {
-    int64_t own[PLACE_COLS];  /* what their seats would cost on each */
-    int32_t home[PLACE_COLS]; /* how many are at home there */
-    bool locked;              /* somebody may not go */
+    int64_t own[PLACE_STRIDE]; /* what their seats would cost on each */
+    int32_t home[PLACE_COLS];  /* how many are at home there */
+    bool locked;               /* somebody may not go */
 };
 
 /* Of one column, by the column that might be opened: those whom it would bring nearer. */
 struct place_leavers {
-    int64_t saved[PLACE_COLS]; /* what their own seats cost less, negative */
-    int32_t gone[PLACE_COLS];
+    int64_t saved[PLACE_STRIDE]; /* what their own seats cost less, negative */
+    int64_t gone[PLACE_STRIDE];
 };
 
 struct place_work {
@@ -78,19 +87,18 @@ struct place_work {
     int64_t *room;     /* seats left for newcomers; INT64_MAX: no limit */
     int64_t *sum;      /* of the matrix's column */
     int64_t *sum_rtt;
-    uint32_t *n_miss; /* of those that are summed there */
-    uint32_t *n_far;  /* participants that can't be seated on it */
-    uint32_t *here;   /* participants that are on it */
-    uint8_t *col_of;  /* its column; PLACE_COL_NONE */
-    int32_t *key;     /* scratch of one participant's rows */
-    uint8_t *seen;
+    uint32_t *n_miss;   /* of those that are summed there */
+    uint32_t *n_far;    /* participants that can't be seated on it */
+    uint32_t *here;     /* participants that are on it */
+    uint8_t *col_of;    /* its column; PLACE_COL_NONE */
+    uint8_t *counted;   /* scratch: whose loss is */
+    uint32_t *list;     /* scratch */
     uint32_t *way_to;   /* of the caller's nodes: rank and transports offered */
     uint32_t *rejected; /* those with rejections, n_rejected of them */
     int64_t *gain;      /* scratch of the short list */
     /* participants x nodes */
     int32_t *cost;
-    int32_t *rtt; /* -1: no figure */
-    uint8_t *usable;
+    uint32_t *cell; /* what the rows say: place_cell_rtt, place_cell_usable */
     /* of participants */
     uint8_t *flags;
     uint32_t *nearest; /* node of least cost with a seat left; PLACE_RANK_NONE */
@@ -100,10 +108,12 @@ struct place_work {
     uint8_t *lock;     /* the search may not move it */
     int64_t *before;   /* its own cost where it would stay; -1: it can't */
     /* the search */
-    size_t k_max; /* nodes on the short list at most, so far */
-    size_t k;     /* columns, nowhere included */
+    size_t k_max;  /* nodes on the short list at most, so far */
+    size_t k;      /* columns, nowhere included */
+    size_t stride; /* of `w`: k, rounded up; what is beyond k costs more than anything */
     size_t n_rejected;
     bool weighted; /* some node has a weight */
+    bool plain;    /* nodes stand in the order of their ids, and all offer the same transports */
     bool mesh;     /* there are mesh nodes among the candidates */
     int passes;    /* of a descent */
     bool capped;   /* the policy caps the worst-off */
@@ -111,12 +121,13 @@ struct place_work {
     int64_t mult, div;
     int64_t now; /* the cost with nobody moved who can stay; -1: not asked */
     struct place_col col[PLACE_COLS];
-    int64_t d[PLACE_COLS * PLACE_COLS];
+    int64_t d[PLACE_STRIDE * PLACE_STRIDE];
     /* what nodes of the short list, then participants, measured to its nodes; -1: nothing; PLACE_NO_WAY */
     int32_t witness[(PLACE_COLS + PLACE_WITNESSES) * PLACE_COLS];
     size_t n_witnesses; /* of the participants */
     uint32_t witness_of[PLACE_WITNESSES];
-    int64_t *w;                /* participants x columns: mult * cost */
+    int64_t *w;    /* participants x columns: mult * cost */
+    uint8_t *best; /* of a participant's columns, the first of least cost, nowhere if it is as good */
     struct place_group *group; /* scratch of the search, PLACE_COLS of each */
     struct place_leavers *leave;
     uint8_t *states[5];
@@ -124,6 +135,25 @@ struct place_work {
     uint8_t *way_done;
     int32_t *way; /* nodes x columns */
 };
+
+/* A cell is one number, so that a row costs one load and one store: from the top the transport that would be used and its round trip, and
+ * in the last bits the transports that could be. Of two, the less is the nearer. */
+enum { PLACE_CELL_TRANSPORT = 30, PLACE_CELL_RTT = 4, PLACE_CELL_REST = (1 << PLACE_CELL_RTT) - 1 };
+#define PLACE_CELL_NONE    0xFFFFFFE0U /* rows speak of it, and none says that it works */
+#define PLACE_CELL_UNTRIED 0xFFFFFFF0U /* no row speaks of it */
+#define PLACE_CELL_RTT_MAX ((1U << (PLACE_CELL_TRANSPORT - PLACE_CELL_RTT)) - 1)
+
+static inline int32_t place_cell_rtt(const struct place_work *w, size_t at) /* -1: no figure */
+{
+    uint32_t cell = w->cell[at];
+
+    return cell >= PLACE_CELL_NONE ? -1 : (int32_t)(cell >> PLACE_CELL_RTT & PLACE_CELL_RTT_MAX);
+}
+
+static inline unsigned place_cell_usable(const struct place_work *w, size_t at)
+{
+    return w->cell[at] & PLACE_CELL_REST;
+}
 
 /* The rules with their defaults filled in. */
 struct place_rule {
@@ -147,6 +177,8 @@ void place_rank_all(const struct place_problem *p, struct place_work *w);
 void place_rank_terms(const struct place_problem *p, const struct place_work *w, size_t i, size_t v,
                       struct place_terms *out);
 /* place_judge.c */
+void place_judge_begin(struct place_work *w);
+void place_judge_add(struct place_work *w, size_t i); /* participant i has been ranked */
 bool place_failed_for(const struct place_problem *p, size_t i, size_t node); /* the caller's indexes */
 bool place_spoken_of(const struct place_participant *who, size_t node);      /* by its rows */
 void place_judge(const struct place_problem *p, struct place_work *w, struct place_plan *plan);

@@ -46,7 +46,7 @@ static int32_t witnessed(const struct place_problem *p, const struct place_work 
     size_t nodes = w->k - 1;
 
     return j < nodes ? known(p, w->node_at[v], w->node_at[w->col[j].node])
-                     : w->rtt[w->witness_of[j - nodes] * w->nodes + v];
+                     : place_cell_rtt(w, w->witness_of[j - nodes] * w->nodes + v);
 }
 
 /* What the triangle leaves: no more than the sum and, as a rule, no less than the difference. */
@@ -123,7 +123,7 @@ static void ask_witnesses(const struct place_problem *p, struct place_work *w)
 
     w->n_witnesses = 0;
     for (size_t i = 0; i < w->n && w->n_witnesses < PLACE_WITNESSES; i++) {
-        if (w->flags[i] & PLACE_F_MEASURED)
+        if (p->participants[w->who[i]].measured)
             w->witness_of[w->n_witnesses++] = (uint32_t)i;
     }
     for (size_t j = 0; j < nodes + w->n_witnesses; j++) {
@@ -149,10 +149,12 @@ void place_nodes_matrix(const struct place_problem *p, struct place_work *w)
             to[j] = w->witness[j * PLACE_COLS + a];
         find_ways(p, w, w->col[a].node, to, row);
         for (size_t b = 0; b <= a; b++)
-            w->d[a * PLACE_COLS + b] = w->d[b * PLACE_COLS + a] = row[b];
+            w->d[a * PLACE_STRIDE + b] = w->d[b * PLACE_STRIDE + a] = row[b];
     }
-    for (size_t k = 0; k < w->k; k++)
-        w->d[nowhere * PLACE_COLS + k] = w->d[k * PLACE_COLS + nowhere] = 0;
+    for (size_t k = nowhere; k < w->stride; k++) {
+        for (size_t a = 0; a < w->stride; a++)
+            w->d[k * PLACE_STRIDE + a] = w->d[a * PLACE_STRIDE + k] = 0;
+    }
 }
 
 /* The round trips from a node that isn't on the short list to all that are. */
@@ -192,7 +194,7 @@ int64_t place_node_rtt(const struct place_problem *p, struct place_work *w, uint
     if (a == b || w->n < 2)
         return 0;
     if (ka != PLACE_COL_NONE && kb != PLACE_COL_NONE)
-        return w->d[ka * PLACE_COLS + kb];
+        return w->d[ka * PLACE_STRIDE + kb];
     if (kb != PLACE_COL_NONE)
         return ways_from(p, w, a)[kb];
     return ka != PLACE_COL_NONE ? ways_from(p, w, b)[ka] : off_list(p, w, a, b);

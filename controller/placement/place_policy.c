@@ -19,8 +19,8 @@ enum {
 };
 
 static const char *const reject_names[PLACE_REJECTS] = {
-    "unreachable_for", "not_measured_by", "drained",   "unhealthy",    "full",
-    "region_denied",   "not_private",     "other_org", "no_transport", "failed_for",
+    "unreachable_for", "not_measured_by", "drained",      "unhealthy",  "full",    "region_denied",
+    "not_private",     "other_org",       "no_transport", "failed_for", "no_link",
 };
 static const char *const overflow_names[PLACE_OVERFLOWS] = {NULL, "mesh_full", "mesh_unreachable", "mesh_far",
                                                             "mesh_down"};
@@ -154,6 +154,7 @@ static int32_t inverse_of(double weight)
 void place_policy_nodes(const struct place_problem *p, struct place_work *w)
 {
     w->mesh = w->weighted = false;
+    w->plain = true;
     w->n_rejected = 0;
     for (size_t v = 0; v < w->nodes; v++) {
         const struct place_node *n = &p->nodes[w->node_at[v]];
@@ -162,6 +163,7 @@ void place_policy_nodes(const struct place_problem *p, struct place_work *w)
         w->rejects[v] = place_node_rejects(p, n);
         w->offered[v] = (uint8_t)(n->transports & p->policy.transports & TRANSPORTS_ALL);
         w->way_to[w->node_at[v]] = (uint32_t)v | (uint32_t)w->offered[v] << 24;
+        w->plain = w->plain && w->node_at[v] == v && w->offered[v] == w->offered[0];
         w->inverse[v] = inverse_of(n->weight);
         w->weighted = w->weighted || w->inverse[v] != 1000;
         if (w->rejects[v] != 0)
@@ -208,7 +210,7 @@ enum place_overflow place_overflow_of(const struct place_problem *p, const struc
     if (p->nodes[w->node_at[node]].org != NULL || within < 0 || !w->mesh || !(w->flags[i] & PLACE_F_MEASURED))
         return PLACE_OVERFLOW_NO;
     for (size_t v = 0; v < w->nodes; v++) {
-        int32_t rtt = w->rtt[i * w->nodes + v];
+        int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
 
         if (p->nodes[w->node_at[v]].org == NULL || (w->rejects[v] & (PLACE_OTHER_ORG | PLACE_REGION)))
             continue;

@@ -14,16 +14,12 @@ enum {
     TCP_US = 20000,
     TLS_US = 30000,
     PROXY_US = 50000,
-    KEY_TRANSPORT = 26, /* a key is a row's transport, and from bit 0 its round trip */
-    KEY_RTT = (1 << KEY_TRANSPORT) - 1,
-    KEY_NONE = INT32_MAX,
     WAY_RANK = (1 << 24) - 1, /* a node's rank, and from bit 24 what it offers */
     WAY_OFFERED = 24,
-    SEEN_LOSS = 1 << 6, /* beside the bits of transports: its loss is counted */
-    SEEN_TRIED = 1 << 7,
-    ROWS_LOSSY = 1 /* some row lost more than one probe */
+    BATCH = 256 /* rows that are read at once */
 };
-_Static_assert((int)PLACE_RTT_MAX_US <= (int)KEY_RTT, "a key has room for every round trip");
+_Static_assert((unsigned)PLACE_RTT_MAX_US < PLACE_CELL_RTT_MAX, "a cell has room for every round trip");
+_Static_assert((int)TRANSPORTS_ALL == (int)PLACE_CELL_REST, "and for a bit of every transport");
 
 static const int32_t transport_us[TRANSPORT_COUNT] = {0, TCP_US, TLS_US, PROXY_US};
 
@@ -85,40 +81,102 @@ static int64_t within_of(const struct place_problem *p)
     return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
 }
 
-/* A row as one number: of two, the less is the one that would be used. */
-static int32_t key_of(const struct place_row *row)
+/* What a row says besides its node and its figure, as one number: it is read at once. */
+static inline uint32_t what_of(const struct place_row *row)
 {
-    uint32_t us = (uint32_t)row->rtt_us;
+    uint32_t what;
 
-    return (int32_t)((uint32_t)row->transport << KEY_TRANSPORT |
-                     (us <= PLACE_RTT_MAX_US ? us : PLACE_RTT_UNKNOWN_US));
+    memcpy(&what, (const unsigned char *)row + offsetof(struct place_row, transport), sizeof(what));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    what = __builtin_bswap32(what);
+#endif
+    return what;
+}
+_Static_assert(offsetof(struct place_row, reachable) == offsetof(struct place_row, transport) + 1 &&
+                   offsetof(struct place_row, lost) == offsetof(struct place_row, transport) + 3,
+               "a row's bytes stand as what_of reads them");
+
+/* A row as a cell. */
+static inline uint32_t cell_of(const struct place_row *row, uint32_t capabilities)
+{
+    uint32_t what = what_of(row), t = what & UINT8_MAX, us = (uint32_t)row->rtt_us;
+    uint32_t bit = 1U << (t & 31) & capabilities & -(what >> 8 & 1);
+
+    us = us <= PLACE_RTT_MAX_US ? us : PLACE_RTT_UNKNOWN_US;
+    return bit != 0 ? t << PLACE_CELL_TRANSPORT | us << PLACE_CELL_RTT | bit : PLACE_CELL_NONE;
 }
 
-/* Per node: the bits of what works, and whether anything was tried; and the key of the best row: the first usable transport's, with the least
- * figure. Returns flags. Every row of every report comes by here, so it does without jumps. */
-static unsigned read_rows(const struct place_work *w, const struct place_participant *who)
+/* Some rows, each as its node and its cell. */
+struct batch {
+    uint32_t node[BATCH], cell[BATCH];
+};
+
+/* Every row of every report comes by here, so it does without jumps, several at once. Returns what was lost, ORed. */
+PLACE_WIDE static uint32_t read_batch(const struct place_row *restrict rows, size_t n, uint32_t capabilities,
+                                      struct batch *restrict b)
 {
-    const uint32_t *restrict way_to = w->way_to;
-    int32_t *restrict least = w->key;
-    uint8_t *restrict seen = w->seen;
-    uint32_t nodes = (uint32_t)w->nodes;
-    unsigned capabilities = who->capabilities & TRANSPORTS_ALL, lost = 0;
+    uint32_t lost = 0;
 
-    for (const struct place_row *row = who->rows, *end = row + who->n_rows; row < end; row++) {
-        uint32_t t = row->transport, way, v, ok;
-        int32_t key;
+    for (size_t k = 0; k < n; k++) {
+        uint32_t what = what_of(&rows[k]);
 
-        if ((row->node >= nodes) | (t >= TRANSPORT_COUNT))
-            continue;
-        way = way_to[row->node];
-        v = way & WAY_RANK;
-        ok = row->reachable & ((capabilities & (way >> WAY_OFFERED)) >> t);
-        seen[v] = (uint8_t)(seen[v] | SEEN_TRIED | ok << t);
-        lost |= row->lost;
-        key = ok ? key_of(row) : KEY_NONE;
-        least[v] = key < least[v] ? key : least[v];
+        lost |= what >> 24;
+        b->node[k] = (what & UINT8_MAX) < TRANSPORT_COUNT ? rows[k].node : UINT32_MAX;
+        b->cell[k] = cell_of(&rows[k], capabilities);
     }
-    return lost > 1 ? ROWS_LOSSY : 0;
+    return lost;
+}
+
+static inline void put_cell(uint32_t *cell, uint32_t is)
+{
+    uint32_t was = *cell;
+
+    *cell = (is < was ? is : was) | ((is | was) & PLACE_CELL_REST);
+}
+
+static void take_batch(const struct place_work *w, const struct batch *b, size_t n, uint32_t *restrict cell)
+{
+    uint32_t nodes = (uint32_t)w->nodes;
+
+    for (size_t k = 0; k < n; k++) {
+        uint32_t way, is = b->cell[k];
+
+        if (b->node[k] >= nodes)
+            continue;
+        way = w->way_to[b->node[k]];
+        put_cell(&cell[way & WAY_RANK], (is & way >> WAY_OFFERED) != 0 ? is : PLACE_CELL_NONE);
+    }
+}
+
+/* The same where nodes stand in their order and all offer the same. */
+static void take_plain(const struct place_work *w, const struct batch *b, size_t n, uint32_t *restrict cell)
+{
+    uint32_t nodes = (uint32_t)w->nodes;
+
+    for (size_t k = 0; k < n; k++) {
+        if (b->node[k] < nodes)
+            put_cell(&cell[b->node[k]], b->cell[k]);
+    }
+}
+
+/* The cells of a participant's nodes. Returns whether some row lost more than one probe. */
+static bool read_rows(const struct place_work *w, const struct place_participant *who, uint32_t *cell)
+{
+    uint32_t lost = 0, capabilities = who->capabilities & (w->plain ? w->offered[0] : TRANSPORTS_ALL);
+    struct batch b;
+
+    for (size_t v = 0; v < w->nodes; v++)
+        cell[v] = PLACE_CELL_UNTRIED;
+    for (size_t k = 0; k < who->n_rows; k += BATCH) {
+        size_t n = who->n_rows - k < BATCH ? who->n_rows - k : BATCH;
+
+        lost |= read_batch(who->rows + k, n, capabilities, &b);
+        if (w->plain)
+            take_plain(w, &b, n, cell);
+        else
+            take_batch(w, &b, n, cell);
+    }
+    return lost > 1;
 }
 
 /* One lost probe says nothing; more are taken for what they are. */
@@ -140,30 +198,30 @@ static int32_t weigh(int32_t rtt, int32_t inverse)
     return us > PLACE_RTT_MAX_US && us > rtt ? PLACE_RTT_MAX_US : (int32_t)us;
 }
 
-/* From keys to costs. Weights, losses and the seat that it has are rare, and come after. */
-static void rank_rows(const struct place_work *w, size_t i)
+/* From cells to costs. Weights, losses and the seat that it has are rare, and come after. */
+PLACE_WIDE static void rank_rows(const struct place_work *w, size_t i)
 {
-    int32_t *restrict cost = w->cost + i * w->nodes, *restrict rtt = w->rtt + i * w->nodes;
-    uint8_t *restrict usable = w->usable + i * w->nodes;
-    const int32_t *restrict key = w->key, *restrict price = w->price;
-    const uint8_t *restrict seen = w->seen;
+    int32_t *restrict cost = w->cost + i * w->nodes;
+    const uint32_t *restrict cell = w->cell + i * w->nodes;
+    const int32_t *restrict price = w->price;
     size_t nodes = w->nodes;
 
-    for (size_t v = 0; v < nodes; v++)
-        usable[v] = seen[v] & TRANSPORTS_ALL;
     for (size_t v = 0; v < nodes; v++) {
-        int32_t k = key[v], us = k & KEY_RTT, t = k >> KEY_TRANSPORT, none = -(k == KEY_NONE);
+        uint32_t c = cell[v], t = c >> PLACE_CELL_TRANSPORT;
+        int32_t us = (int32_t)(c >> PLACE_CELL_RTT & PLACE_CELL_RTT_MAX);
+        int32_t none = -(int32_t)((c | ~PLACE_CELL_NONE) == UINT32_MAX);
 
-        us = us & ~none;
-        rtt[v] = us | none;
         us += (-(t == TRANSPORT_TCP) & TCP_US) + (-(t == TRANSPORT_TLS) & TLS_US) +
               (-(t == TRANSPORT_PROXY) & PROXY_US) + price[v];
         cost[v] = (us & ~none) | (none & PLACE_FAR);
     }
 }
 
-static void add_losses(const struct place_work *w, const struct place_participant *who, int32_t *cost)
+static void add_losses(const struct place_work *w, const struct place_participant *who, size_t i)
 {
+    int32_t *cost = w->cost + i * w->nodes;
+
+    memset(w->counted, 0, w->nodes * sizeof(*w->counted));
     for (size_t k = 0; k < who->n_rows; k++) {
         const struct place_row *row = &who->rows[k];
         uint32_t v;
@@ -171,9 +229,10 @@ static void add_losses(const struct place_work *w, const struct place_participan
         if (row->lost <= 1 || row->node >= w->nodes || row->transport >= TRANSPORT_COUNT || !row->reachable)
             continue;
         v = w->rank_of[row->node];
-        if (key_of(row) != w->key[v] || cost[v] == PLACE_FAR || (w->seen[v] & SEEN_LOSS))
+        if ((cell_of(row, TRANSPORTS_ALL) ^ w->cell[i * w->nodes + v]) > PLACE_CELL_REST ||
+            cost[v] == PLACE_FAR || w->counted[v])
             continue;
-        w->seen[v] |= SEEN_LOSS;
+        w->counted[v] = true;
         cost[v] += loss_price(row);
     }
 }
@@ -187,15 +246,27 @@ static void rank_rarities(const struct place_work *w, const struct place_partici
     if (present != PLACE_RANK_NONE && cost[present] != PLACE_FAR)
         cost[present] -= w->price[present];
     if (lossy)
-        add_losses(w, who, cost);
+        add_losses(w, who, i);
     for (size_t v = 0; w->weighted && v < w->nodes; v++) {
-        int32_t rtt = w->rtt[i * w->nodes + v];
+        int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
 
         if (cost[v] != PLACE_FAR)
             cost[v] += weigh(rtt, w->inverse[v]) - rtt;
     }
     for (size_t k = 0; k < w->n_rejected; k++)
         cost[w->rejected[k]] = PLACE_FAR;
+}
+
+static bool tried(const struct place_work *w, size_t i, size_t v)
+{
+    return (w->cell[i * w->nodes + v] | PLACE_CELL_REST) != UINT32_MAX;
+}
+
+static void set_usable(const struct place_work *w, size_t i, size_t v, unsigned can)
+{
+    uint32_t *cell = &w->cell[i * w->nodes + v];
+
+    *cell = (*cell & ~(uint32_t)PLACE_CELL_REST) | (can & PLACE_CELL_REST);
 }
 
 /* A single probe that was lost says nothing against the node that somebody is on. */
@@ -219,47 +290,55 @@ static void doubt(const struct place_work *w, const struct place_participant *wh
         return;
     for (size_t u = 0; u < w->nodes; u++)
         least = cost[u] < least ? cost[u] : least;
-    w->usable[i * w->nodes + v] = (uint8_t)can;
+    set_usable(w, i, v, can);
     cost[v] = least == PLACE_FAR ? PLACE_RTT_UNKNOWN_US : least;
 }
 
-/* What differs between the nodes by a prediction counts as far as the prediction is sure. A node that it doesn't speak of is as good as the mean;
- * one that others could not reach is the last to be tried, not forbidden; and every rung may be tried. */
+/* Of a node's cost what has nothing to do with the way to it. */
+static int32_t price_at(const struct place_work *w, size_t i, size_t v)
+{
+    return v == w->present[i] ? 0 : w->price[v];
+}
+
+/* What differs between the nodes by a prediction counts as far as the prediction is sure; what a node's load costs counts whole. A node that it
+ * doesn't speak of is as good as the mean; one that others could not reach is the last to be tried, not forbidden; and every rung may be tried. */
 static void rank_predicted(struct place_work *w, const struct place_participant *who, size_t i)
 {
     int32_t *cost = w->cost + i * w->nodes;
-    int64_t sum = 0, n = 0, pct = who->confidence_pct;
+    int64_t sum = 0, n = 0, pct = who->confidence_pct, mean;
 
     for (size_t v = 0; v < w->nodes; v++) {
         if (cost[v] != PLACE_FAR) {
-            sum += cost[v];
+            sum += cost[v] - price_at(w, i, v);
             n++;
         }
     }
+    mean = n > 0 ? sum / n : UNKNOWN_US;
     for (size_t v = 0; v < w->nodes; v++) {
-        uint8_t can = (uint8_t)(who->capabilities & w->offered[v]);
+        unsigned can = who->capabilities & w->offered[v];
+        int32_t price = price_at(w, i, v);
 
         if (w->rejects[v] != 0 || can == 0)
             continue;
-        w->usable[i * w->nodes + v] = can;
+        set_usable(w, i, v, can);
         if (cost[v] == PLACE_FAR)
-            cost[v] = w->seen[v] != 0 ? PLACE_BLIND_US : n > 0 ? (int32_t)(sum / n) : UNKNOWN_US;
+            cost[v] = (tried(w, i, v) ? PLACE_BLIND_US : (int32_t)mean) + price;
         else if (pct < 100)
-            cost[v] = (int32_t)(sum / n + (cost[v] - sum / n) * pct / 100);
+            cost[v] = (int32_t)(mean + (cost[v] - price - mean) * pct / 100) + price;
     }
 }
 
 static void rank_unknown(const struct place_problem *p, struct place_work *w,
                          const struct place_participant *who, size_t i)
 {
-    int32_t *cost = w->cost + i * w->nodes, *rtt = w->rtt + i * w->nodes;
-    uint8_t *usable = w->usable + i * w->nodes;
+    int32_t *cost = w->cost + i * w->nodes;
 
     for (size_t v = 0; v < w->nodes; v++) {
-        rtt[v] = -1;
-        usable[v] = (uint8_t)(who->capabilities & w->offered[v]);
+        unsigned can = who->capabilities & w->offered[v];
+
+        w->cell[i * w->nodes + v] = PLACE_CELL_UNTRIED | can;
         cost[v] = PLACE_FAR;
-        if (w->rejects[v] == 0 && usable[v] != 0)
+        if (w->rejects[v] == 0 && can != 0)
             cost[v] = UNKNOWN_US +
                       (v == w->present[i] ? 0 : w->price[v] + place_blind_price(p, &p->nodes[w->node_at[v]]));
     }
@@ -287,26 +366,45 @@ static void rank_untested(struct place_work *w, const struct place_participant *
     for (size_t v = 0; v < w->nodes; v++)
         least = cost[v] < least ? cost[v] : least;
     for (size_t v = 0; v < w->nodes; v++) {
-        uint8_t can = (uint8_t)(who->capabilities & w->offered[v]);
+        unsigned can = who->capabilities & w->offered[v];
 
-        if (w->rejects[v] != 0 || w->seen[v] != 0 || can == 0)
+        if (w->rejects[v] != 0 || tried(w, i, v) || can == 0)
             continue;
-        w->usable[i * w->nodes + v] = can;
+        set_usable(w, i, v, can);
         cost[v] = v == w->present[i] ? least : PLACE_BLIND_US + w->price[v];
     }
+}
+
+PLACE_WIDE static int32_t least_of(const int32_t *restrict cost, size_t nodes)
+{
+    int32_t least = PLACE_FAR;
+
+    for (size_t v = 0; v < nodes; v++)
+        least = cost[v] < least ? cost[v] : least;
+    return least;
+}
+
+/* Where `least` stands first; `nodes`: nowhere. */
+PLACE_WIDE static uint32_t first_of(const int32_t *restrict cost, uint32_t nodes, int32_t least)
+{
+    uint32_t first = nodes;
+
+    for (uint32_t v = 0; v < nodes; v++) {
+        uint32_t at = cost[v] == least ? v : nodes;
+
+        first = at < first ? at : first;
+    }
+    return first;
 }
 
 static void find_nearest(const struct place_work *w, size_t i)
 {
     const int32_t *cost = w->cost + i * w->nodes;
-    size_t nodes = w->nodes, best = 0;
-    int32_t least = PLACE_FAR;
+    size_t nodes = w->nodes;
+    int32_t least = least_of(cost, nodes);
+    uint32_t best = first_of(cost, (uint32_t)nodes, least);
 
-    for (size_t v = 0; v < nodes; v++)
-        least = cost[v] < least ? cost[v] : least;
-    while (best < nodes && cost[best] != least)
-        best++;
-    w->nearest[i] = least == PLACE_FAR ? PLACE_RANK_NONE : (uint32_t)best;
+    w->nearest[i] = least == PLACE_FAR ? PLACE_RANK_NONE : best;
     if (least == PLACE_FAR || has_seat(w, i, best))
         return;
     w->nearest[i] = PLACE_RANK_NONE;
@@ -323,12 +421,15 @@ static void find_nearest(const struct place_work *w, size_t i)
 static void prefer_mesh(const struct place_problem *p, struct place_work *w, size_t i)
 {
     int64_t within = within_of(p);
-    int32_t *cost = w->cost + i * w->nodes, *rtt = w->rtt + i * w->nodes;
+    int32_t *cost = w->cost + i * w->nodes;
     bool any = false;
 
-    for (size_t v = 0; !any && v < w->nodes; v++)
-        any = cost[v] != PLACE_FAR && rtt[v] >= 0 && rtt[v] <= within &&
-              p->nodes[w->node_at[v]].org != NULL && has_seat(w, i, v);
+    for (size_t v = 0; !any && v < w->nodes; v++) {
+        int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
+
+        any = cost[v] != PLACE_FAR && rtt >= 0 && rtt <= within && p->nodes[w->node_at[v]].org != NULL &&
+              has_seat(w, i, v);
+    }
     if (!any)
         return;
     w->flags[i] |= PLACE_F_MESH;
@@ -347,20 +448,20 @@ static bool any_mesh(const struct place_problem *p, const struct place_work *w)
     return false;
 }
 
-static bool all_seen(const struct place_work *w)
+PLACE_WIDE static bool all_tried(const uint32_t *restrict cell, size_t nodes)
 {
-    const uint8_t *restrict seen = w->seen;
-    uint8_t all = SEEN_TRIED;
+    uint32_t untried = 0;
 
-    for (size_t v = 0; v < w->nodes; v++)
-        all &= seen[v];
-    return all != 0;
+    for (size_t v = 0; v < nodes; v++)
+        untried |= (cell[v] | PLACE_CELL_REST) == UINT32_MAX;
+    return !untried;
 }
 
 static void rank_one(const struct place_problem *p, struct place_work *w, size_t i)
 {
     const struct place_participant *who = &p->participants[w->who[i]];
-    unsigned flags;
+    uint32_t *cell = w->cell + i * w->nodes;
+    bool lossy;
 
     w->flags[i] = 0;
     w->present[i] = who->present < w->nodes ? w->rank_of[who->present] : PLACE_RANK_NONE;
@@ -370,15 +471,12 @@ static void rank_one(const struct place_problem *p, struct place_work *w, size_t
         return;
     }
     w->flags[i] |= PLACE_F_MEASURED;
-    memset(w->seen, 0, w->nodes * sizeof(*w->seen));
-    for (size_t v = 0; v < w->nodes; v++)
-        w->key[v] = KEY_NONE;
-    flags = read_rows(w, who);
+    lossy = read_rows(w, who, cell);
     rank_rows(w, i);
-    rank_rarities(w, who, i, flags & ROWS_LOSSY);
+    rank_rarities(w, who, i, lossy);
     if (!who->measured)
         rank_predicted(w, who, i);
-    else if (!all_seen(w))
+    else if (!all_tried(cell, w->nodes))
         rank_untested(w, who, i);
     doubt(w, who, i);
     bar_failed(w, who, i);
@@ -388,11 +486,13 @@ void place_rank_all(const struct place_problem *p, struct place_work *w)
 {
     bool mesh = p->policy.mesh_within_us >= 0 && !p->policy.private_only && any_mesh(p, w);
 
+    place_judge_begin(w);
     for (size_t i = 0; i < w->n; i++) {
         rank_one(p, w, i);
         if (mesh && (w->flags[i] & PLACE_F_MEASURED))
             prefer_mesh(p, w, i);
         find_nearest(w, i);
+        place_judge_add(w, i);
     }
 }
 
@@ -408,7 +508,7 @@ static const struct place_row *row_used(const struct place_problem *p, const str
         const struct place_row *row = &who->rows[k];
 
         if (row->node != w->node_at[v] || row->transport >= TRANSPORT_COUNT || !row->reachable ||
-            !(w->usable[i * w->nodes + v] & (1u << row->transport)))
+            !(place_cell_usable(w, i * w->nodes + v) & (1u << row->transport)))
             continue;
         if (best == NULL || row->transport < best->transport ||
             (row->transport == best->transport && row->rtt_us >= 0 &&
@@ -423,7 +523,7 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
 {
     const struct place_row *row = row_used(p, w, i, v);
     const struct place_node *n = &p->nodes[w->node_at[v]];
-    int32_t rtt = w->rtt[i * w->nodes + v];
+    int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
     struct place_terms t = {.rtt_us = 0}; /* as round trips */
 
     if (row != NULL && rtt >= 0) {

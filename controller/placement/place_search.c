@@ -16,10 +16,40 @@ static bool fits(const struct place_work *w, const struct place_draft *s, size_t
 
 /* ---- one participant ---- */
 
+/* The least that participant i would add anywhere, room and its price apart. */
+static inline int64_t least_way(const struct place_work *w, const struct place_draft *s, size_t i)
+{
+    const int64_t *restrict own = w->w + i * w->stride, *restrict d = w->d + s->at[i] * PLACE_STRIDE;
+    const int64_t *restrict to = s->s;
+    int64_t least = INT64_MAX;
+
+    for (size_t k = 0; k < w->stride; k++) {
+        int64_t cost = own[k] + to[k] - d[k];
+
+        least = cost < least ? cost : least;
+    }
+    return least;
+}
+
+/* The first participant from `i` on, before `end`, who may be better off elsewhere: most are not. */
+PLACE_WIDE static size_t next_restless(const struct place_work *w, const struct place_draft *s, size_t i,
+                                       size_t end)
+{
+    for (; i < end; i++) {
+        size_t at = s->at[i];
+        int64_t now = w->w[i * w->stride + at] + s->s[at];
+
+        now += w->tight ? place_fill_saved(w, s, i) : 0;
+        if (!w->lock[i] && least_way(w, s, i) < now)
+            break;
+    }
+    return i;
+}
+
 /* The best column for participant i, the others where they are; its own where none is better. */
 static size_t best_column(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    const int64_t *own = w->w + i * PLACE_COLS, *d = w->d + s->at[i] * PLACE_COLS;
+    const int64_t *own = w->w + i * w->stride, *d = w->d + s->at[i] * PLACE_STRIDE;
     size_t best = s->at[i];
     int64_t least = own[best] + s->s[best];
 
@@ -37,7 +67,7 @@ static size_t best_column(const struct place_work *w, const struct place_draft *
 /* The same where room is short or has a price. */
 static size_t best_with_room(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    const int64_t *own = w->w + i * PLACE_COLS, *d = w->d + s->at[i] * PLACE_COLS;
+    const int64_t *own = w->w + i * w->stride, *d = w->d + s->at[i] * PLACE_STRIDE;
     size_t from = s->at[i], best = from;
     int64_t least = own[from] + s->s[from] + place_fill_saved(w, s, i);
 
@@ -63,45 +93,59 @@ bool place_search_relocate(const struct place_work *w, struct place_draft *s, si
     return best != from;
 }
 
-static bool relocate_all(const struct place_work *w, struct place_draft *s)
+/* `still`: how many in a row, up to where it begins and around, were looked at since somebody last moved; nothing is to be found any more when
+ * all were. */
+static bool relocate_all(const struct place_work *w, struct place_draft *s, size_t *still)
 {
     bool any = false;
+    size_t i = 0;
 
-    for (size_t i = 0; i < w->n; i++) {
-        if (!w->lock[i])
-            any = place_search_relocate(w, s, i) || any;
+    while (i < w->n && *still < w->n) {
+        size_t left = w->n - *still, end = left < w->n - i ? i + left : w->n;
+        size_t next = next_restless(w, s, i, end);
+
+        *still += next - i;
+        i = next;
+        if (i == end)
+            continue;
+        (*still)++;
+        if (place_search_relocate(w, s, i++)) {
+            *still = 1;
+            any = true;
+        }
     }
     return any;
 }
 
 /* ---- all of a node ---- */
 
-/* What the seats on column `a` together would cost on each column, where they are at home, and whether all of them may go. */
-static void group_add(const struct place_work *w, size_t a, size_t i)
+/* What the seats on every column together would cost on each, where they are at home, and whether all of them may go. */
+PLACE_WIDE static void group_all(const struct place_work *w, const struct place_draft *s)
 {
-    int64_t *restrict own = w->group[a].own;
-    const int64_t *restrict one = w->w + i * PLACE_COLS;
+    for (size_t a = 0; a < w->k; a++) {
+        if (s->m[a] > 0)
+            memset(&w->group[a], 0, sizeof(w->group[a]));
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        struct place_group *g = &w->group[s->at[i]];
+        int64_t *restrict own = g->own;
+        const int64_t *restrict one = w->w + i * w->stride;
 
-    for (size_t k = 0; k < w->k; k++)
-        own[k] += one[k];
-    w->group[a].home[w->home[i]]++;
-    w->group[a].locked |= w->lock[i];
+        for (size_t k = 0; k < w->stride; k++)
+            own[k] += one[k];
+        g->home[w->home[i]]++;
+        g->locked |= w->lock[i];
+    }
 }
 
-static void group_all(const struct place_work *w, const struct place_draft *s)
-{
-    memset(w->group, 0, w->k * sizeof(*w->group));
-    for (size_t i = 0; i < w->n; i++)
-        group_add(w, s->at[i], i);
-}
-
-static void group_join(const struct place_work *w, size_t a, size_t b)
+/* All of column a have gone to b, which may have been empty. */
+static void group_join(const struct place_work *w, size_t a, size_t b, bool empty)
 {
     for (size_t k = 0; k < w->k; k++) {
-        w->group[b].own[k] += w->group[a].own[k];
-        w->group[b].home[k] += w->group[a].home[k];
+        w->group[b].own[k] = w->group[a].own[k] + (empty ? 0 : w->group[b].own[k]);
+        w->group[b].home[k] = w->group[a].home[k] + (empty ? 0 : w->group[b].home[k]);
     }
-    memset(&w->group[a], 0, sizeof(w->group[a]));
+    w->group[b].locked = !empty && w->group[b].locked;
 }
 
 static void move_all(const struct place_work *w, struct place_draft *s, size_t a, size_t b)
@@ -114,7 +158,7 @@ static void move_all(const struct place_work *w, struct place_draft *s, size_t a
 
 static bool can_sit(const struct place_work *w, size_t i, size_t k)
 {
-    return w->w[i * PLACE_COLS + k] < w->w[i * PLACE_COLS + w->k - 1];
+    return w->w[i * w->stride + k] < w->w[i * w->stride + w->k - 1];
 }
 
 bool place_search_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to)
@@ -145,11 +189,12 @@ static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
     const struct place_group *g = &w->group[a];
     int64_t m = s->m[a], least = 0;
     size_t best = a;
+    bool empty;
 
     if (m < 2 || g->locked)
         return false;
     for (size_t b = 0; b < w->k; b++) {
-        int64_t delta = g->own[b] - g->own[a] + m * (s->s[b] - m * w->d[a * PLACE_COLS + b] - s->s[a]);
+        int64_t delta = g->own[b] - g->own[a] + m * (s->s[b] - m * w->d[a * PLACE_STRIDE + b] - s->s[a]);
         int64_t in = s->in[b] + m - g->home[b];
 
         if (b == a || delta >= least || in > w->col[b].limit)
@@ -163,8 +208,9 @@ static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
     }
     if (best == a)
         return false;
+    empty = s->m[best] == 0;
     move_all(w, s, a, best);
-    group_join(w, a, best);
+    group_join(w, a, best, empty);
     return true;
 }
 
@@ -181,20 +227,25 @@ static bool shift_any(const struct place_work *w, struct place_draft *s)
 /* ---- a node opened ---- */
 
 /* For every column: whom opening it would bring nearer, and what their own seats save. */
-static void leavers(const struct place_work *w, const struct place_draft *s)
+PLACE_WIDE static void leavers(const struct place_work *w, const struct place_draft *s)
 {
-    memset(w->leave, 0, w->k * sizeof(*w->leave));
+    for (size_t a = 0; a < w->k; a++) {
+        if (s->m[a] > 0)
+            memset(&w->leave[a], 0, sizeof(w->leave[a]));
+    }
     for (size_t i = 0; i < w->n; i++) {
-        const int64_t *restrict own = w->w + i * PLACE_COLS;
+        const int64_t *restrict own = w->w + i * w->stride;
         int64_t *restrict saved = w->leave[s->at[i]].saved;
-        int32_t *restrict gone = w->leave[s->at[i]].gone;
+        int64_t *restrict gone = w->leave[s->at[i]].gone;
         int64_t now = own[s->at[i]];
 
-        for (size_t u = 0; !w->lock[i] && u < w->k; u++) {
+        if (w->lock[i] || own[w->best[i]] == now)
+            continue;
+        for (size_t u = 0; u < w->stride; u++) {
             int64_t nearer = -(int64_t)(own[u] < now);
 
             saved[u] += (own[u] - now) & nearer;
-            gone[u] -= (int32_t)nearer;
+            gone[u] -= nearer;
         }
     }
 }
@@ -207,7 +258,7 @@ static void leavers_with_room(const struct place_work *w, const struct place_dra
     for (size_t a = 0; a < w->k; a++)
         w->leave[a].gone[u] = 0, w->leave[a].saved[u] = 0;
     for (size_t i = 0; i < w->n; i++) {
-        int64_t gain = w->w[i * PLACE_COLS + u] - w->w[i * PLACE_COLS + s->at[i]];
+        int64_t gain = w->w[i * w->stride + u] - w->w[i * w->stride + s->at[i]];
         bool goes = (gain < 0) & !w->lock[i];
 
         if (goes && w->home[i] != u)
@@ -221,7 +272,7 @@ static void leavers_with_room(const struct place_work *w, const struct place_dra
 static int64_t opening(const struct place_work *w, const struct place_draft *s, const size_t *open, size_t n,
                        size_t u)
 {
-    const int64_t *d = w->d + u * PLACE_COLS;
+    const int64_t *d = w->d + u * PLACE_STRIDE;
     int64_t delta = 0, x = 0;
 
     if (w->tight)
@@ -239,7 +290,7 @@ static int64_t opening(const struct place_work *w, const struct place_draft *s, 
         if (gone == 0)
             continue;
         for (size_t b = 0; b < n; b++)
-            among += w->leave[open[b]].gone[u] * w->d[from * PLACE_COLS + open[b]];
+            among += w->leave[open[b]].gone[u] * w->d[from * PLACE_STRIDE + open[b]];
         delta -= gone * (s->s[from] + x * d[from]) - gone * among / 2;
     }
     return delta;
@@ -248,7 +299,7 @@ static int64_t opening(const struct place_work *w, const struct place_draft *s, 
 static void open_for(const struct place_work *w, struct place_draft *s, size_t u)
 {
     for (size_t i = 0; i < w->n; i++) {
-        if (!w->lock[i] && fits(w, s, i, u) && w->w[i * PLACE_COLS + u] < w->w[i * PLACE_COLS + s->at[i]])
+        if (!w->lock[i] && fits(w, s, i, u) && w->w[i * w->stride + u] < w->w[i * w->stride + s->at[i]])
             place_draft_move(w, s, i, u);
     }
 }
@@ -283,56 +334,101 @@ static bool open_any(const struct place_work *w, struct place_draft *s, uint8_t 
     return false;
 }
 
+/* `known`: a state where a descent ended, if any. Returns whether this one came to an end too. */
+static bool descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch, const uint8_t *known)
+{
+    size_t still = 0;
+    bool shifted = true;
+
+    for (int pass = 0; pass < w->passes; pass++) {
+        bool any = relocate_all(w, s, &still);
+
+        if (known != NULL && memcmp(s->at, known, w->n) == 0)
+            return true;
+        if (any || shifted) {
+            shifted = shift_any(w, s);
+            still = shifted ? 0 : still;
+        }
+        if (any || shifted)
+            continue;
+        if (!open_any(w, s, scratch))
+            return true;
+        still = 0;
+        shifted = true;
+    }
+    return false;
+}
+
 void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch)
 {
-    for (int pass = 0; pass < w->passes; pass++) {
-        bool any = relocate_all(w, s);
-
-        any = shift_any(w, s) || any;
-        if (!any && !open_any(w, s, scratch))
-            return;
-    }
+    (void)descend(w, s, scratch, NULL);
 }
 
 /* ---- starts ---- */
 
+/* Everybody nowhere. What follows seats them, and place_draft_count makes the rest of the draft. */
+static void start_clear(const struct place_work *w, struct place_draft *s)
+{
+    memset(s->at, (int)(w->k - 1), w->n);
+    memset(s->in, 0, sizeof(s->in));
+}
+
+static void start_seat(const struct place_work *w, struct place_draft *s, size_t i, size_t k)
+{
+    s->at[i] = (uint8_t)k;
+    s->in[k] += w->home[i] != k;
+}
+
 static void start_at(const struct place_work *w, struct place_draft *s, size_t k)
 {
-    size_t nowhere = w->k - 1;
-
+    start_clear(w, s);
     for (size_t i = 0; i < w->n; i++) {
-        if (!w->lock[i])
-            s->at[i] = (uint8_t)nowhere;
+        if (can_sit(w, i, k) && fits(w, s, i, k))
+            start_seat(w, s, i, k);
     }
     place_draft_count(w, s);
-    for (size_t i = 0; k != nowhere && i < w->n; i++) {
-        if (!w->lock[i] && w->w[i * PLACE_COLS + k] < w->w[i * PLACE_COLS + nowhere] && fits(w, s, i, k))
-            place_draft_move(w, s, i, k);
-    }
 }
 
 static void start_nearest(const struct place_work *w, struct place_draft *s)
 {
-    start_at(w, s, w->k - 1);
+    start_clear(w, s);
     for (size_t i = 0; i < w->n; i++) {
-        const int64_t *own = w->w + i * PLACE_COLS;
+        const int64_t *own = w->w + i * w->stride;
         size_t best = w->k - 1;
 
-        for (size_t k = 0; k < w->k; k++) {
+        for (size_t k = 0; w->tight && k < w->k; k++) {
             if (own[k] < own[best] && fits(w, s, i, k))
                 best = k;
         }
-        if (!w->lock[i])
-            place_draft_move(w, s, i, best);
+        start_seat(w, s, i, w->tight ? best : w->best[i]);
     }
+    place_draft_count(w, s);
 }
 
 static void start_present(const struct place_work *w, struct place_draft *s)
 {
-    start_at(w, s, w->k - 1);
+    memcpy(s->at, w->home, w->n);
+    place_draft_count(w, s);
+}
+
+/* With everybody on the nearer of column `a` and each before it: what their seats cost, and how many are on `a`. */
+PLACE_WIDE static void pairs_of(const struct place_work *w, size_t a, int64_t *restrict cost,
+                                int64_t *restrict m)
+{
+    size_t n = (a + 3) / 4 * 4;
+
+    memset(cost, 0, n * sizeof(*cost));
+    memset(m, 0, n * sizeof(*m));
     for (size_t i = 0; i < w->n; i++) {
-        if (!w->lock[i])
-            place_draft_move(w, s, i, w->home[i]);
+        const int64_t *restrict own = w->w + i * w->stride;
+        int64_t mine = own[a];
+
+        for (size_t b = 0; b < n; b++) {
+            int64_t nearer = -(int64_t)(mine < own[b]);
+
+            cost[b] += (mine & nearer) | (own[b] & ~nearer);
+            m[b] -= nearer;
+        }
     }
 }
 
@@ -340,45 +436,47 @@ static void start_present(const struct place_work *w, struct place_draft *s)
 static void start_pair(const struct place_work *w, struct place_draft *s)
 {
     size_t cols = w->k - 1, pair[2] = {0, 0};
-    int64_t least = INT64_MAX;
+    int64_t least = INT64_MAX, cost[PLACE_STRIDE], m[PLACE_STRIDE];
 
     while (cols > 2 && cols * cols / 2 * w->n > PAIRS_EFFORT)
         cols--;
-    for (size_t a = 0; a < cols; a++) {
+    for (size_t a = 1; a < cols; a++) {
+        pairs_of(w, a, cost, m);
         for (size_t b = 0; b < a; b++) {
-            int64_t cost = 0, m = 0;
-
-            for (size_t i = 0; i < w->n; i++) {
-                int64_t ca = w->w[i * PLACE_COLS + a], cb = w->w[i * PLACE_COLS + b];
-
-                m += ca < cb;
-                cost += ca < cb ? ca : cb;
-            }
-            cost += m * ((int64_t)w->n - m) * w->d[a * PLACE_COLS + b];
-            if (cost < least) {
-                least = cost;
+            cost[b] += m[b] * ((int64_t)w->n - m[b]) * w->d[a * PLACE_STRIDE + b];
+            if (cost[b] < least) {
+                least = cost[b];
                 pair[0] = a;
                 pair[1] = b;
             }
         }
     }
-    start_at(w, s, w->k - 1);
+    start_clear(w, s);
     for (size_t i = 0; i < w->n; i++) {
-        const int64_t *own = w->w + i * PLACE_COLS;
+        const int64_t *own = w->w + i * w->stride;
         size_t k = own[pair[0]] < own[pair[1]] ? pair[0] : pair[1];
 
-        if (!w->lock[i] && own[k] < own[w->k - 1] && fits(w, s, i, k))
-            place_draft_move(w, s, i, k);
+        if (can_sit(w, i, k) && fits(w, s, i, k))
+            start_seat(w, s, i, k);
     }
+    place_draft_count(w, s);
 }
 
-static void try(const struct place_work *w, struct place_draft *best, struct place_draft *s, uint8_t *scratch)
+/* `ended`: `best` is where a descent ended. */
+static void try(const struct place_work *w, struct place_draft *best, struct place_draft *s, uint8_t *scratch,
+                bool *ended)
 {
-    if (s->cost < best->cost)
+    bool better = s->cost < best->cost, end;
+
+    if (better)
         place_draft_copy(w, best, s);
-    place_search_descend(w, s, scratch);
-    if (s->cost < best->cost)
+    end = descend(w, s, scratch, *ended && !better ? best->at : NULL);
+    if (s->cost < best->cost) {
         place_draft_copy(w, best, s);
+        *ended = end;
+    } else if (better || memcmp(s->at, best->at, w->n) == 0) {
+        *ended = (better ? memcmp(s->at, best->at, w->n) == 0 : *ended) && end;
+    }
 }
 
 static bool real_gain(const struct place_rule *r, int64_t scale, int64_t without, int64_t with)
@@ -462,21 +560,22 @@ void place_search_best(const struct place_work *w, const struct place_rule *r, s
     struct place_draft s = {.at = w->states[1]};
     size_t starts = longer ? w->k - 1 : 1;
     int64_t single = INT64_MAX;
+    bool ended = false;
 
     memset(w->lock, 0, w->n);
     start_present(w, best);
     place_draft_copy(w, &s, best);
-    try(w, best, &s, w->states[2]);
+    try(w, best, &s, w->states[2], &ended);
     start_nearest(w, &s);
-    try(w, best, &s, w->states[2]);
+    try(w, best, &s, w->states[2], &ended);
     start_pair(w, &s);
-    try(w, best, &s, w->states[2]);
+    try(w, best, &s, w->states[2], &ended);
     for (size_t k = 0; k < starts && k + 1 < w->k; k++) {
         start_at(w, &s, k);
         if (k == 0 && all_on_first(w, &s))
             single = s.cost;
         if (longer || s.cost < best->cost)
-            try(w, best, &s, w->states[2]);
+            try(w, best, &s, w->states[2], &ended);
     }
     if (single < INT64_MAX && !real_gain(r, w->div, single, best->cost))
         start_at(w, best, 0);

@@ -26,19 +26,45 @@ static void add(struct place_work *w, uint32_t v)
     w->col[w->k++].node = v;
 }
 
+/* Where the greatest stands first; PLACE_RANK_NONE: none is more than 0. */
+PLACE_WIDE static uint32_t greatest(const int64_t *restrict gain, size_t nodes)
+{
+    int64_t most = 0, first = PLACE_RANK_NONE;
+
+    for (size_t v = 0; v < nodes; v++)
+        most = gain[v] > most ? gain[v] : most;
+    for (size_t v = 0; most > 0 && v < nodes; v++) {
+        int64_t at = gain[v] == most ? (int64_t)v : PLACE_RANK_NONE;
+
+        first = at < first ? at : first;
+    }
+    return (uint32_t)first;
+}
+
+/* The one of greatest gain, if any; it has none any more then. */
+static uint32_t take_greatest(struct place_work *w)
+{
+    uint32_t best = greatest(w->gain, w->nodes);
+
+    if (best != PLACE_RANK_NONE)
+        w->gain[best] = 0;
+    return best;
+}
+
 /* Those of least sum; `all`: that can take everybody. */
 static void add_singles(struct place_work *w, size_t most, bool all)
 {
+    if (most == 0 || w->k >= w->k_max)
+        return;
+    for (uint32_t v = 0; v < w->nodes; v++) {
+        int64_t moving = (int64_t)w->n - w->here[v];
+        bool can = w->n_far[v] == 0 && (all ? w->room[v] >= moving : w->room[v] > 0 || w->here[v] > 0);
+
+        w->gain[v] = can && !listed(w, v) ? INT64_MAX - w->sum[v] : 0;
+    }
     for (size_t n = 0; n < most && w->k < w->k_max; n++) {
-        uint32_t best = PLACE_RANK_NONE;
+        uint32_t best = take_greatest(w);
 
-        for (uint32_t v = 0; v < w->nodes; v++) {
-            int64_t moving = (int64_t)w->n - w->here[v];
-
-            if (w->n_far[v] == 0 && (all ? w->room[v] >= moving : w->room[v] > 0 || w->here[v] > 0) &&
-                !listed(w, v) && (best == PLACE_RANK_NONE || w->sum[v] < w->sum[best]))
-                best = v;
-        }
         if (best == PLACE_RANK_NONE)
             return;
         add(w, best);
@@ -49,24 +75,6 @@ static void add_singles(struct place_work *w, size_t most, bool all)
 static bool newcomer(const struct place_work *w, size_t i)
 {
     return w->present[i] == PLACE_RANK_NONE || w->cost[i * w->nodes + w->present[i]] == PLACE_FAR;
-}
-
-/* The one of greatest gain, if any; it has none any more then. */
-static uint32_t take_greatest(struct place_work *w)
-{
-    const int64_t *gain = w->gain;
-    int64_t most = 0;
-    uint32_t best = PLACE_RANK_NONE;
-
-    for (uint32_t v = 0; v < w->nodes; v++) {
-        if (gain[v] > most) {
-            most = gain[v];
-            best = v;
-        }
-    }
-    if (best != PLACE_RANK_NONE)
-        w->gain[best] = 0;
-    return best;
 }
 
 static void add_by_gain(struct place_work *w)
@@ -105,6 +113,17 @@ static void add_nearest(struct place_work *w, bool of_newcomers)
     add_by_gain(w);
 }
 
+/* What every node saves participant i, who has `with` otherwise. */
+PLACE_WIDE static void add_savings(const struct place_work *w, size_t i, int32_t with)
+{
+    const int32_t *restrict cost = w->cost + i * w->nodes;
+    int64_t *restrict gain = w->gain;
+    size_t nodes = w->nodes;
+
+    for (size_t v = 0; v < nodes; v++)
+        gain[v] += cost[v] < with ? with - cost[v] : 0;
+}
+
 /* The rest: what saves the participants most against where they'd be on the best single node. */
 static void add_savers(struct place_work *w)
 {
@@ -115,12 +134,9 @@ static void add_savers(struct place_work *w)
         return;
     memset(gain, 0, nodes * sizeof(*gain));
     for (size_t i = 0; i < w->n; i++) {
-        const int32_t *restrict cost = w->cost + i * nodes;
-        int32_t with =
-            w->k > 0 && cost[w->col[0].node] != PLACE_FAR ? cost[w->col[0].node] : PLACE_NOWHERE_US;
+        int32_t with = w->k > 0 ? w->cost[i * nodes + w->col[0].node] : PLACE_FAR;
 
-        for (size_t v = 0; v < nodes; v++)
-            gain[v] += cost[v] < with ? with - cost[v] : 0;
+        add_savings(w, i, with != PLACE_FAR ? with : PLACE_NOWHERE_US);
     }
     for (size_t v = 0; v < nodes; v++)
         gain[v] = w->room[v] > 0 ? gain[v] : 0;
@@ -204,23 +220,38 @@ static size_t home_of(const struct place_problem *p, struct place_work *w, size_
     return best;
 }
 
+/* The first column of least cost; nowhere, if it is as good. */
+static uint8_t best_of(const int64_t *seats, size_t nowhere)
+{
+    size_t best = nowhere;
+
+    for (size_t k = 0; k < nowhere; k++)
+        best = seats[k] < seats[best] ? k : best;
+    return (uint8_t)best;
+}
+
 static void fill_seats(const struct place_problem *p, struct place_work *w, size_t i)
 {
     const int32_t *cost = w->cost + i * w->nodes;
-    int64_t *out = w->w + i * PLACE_COLS;
+    int64_t *out = w->w + i * w->stride, none = w->mult * (2 * (int64_t)PLACE_NOWHERE_US);
     size_t nowhere = w->k - 1, home;
 
     w->aside[i] = PLACE_RANK_NONE;
     w->home[i] = (uint8_t)(home = home_of(p, w, i));
     for (size_t k = 0; k < nowhere; k++) {
-        uint32_t v = w->col[k].node;
-        bool can = cost[v] != PLACE_FAR && (w->room[v] > 0 || k == home) && w->aside[i] == PLACE_RANK_NONE;
+        int32_t us = cost[w->col[k].node];
 
-        out[k] = can ? w->mult * cost[v] : w->mult * (2 * (int64_t)PLACE_NOWHERE_US);
+        out[k] = us != PLACE_FAR && (w->col[k].limit > 0 || k == home) ? w->mult * us : none;
     }
+    for (size_t k = nowhere; k < w->stride; k++)
+        out[k] = 2 * none;
     out[nowhere] = w->mult * (int64_t)PLACE_NOWHERE_US;
-    if (w->aside[i] != PLACE_RANK_NONE)
+    if (w->aside[i] != PLACE_RANK_NONE) {
+        for (size_t k = 0; k < nowhere; k++)
+            out[k] = none;
         out[home] = w->mult * cost[w->present[i]];
+    }
+    w->best[i] = best_of(out, nowhere);
 }
 
 /* More than `most` only for those that people are on, and for room: a meeting on so many nodes opens others for want of seats alone. */
@@ -253,6 +284,7 @@ void place_short_list(const struct place_problem *p, struct place_work *w, size_
     for (size_t k = 0; k < w->k; k++)
         fill_column(p, w, &w->col[k]);
     w->col[w->k++] = (struct place_col){.node = PLACE_RANK_NONE, .limit = INT32_MAX};
+    w->stride = (w->k + 3) / 4 * 4;
     place_nodes_matrix(p, w);
     for (size_t i = 0; i < w->n; i++)
         fill_seats(p, w, i);
@@ -300,7 +332,7 @@ void place_short_rest(const struct place_problem *p, struct place_work *w, struc
         w->gain[v]++;
         w->aside[i] = v;
         w->home[i] = s->at[i] = (uint8_t)main;
-        w->w[i * PLACE_COLS + main] = w->mult * w->cost[i * w->nodes + v];
+        w->w[i * w->stride + main] = w->mult * w->cost[i * w->nodes + v];
         any = true;
     }
     if (any)

@@ -35,14 +35,13 @@ static void lay(struct carve *c, struct place_work *w, size_t nodes, size_t n)
     w->n_far = take(c, nodes, sizeof(*w->n_far));
     w->here = take(c, nodes, sizeof(*w->here));
     w->col_of = take(c, nodes, sizeof(*w->col_of));
-    w->key = take(c, nodes, sizeof(*w->key));
     w->way_to = take(c, nodes, sizeof(*w->way_to));
-    w->seen = take(c, nodes, sizeof(*w->seen));
+    w->counted = take(c, nodes, sizeof(*w->counted));
+    w->list = take(c, nodes, sizeof(*w->list));
     w->rejected = take(c, nodes, sizeof(*w->rejected));
     w->gain = take(c, nodes, sizeof(*w->gain));
     w->cost = take(c, n * nodes, sizeof(*w->cost));
-    w->rtt = take(c, n * nodes, sizeof(*w->rtt));
-    w->usable = take(c, n * nodes, sizeof(*w->usable));
+    w->cell = take(c, n * nodes, sizeof(*w->cell));
     w->flags = take(c, n, sizeof(*w->flags));
     w->nearest = take(c, n, sizeof(*w->nearest));
     w->present = take(c, n, sizeof(*w->present));
@@ -50,7 +49,8 @@ static void lay(struct carve *c, struct place_work *w, size_t nodes, size_t n)
     w->aside = take(c, n, sizeof(*w->aside));
     w->lock = take(c, n, sizeof(*w->lock));
     w->before = take(c, n, sizeof(*w->before));
-    w->w = take(c, n * PLACE_COLS, sizeof(*w->w));
+    w->w = take(c, n * PLACE_STRIDE, sizeof(*w->w));
+    w->best = take(c, n, sizeof(*w->best));
     w->group = take(c, PLACE_COLS, sizeof(*w->group));
     w->leave = take(c, PLACE_COLS, sizeof(*w->leave));
     for (size_t i = 0; i < sizeof(w->states) / sizeof(w->states[0]); i++)

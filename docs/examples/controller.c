@@ -5,6 +5,7 @@
 
 static void on_done(void *user, struct berth_agent *agent, const struct berth_summary *s)
 {
+    (void)user, (void)agent;
     if (s->error != 0) /* then there are no new results */
         printf("no probe: %s: %s\n", berth_strerror(s->error), s->detail);
     else
@@ -14,6 +15,7 @@ static void on_done(void *user, struct berth_agent *agent, const struct berth_su
 
 static void on_delivery(void *user, struct berth_agent *agent, const struct berth_delivery *d)
 {
+    (void)user, (void)agent;
     printf("report %s: %s\n", d->report_id, d->error == 0 ? "stored" : d->detail);
     fflush(stdout);
 }

@@ -6,12 +6,14 @@
 
 static void on_result(void *user, struct berth_agent *agent, const struct berth_result *r)
 {
+    (void)user, (void)agent;
     printf("%s %s %s median %lld us\n", r->node, berth_transport_name(r->transport),
            berth_status_name(r->status), (long long)r->rtt_median_us);
 }
 
 static void on_done(void *user, struct berth_agent *agent, const struct berth_summary *s)
 {
+    (void)agent;
     printf("%zu of %zu nodes reachable\n", s->reachable, s->nodes);
     *(int *)user = 1;
 }

@@ -6,7 +6,7 @@ import subprocess
 from . import world
 from .run import ROOT, Program, berth_load, family_cpu_us, free_port, median, say, tcp_answers
 
-NODES, CONNECTIONS, AGENTS = 30, 64, 100000
+NODES, CONNECTIONS, AGENTS, ROWS = 30, 64, 100000, 64
 SQL, BERTH, PEER = "PostgreSQL alone", "berth-controller", "Fastify and pg"
 PEER_FOLDER = f"{ROOT}/loadtest/peers/fastify"
 SHARE = 0.7  # of the most, for latencies
@@ -22,13 +22,13 @@ def check(name, r, there):
         raise SystemExit(f"{name}: {r['stored']} reports were answered, {there} are in the database")
 
 
-def alone(args, server, threads):
+def alone(args, server, threads, rows):
     with world.database(server, args.build) as db, world.controller(args.build, db, threads=1) as service:
         org = service.org.id  # its partitions are made by the controller, which ends before the load
         service.controller.stop()
         before = family_cpu_us(server.process.pid)
         r = berth_load(args, "reports-sql", "--database", db.url, "--org", org, "--seconds", args.seconds, "--nodes", NODES,
-                       "--threads", threads)
+                       "--threads", threads, "--rows", rows)
         used = family_cpu_us(server.process.pid) - before
         check(SQL, r, stored(db))
         return {"reports_per_s": r["reports_per_s"], "cpu_us": 0.0, "database_us": used / r["stored"]}
@@ -92,7 +92,9 @@ def measure(args):
     found, with_peer = {}, peer_is_there()
     with world.postgres() as server:
         for number in range(args.rounds):
-            turns = {SQL: lambda: alone(args, server, 1), f"{SQL}, two connections": lambda: alone(args, server, 2),
+            turns = {SQL: lambda: alone(args, server, 1, 1), f"{SQL}, two connections": lambda: alone(args, server, 2, 1),
+                     f"{SQL}, Berth's statements": lambda: alone(args, server, 1, ROWS),
+                     f"{SQL}, Berth's statements, two connections": lambda: alone(args, server, 2, ROWS),
                      BERTH: lambda: berth(args, server)}
             if with_peer:
                 turns[PEER] = lambda: peer(args, server)
@@ -121,7 +123,8 @@ def tables(f):
              "note": f"Reports of {NODES} nodes by three transports (90 rows), {AGENTS:,} agents over {CONNECTIONS} kept TLS "
              "connections, "
              "answered once they are committed; clients, services and a durable PostgreSQL share the machine's cores. PostgreSQL "
-             "alone: the same rows, encoded beforehand, 256 prepared inserts a transaction, pipelined. Fastify and pg "
+             "alone: the same rows, encoded beforehand, 256 a transaction, pipelined: by a prepared insert each, and by the "
+             f"controller's own statements of {ROWS} rows; the fastest is what the others are held against. Fastify and pg "
              "(`loadtest/peers/fastify`): two processes, compiled schemas, many requests' reports in one insert and commit. All "
              "answered ones were counted in the database.",
              "header": ["what", "reports/s", "of PostgreSQL alone", "Berth is so many times", "CPU per report",

@@ -50,6 +50,17 @@ class Service:
         self.admin = controller.client(world.admin_key)
         self.org = Org(self.admin, "Load")
 
+    def restart(self, threads):
+        """The same controller with so many threads: it knows nothing then of what it had read."""
+        argv = self.controller.argv
+        argv[argv.index("--threads") + 1] = str(threads)
+        self.controller.restart()
+        self.pid = self.controller.process.pid
+
+    def moves(self):
+        """How many participants have been given another node."""
+        return int(sum(v for k, v in self.controller.metrics().items() if k.startswith("berth_moves_total")))
+
 
 @contextlib.contextmanager
 def controller(build, db, **options):

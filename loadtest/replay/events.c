@@ -148,7 +148,7 @@ static int accept(struct reading *r, const json_t *j)
     struct events *v = r->v;
     struct event ev = {0};
     const char *participant = NULL;
-    size_t *slot, name;
+    size_t *slot = NULL, name = 0;
     int answer;
     if (time_member(r, j, &ev.t_us) < 0 || kind_member(r, j, &ev.leave) < 0 ||
         text_member(r, j, "participant", &participant) < 0)

@@ -1,18 +1,23 @@
-/* Another day as a forecast. Invariant: of that day its sites and its numbers are used, and of the one that is replayed only who is seated now. */
+/* What is expected, and so what seats cost. Invariant: of another day its sites and its numbers are used, and of the one that is replayed nothing that is yet to come. */
 #include "forecast.h"
 
+#include "pace.h"
 #include "prices.h"
 
 #include <stdlib.h>
 
 enum {
-    STAY_PCT = 80,
-    ALL_PCT = 100
-}; /* of who is there, how many will be when most are: where people leave, and where nobody does */
+    STAY_PCT = 80, /* of who is there, how many will be when most are: where people leave ... */
+    ALL_PCT = 100, /* ... and where nobody does */
+    LIVE_PCT = 70  /* of all seats, by the pace alone: a price too high costs more than one too low */
+};
 
 struct forecast {
     const struct world *w;
     const struct events *day;
+    bool live; /* day is the one that is replayed */
+    struct pace pace;
+    size_t played;    /* live: events noted */
     size_t *there;    /* participants after each of the day's events */
     size_t most;      /* of that day */
     int64_t stays_us; /* as long as one stays on average */
@@ -47,12 +52,35 @@ static int look(struct forecast *f)
     return 0;
 }
 
-/* Evenly over the day's stays. */
-static void sample(struct forecast *f, const struct matrix *measured)
+/* Where those whom the sample stands for are: the day's participants, or live, whoever probes. `site`: room for people_most. */
+static size_t people(const struct forecast *f, bool *holds_node, size_t *site)
+{
+    size_t n = 0;
+    for (size_t i = 0; !f->live && i < f->day->n_stays; i++)
+        site[n++] = f->day->stay[i].site;
+    for (size_t v = 0; v < f->w->nodes.n; v++) {
+        size_t at = names_find(&f->w->sites, f->w->node[v].site);
+        if (at != NAMES_NONE)
+            holds_node[at] = true;
+    }
+    for (size_t i = 0; f->live && i < f->w->sites.n; i++) {
+        if (!holds_node[i])
+            site[n++] = i;
+    }
+    return n;
+}
+
+static size_t people_most(const struct forecast *f)
+{
+    size_t n = f->live ? f->w->sites.n : f->day->n_stays;
+    return n > 0 ? n : 1;
+}
+
+/* Evenly over them. */
+static void sample(struct forecast *f, const struct matrix *measured, const size_t *site, size_t n_sites)
 {
     for (size_t i = 0; i < f->n_people; i++) {
-        const struct stay *s = &f->day->stay[i * f->day->n_stays / f->n_people];
-        const int64_t *rtt = matrix_row(measured, s->site);
+        const int64_t *rtt = matrix_row(measured, site[i * n_sites / f->n_people]);
         for (size_t v = 0; v < f->w->nodes.n; v++) {
             bool reached = rtt[v] != WORLD_FAR_US && rtt[v] != WORLD_UNKNOWN;
             f->cost_us[i * f->w->nodes.n + v] = reached ? (int32_t)rtt[v] : -1;
@@ -60,29 +88,59 @@ static void sample(struct forecast *f, const struct matrix *measured)
     }
 }
 
-struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const struct events *day)
+static int choose(struct forecast *f, const struct matrix *measured)
+{
+    size_t n = f->w->nodes.n > 0 ? f->w->nodes.n : 1, found;
+    bool *holds_node = calloc(f->w->sites.n > 0 ? f->w->sites.n : 1, sizeof *holds_node);
+    size_t *site = calloc(people_most(f), sizeof *site);
+    int answer = -1;
+    if (!holds_node || !site)
+        goto out;
+    found = people(f, holds_node, site);
+    f->n_people = found < PRICES_PEOPLE ? found : PRICES_PEOPLE;
+    f->cost_us = calloc(n * PRICES_PEOPLE, sizeof *f->cost_us);
+    f->work = malloc(prices_work_size(n, PRICES_PEOPLE));
+    if (!f->cost_us || !f->work)
+        goto out;
+    sample(f, measured, site, found);
+    answer = 0;
+out:
+    free(holds_node);
+    free(site);
+    return answer;
+}
+
+static struct forecast *make(const struct world *w, const struct matrix *measured, const struct events *day,
+                             bool live)
 {
     struct forecast *f = calloc(1, sizeof *f);
-    size_t n = w->nodes.n > 0 ? w->nodes.n : 1, people;
+    size_t n = w->nodes.n > 0 ? w->nodes.n : 1;
     if (!f)
         return NULL;
     f->w = w;
     f->day = day;
-    f->n_people = day->n_stays < PRICES_PEOPLE ? day->n_stays : PRICES_PEOPLE;
-    people = f->n_people > 0 ? f->n_people : 1;
+    f->live = live;
     f->there = calloc(day->n > 0 ? day->n : 1, sizeof *f->there);
     f->nodes = calloc(n, sizeof *f->nodes);
-    f->cost_us = calloc(n * people, sizeof *f->cost_us);
     f->price_us = calloc(n, sizeof *f->price_us);
-    f->work = malloc(prices_work_size(n, people));
-    if (!f->there || !f->nodes || !f->cost_us || !f->price_us || !f->work || look(f) < 0) {
+    if (!f->there || !f->nodes || !f->price_us || (!live && look(f) < 0) || choose(f, measured) < 0) {
         forecast_destroy(f);
         return NULL;
     }
     for (size_t v = 0; v < w->nodes.n; v++)
         f->nodes[v] = (struct prices_node){.id = w->nodes.text[v], .capacity = w->node[v].capacity};
-    sample(f, measured);
     return f;
+}
+
+struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const struct events *day)
+{
+    return make(w, measured, day, false);
+}
+
+struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured,
+                                   const struct events *played)
+{
+    return make(w, measured, played, true);
 }
 
 void forecast_destroy(struct forecast *f)
@@ -109,6 +167,20 @@ static int64_t expected(const struct forecast *f, int64_t t_us, int64_t now)
     return prices_expected(now, (int64_t)then, (int64_t)most, (int64_t)f->most);
 }
 
+/* Of a share of the seats at most: nobody knows how many will come. */
+static int64_t expected_live(struct forecast *f, int64_t t_us, int64_t now, unsigned *stay_pct)
+{
+    int64_t seats = 0, there, most;
+    for (; f->played < f->day->n && f->day->event[f->played].t_us <= t_us; f->played++)
+        pace_note(&f->pace, f->day->event[f->played].t_us, f->day->event[f->played].leave ? -1 : 1);
+    for (size_t v = 0; v < f->w->nodes.n; v++)
+        seats += f->w->node[v].capacity;
+    there = pace_expected(&f->pace, stay_pct);
+    most = (seats < INT32_MAX ? seats : INT32_MAX) * LIVE_PCT / 100;
+    there = there < most ? there : most;
+    return there > now ? there : now;
+}
+
 const int32_t *forecast_prices(struct forecast *f, int64_t t_us, const int64_t *used)
 {
     struct prices_problem p = {.n_nodes = f->w->nodes.n,
@@ -124,7 +196,7 @@ const int32_t *forecast_prices(struct forecast *f, int64_t t_us, const int64_t *
         f->nodes[v].seated = used[v];
         now += used[v];
     }
-    p.expected = expected(f, t_us, now);
+    p.expected = f->live ? expected_live(f, t_us, now, &p.stay_pct) : expected(f, t_us, now);
     prices_make(&p, f->work, f->price_us);
     return f->price_us;
 }

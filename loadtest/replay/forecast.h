@@ -1,5 +1,6 @@
-/* Prices of seats from another day's meetings in the same world, as the controller makes them: from a sample of that day's participants, of how many were there at once
- * at the same time and in as long as people stayed. Never from the day that is replayed. */
+/* Prices of seats. From another day's meetings in the same world: from a sample of that day's participants, of how many were there at once at the same time and in as long
+ * as people stayed; never from the day that is replayed. Or from what is known without a forecast: everybody's measurements, whoever comes, and the replay's joins and
+ * leaves up to now. */
 #ifndef BERTH_LOADTEST_REPLAY_FORECAST_H
 #define BERTH_LOADTEST_REPLAY_FORECAST_H
 
@@ -11,6 +12,9 @@ struct forecast;
 
 /* All stays the caller's for as long as the forecast lives. NULL: out of memory. */
 struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const struct events *day);
+/* Without another day: `played` is what is replayed, of which nothing is used that is yet to come. */
+struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured,
+                                   const struct events *played);
 void forecast_destroy(struct forecast *f); /* NULL is fine */
 
 /* Each node's price as of t_us with used[v] participants on it, the forecast's own; made anew if it is time. */

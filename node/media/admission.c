@@ -25,6 +25,7 @@ struct asking {
     char password[TICKET_PASSWORD_LEN + 1]; /* of the ticket */
     enum srtp_suite suite;
     const struct media_plan_peer *peer; /* of a link */
+    bool copied;                        /* it has come before: it proves nothing */
     int64_t now_us, now_s;
 };
 
@@ -94,11 +95,44 @@ static bool proven(const struct asking *a, const struct leg *session, const stru
     mix_in(&st, there);
     crypto_generichash_update(&st, &a->from->taken, sizeof a->from->taken);
     crypto_generichash_final(&st, key, sizeof key);
-    if (a->r.nonce.p && media_nonce_holds(a->r.nonce, key, &a->from->peer, a->now_us))
+    if (!a->copied && a->r.nonce.p && media_nonce_holds(a->r.nonce, key, &a->from->peer, a->now_us))
         return true;
     media_nonce_make(nonce, key, &a->from->peer, a->now_us);
     refuse(a, CODE_STALE_NONCE, password, (struct slice){(const uint8_t *)nonce, MEDIA_NONCE_LEN});
     return false;
+}
+
+/* ---- copies ---- */
+
+static uint8_t *hello_byte(const struct asking *a, size_t hour, uint8_t *bit)
+{
+    uint8_t bytes[STUN_TXID_LEN + MEDIA_RANDOM_LEN];
+    memcpy(bytes, a->r.msg.txid, STUN_TXID_LEN);
+    memcpy(bytes + STUN_TXID_LEN, a->r.hello.random, MEDIA_RANDOM_LEN);
+    size_t place = media_hash(a->h, bytes, sizeof bytes) & (HOME_HELLO_BITS - 1);
+    *bit = (uint8_t)(1u << place % 8);
+    return &a->h->hellos[hour][place / 8];
+}
+
+/* Has this handshake begun a session before? Seldom another is taken for it, which costs that a challenge. */
+static bool is_copy(const struct asking *a)
+{
+    uint8_t bit;
+    return (*hello_byte(a, 0, &bit) & bit) || (*hello_byte(a, 1, &bit) & bit);
+}
+
+static void remember(const struct asking *a)
+{
+    struct media_home *h = a->h;
+    uint8_t bit;
+    if (a->now_us - h->hellos_us >= HOME_HELLO_KEPT_S * (int64_t)1000000) {
+        uint8_t *before = h->hellos[1];
+        h->hellos[1] = h->hellos[0];
+        h->hellos[0] = before;
+        memset(before, 0, HOME_HELLO_BITS / 8);
+        h->hellos_us = a->now_us;
+    }
+    *hello_byte(a, 0, &bit) |= bit;
 }
 
 /* ---- handshakes ---- */
@@ -177,10 +211,12 @@ static void take_terms(struct meeting *m, const struct ticket *t)
     const struct media_sink *sink = &m->home->opts.sink;
     const struct media_plan_meeting *planned = media_plan_meeting(m->home->plan, m->org, m->id);
     m->hub = planned && planned->hub;
+    if (t->kind != TICKET_LINK && t->epoch >= m->last_n_epoch) { /* a link's says nothing of it */
+        m->last_n = t->last_n > 0 ? t->last_n : MEDIA_LAST_N;
+        m->last_n_epoch = t->epoch;
+    }
     if (t->epoch < m->epoch)
         return;
-    if (t->kind != TICKET_LINK)
-        m->last_n = t->last_n > 0 ? t->last_n : MEDIA_LAST_N;
     if (t->epoch > m->epoch && !(planned && planned->epoch >= t->epoch))
         sink->plan_is_old(sink->ctx);
     m->epoch = t->epoch;
@@ -209,6 +245,7 @@ static struct leg *admit(struct asking *a)
         refuse_plainly(a, CODE_NO_CAPACITY, a->password);
         return NULL;
     }
+    remember(a);
     welcome(a, l);
     return l;
 }
@@ -256,7 +293,8 @@ static void hello(struct asking *a)
         refuse_plainly(a, code, a->password);
         return;
     }
-    if ((same || there || a->from->taken != 0) && !proven(a, same, there, a->password))
+    a->copied = is_copy(a);
+    if ((a->copied || same || there || a->from->taken != 0) && !proven(a, same, there, a->password))
         return;
     bool was_here = same && make_way(a, same);
     if (there && there != same)
@@ -305,6 +343,14 @@ static bool stray_may_ask(const struct asking *a, struct leg *there)
     return false;
 }
 
+static void take_leave(const struct asking *a, struct leg *l)
+{
+    struct meeting *m = l->meeting->n_legs > 1 ? l->meeting : NULL; /* else it goes as well */
+    leg_end(l, MEDIA_END_LEFT, true);
+    if (m)
+        link_tell_ended(m, a->now_us);
+}
+
 static void consent(struct asking *a)
 {
     struct leg *l = home_leg_of(a->h, &a->r.session), *there = home_leg_at(a->h, a->from);
@@ -344,14 +390,21 @@ static void consent(struct asking *a)
         a->h->opts.sink.attach(a->h->opts.sink.ctx, a->from);
     answer_consent(a, l);
     if (a->r.leave)
-        leg_end(l, MEDIA_END_LEFT, true);
+        take_leave(a, l);
 }
 
 void media_home_stun(struct media_home *h, const struct media_path *from, const uint8_t *bytes, size_t len,
                      int64_t now_us, int64_t now_s)
 {
-    struct asking a = {.h = h, .from = from, .len = len, .now_us = now_us, .now_s = now_s};
-    media_read_request(&a.r, bytes, len);
+    struct media_request r;
+    media_read_request(&r, bytes, len);
+    media_home_request(h, from, &r, now_us, now_s);
+}
+
+void media_home_request(struct media_home *h, const struct media_path *from, const struct media_request *r,
+                        int64_t now_us, int64_t now_s)
+{
+    struct asking a = {.h = h, .from = from, .r = *r, .len = r->msg.len, .now_us = now_us, .now_s = now_s};
     if (a.r.kind == MEDIA_REQUEST_HELLO)
         hello(&a);
     else if (a.r.kind == MEDIA_REQUEST_CONSENT)

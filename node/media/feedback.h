@@ -159,6 +159,8 @@ struct feedback_ops {
     /* The leg misses a packet that it knows by that number. The engine maps it, sends what feedback_kept gives where feedback_may_resend
      * agrees, and asks for what isn't there with feedback_want. */
     void (*missing)(void *ctx, struct feedback_source *s, struct feedback_to *to, uint16_t number);
+    /* The leg says BYE for a source that it sends. */
+    void (*left)(void *ctx, struct feedback_source *s);
 };
 /* 0, or -EBADMSG: no whole compound packet; then nothing of it counts. */
 int feedback_rtcp_in(struct feedback_leg *l, const uint8_t *packet, size_t len,

@@ -93,6 +93,15 @@ static void read_intra(struct reading *in, const struct rtcp *r)
     }
 }
 
+static void read_bye(struct reading *in, const struct rtcp *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct feedback_source *s = in->ops->from_leg(in->ctx, rtcp_ssrc_at(r, i));
+        if (s)
+            in->ops->left(in->ctx, s);
+    }
+}
+
 static void read_packet(struct reading *in, const struct rtcp *r)
 {
     struct feedback_to *t = NULL;
@@ -128,8 +137,10 @@ static void read_packet(struct reading *in, const struct rtcp *r)
                 feedback_least(s, r->bitrate, in->now_us);
         }
         break;
+    case RTCP_BYE: /* a session ends by the consent check */
+        read_bye(in, r);
+        break;
     case RTCP_WIDE: /* what the node sends on it doesn't choose the rate of */
-    case RTCP_BYE:  /* a session ends by the consent check */
     case RTCP_OTHER:
         break;
     }

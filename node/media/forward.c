@@ -10,17 +10,6 @@ enum {
     PLAIN_MAX = RTP_PACKET_MAX - SRTP_OVERHEAD, /* whatever suite it goes on with, it isn't too long then */
 };
 
-static void refuse_ssrc(struct leg *l, uint32_t ssrc)
-{
-    l->stats.ssrc_refused++;
-    for (size_t i = 0; i < l->n_refused; i++) {
-        if (l->refused[i] == ssrc)
-            return;
-    }
-    if (l->n_refused < LEG_REFUSED_MAX)
-        l->refused[l->n_refused++] = ssrc;
-}
-
 /* Gaps are losses until what is missing comes after all. */
 static void count_lost(struct leg *l, struct source *s, uint16_t sequence)
 {
@@ -105,8 +94,6 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
     uint32_t ssrc = ssrc_of(bytes, wire_len);
     struct source *s = source_find(from->meeting, from, ssrc);
     int refused = source_check(s, from, now_us);
-    if (refused == -EBUSY)
-        return NULL;
     if (srtp_leg_unprotect(from->srtp, bytes, len) < 0) {
         from->stats.refused++;
         return NULL;
@@ -118,9 +105,12 @@ static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, stru
         from->stats.refused++;
         return NULL;
     }
-    s = refused == 0 ? source_take(from, s, ssrc, now_us) : NULL;
+    if (refused == -EBUSY && !source_goes_on(s, from, now_us))
+        return NULL;
+    s = refused != -EACCES ? source_take(from, s, ssrc, now_us) : NULL;
     if (!s) { /* it is authentic: nobody else makes a sender give up an SSRC */
-        refuse_ssrc(from, ssrc);
+        from->stats.ssrc_refused++;
+        leg_refuse_ssrc(from, ssrc);
         return NULL;
     }
     from->stats.packets_in++;

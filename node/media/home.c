@@ -19,6 +19,12 @@ int media_home_new(struct media_home **out, const struct media_opts *opts)
         free(h);
         return err;
     }
+    for (size_t i = 0; i < 2; i++)
+        h->hellos[i] = calloc(HOME_HELLO_BITS / 8, 1);
+    if (!h->hellos[0] || !h->hellos[1]) {
+        media_home_destroy(h);
+        return -ENOMEM;
+    }
     h->opts = *opts;
     opts->random(opts->random_ctx, h->hash_key, sizeof h->hash_key);
     *out = h;
@@ -48,6 +54,8 @@ void media_home_destroy(struct media_home *h)
     media_table_clear(&h->by_session);
     media_table_clear(&h->by_name);
     feedback_destroy(h->feedback);
+    free(h->hellos[0]);
+    free(h->hellos[1]);
     free(h->meetings);
     free(h);
 }
@@ -115,6 +123,7 @@ static void turn(struct media_home *h, int64_t now_us)
 {
     for (size_t i = h->n_meetings; i-- > 0;) {
         struct meeting *m = h->meetings[i];
+        link_tell_ended(m, now_us);
         hearing_turn(m, now_us);
         for (size_t k = h->turn; k < m->n_sources; k += HOME_TURNS)
             feedback_source_turn(&m->source_list[k]->feedback, now_us);

@@ -133,6 +133,9 @@ uint8_t media_home_of(const char *org, const char *meeting, unsigned homes);
 /* A STUN request that media_route has sent here. `now_s`: Unix time. */
 void media_home_stun(struct media_home *h, const struct media_path *from, const uint8_t *bytes, size_t len,
                      int64_t now_us, int64_t now_s);
+/* One that has been read already. */
+void media_home_request(struct media_home *h, const struct media_path *from, const struct media_request *r,
+                        int64_t now_us, int64_t now_s);
 /* A packet of RTP or RTCP, in place: up to RTP_PACKET_MAX bytes, aligned to 4. */
 void media_home_packet(struct media_home *h, const struct media_path *from, uint8_t *bytes, size_t len,
                        int64_t received_us);

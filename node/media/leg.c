@@ -94,6 +94,8 @@ static int agree(struct leg *l, struct media_home *h, const struct leg_terms *te
 
 static void leg_free(struct leg *l)
 {
+    if (l->person)
+        person_release(l->meeting, l->person);
     srtp_leg_destroy(l->srtp);
     srtp_gcm_destroy(l->gcm);
     sodium_memzero(l, sizeof *l);
@@ -117,7 +119,10 @@ int leg_begin(struct leg **out, struct meeting *m, const struct leg_terms *terms
     if (!l)
         return -ENOMEM;
     fill(l, terms, now_us);
-    int err = agree(l, h, terms, m->last_n);
+    l->meeting = m;
+    if (l->kind != TICKET_LINK)
+        l->person = person_hold(m, l->owner);
+    int err = l->kind == TICKET_LINK || l->person ? agree(l, h, terms, m->last_n) : -ENOMEM;
     if (err == 0)
         err = begin_feedback(l, h, now_us);
     if (err < 0)
@@ -304,6 +309,16 @@ bool leg_may_send(struct leg *l, size_t wire_len, int64_t now_us)
     bool may = media_limit_take(&l->limit, wire_len, now_us);
     l->stats.over_limit += !may;
     return may;
+}
+
+void leg_refuse_ssrc(struct leg *l, uint32_t ssrc)
+{
+    for (size_t i = 0; i < l->n_refused; i++) {
+        if (l->refused[i] == ssrc)
+            return;
+    }
+    if (l->n_refused < LEG_REFUSED_MAX)
+        l->refused[l->n_refused++] = ssrc;
 }
 
 bool leg_listens(const struct leg *l, int64_t now_us)

@@ -80,9 +80,11 @@ void meeting_drop_empty(struct meeting *m)
     h->meetings[m->index] = h->meetings[--h->n_meetings];
     h->meetings[m->index]->index = m->index;
     for (size_t i = 0; i < m->n_sources; i++)
-        source_destroy(m->source_list[i]);
+        source_destroy(m, m->source_list[i]);
     media_table_clear(&m->sources);
     free(m->source_list);
+    free(m->shares);
+    free(m->people);
     free(m->spent);
     free(m->legs);
     free(m);

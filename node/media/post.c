@@ -156,11 +156,12 @@ void post_detach(struct media_post *p, const struct media_path *path, uint8_t ho
 
 /* ---- what comes in ---- */
 
-bool post_request(struct media_post *p, const struct media_path *from, const uint8_t *bytes, size_t len,
+bool post_request(struct media_post *p, const struct media_path *from, const struct media_request *r,
                   int home, int64_t now_us)
 {
+    const size_t len = r->msg.len;
     if (home == p->opts.thread) {
-        media_home_stun(p->home, from, bytes, len, now_us, post_unix_time(p));
+        media_home_request(p->home, from, r, now_us, post_unix_time(p));
         return true;
     }
     struct media_cell *c = len <= MEDIA_CELL_BYTES ? post_cell(p, (uint8_t)home, true) : NULL;
@@ -172,7 +173,7 @@ bool post_request(struct media_post *p, const struct media_path *from, const uin
     c->path = *from;
     c->at_us = now_us;
     c->len = len;
-    memcpy(c->bytes, bytes, len);
+    memcpy(c->bytes, r->msg.bytes, len);
     post_push(p, (uint8_t)home);
     return true;
 }
@@ -232,7 +233,7 @@ enum media_asked media_post_ask(struct media_post *p, const struct media_path *f
                     post_unix_time(p), answer, &answer_len);
     if (home >= 0) {
         asked.taken = at >= 0 && at != home ? (uint8_t)(at + 1) : 0;
-        (void)!post_request(p, &asked, bytes, len, home, now_us);
+        (void)!post_request(p, &asked, &r, home, now_us);
     } else if (answer_len > 0 && p->udp[from->port]) {
         memcpy(udp_out_room(p->udp[from->port]), answer, answer_len);
         stats_add(&p->opts.stats->udp_answers, 1);

@@ -85,7 +85,7 @@ void post_attach(struct media_post *p, const struct media_path *path, uint8_t ho
 void post_detach(struct media_post *p, const struct media_path *path, uint8_t home);
 
 /* A request that isn't an ordinary one; `from` is this thread's. False: another thread's home is to answer, and its ring is full. */
-bool post_request(struct media_post *p, const struct media_path *from, const uint8_t *bytes, size_t len,
+bool post_request(struct media_post *p, const struct media_path *from, const struct media_request *r,
                   int home, int64_t now_us);
 /* A packet of RTP or RTCP to its home; aligned where that is this one. */
 void post_packet(struct media_post *p, const struct media_path *from, uint8_t home, uint8_t *bytes,

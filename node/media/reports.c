@@ -62,6 +62,14 @@ static void missing(void *ctx, struct feedback_source *f, struct feedback_to *to
     }
 }
 
+/* It makes room for another of its sender's at once. */
+static void left(void *ctx, struct feedback_source *f)
+{
+    const struct coming *c = ctx;
+    if (c->leg->kind != TICKET_LINK)
+        source_release(source_of(f));
+}
+
 /* What comes from a participant under an SSRC that was given up counts for nothing, nor does what comes under one too many. */
 static bool unprotect(struct leg *from, uint8_t *bytes, size_t *len)
 {
@@ -82,7 +90,7 @@ static bool unprotect(struct leg *from, uint8_t *bytes, size_t *len)
 
 void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
 {
-    static const struct feedback_ops ops = {from_leg, to_leg, missing};
+    static const struct feedback_ops ops = {from_leg, to_leg, missing, left};
     struct coming c = {from, now_us};
     size_t wire_len = len;
     if (!unprotect(from, bytes, &len)) {
@@ -95,7 +103,7 @@ void reports_in(struct leg *from, uint8_t *bytes, size_t len, int64_t now_us)
     if (feedback_rtcp_in(&from->feedback, bytes, len, &ops, &c, now_us) < 0)
         from->stats.refused++;
     else if (from->kind == TICKET_LINK)
-        link_told(from, bytes, len);
+        link_told(from, bytes, len, now_us);
 }
 
 void reports_send(struct leg *l, const uint8_t *bytes, size_t len, int64_t now_us)

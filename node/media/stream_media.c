@@ -159,7 +159,7 @@ static enum stun_tapped take_request(struct stream_media **m, const struct strea
         struct media_path from = (*m)->path;
         from.known = is_known(*m, &r);
         count_request(at);
-        if (post_request(p, &from, message.p, message.len, home, clock_mono_us()))
+        if (post_request(p, &from, &r, home, clock_mono_us()))
             (*m)->waits = home != p->opts.thread;
     }
     return STUN_TAP_TAKEN;

@@ -42,9 +42,15 @@ static void missing(void *ctx, struct feedback_source *s, struct feedback_to *to
         feedback_want(s, number, w->now_us);
 }
 
+static void left(void *ctx, struct feedback_source *s)
+{
+    struct world *w = ctx;
+    FUZZ_CHECK(s == &w->source && !w->speaks_receiver);
+}
+
 static void hear(struct world *w, bool receiver, const uint8_t *p, size_t len)
 {
-    static const struct feedback_ops ops = {from_leg, to_leg, missing};
+    static const struct feedback_ops ops = {from_leg, to_leg, missing, left};
     w->speaks_receiver = receiver;
     w->missing = 0;
     int err = feedback_rtcp_in(receiver ? &w->receiver : &w->sender, p, len, &ops, w, w->now_us);

@@ -48,5 +48,6 @@ foreach(network ${LAB_JOINED})
     get_filename_component(name ${network} NAME_WE)
     lab_pytest(joined-${name} ${LAB}/test_joined.py -k "test_joined[${name}]")
 endforeach()
+lab_pytest(faults ${LAB}/test_faults.py)
 lab_pytest(firewall-mtu ${LAB}/test_firewall.py -k test_path_mtu)
 set_tests_properties(lab.itself lab.rtt-accuracy PROPERTIES RUN_SERIAL ON) # they measure time

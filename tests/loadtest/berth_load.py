@@ -1,5 +1,6 @@
 """berth-load BERTH_LOAD ROOT: the generator counts right answers as right, wrong ones as wrong, and silence as loss."""
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -7,21 +8,17 @@ import threading
 import unittest
 
 BERTH_LOAD, ROOT = sys.argv[1], sys.argv[2]
+sys.path.insert(0, f"{ROOT}/tests/system")
+from support.process import free_port  # noqa: E402: found by the line above
 
 
 def run(*args):
     return subprocess.run([BERTH_LOAD, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, check=False)
 
 
-def free_port(family, host):
-    with socket.socket(family, socket.SOCK_DGRAM) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
-
-
 class Yardstick(unittest.TestCase):
-    def load_on(self, family, host, text):
-        address = f"{text}:{free_port(family, host)}"
+    def load_on(self, host, text):
+        address = f"{text}:{free_port(socket.SOCK_DGRAM, host)}"
         with subprocess.Popen([BERTH_LOAD, "yardstick", "--udp", address, "--seconds", "30"]) as yardstick:
             try:
                 for _ in range(20):  # until it has bound its port
@@ -38,10 +35,10 @@ class Yardstick(unittest.TestCase):
         self.assertAlmostEqual(figures["answers_per_s"], figures["answered"] / figures["seconds"], delta=1)
 
     def test_ipv4(self):
-        self.load_on(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+        self.load_on("127.0.0.1", "127.0.0.1")
 
     def test_ipv6(self):
-        self.load_on(socket.AF_INET6, "::1", "[::1]")
+        self.load_on("::1", "[::1]")
 
 
 class Answers(unittest.TestCase):
@@ -178,6 +175,13 @@ class Usage(unittest.TestCase):
         done = run("--help")
         self.assertEqual(done.returncode, 0)
         self.assertIn(b"yardstick", done.stdout)
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80)
+        for command in re.findall(rb"^  berth-load ([a-z-]+) ", done.stdout, re.M):
+            with self.subTest(command=command):
+                one = run(command.decode(), "--help")
+                self.assertEqual((one.returncode, one.stderr), (0, b""))
+                self.assertIn(b"berth-load " + command, one.stdout)
+        self.assertIn(b"no command 'fly'", run("fly").stderr)
 
     def test_a_taken_port(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

@@ -173,6 +173,19 @@ class Generated(Case):
         self.assertEqual(enough[0], enough[1])
         self.assertEqual(self.place("--forecast", self.path("missing")).returncode, 2)
 
+    def test_prices_by_live_reports_and_pace(self):
+        world = ("--seed", "2", "--meetings", "120", "--nodes", "8", "--sites", "100")
+        self.generate(*world, "--alone", "--capacity", "125")
+        plain = json.loads(self.replay("--json"))["capacity"]
+        priced = json.loads(self.replay("--json", "--live-prices"))["capacity"]
+        self.assertEqual((priced["optimum_ms"], priced["events_over_capacity"]), (plain["optimum_ms"], 0))
+        self.assertLess(priced["online_ms"] - plain["optimum_ms"], 0.7 * (plain["online_ms"] - plain["optimum_ms"]))
+        both = self.place("--live-prices", "--forecast", self.path("world/meetings.jsonl"))
+        self.assertEqual((both.returncode, b"not both" in both.stderr), (2, True), both.stderr)
+        self.generate(*world, "--capacity", "1500")  # people leave, and there are seats for all wherever they are: no prices
+        enough = [json.loads(self.replay("--json", *more))["all"]["plans"]["online"] for more in ((), ("--live-prices",))]
+        self.assertEqual(enough[0], enough[1])
+
     def test_a_measured_world(self):
         clients = self.file("clients.csv", "client,city,country,continent_code\n0,X,A,1\n1,Y,A,1\n2,Z,B,1\n")
         matrix = self.file("c.csv", "client,n1,n2\n0,1,20\n1,2,\n2,20,1\n")

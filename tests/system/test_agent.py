@@ -139,7 +139,7 @@ def test_installed_it_builds_with_pkg_config(installed, lone_node, session_folde
         flags = [next(pc.parent.parent.glob("libberth.a")) if f == "-lberth" else f for f in flags]
     program = session_folder / f"embed-{static}"
     sanitize = [f"-fsanitize={sanitized()}"] if sanitized() else []
-    built = run(["cc", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", *sanitize, "-o", program,
+    built = run(["cc", "-Wall", "-Wextra", "-Werror", *sanitize, "-o", program,
                  SOURCE / "docs" / "examples" / "embed.c", *flags])
     assert built.returncode == 0, built.stderr
     check_embedded(run([program, *embed_args(lone_node)], env={"LD_LIBRARY_PATH": pc.parent.parent}))

@@ -2,6 +2,7 @@
 """What an org's live reports tell of it as a whole: GET /v1/analytics/..., and `berth analytics`."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.api import Heartbeats, register, report
@@ -169,3 +170,21 @@ def test_the_command(org, controller, world):
     assert json.loads(berth("new-node", "--like", ONE, "--json").stdout)["helped"] == 0
     assert berth("new-node").returncode == 2
     assert berth("new-node", "--network", "nowhere").returncode == 3
+
+
+def test_many_at_once_take_turns(org):
+    """Also where one is wrong, and where one's client has gone: the turn goes on to the next."""
+    paths = ["/v1/analytics/" + p for p in ("transports", "rtt", "calls", "rtt?by=nonsense", f"new-node?like={ONE}")]
+    gone = [org.api.connection() for _ in paths]
+    for connection, path in zip(gone, paths):
+        connection.request("GET", path, headers={"Authorization": f"Bearer {org.key}"})
+    for connection in gone:
+        connection.close()
+    with ThreadPoolExecutor(20) as many:
+        answers = list(many.map(org.api.get, paths * 4))
+    for answer in answers:
+        if answer.status != 503:  # this machine is slow, and it waited for too long
+            answer.expect(400 if "nonsense" in answer.request else 200)
+        else:
+            answer.problem(503, "overloaded")
+    assert {a.status for a in answers} >= {200, 400}

@@ -420,6 +420,44 @@ def test_an_expired_report_is_not_used_and_moves_nobody(controllers, make_org, a
     assert answer["node"] == b and answer["why"]["reason"] == "no_live_report"
 
 
+def test_what_a_worker_knows_of_reports_changes_no_plan(controllers, make_org, admin, cloud, database):
+    """A newer report counts at once; one that has expired, or was erased, no more, though the worker has read it for joins before."""
+    org = make_org()
+    region, api = Region(org, admin, cloud, "known"), controllers(threads=1).client(org.key)
+    a, b = region.node("a"), region.node("b", 2)
+    wait_for(lambda: {a, b} <= set(listed(api)), 10, "the other controller to list both nodes")
+    people = f"/v1/meetings/{region.meeting()}/participants"
+
+    def why(client, agent="cid"):
+        return client.post(people, {"agent": agent}).expect(200, 201).json["why"]
+
+    def means():
+        return {c["node"]: c["mean_rtt_us"] for c in why(api)["candidates"] if c["node"] in (a, b)}
+
+    region.report("ann", {"a": {"udp": 10}, "b": {"udp": 22}})
+    region.report("cid", {"a": {"udp": 20}, "b": {"udp": 62}})
+    why(api, "ann")
+    region.report("bob", {"a": {"udp": 30}, "b": {"udp": 51}})
+    why(api, "bob")
+    assert means() == {a: 20000, b: 45000} == means()
+    region.report("ann", {"a": {"udp": 40}, "b": {"udp": 82}})
+    assert means() == {a: 30000, b: 65000}
+    at = now()  # of two measured at the same moment the one that came later counts
+    region.report("ann", {"a": {"udp": 50}, "b": {"udp": 85}}, measured_at=at)
+    region.report("ann", {"a": {"udp": 70}, "b": {"udp": 88}}, measured_at=at)
+    assert means() == {a: 40000, b: 67000}
+    region.report("ann", {"a": {"udp": 55}, "b": {"udp": 85}}, measured_at=now(30))  # a clock that is ahead, and is set meanwhile
+    assert means() == {a: 35000, b: 66000}
+    region.report("ann", {"a": {"udp": 85}, "b": {"udp": 91}}, measured_at=now(5))
+    assert means() == {a: 45000, b: 68000}
+    database.sql(f"update report set expires_at = now() where org = '{org.id}' and agent = 'bob'")
+    assert means()[b] != 68000
+    org.api.delete("/v1/agents/ann").expect(204)
+    assert why(api, "ann")["reason"] == "no_live_report"
+    fresh = controllers(threads=1).client(org.key)
+    assert why(api) == why(fresh) and why(api, "bob") == why(fresh, "bob")
+
+
 def test_many_nodes_name_some_candidates_and_count_all(make_org, cloud, admin):
     org = make_org()
     mesh = admin.with_token(org.new_key("node"))

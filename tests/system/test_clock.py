@@ -65,16 +65,19 @@ def test_a_step_of_the_databases_clock(clock, database, controller, org, node, s
     wait_for(lambda: traffic.answered >= 30, 30, "calls to be answered")
     clock.step(step)
     wait_for(lambda: abs(off_by(database) - step) < 60, 20, "the step")
+    # Nodes go on being judged, by the time that is the database's now: a join below finds one that is well.
+    wait_for(lambda: database.sql("select abs(extract(epoch from now() - at)) < 60 and abs(extract(epoch from now() - probes_at)) < 60"
+                                  " from health_turn") == "t", 30, "a turn of health at the other time")  # fmt: skip
     # The client's time is the wrong one now, as far as the database is concerned: refused and told so, or taken; never a 500.
     answer = org.api.post("/v1/reports", report_body([], agent="wrong"))
     assert answer.status == 201 or (answer.status == 422 and step < 0), answer
-    wait_for(lambda: org.api.post(f"/v1/meetings/clock{step}-meeting-0/participants", {"agent": "late"}).status in (200, 201), 20,
+    wait_for(lambda: org.api.post(f"/v1/meetings/clock{step}-meeting-0/participants", {"agent": "late"}).status in (200, 201), 30,
              "a join at the other time")  # fmt: skip
     clock.step(0)
     wait_for(lambda: abs(off_by(database)) < 60, 20, "the step back")
     before = traffic.answered
     wait_for(lambda: traffic.answered >= before + 30, 30, "calls to be answered again")
-    traffic.findings = [f for f in traffic.findings if "measured_at" not in f]
+    traffic.findings = [f for f in traffic.findings if not ("-> 422" in f and "measured_at" in f)]  # as above
     traffic.stop()
     traffic.check(database)
     assert org.api.get(f"/v1/agents/kept{step}/report").expect(200).json["report_id"] == kept.json["report_id"]

@@ -39,8 +39,8 @@ def join(world, controller, org):
     """join("m1", "ann") starts a participant; all that still run leave at the end."""
     made = []
 
-    def start(meeting, agent, region):
-        org.api.post("/v1/meetings", {"id": meeting, "policy": {"regions": {"allow": [region]}}})  # or it is there
+    def start(meeting, agent, region, **policy):
+        org.api.post("/v1/meetings", {"id": meeting, "policy": {"regions": {"allow": [region]}, **policy}})  # or it is there
         made.append(Participant(world, controller, org, meeting, f"{agent}-{meeting}", next(numbers)))
         return made[-1]
 
@@ -144,3 +144,16 @@ def test_a_hub_with_two_leaves(started, join, org):
     all_hear_all(people)
     check_once(people)
     assert [links(nodes[n]) for n in ("hub", "leaf-1", "leaf-2")] == [{}, {"udp": 1}, {"udp": 1}]
+
+
+def test_two_mesh_nodes(started, join, org):
+    """No hub in the cloud: the two are linked directly. Either may dial, and one link stays."""
+    key = org.new_key("node")
+    nodes = started("mesh", {"mesh-1": {"token": key}, "mesh-2": {"token": key}})
+    pair = [join("mesh", name, "mesh", private=True) for name in ("ann", "bob")]
+    assert {p.wait_state("up")["node"] for p in pair} == set(nodes)
+    all_hear_all(pair)
+    check_once(pair)
+    wait_for(lambda: sum(sum(links(n).values()) for n in nodes.values()) == 1, 10, "one of two links to stay")
+    all_hear_all(pair, 50)
+    check_once(pair)

@@ -47,7 +47,7 @@ def test_nothing_answered_is_lost_whoever_is_killed(load, controller, second, ow
     rng = random.Random(SEED)
     print(f"BERTH_SEED={SEED}")
     end = time.monotonic() + SOAK_S
-    goes_on(traffic)
+    wait_for(lambda: traffic.leaves > 0, 60, "somebody to have left")
     rounds = 0
     while rounds == 0 or time.monotonic() < end:
         order = [controller, served, own_postgres, *([second] if SOAK_S else [])]
@@ -63,4 +63,5 @@ def test_nothing_answered_is_lost_whoever_is_killed(load, controller, second, ow
         c.wait_ready()
     traffic.check(database)
     assert traffic.unanswered > 0, "nothing was under way when it was killed"
+    assert traffic.reports and traffic.seats, "there was nothing to be lost"
     print(f"{rounds} rounds: {traffic.answered} answered, {traffic.refused} refused, {traffic.unanswered} without an answer")

@@ -59,10 +59,11 @@ def test_meetings_fill(controller, database, org, nodes):
     assert r["joined"] == 0 and r["refused"] > 0, r
 
 
-def test_rows_without_a_controller(database, make_org, nodes):
+@pytest.mark.parametrize("rows", [1, 8])
+def test_rows_without_a_controller(database, make_org, nodes, rows):
     org = make_org()
-    r = json.loads(load("reports-sql", "--database", database.url, "--org", org.id, "--seconds", 1, "--batch", 16, "--threads", 2,
-                        "--nodes", NODES, "--json").stdout)
+    r = json.loads(load("reports-sql", "--database", database.url, "--org", org.id, "--seconds", 1, "--batch", 16, "--rows", rows,
+                        "--threads", 2, "--nodes", NODES, "--json").stdout)
     assert r["stored"] == 16 * r["commits"] == count(database, org) > 0
     live = org.api.get("/v1/agents/a0000003/report").expect(200).json  # the controller reads them as its own
     assert [x["node"] for x in live["results"]] == [f"n{n:04}" for n in range(NODES) for _ in range(3)]
@@ -76,6 +77,7 @@ def test_rows_without_a_controller(database, make_org, nodes):
     ["meetings"], ["meetings", "--url", "http://127.0.0.1:1", "--token", "t", "--seconds", "1", "--agents", "10", "--kinds", "3"],
     ["meetings", "--url", "http://127.0.0.1:1", "--token", "t", "--seconds", "1", "--prefix", "a/b"],
     ["reports-sql"], ["reports-sql", "--database", "x", "--org", "o", "--seconds", "1", "--batch", "0"],
+    ["reports-sql", "--database", "x", "--org", "o", "--seconds", "1", "--batch", "100", "--rows", "64"],
 ])
 def test_usage(words):
     assert load(*words, status=2).stderr

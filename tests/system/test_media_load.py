@@ -72,6 +72,27 @@ def test_packets_in_are_packets_out(load, media_node, proxy, rung):
     assert node_drops(media_node) == dropped
 
 
+def test_signed_consent_checks(world, org, media_node):
+    """Sessions ask and are answered signed, and begin again from other ports; not with a ticket that can't be opened."""
+    org.api.post("/v1/meetings", {"id": "signed"}).expect(201)
+    joins = [org.api.post("/v1/meetings/signed/participants", {"agent": f"a{n}"}).expect(201).json["media"] for n in range(3)]
+    tickets = [{m: media[m] for m in ("username", "password")} for media in joins]
+    file = world.folder / "tickets.json"
+
+    def ask(given, status=0):
+        file.write_text(json.dumps(given))
+        done = run([LOAD, "stun", "--udp", media_node.address("udp"), "--tickets", file, "--rate", 100, "--seconds", 1, "--json"])
+        assert done.returncode == status, done.stderr
+        return json.loads(done.stdout) if status == 0 else done.stderr
+
+    for _ in range(2):
+        got = ask(tickets)
+        assert got["answered"] > 0 and got["wrong"] == 0 and got["answered"] == got["latency"]["n"], got
+    assert "Permission denied" in ask([{**tickets[0], "username": tickets[0]["username"][:-4]}], 3)
+    assert "ticket 2" in ask([tickets[0], {"username": "u"}], 2)
+    org.api.delete("/v1/meetings/signed").expect(204)  # its seats are wanted where this node is drained
+
+
 def test_video_the_last_n_and_what_it_costs(load, media_node):
     """Of four, two are heard, and whoever isn't leaves no gap; the node's own CPU and memory are told."""
     got = load("--participants", 4, "--last-n", 2, "--video-kbps", 200, "--suite", "cm", "--pid", media_node.process.pid)

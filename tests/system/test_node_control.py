@@ -45,7 +45,8 @@ def answers_udp(node):
 
 
 def test_registers_what_it_listens_on(node, org, admin):
-    n = node("reg-1", cluster="c1", region="eu-west", labels=["rack=7", "tier=a"], location="52.37,4.9", capacity=50)
+    n = node("reg-1", cluster="c1", region="eu-west", labels=["rack=7", "tier=a"], location="52.37,4.9", capacity=50,
+             turn=["turn:t.example:3478"], services=["livekit=wss://l.example"])  # fmt: skip
     wait_for(lambda: registered(n), HEARTBEATS, "registration")
     entry = wait_for(lambda: listed(org.agent("a1"), "reg-1"), HEARTBEATS, "the node in the agents' list")
     assert entry["cluster"] == "c1" and entry["region"] == "eu-west" and entry["class"] == "cloud"
@@ -53,6 +54,7 @@ def test_registers_what_it_listens_on(node, org, admin):
     assert entry["tls_name"] == "localhost"
     mine = wait_for(lambda: listed(admin, "reg-1"), HEARTBEATS, "the node in the operator's list")
     assert mine["state"] == "up"
+    assert mine["services"] == {"turn": {"urls": ["turn:t.example:3478"]}, "livekit": "wss://l.example"}
 
 
 # ---- behind a proxy ----

@@ -87,13 +87,17 @@ def test_nodes_probe_each_other_and_tell_it(node, cloud, admin, org, make_org, d
     wait_for(lambda: database.sql("select count(*) from node_rtt where node = 'old-a'") == "0", 60, "the old row to be dropped")
 
 
-def plan_of(api, left, right):
-    """Where two who are 10 ms from one node each, and 100 ms from the other's, would be seated."""
+def simulated(api, left, right):
+    """Two who are 10 ms from one node each, and 100 ms from the other's, together."""
     people = [
         {"agent": "ann", "results": [result(left, "udp", 10), result(right, "udp", 100)]},
         {"agent": "bob", "results": [result(left, "udp", 100), result(right, "udp", 10)]},
     ]
-    return api.post("/v1/simulate", {"participants": people}).expect(200).json["plan"]
+    return api.post("/v1/simulate", {"participants": people}).expect(200).json
+
+
+def plan_of(api, left, right):
+    return simulated(api, left, right)["plan"]
 
 
 def test_a_node_without_peer_probes_stays_silent(node, cloud):
@@ -135,6 +139,8 @@ def test_a_decision_minds_the_way_between_nodes(cloud, org):
         beat(cloud, "dec-a", [{"node": "dec-b", "rtt_us": None}]).expect(200)
         wait_for(lambda: plan_of(org.api, "dec-a", "dec-b") != apart, 20, "both at one node: the nodes don't reach each other")
         assert "dec-b" not in rtts(cloud, "dec-a")
+        told = [c for i in simulated(org.api, "dec-a", "dec-b")["items"] for c in i["candidates"] if c["node"][:4] == "dec-"]
+        assert [c["rejected"] for c in told if not c.get("chosen")] == [["no_link"]] * 2 and "reach each other" in told[1]["sentence"], told
     finally:
         alive.stop()
 

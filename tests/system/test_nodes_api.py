@@ -125,6 +125,23 @@ def test_a_second_node_of_the_same_name_is_told_of(cloud, controller):
     assert controller.process.log.count(event) == told + 1
 
 
+def test_of_two_with_one_id_the_last_to_register_is_the_node(cloud, admin):
+    """The other is told so, changes nothing, and is the node again once that one has gone."""
+    first, second = ("A" * 42 + last for last in "AE")
+    register(cloud, "twins", 204, media_key=first)
+    register(cloud, "twins", 205, media_key=second)
+    beat = "/v1/nodes/twins/heartbeat"
+    cloud.post(beat, {"media_key": first, "stopping": True}).problem(409, "node_replaced")
+    cloud.post(beat, {"media_key": second}).expect(200)
+    cloud.post(beat).expect(200)  # one that doesn't say
+    cloud.post(beat, {"media_key": second, "stopping": True}).expect(200)
+    cloud.post(beat, {"media_key": first}).problem(404, "unknown_node")
+    register(cloud, "twins", 204, media_key=first)
+    cloud.post(beat, {"media_key": first}).expect(200)
+    cloud.post(beat, {"media_key": 7}).problem(422, "invalid_member")
+    admin.delete("/v1/nodes/twins").expect(204)
+
+
 def test_heartbeats_stay_on_their_page(cloud, database):
     """Every few seconds from every node: no index entry, no change of the catalogue, no notification."""
     register(cloud, "hot-1")

@@ -90,7 +90,9 @@ def test_the_guide_names_settings_that_exist():
     for program in ("controller/berth-controller", "node/berth-node"):
         done = run([CONTROLLER.parents[1] / program, "--print-config"])
         assert done.returncode == 0 and done.stdout
-    known = run([CONTROLLER, "--help"]).stdout + run([CONTROLLER.parents[1] / "node" / "berth-node", "--help"]).stdout
+    programs = CONTROLLER.parents[1]
+    asked = ([CONTROLLER], [programs / "node" / "berth-node"], [programs / "agent" / "berth", "key", "create"])
+    known = "".join(run([*words, "--help"]).stdout for words in asked)
     commands = "\n".join(block for block in re.findall(r"^```\n(.*?)^```", GUIDE, re.S | re.M) if "berth-" in block)
     used = set(re.findall(r"--[a-z][a-z-]+", commands))
     foreign = {"--build", "--install", "--owner", "--createrole", "--pwprompt", "--json", "--format", "--exclude-table-data",

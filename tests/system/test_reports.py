@@ -311,6 +311,41 @@ def test_one_bad_report_costs_its_neighbours_nothing(org, database, controller):
     assert controller.metrics()["berth_report_retries_total"] > before, "they never shared a commit"
 
 
+def test_each_of_one_commit_is_told_what_became_of_it(org, database, controllers):
+    """New ones, repeats, one that comes twice, expired ones and some from the future, in statements that take many rows."""
+    mine = controllers(threads=1)
+    known = [report_body([result("n1", "udp", 5)]) for _ in range(6)]
+    told = {i: mine.client(org.key).post("/v1/reports", {**body, "agent": "shared"}).expect(201).json for i, body in enumerate(known)}
+    twice = report_body([result("n1", "udp", 6)])
+    kinds = {"new": [(201, report_body([result("n1", "udp", 7)])) for _ in range(24)], "repeat": [(200, body) for body in known],
+             "twice": [(0, twice), (0, twice), (0, twice)], "expired": [(422, report_body([], measured_at=now(-7201)))] * 2,
+             "ahead": [(422, report_body([], measured_at=now(90)))] * 2}
+    database.sql("create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$; "
+                 "create trigger slow before insert on report for each row execute function slow()")
+    before, answers = mine.metrics(), []
+
+    def post(kind, i, status, body):
+        answers.append((kind, i, status, mine.client(org.key).post("/v1/reports", {**body, "agent": "shared"})))
+
+    threads = [threading.Thread(target=post, args=(kind, i, status, body)) for i in range(24) for kind, all_of in kinds.items()
+               for status, body in all_of[i:i + 1]]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    database.sql("drop trigger slow on report; drop function slow()")
+    for kind, i, status, answer in answers:
+        assert kind == "twice" or answer.status == status, (kind, answer.status, answer.json)
+        assert kind != "repeat" or answer.json == told[i], "a repeat is told what the first was"
+    assert sorted(a.status for kind, _, _, a in answers if kind == "twice") == [200, 200, 201]
+    assert len({a.json["received_at"] for kind, _, _, a in answers if kind == "twice"}) == 1
+    assert database.sql("select count(*) from report where agent = 'shared'") == "31"
+    since = {name: value - before[name] for name, value in mine.metrics().items() if name in before}
+    assert [since[f'berth_reports_total{{result="{result}"}}'] for result in ("new", "repeat", "refused")] == [25, 8, 4]
+    assert since["berth_report_commits_total"] < len(answers) / 2, "they hardly shared a commit"
+    mine.stop()
+
+
 def test_after_kill_9_of_the_controller_the_report_is_there(org, agent, controllers):
     mine = controllers()
     body = report_body(every_member())

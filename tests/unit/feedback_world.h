@@ -72,7 +72,14 @@ static inline void missing(void *ctx, struct feedback_source *s, struct feedback
     w->missing[w->n_missing++] = number;
 }
 
-static const struct feedback_ops ops = {from_leg, to_leg, missing};
+static inline void left(void *ctx, struct feedback_source *s)
+{
+    struct world *w = ctx;
+    assert_ptr_equal(s, &w->source);
+    assert_int_equal(w->speaks, RECEIVERS);
+}
+
+static const struct feedback_ops ops = {from_leg, to_leg, missing, left};
 
 static inline int hear(struct world *w, size_t who, const uint8_t *p, size_t len)
 {

@@ -17,11 +17,12 @@ static void all_of_it_is_read(void **state)
 {
     struct call_assignment a;
     assert_int_equal(
-        call_assignment_read(&a, "{" WHO ",\"transport\":\"tls\"," LADDER
-                                 ",\"meeting\":\"m1\",\"media\":{\"username\":"
-                                 "\"ticket\",\"password\":\"secret\",\"epoch\":7,\"expires_at\":\"x\"},"
-                                 "\"report\":{\"every_s\":900,\"expected\":"
-                                 "{\"transport\":\"udp\",\"rtt_us\":20000,\"predicted\":true}},\"more\":[]}"),
+        call_assignment_read(
+            &a,
+            "{" WHO ",\"transport\":\"tls\"," LADDER ",\"meeting\":\"m1\",\"media\":{\"username\":"
+            "\"ticket\",\"password\":\"secret\",\"epoch\":7,\"expires_at\":\"x\"},"
+            "\"report\":{\"every_s\":900,\"expected\":"
+            "{\"transport\":\"udp\",\"rtt_us\":20000,\"predicted\":true}},\"why\":{\"sentence\":\"So.\"}}"),
         0);
     assert_string_equal(a.to.node, "n1");
     assert_string_equal(a.participant, "ann");
@@ -32,6 +33,7 @@ static void all_of_it_is_read(void **state)
     assert_string_equal(a.grant.username, "ticket");
     assert_string_equal(a.grant.password, "secret");
     assert_true(a.tell_every_s == 900 && a.expected.rtt_us == 20000 && a.expected.predicted);
+    assert_string_equal(a.why, "So.");
 }
 
 /* An older controller says nothing of it, and is told nothing. */

@@ -8,6 +8,7 @@
 
 struct heard {
     int changed, state;
+    char reason[BERTH_ERROR_TEXT];
 };
 
 static void on_changed(void *user, struct berth_agent *agent, const struct berth_call *c)
@@ -15,6 +16,7 @@ static void on_changed(void *user, struct berth_agent *agent, const struct berth
     struct heard *h = user;
     h->changed++;
     h->state = c->state;
+    memcpy(h->reason, c->reason, sizeof h->reason);
 }
 
 /* Nobody listens at its controller's port. */
@@ -100,12 +102,13 @@ static void without_a_controller_it_goes_on_asking(void **state)
     static const uint8_t packet[BERTH_PACKET_MAX + 1] = {0x80};
     int64_t deadline = clock_mono_us() + 60 * 1000000;
     assert_int_equal(berth_agent_join(a, &o, &call), 0);
-    while (c.error == 0) {
+    while (h.changed < 2) { /* joining, and then why it goes no further */
         turn(a, deadline);
         assert_int_equal(berth_agent_call(a, call, &c), 0);
     }
-    assert_int_equal(c.error, BERTH_E_UNREACHABLE);
-    assert_true(c.state == BERTH_CALL_JOINING && h.state == BERTH_CALL_JOINING && h.changed == 1);
+    assert_true(c.error == BERTH_E_UNREACHABLE && c.http_status == 0);
+    assert_true(c.state == BERTH_CALL_JOINING && h.state == BERTH_CALL_JOINING);
+    assert_string_equal(h.reason, c.reason);
     assert_true(c.reason[0] != '\0' && c.up_us == -1 && c.transport == -1 && c.rtt_us == -1);
     assert_int_equal(berth_agent_send(a, call, packet, 100), -ENOTCONN);
     assert_int_equal(berth_agent_send(a, call, packet, sizeof packet), -EMSGSIZE);
@@ -116,7 +119,7 @@ static void without_a_controller_it_goes_on_asking(void **state)
     assert_int_equal(berth_agent_leave(a, call), -ENOENT);
     while (berth_agent_call_count(a) > 0)
         turn(a, deadline);
-    assert_int_equal(h.changed, 1);
+    assert_int_equal(h.changed, 2);
     while (berth_agent_timeout(a) >= 0) /* and the stream isn't followed any more */
         turn(a, deadline);
     berth_agent_destroy(a);

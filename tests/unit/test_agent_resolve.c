@@ -21,9 +21,9 @@ static int own_resolv_conf(void)
         return -1;
     dprintf(fd, "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n");
     close(fd);
-    int rc = mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    int rc = mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL);
     if (rc == 0)
-        rc = mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL);
+        rc = mount(path, "/etc/resolv.conf", "none", MS_BIND, NULL);
     unlink(path);
     return rc;
 }

@@ -249,6 +249,9 @@ static void errors_in_the_file_name_the_line(void **state)
     struct loaded l = load(f->arg, NULL);
     assert_int_equal(l.rc, -EINVAL);
     assert_non_null(strstr(l.e.text, "No such file or directory"));
+    l = load("--config=/", NULL);
+    assert_int_equal(l.rc, -EINVAL);
+    assert_string_equal(l.e.text, "/: Is a directory");
 }
 
 static void long_lines_in_the_file(void **state)

@@ -116,15 +116,24 @@ static void test_binary(void **state)
 {
     static const uint8_t want[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 21, 0, 0, 0,    2,
                                    0, 0, 0, 1, 0, 0, 0, 2, 0, 7, 0, 0,  0, 2, 0xff, 0xff};
+    static const uint8_t wide[] = {0, 0, 0, 4, 1, 2, 3, 4, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xfe};
     uint8_t out[64];
     struct wire_wr w = wire_wr_init(out, sizeof(out));
 
     (void)state;
-    pgarray_begin(&w, PGARRAY_INT2_OID, 2);
-    pgarray_int2(&w, 7);
-    pgarray_int2(&w, -1);
+    pgarray_int2s(&w, (const int16_t[]){7, -1}, 2);
     assert_int_equal(wire_wr_len(&w), pgarray_int_size(2, 2));
     assert_memory_equal(out, want, sizeof(want));
+    w = wire_wr_init(out, sizeof(out));
+    pgarray_int4s(&w, (const int32_t[]){0x01020304, -2}, 2);
+    assert_int_equal(wire_wr_len(&w), pgarray_int_size(2, 4));
+    assert_memory_equal(out + PGARRAY_HEADER, wide, sizeof(wide));
+    w = wire_wr_init(out, sizeof(out));
+    pgarray_int4s(&w, NULL, 0);
+    assert_int_equal(wire_wr_len(&w), 12);
+    w = wire_wr_init(out, PGARRAY_HEADER + 15);
+    pgarray_int4s(&w, (const int32_t[]){1, 2}, 2);
+    assert_true(w.bad);
 }
 
 /* ---- rows ---- */
@@ -413,6 +422,22 @@ static void test_too_many_rows(void **state)
     report_clear(&r);
 }
 
+/* Each parameter once, from 1 on, and no more of them than a statement may have. */
+static void test_insert_texts(void **state)
+{
+    (void)state;
+    for (size_t rows = 1; REPORT_INSERT_PARAMS + rows * REPORT_PARAMS <= DB_PARAMS_MAX; rows *= 2) {
+        char *text = report_insert_text(rows);
+        size_t n = 0;
+        assert_non_null(text);
+        for (const char *p = strchr(text, '$'); p != NULL; p = strchr(p + 1, '$'), n++)
+            assert_int_equal(strtoul(p + 1, NULL, 10),
+                             n < rows * REPORT_PARAMS ? REPORT_INSERT_PARAMS + n + 1 : 1);
+        assert_int_equal(n, REPORT_INSERT_PARAMS + rows * REPORT_PARAMS);
+        free(text);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -427,7 +452,7 @@ int main(void)
         cmocka_unit_test(test_binary),        cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_brief),         cmocka_unit_test(test_counts_of_a_brief),
         cmocka_unit_test(test_broken_briefs), cmocka_unit_test(test_too_many_rows),
-        cmocka_unit_test(test_broken_rows),
+        cmocka_unit_test(test_broken_rows),   cmocka_unit_test(test_insert_texts),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -68,6 +68,21 @@ static void plain_ones_are_taken(void **state)
         " ] , \"more\" : {\"results\":[1,\"\\\"]\"]} } ",
         "{\"results\":[" RIGHT "],\"report_id\":\"x\"}", /* wrong elsewhere: both say so alike */
         HEAD ROW "}," ROW "}]}",                         /* a pair twice */
+        HEAD ROW ",\"mapped_address\":\"255.255.255.255:65535\"}]}",
+        HEAD ROW ",\"mapped_address\":\"0.0.0.0:1\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1:00443\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1\"}]}",
+        /* members and figures in another order, or apart; what the row before had, its beginning, and what begins with it */
+        HEAD "{\"status\":\"reachable\",\"rtt_us\":{\"p95\":3,\"min\":1,\"median\":2},\"framing\":\"stun\","
+             "\"transport\":\"tcp\",\"node\":\"n1\"}]}",
+        HEAD RIGHT ",{\"node\" : \"n1\",\"transport\": \"tcp\",\"status\": \"reachable\",\"rtt_us\": "
+                   "{\"min\":1,\"median\":"
+                   " 2,\"p95\":3}}]}",
+        HEAD ROW
+        ",\"address\":\"192.0.2.1:443\"},{\"node\":\"n11\",\"transport\":\"udp\",\"status\":\"refused\","
+        "\"address\":\"192.0.2.1:5004\",\"mapped_address\":\"192.0.2.1:5\"},"
+        "{\"node\":\"n\",\"transport\":\"tcp\",\"status\":\"timeout\",\"address\":\"192.0.2.11:443\","
+        "\"mapped_address\":\"192.0.2.1:65535\"}]}",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -119,10 +134,29 @@ static void others_are_left(void **state)
         HEAD ROW ",\"address\":\"192.0.2.1\"}]}",
         HEAD ROW ",\"address\":\"192.0.2.1:0\"}]}",
         HEAD ROW ",\"mapped_address\":\"x\"}]}",
+        HEAD ROW ",\"mapped_address\":\"\"}]}",
+        HEAD ROW ",\"mapped_address\":\"256.0.2.1:1\"}]}",
+        HEAD ROW ",\"mapped_address\":\"1920.0.2.1:1\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.02.1:1\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1:65536\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1:443000\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1:1x\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1:\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2:1\"}]}",
+        HEAD ROW ",\"mapped_address\":\"192.0.2.1.1:1\"}]}",
+        HEAD ROW ",\"framing\":\"stun\n\"}]}",
+        HEAD ROW ",\"framing\":\"stun\t\"}]}",
+        HEAD ROW ",\"framing\":\"stu\"}]}",
         HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2}}]}",
         HEAD ROW ",\"rtt_us\":{\"min\":3,\"median\":2,\"p95\":4}}]}",
         HEAD ROW ",\"rtt_us\":{\"min\":1,\"min\":1,\"median\":2,\"p95\":4}}]}",
         HEAD ROW ",\"rtt_us\":{}}]}",
+        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":4,\"min\":1}}]}",
+        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":60000001}}]}",
+        HEAD ROW
+        ",\"address\":\"192.0.2.1:443\"},{\"node\":\"n2\",\"transport\":\"udp\",\"status\":\"timeout\","
+        "\"address\":\"192.0.2.1:0\"}]}",
+        HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\",\"rtt\":{}}]}",
         HEAD ROW ",\"via_proxy\":{\"url\":\"http://p\"}}]}",
     };
     (void)state;

@@ -84,6 +84,21 @@ static void test_each_time_longer(void **state)
     assert_int_equal(s.h.strikes, 0);
 }
 
+/* What an hour ahead had to say about it is of no consequence once the clock is back. */
+static void test_the_clock_goes_back(void **state)
+{
+    struct story s = begin();
+
+    (void)state;
+    s.now_us += 3600 * (int64_t)S;
+    s.e.heartbeat_age_us = 3600 * (int64_t)S;
+    assert_true(until(&s, HEALTH_QUARANTINED, 10) <= 2);
+    s.now_us -= 3600 * (int64_t)S;
+    s.e.heartbeat_age_us = 0;
+    assert_in_range(until(&s, HEALTH_PROBATION, 60), 3, 10);
+    assert_in_range(until(&s, HEALTH_IN_SERVICE, 120), 58, 62);
+}
+
 static void test_planned_silence_is_no_fault(void **state)
 {
     struct story s = begin();
@@ -289,6 +304,9 @@ static void test_when_a_doubt_ends(void **state)
     assert_true(health_doubt_next(true, &heard, &most_heard, now)); /* they are given time to come back */
     assert_true(health_doubt_next(true, &heard, &most_heard, now + HEALTH_GRACE_US - 1));
     assert_false(health_doubt_next(true, &heard, &most_heard, now + HEALTH_GRACE_US));
+    heard = now + 3600 * (int64_t)S; /* noted before the clock went back */
+    assert_true(health_doubt_next(true, &heard, &most_heard, now));
+    assert_int_equal(heard, now);
     assert_true(health_doubt_next(true, &heard, &most_silent, now));
     assert_int_equal(heard, 0);
     assert_false(health_doubt_next(true, &heard, &all_heard, now));
@@ -333,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silence_and_back),
         cmocka_unit_test(test_each_time_longer),
+        cmocka_unit_test(test_the_clock_goes_back),
         cmocka_unit_test(test_planned_silence_is_no_fault),
         cmocka_unit_test(test_one_org_makes_no_cloud_node_dear_for_others),
         cmocka_unit_test(test_an_org_alone_makes_a_cloud_node_suspect),

@@ -183,6 +183,7 @@ static void ends_the_next(struct join_turn *t)
 static void test_who_is_sent_away_may_end_another_turn(void **state)
 {
     take(0, "a", "");
+    join_turns_step(&list);
     take(1, "a", "");
     turns[1].late = ends_the_next;
     take(2, "a", "m");
@@ -194,6 +195,63 @@ static void test_who_is_sent_away_may_end_another_turn(void **state)
     join_turns_expire(&list, DEADLINE_US + 10);
     assert_string_equal(trace, "0 2 -1 3 -4 ");
     assert_int_equal(list.n, 2);
+}
+
+/* What weighs much starts one at a step, and the orgs take turns however many one of them has asked for. */
+static void test_what_weighs_much_is_paced(void **state)
+{
+    ends_at_once = true;
+    for (size_t i = 0; i < 4; i++)
+        take(i, "a", "");
+    take(4, "b", "");
+    take(5, "a", "m"); /* a common one waits for nothing */
+    assert_string_equal(trace, "5 ");
+    assert_true(join_turns_due(&list));
+    join_turns_step(&list);
+    assert_string_equal(trace, "5 0 ");
+    join_turns_step(&list);
+    assert_string_equal(trace, "5 0 4 ");
+    while (join_turns_due(&list))
+        join_turns_step(&list);
+    assert_string_equal(trace, "5 0 4 1 2 3 ");
+    join_turns_step(&list);
+    assert_int_equal(list.n, 0);
+}
+
+/* One that goes on after its start (it asks the database) holds up its own org's alone. */
+static void test_what_weighs_much_is_one_of_an_org(void **state)
+{
+    take(0, "a", "");
+    take(1, "a", "");
+    take(2, "b", "");
+    for (int i = 0; i < 5; i++)
+        join_turns_step(&list);
+    assert_string_equal(trace, "0 2 ");
+    done(0);
+    assert_true(join_turns_due(&list));
+    join_turns_step(&list);
+    assert_string_equal(trace, "0 2 1 ");
+    done(1);
+    done(2);
+    assert_int_equal(list.n, 0);
+}
+
+static void test_what_is_due_may_leave_or_be_late(void **state)
+{
+    for (size_t i = 0; i < 4; i++)
+        take(i, "a", "");
+    done(0); /* due, and its request has ended */
+    join_turns_expire(&list, DEADLINE_US + 2);
+    assert_string_equal(trace, "-1 -2 ");
+    join_turns_step(&list);
+    assert_string_equal(trace, "-1 -2 3 ");
+    take(4, "a", "");
+    join_turns_close(&list);
+    assert_false(join_turns_due(&list));
+    join_turns_step(&list);
+    done(3);
+    done(4);
+    assert_string_equal(trace, "-1 -2 3 ");
 }
 
 static void test_turns_are_bounded(void **state)
@@ -265,6 +323,9 @@ int main(void)
         cmocka_unit_test_setup(test_who_is_due_may_leave, reset),
         cmocka_unit_test_setup(test_who_waits_too_long_is_sent_away, reset),
         cmocka_unit_test_setup(test_who_is_sent_away_may_end_another_turn, reset),
+        cmocka_unit_test_setup(test_what_weighs_much_is_paced, reset),
+        cmocka_unit_test_setup(test_what_weighs_much_is_one_of_an_org, reset),
+        cmocka_unit_test_setup(test_what_is_due_may_leave_or_be_late, reset),
         cmocka_unit_test_setup(test_turns_are_bounded, reset),
         cmocka_unit_test_setup(test_the_worker_ends, reset),
         cmocka_unit_test_setup(test_invariant_holds, reset),

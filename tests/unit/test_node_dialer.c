@@ -3,6 +3,7 @@
 #include "node/dialer_internal.h"
 
 #include "check.h"
+#include "sys/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,30 @@ static struct dial *the_dial(struct world *w, size_t slot)
 {
     assert_non_null(w->dialer->dials[slot]);
     return w->dialer->dials[slot];
+}
+
+/* One that was refused for its ticket waits; a newer ticket has it dial at once, the same again doesn't. */
+static void test_a_newer_ticket(void **state)
+{
+    struct world *w = *state;
+    const int64_t later_us = clock_mono_us() + 3600 * (int64_t)1000000;
+    order(w, 0, 1);
+    struct dial *x = the_dial(w, 0);
+    x->due_us = later_us;
+    x->backoff.failures = 9;
+    order(w, 0, 1);
+    assert_int_equal(x->due_us, later_us);
+    struct link_orders *o = calloc(1, sizeof(*o) + sizeof(o->at[0]));
+    assert_non_null(o);
+    o->n = 1;
+    o->at[0] = x->order;
+    strcpy(o->at[0].grant.username, "newer");
+    dialer_update(w->dialer, o);
+    dialer_take_orders(w->dialer);
+    assert_ptr_equal(the_dial(w, 0), x);
+    assert_string_equal(x->order.grant.username, "newer");
+    assert_true(x->due_us <= clock_mono_us());
+    assert_int_equal(x->backoff.failures, 0);
 }
 
 /* What its home hasn't heard of an end is kept for it, even where nobody orders the link any more; then it is forgotten. */
@@ -151,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_home_hears_of_the_end_however_full_its_ring_is, start, stop),
+        cmocka_unit_test_setup_teardown(test_a_newer_ticket, start, stop),
         cmocka_unit_test_setup_teardown(test_ordered_again_in_time, start, stop),
         cmocka_unit_test_setup_teardown(test_all_others, start, stop),
         cmocka_unit_test_setup_teardown(test_what_is_left_out_shows, start, stop),

@@ -2,112 +2,14 @@
 /* Joined nodes, as the engine sees them: what passes over which links, whose the sources are, and what the plan changes. */
 #include "check.h"
 
-#include "media/rtcp.h"
-#include "node/media/engine.h"
-#include "support/media/sim.h"
+#include "media_links.h"
 
 #include <string.h>
 
-enum { APP_TYPE = 204, ROOM = 500 };
-
-static const struct media_plan_peer peers[] = {
-    {.who = "cloud/n2", .shared = {2}},
-    {.who = "cloud/n3", .shared = {3}},
-    {.who = "acme/leaf4", .leaf = true, .shared = {4}},
-    {.who = "acme/leaf5", .leaf = true, .shared = {5}},
-};
-enum { N_PEERS = sizeof peers / sizeof peers[0] };
-static const struct media_plan_meeting as_hub = {"acme", "m", 1, true, N_PEERS, peers},
-                                       no_hub = {"acme", "m", 1, false, N_PEERS, peers},
+static const struct media_plan_meeting no_hub = {"acme", "m", 1, false, N_PEERS, peers},
                                        fewer = {"acme", "m", 2, true, 1, peers};
-static const struct media_plan hub_plan = {.n_meetings = 1, .meetings = &as_hub},
-                               plain_plan = {.n_meetings = 1, .meetings = &no_hub},
+static const struct media_plan plain_plan = {.n_meetings = 1, .meetings = &no_hub},
                                fewer_plan = {.n_meetings = 1, .meetings = &fewer};
-
-static int start(void **state)
-{
-    int err = sim_setup(state);
-    if (err == 0)
-        media_home_set_plan(((struct sim *)*state)->home, &hub_plan);
-    return err;
-}
-
-static struct sim_agent *link_agent(struct sim *s, const char *who, const uint8_t *shared)
-{
-    struct ticket t = sim_ticket(s, "m", who);
-    t.kind = TICKET_LINK;
-    struct sim_agent *a = sim_agent(s, &t);
-    a->shared = shared;
-    return a;
-}
-
-static struct sim_agent *link_to(struct sim *s, size_t i)
-{
-    struct sim_agent *a = link_agent(s, peers[i].who, peers[i].shared);
-    assert_int_equal(sim_handshake(a), 0);
-    assert_int_equal(sim_consent(a, false, NONE, NULL), 0);
-    return a;
-}
-
-/* The other node says whose that SSRC is. */
-static void tell_over(struct sim_agent *a, uint32_t ssrc, const char *who, uint8_t hops)
-{
-    uint8_t bytes[ROOM];
-    uint64_t owner = media_owner(TICKET_PARTICIPANT, who);
-    struct wire_wr w = wire_wr_init(bytes, sizeof bytes);
-    assert_true(rtcp_write_receiver_report(&w, 1, NULL, 0));
-    wire_wr_u8(&w, 0x81);
-    wire_wr_u8(&w, APP_TYPE);
-    wire_wr_u16(&w, 6);
-    wire_wr_u32(&w, 1);
-    wire_wr_bytes(&w, "BRTH", 4);
-    wire_wr_u32(&w, ssrc);
-    wire_wr_bytes(&w, &owner, sizeof owner);
-    wire_wr_u8(&w, 1); /* the audio level's extension */
-    wire_wr_u8(&w, hops);
-    wire_wr_u16(&w, 0);
-    sim_send_rtcp(a, bytes, wire_wr_len(&w));
-}
-
-static void tell(struct sim_agent *a, uint32_t ssrc, const char *who)
-{
-    tell_over(a, ssrc, who, 1);
-}
-
-/* Whose the node has said that SSRC is, and how many links it crosses; 0: it hasn't. */
-static uint64_t told_over(const struct sim_agent *a, uint32_t ssrc, uint8_t *hops)
-{
-    uint64_t owner = 0;
-    for (size_t i = 0; i + 24 <= a->rtcp_len; i += 4) {
-        struct wire_rd rd = wire_rd_init(a->rtcp + i, a->rtcp_len - i);
-        if (wire_rd_u8(&rd) != 0x81 || wire_rd_u8(&rd) != APP_TYPE)
-            continue;
-        size_t left = 4u * wire_rd_u16(&rd) - 8;
-        wire_rd_bytes(&rd, 8);
-        for (; left >= 16; left -= 16) {
-            uint32_t about = wire_rd_u32(&rd);
-            const uint8_t *of = wire_rd_bytes(&rd, sizeof owner).p;
-            const uint8_t *rest = wire_rd_bytes(&rd, 4).p;
-            if (about != ssrc)
-                continue;
-            memcpy(&owner, of, sizeof owner);
-            *hops = rest[1];
-        }
-    }
-    return owner;
-}
-
-static uint64_t told(const struct sim_agent *a, uint32_t ssrc)
-{
-    uint8_t hops;
-    return told_over(a, ssrc, &hops);
-}
-
-static size_t of(const struct sim_agent *a, uint32_t ssrc)
-{
-    const struct sim_stream *st = sim_stream(a, ssrc);
-    return st ? st->n : 0;
-}
 
 static void test_participants_go_to_all_links(void **state)
 {
@@ -205,6 +107,60 @@ static void test_owners(void **state)
     sim_send_as(a, 0x5000, 1, 100); /* and no participant takes the other node's */
     assert_int_equal(of(b, 0x5000), 1);
     assert_int_equal(sim_stats(a).ssrc_refused, 1);
+}
+
+/* What another has here already is refused, and the other node is told; where it is another node that refuses, its sender here is. */
+static void test_collisions(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *n2 = link_to(s, 0), *leaf = link_to(s, 2);
+    struct media_news news;
+    sim_send(a, 100);
+    tell(n2, a->ssrc, "far");
+    assert_true(refused(n2, a->ssrc) == media_owner(TICKET_PARTICIPANT, "far"));
+    assert_int_equal(refused(leaf, a->ssrc), 0);
+    refuse(n2, a->ssrc, "far"); /* that isn't the one here */
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 0);
+    refuse(n2, a->ssrc, "p1");
+    assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+    assert_int_equal(news.n_refused, 1);
+    assert_int_equal(news.refused[0], a->ssrc);
+    /* What has come over another link: that is told, and nobody who wasn't sent it has a say. */
+    tell(leaf, 0x5000, "far");
+    sim_send_as(leaf, 0x5000, 1, 100);
+    refuse(leaf, 0x5000, "far");
+    sim_pass(s, 1100000);
+    assert_int_equal(refused(leaf, 0x5000), 0);
+    refuse(n2, 0x5000, "far");
+    sim_pass(s, 1100000);
+    assert_true(refused(leaf, 0x5000) == media_owner(TICKET_PARTICIPANT, "far"));
+    leaf->rtcp_len = 0; /* once for each time */
+    sim_pass(s, 1100000);
+    assert_int_equal(refused(leaf, 0x5000), 0);
+}
+
+/* No node has a participant change its SSRC without end. */
+static void test_refused_without_end(void **state)
+{
+    enum { FIRST = 0x9000, EACH = MEDIA_LEG_SSRCS_MAX / 2, ROUNDS = 5 };
+    struct sim *s = *state;
+    struct sim_agent *a = sim_join(s, "m", 1), *n2 = link_to(s, 0);
+    struct media_news news;
+    size_t n = 0;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t ssrc = FIRST + round * EACH; ssrc < FIRST + (round + 1) * EACH; ssrc++) {
+            sim_send_as(a, ssrc, 1, 100);
+            refuse(n2, ssrc, "p1");
+            refuse(n2, ssrc, "p1");
+        }
+        assert_int_equal(sim_consent(a, false, NONE, &news), 0);
+        n += news.n_refused;
+        sim_pass(s, SOURCE_SILENT_US + 1);
+        assert_int_equal(sim_consent(n2, false, NONE, NULL), 0);
+    }
+    assert_int_equal(sim_stats(a).ssrc_refused, 0);
+    assert_int_equal(n, LEG_REFUSED_AFAR_MAX);
 }
 
 /* "far" was on n2 and comes here, sending all the time; and goes back. The others hear one source whose numbers go on. */
@@ -359,7 +315,7 @@ static void test_places_of_a_link_that_ends(void **state)
     n2 = link_to(s, 0);
     n2->level = 10;
     for (uint32_t far = 0x5000; far < 0x5002; far++)
-        tell(n2, far, "far");
+        tell(n2, far, far == 0x5000 ? "far" : "farther");
     for (uint16_t turn = 0; turn < 20; turn++) {
         for (uint32_t far = 0x5000; far < 0x5002; far++)
             sim_send_as(n2, far, turn, 60);
@@ -379,17 +335,19 @@ static void test_places_of_a_link_that_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_what_links_bring, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_no_packet_goes_round, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_owners, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_moves, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_plan, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_other_secret, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_epochs, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_removed, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_last_n_over_links, start, sim_teardown),
-        cmocka_unit_test_setup_teardown(test_places_of_a_link_that_ends, start, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_participants_go_to_all_links, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_what_links_bring, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_no_packet_goes_round, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_owners, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_collisions, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_refused_without_end, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_moves, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_plan, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_other_secret, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_epochs, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_removed, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_last_n_over_links, links_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_places_of_a_link_that_ends, links_setup, sim_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

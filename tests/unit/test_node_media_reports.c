@@ -288,6 +288,30 @@ static void test_keyframe_when_heard(void **state)
     assert_int_equal(got(late, RTCP_PLI, 0x9000 + late->ssrc, &r), 1);
 }
 
+/* Nor has it to wait for a turn where somebody's place has become free. */
+static void test_keyframe_in_a_free_place(void **state)
+{
+    struct sim *s = *state;
+    struct sim_agent *a[3];
+    struct rtcp r;
+    for (size_t i = 0; i < 3; i++) {
+        char who[2] = {(char)('a' + i), 0};
+        struct ticket t = sim_ticket(s, "m", who);
+        t.last_n = 1;
+        a[i] = sim_agent(s, &t);
+        assert_int_equal(sim_handshake(a[i]), 0);
+        assert_int_equal(sim_consent(a[i], false, NONE, NULL), 0);
+    }
+    for (size_t i = 0; i < 2; i++)
+        sim_send(a[i], 900);
+    assert_null(sim_stream(a[2], a[1]->ssrc));
+    assert_int_equal(sim_consent(a[0], true, NONE, NULL), 0);
+    sim_send(a[1], 900);
+    assert_int_equal(sim_stream(a[2], a[1]->ssrc)->n, 1);
+    sim_pass(s, 10000);
+    assert_int_equal(got(a[1], RTCP_PLI, a[1]->ssrc, &r), 1);
+}
+
 static void test_transport_wide(void **state)
 {
     struct sim *s = *state;
@@ -377,6 +401,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keyframes_merged, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_least_rate, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_keyframe_when_heard, sim_setup, sim_teardown),
+        cmocka_unit_test_setup_teardown(test_keyframe_in_a_free_place, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_transport_wide, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_flood_of_rtcp, sim_setup, sim_teardown),
         cmocka_unit_test_setup_teardown(test_bad_rtcp, sim_setup, sim_teardown),

@@ -97,17 +97,37 @@ static void test_no_level_is_last(void **state)
     assert_int_equal(turn(&r), MAX);
 }
 
-static void test_silent_make_way_at_once(void **state)
+/* After 2 s, whether or not anybody wants the place. */
+static void test_the_silent_give_their_places_up(void **state)
 {
     struct room r = room_of(-2);
     r.level[0] = r.level[1] = r.level[2] = 10;
     turns(&r, 1);
     r.level[0] = r.level[1] = r.level[2] = -2;
-    turns(&r, 21);
-    assert_true(r.speakers[0].heard); /* nobody wants the place */
+    turns(&r, 19);
+    assert_true(r.speakers[0].heard);
+    assert_false(speaker_is_away(&r.speakers[0], r.now_us));
+    assert_int_equal(turn(&r), 0);
+    assert_true(speaker_is_away(&r.speakers[0], r.now_us));
     r.level[5] = -1;
     turn(&r);
     assert_true(r.speakers[5].heard);
+}
+
+/* Packets of 120 ms: in every sixth turn or so there is none. */
+static void test_a_turn_without_a_packet(void **state)
+{
+    struct room r = room_of(-2);
+    for (size_t i = 0; i < MAX + 1; i++)
+        r.level[i] = i == MAX ? 60 : 30;
+    turns(&r, 30);
+    for (int i = 0; i < 100; i++) {
+        r.level[i % MAX] = -2;
+        turn(&r);
+        r.level[i % MAX] = 30;
+        assert_true(r.speakers[i % MAX].heard);
+        assert_false(r.speakers[MAX].heard);
+    }
 }
 
 static void test_fewer_are_wanted(void **state)
@@ -138,9 +158,13 @@ static void test_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loudest),          cmocka_unit_test(test_hysteresis),
-        cmocka_unit_test(test_no_level_is_last), cmocka_unit_test(test_silent_make_way_at_once),
-        cmocka_unit_test(test_fewer_are_wanted), cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_loudest),
+        cmocka_unit_test(test_hysteresis),
+        cmocka_unit_test(test_no_level_is_last),
+        cmocka_unit_test(test_the_silent_give_their_places_up),
+        cmocka_unit_test(test_fewer_are_wanted),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_a_turn_without_a_packet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

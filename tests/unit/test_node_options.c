@@ -198,9 +198,11 @@ static void defaults_with_a_controller(void **state)
 static void identity(void **state)
 {
     (void)state;
-    struct loaded l = LOAD("--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu",
-                           "--cluster", "a", "--labels", "rack=7", "--labels", "note=", "--location",
-                           "52.37,-4.9", "--capacity", "9", "--capacity-kbps", "8000");
+    struct loaded l =
+        LOAD("--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu", "--cluster", "a",
+             "--labels", "rack=7", "--labels", "note=", "--location", "52.37,-4.9", "--capacity", "9",
+             "--capacity-kbps", "8000", "--turn", "turn:t:3478", "--turn", "turns:t:443?transport=tcp",
+             "--services", "livekit=wss://l/?a=b");
     assert_int_equal(l.rc, 0);
     const struct node_identity *id = &l.plan.identity;
     assert_string_equal(id->node, "n-1");
@@ -212,6 +214,9 @@ static void identity(void **state)
     assert_true(id->lat > 52.36 && id->lat < 52.38 && id->lon > -4.91 && id->lon < -4.89);
     assert_int_equal(id->capacity, 9);
     assert_int_equal(id->capacity_kbps, 8000);
+    assert_int_equal(id->n_turn, 2);
+    assert_string_equal(id->turn[1], "turns:t:443?transport=tcp");
+    assert_int_equal(id->n_services, 1);
     config_destroy(l.config);
 }
 
@@ -237,6 +242,11 @@ static void refusals(void **state)
         {{"--standalone", "--udp", "1.2.3.4:5", "--node", ""}, "--node"},
         {{"--standalone", "--udp", "1.2.3.4:5", "--labels", "x"}, "KEY=VALUE"},
         {{"--standalone", "--udp", "1.2.3.4:5", "--labels", "=x"}, "KEY=VALUE"},
+        {{"--standalone", "--udp", "1.2.3.4:5", "--turn", "turn:"}, "--turn"},
+        {{"--standalone", "--udp", "1.2.3.4:5", "--turn", "https://t"}, "--turn"},
+        {{"--standalone", "--udp", "1.2.3.4:5", "--services", "x"}, "NAME=VALUE"},
+        {{"--standalone", "--udp", "1.2.3.4:5", "--services", "=x"}, "NAME=VALUE"},
+        {{"--standalone", "--udp", "1.2.3.4:5", "--services", "turn=turn:x"}, "--turn"},
         {{"--standalone", "--udp", "1.2.3.4:5", "--location", "91,0"}, "--location"},
         {{"--standalone", "--udp", "1.2.3.4:5", "--location", "1,nan"}, "--location"},
         {{"--standalone", "--udp", "1.2.3.4:5", "--location", "1,2x"}, "--location"},

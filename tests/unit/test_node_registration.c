@@ -34,6 +34,8 @@ static void registration(void **state)
     id.has_location = true;
     id.lat = 52.37;
     id.lon = -4.9;
+    id.turn[id.n_turn++] = "turn:t:3478";
+    id.services[id.n_services++] = "livekit=wss://l/?a=b";
 
     json_t *o = parse(registration_body(&id, &bound, &advertised, "c3BraQ==", "a2V5"));
     assert_string_equal(json_string_value(json_object_get(o, "node")), "n1");
@@ -50,13 +52,20 @@ static void registration(void **state)
     assert_string_equal(json_string_value(json_array_get(udp, 0)), "[2001:db8::1]:5004");
     double lon = json_real_value(json_object_get(json_object_get(o, "location"), "lon"));
     assert_true(lon > -4.91 && lon < -4.89);
+    const json_t *services = json_object_get(o, "services");
+    const json_t *urls = json_object_get(json_object_get(services, "turn"), "urls");
+    assert_int_equal(json_array_size(urls), 1);
+    assert_string_equal(json_string_value(json_array_get(urls, 0)), "turn:t:3478");
+    assert_string_equal(json_string_value(json_object_get(services, "livekit")), "wss://l/?a=b");
     json_decref(o);
 
+    id.n_turn = id.n_services = 0;
     id.has_location = false;
     id.tls_name = NULL;
     o = parse(registration_body(&id, &bound, NULL, NULL, NULL));
     assert_null(json_object_get(o, "advertise"));
     assert_null(json_object_get(o, "location"));
+    assert_null(json_object_get(o, "services"));
     assert_null(json_object_get(o, "tls_name"));
     assert_null(json_object_get(o, "tls_spki"));
     json_decref(o);
@@ -80,12 +89,14 @@ static void heartbeats(void **state)
     assert_true(json_is_true(json_object_get(o, "draining")));
     assert_true(json_is_true(json_object_get(o, "stopping")));
     assert_null(json_object_get(o, "rtt"));
+    assert_null(json_object_get(o, "media_key"));
     json_decref(o);
     const struct peer_rtt rtt[] = {{"n2", 12345}, {"n3", 7}};
-    const struct heartbeat told = {.rtt = rtt, .n_rtt = 2};
+    const struct heartbeat told = {.rtt = rtt, .n_rtt = 2, .media_key = "a2V5"};
     o = parse(heartbeat_body(&told));
     const json_t *list = json_object_get(o, "rtt");
     assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(json_string_value(json_object_get(o, "media_key")), "a2V5");
     assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "node")), "n2");
     assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "rtt_us")), 7);
     json_decref(o);

@@ -294,6 +294,9 @@ static void test_nodes_that_do_not_reach_each_other(void **state)
     m.between[1 * 3 + 0] = -1; /* it has not told: the failure holds */
     place_decide(&m.p, &m.plan);
     assert_int_equal(m.plan.n_joined, 1);
+    place_terms(&m.p, &m.plan, 1 - m.seats[0].node, 1 - m.seats[0].node, &t);
+    assert_true(t.possible);
+    assert_int_equal(t.rejected, PLACE_NO_LINK);
     m.nodes[2].state = PLACE_IN_SERVICE; /* a third that reaches both joins them */
     for (size_t n = 0; n < 2; n++)
         m.between[2 * 3 + n] = m.between[n * 3 + 2] = 15000;
@@ -301,7 +304,8 @@ static void test_nodes_that_do_not_reach_each_other(void **state)
     assert_int_equal(m.plan.n_joined, 2);
     place_terms(&m.p, &m.plan, 0, 0, &t);
     assert_int_equal(t.nodes_us, 15000); /* half of both ways */
-    for (size_t i = 0; i < 2; i++)       /* each reaches one node alone: apart is better than no seat */
+    assert_int_equal(t.rejected, 0);
+    for (size_t i = 0; i < 2; i++) /* each reaches one node alone: apart is better than no seat */
         m.rows[i][1 - i].reachable = m.rows[i][2].reachable = false;
     m.nodes[2].state = PLACE_DRAINING;
     place_decide(&m.p, &m.plan);

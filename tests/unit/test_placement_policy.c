@@ -229,6 +229,29 @@ static void test_a_prediction_counts_by_its_confidence(void **state)
     assert_int_equal(w.seats[1].reason, PLACE_WHY_COMPANY);
 }
 
+/* a is full; x's prediction speaks of b, not of c, which is all but full: what c's load costs counts for it all the same, and whole. */
+static void test_a_prediction_leaves_load_as_it_is(void **state)
+{
+    struct world w;
+
+    world_init(&w);
+    for (size_t v = 0; v < 3; v++)
+        add_node(&w, (const char *[]){"a", "b", "c"}[v]);
+    w.nodes[0].capacity = w.nodes[0].assigned = 1;
+    w.nodes[2].load = 0.97;
+    add_person(&w, "x");
+    measure(&w, 0, 0, TRANSPORT_UDP, 20000);
+    measure(&w, 0, 1, TRANSPORT_UDP, 60000);
+    w.people[0].measured = false;
+    w.people[0].confidence_pct = 50;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 1);
+    measure(&w, 0, 2, TRANSPORT_UDP, 10000); /* were it spoken of, and by one who is hardly sure */
+    w.people[0].confidence_pct = 1;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 1);
+}
+
 /* What did not work for others is dearer for newcomers, and whoever is there stays. */
 static void test_failures_make_a_node_dearer(void **state)
 {
@@ -405,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_a_node_that_failed_is_not_offered_again),
         cmocka_unit_test(test_a_prediction_counts_by_its_confidence),
+        cmocka_unit_test(test_a_prediction_leaves_load_as_it_is),
         cmocka_unit_test(test_failures_make_a_node_dearer),
         cmocka_unit_test(test_a_seat_that_others_need_more_is_dearer),
         cmocka_unit_test(test_a_stream_carries_a_penalty),

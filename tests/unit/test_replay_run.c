@@ -90,7 +90,7 @@ static void out_of_reach(void **state)
            JOIN("0", "m", "x", "only-a") JOIN("1", "m", "y", "only-b"), NULL, NULL);
     for (size_t k = 0; k < PLANS; k++) {
         if (x.r.meeting[0].of[k].unconnected > 0)
-            fail_msg("%s put somebody where it can't reach", plan_label(k));
+            fail_msg("%s put somebody where it can't reach", plan_label((enum plan_kind)k));
         assert_ms(x.r.meeting[0].of[k].full_mean, 50);
     }
     clear(&x);
@@ -244,7 +244,8 @@ static void order_of_plans(void **state)
             for (size_t k = 0; k < PLANS; k++) {
                 double least = of->proven ? of->of[PLAN_BEST].full_mean : of->full_bound;
                 if (of->of[k].full_mean < least - 1e-6 || of->of[k].mean < of->bound - 1e-6)
-                    fail_msg("seed %d, meeting %zu: %s is better than can be", (int)seed, m, plan_label(k));
+                    fail_msg("seed %d, meeting %zu: %s is better than can be", (int)seed, m,
+                             plan_label((enum plan_kind)k));
                 assert_int_equal(of->of[k].unconnected, 0);
                 assert_true(of->of[k].full_worst >= of->of[k].full_mean - 1e-6);
             }

@@ -251,8 +251,8 @@ static void clear_requests_are_answered(void **state)
     struct fixture *f = *state;
     static const char *const texts[] = {
         "POST /test/200 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /test/200 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "b\r\nHost: y\r\n\r\n\r\n0\r\n\r\n",
+        ("POST /test/200 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "b\r\nHost: y\r\n\r\n\r\n0\r\n\r\n"),
         "POST /test/200 HTTP/1.1\r\nHost:x\r\nContent-Length: 16\r\n\r\nHost: y\r\nHost: z",
         "GET /test/200 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", /* a load balancer's health check */
         "GET /test/200 HTTP/1.1\r\nHost: x\r\nX-Host: y\r\nHostile: z\r\n\r\n",

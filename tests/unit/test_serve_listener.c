@@ -2,11 +2,20 @@
 #include "serve_loop.h"
 #include "support/certs.h"
 
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
 static const struct listener_opts clear = {.max_open = 100, .handshake_timeout_us = 1000000};
+
+static int tcp_option(h2o_socket_t *sock, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(h2o_socket_get_fd(sock), IPPROTO_TCP, option, &value, &len), 0);
+    return value;
+}
 
 static void hands_over_with_the_peer(void **state)
 {
@@ -20,6 +29,8 @@ static void hands_over_with_the_peer(void **state)
     assert_true(addr_eq(&s.peer[0], &me));
     assert_int_equal(s.stats.accepted, 1);
     assert_int_equal(s.stats.open, 1);
+    assert_int_equal(tcp_option(s.sock[0], TCP_USER_TIMEOUT), LISTENER_STALL_US / 1000);
+    assert_int_equal(tcp_option(s.sock[0], TCP_NODELAY), 1);
     h2o_socket_close(s.sock[0]);
     s.sock[0] = NULL;
     assert_int_equal(s.stats.open, 0); /* counted off whoever closes */

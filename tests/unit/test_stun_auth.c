@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 
 static const uint8_t txid[STUN_TXID_LEN] = {VECTOR_TXID};
@@ -172,6 +173,30 @@ static void test_both_integrities_in_one_message(void **state)
     assert_int_equal(stun_check_fingerprint(&m), 0);
 }
 
+/* The MAC is libcrypto's HMAC for keys of all lengths, about a block's above all, and messages of several blocks. */
+static void test_sha256_keys(void **state)
+{
+    static const size_t lengths[] = {0, 1, 43, 63, 64, 65, 127, 200};
+    uint8_t key[200], value[100], buf[256], want[STUN_SHA256_LEN];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)(7 * i + 1);
+    for (size_t i = 0; i < sizeof value; i++)
+        value[i] = (uint8_t)i;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        for (size_t n = 0; n <= sizeof value; n++) {
+            struct stun_writer b;
+            size_t len;
+            unsigned want_len = sizeof want;
+            stun_begin(&b, buf, sizeof buf, STUN_REQUEST, STUN_BINDING, txid);
+            stun_put(&b, STUN_ATTR_USERNAME, value, n);
+            stun_put_integrity_sha256(&b, key, lengths[i]);
+            assert_int_equal(stun_finish(&b, &len), 0);
+            assert_non_null(HMAC(EVP_sha256(), key, (int)lengths[i], buf, len - 36, want, &want_len));
+            assert_memory_equal(buf + len - sizeof want, want, sizeof want);
+        }
+    }
+}
+
 /* The tag of a truncated MESSAGE-INTEGRITY-SHA256 is the full MAC's first bytes, over a length that reaches its own end. */
 static void test_truncated_sha256(void **state)
 {
@@ -221,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_long_term_requests_are_written_byte_for_byte),
         cmocka_unit_test(test_every_changed_bit_is_seen),
         cmocka_unit_test(test_both_integrities_in_one_message),
+        cmocka_unit_test(test_sha256_keys),
         cmocka_unit_test(test_truncated_sha256),
         cmocka_unit_test(test_malformed_tags),
     };

@@ -171,16 +171,21 @@ static void versions_and_ciphers_are_modern(void **state)
     static const struct {
         int min, max;
         bool ok;
-        const char *version;
+        const char *version, *offer, *suite; /* of TLS 1.3; NULL: any */
     } cases[] = {
-        {TLS1_2_VERSION, TLS1_2_VERSION, true, "TLSv1.2"},
-        {TLS1_3_VERSION, TLS1_3_VERSION, true, "TLSv1.3"},
-        {TLS1_VERSION, TLS1_1_VERSION, false, NULL},
+        {TLS1_2_VERSION, TLS1_2_VERSION, true, "TLSv1.2", "", NULL},
+        {TLS1_3_VERSION, TLS1_3_VERSION, true, "TLSv1.3", "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256",
+         "TLS_AES_128_GCM_SHA256"},
+        {TLS1_3_VERSION, TLS1_3_VERSION, true, "TLSv1.3",
+         "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+         "TLS_CHACHA20_POLY1305_SHA256"}, /* who puts it first has no instructions for AES */
+        {TLS1_VERSION, TLS1_1_VERSION, false, NULL, "", NULL},
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct pair p = pair_new(f->client, f->server);
         SSL_set_security_level(p.client, 0);
         assert_int_equal(SSL_set_cipher_list(p.client, "ALL"), 1);
+        assert_int_equal(SSL_set_ciphersuites(p.client, cases[i].offer), 1);
         assert_int_equal(SSL_set_min_proto_version(p.client, cases[i].min), 1);
         assert_int_equal(SSL_set_max_proto_version(p.client, cases[i].max), 1);
         assert_int_equal(tls_client_expect(p.client, "node.test"), 0);
@@ -188,6 +193,8 @@ static void versions_and_ciphers_are_modern(void **state)
         if (cases[i].ok) {
             assert_string_equal(SSL_get_version(p.client), cases[i].version);
             assert_int_equal(SSL_CIPHER_is_aead(SSL_get_current_cipher(p.client)), 1);
+            if (cases[i].suite)
+                assert_string_equal(SSL_get_cipher_name(p.client), cases[i].suite);
         }
         pair_free(&p);
     }

@@ -18,10 +18,12 @@ def address(ip, port):
 
 
 class Service:
-    """A controller on `host`, up and with an org when made."""
+    """A controller on `host`, up and with an org when made. Its PostgreSQL is on `database`, another host, or beside it; `options`
+    are further ones of the controller."""
 
-    def __init__(self, host, authority, build=None, threads=2):
+    def __init__(self, host, authority, build=None, threads=2, database=None, options=()):
         self.host, self.lab, self.authority = host, host.lab, authority
+        self.database, self.options = database or host, options
         self.programs = {name: find_program(name, build) for name in ("berth-controller", "berth-node", "berth")}
         missing = [name for name, path in self.programs.items() if not path]
         if missing:
@@ -53,8 +55,10 @@ class Service:
 
     def _start_database(self):
         folder = f"{self.lab.files}/postgres"
-        name = self._start(self.host, "postgres", [PRIVATE_POSTGRES, folder, POSTGRES_PORT, "max_wal_size=64MB",
-                                                   "min_wal_size=32MB", "fsync=off"], stop_signal=signal.SIGINT)
+        rules = self.lab.write("service/pg_hba.conf", "host all all 0.0.0.0/0 scram-sha-256\n")
+        name = self._start(self.database, "postgres", [PRIVATE_POSTGRES, folder, POSTGRES_PORT, "max_wal_size=64MB",
+                                                       "min_wal_size=32MB", "fsync=off", "listen_addresses=*",
+                                                       f"hba_file={rules}"], stop_signal=signal.SIGINT)
         ask = ["psql", "-XqAt", "-h", "127.0.0.1", "-p", POSTGRES_PORT, "-U", "postgres", "-c"]
 
         def password():
@@ -66,11 +70,18 @@ class Service:
         def answers():
             self.assert_running()
             env = clean_env(PGPASSWORD=password())
-            return self.host.run([*ask, "SELECT 1"], env=env, check=False).returncode == 0
+            return self.database.run([*ask, "SELECT 1"], env=env, check=False).returncode == 0
         wait_until(answers, 60, f"PostgreSQL answers\n{self.log(name)}")
-        self.host.run([*ask, "CREATE DATABASE berth"], env=clean_env(PGPASSWORD=password()))
-        self._database = f"postgresql://postgres:{password()}@127.0.0.1:{POSTGRES_PORT}/berth"
-        self.host.run([self.programs["berth-controller"], "migrate"], env=clean_env(BERTH_DATABASE=self._database))
+        self.database.run([*ask, "CREATE DATABASE berth"], env=clean_env(PGPASSWORD=password()))
+        self._ask, self._password = ask, password()
+        at = "127.0.0.1" if self.database is self.host else self.database.ip4
+        self._url = f"postgresql://postgres:{password()}@{at}:{POSTGRES_PORT}/berth"
+        here = self._url.replace(f"@{at}:", "@127.0.0.1:")  # whatever becomes of packets on the way
+        self.database.run([self.programs["berth-controller"], "migrate"], env=clean_env(BERTH_DATABASE=here))
+
+    def sql(self, text):
+        """psql's unaligned output, asked on the database's own host."""
+        return self.database.run([*self._ask, text, "berth"], env=clean_env(PGPASSWORD=self._password)).stdout.rstrip("\n")
 
     def _start_controller(self, threads):
         cert, key = self.authority.issue(self.host.name, [self.name], self.host.ips)
@@ -80,24 +91,35 @@ class Service:
         words += [f"--public-address={ip}" for ip in self.host.ips]
         name = self._start(self.host, "controller", [
             self.programs["berth-controller"], *words, "--public-name", self.name, "--cert", cert, "--key", key,
-            "--master-key", secret[0], "--admin-key", secret[1], "--threads", threads,
-        ], env=clean_env(BERTH_DATABASE=self._database))
+            "--master-key", secret[0], "--admin-key", secret[1], "--threads", threads, *self.options,
+        ], env=clean_env(BERTH_DATABASE=self._url))
+        wait_until(self.ready, 30, f"the controller is ready\n{self.log(name)}")
 
-        def ready():
-            self.assert_running()
-            return self.host.run(["curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:9640/readyz"],
-                                 check=False).returncode == 0
-        wait_until(ready, 30, f"the controller is ready\n{self.log(name)}")
+    def probe(self, path):
+        """What /livez or /readyz answers on the controller's own host."""
+        self.assert_running()
+        return int(self.host.run(["curl", "-s", "-o", "/dev/null", "--max-time", "5", "-w", "%{http_code}",
+                                  f"http://127.0.0.1:9640{path}"], check=False).stdout)
+
+    def ready(self):
+        return self.probe("/readyz") == 200
 
     def call(self, method, path, body=None, token=None):
         """(status, answer) of a REST call by curl, from the controller's own host."""
-        done = self.host.run(
+        text, _, status = self._curl(method, path, body, token, "-w", "\n%{http_code}").rpartition("\n")
+        return int(status), json.loads(text) if text else None
+
+    def head(self, method, path, body=None, token=None):
+        """(status, {name: value}) of a call's answer, names in lower case."""
+        first, *lines = self._curl(method, path, body, token, "-D", "-", "-o", "/dev/null", "-H", "Expect:").splitlines()
+        return int(first.split()[1]), {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
+
+    def _curl(self, method, path, body, token, *words):
+        return self.host.run(
             ["curl", "-sS", "--config", "-", "--max-time", "20", "--cacert", self.authority.ca, "-X", method,
              "-H", "Content-Type: application/json", *(["--data-binary", json.dumps(body)] if body is not None else []),
-             "-w", "\n%{http_code}", self.url + path],
-            stdin=f'header = "Authorization: Bearer {token or self.admin_key}"\n')
-        text, _, status = done.stdout.rpartition("\n")
-        return int(status), json.loads(text) if text else None
+             *words, self.url + path],
+            stdin=f'header = "Authorization: Bearer {token or self.admin_key}"\n').stdout
 
     def ask(self, method, path, body=None, token=None):
         """The answer of a call that must work."""

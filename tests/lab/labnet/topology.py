@@ -1,5 +1,6 @@
 """Builds networks: hosts on the emulated internet, routers with a LAN behind them, hosts (and routers) in those LANs.
 Describe with add_*, path and default, then up()."""
+import contextlib
 import ipaddress
 import json
 import os
@@ -83,6 +84,19 @@ class Host:
     def looking(self, *arguments, env=None):
         """The same, under way: a Look."""
         return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True, env=env))
+
+    @contextlib.contextmanager
+    def apart(self, other):
+        """Meanwhile neither hears anything of the other; nobody is told."""
+        for host, far in ((self, other), (other, self)):
+            addresses = "".join(f"{'ip6' if ':' in ip else 'ip'} saddr {ip} drop; " for ip in far.ips)
+            host.run(["nft", "-f", "-"], stdin="table inet apart_" + far.name + " { chain c { type filter hook prerouting "
+                     "priority raw; " + addresses + "}; }\n")
+        try:
+            yield
+        finally:
+            for host, far in ((self, other), (other, self)):
+                host.run(["nft", "delete", "table", "inet", "apart_" + far.name])
 
     def device(self, router):
         """The name of its interface in the router's LAN."""

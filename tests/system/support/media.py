@@ -10,12 +10,14 @@ from .process import BUILD, clean_env, wait_for
 class Participant:
     """Joins `meeting` as `agent`, and sends a packet every 20 ms until it leaves."""
 
-    def __init__(self, world, controller, org, meeting, agent, ssrc, proxy=None, direct=None, env=None, **claims):
+    def __init__(self, world, controller, org, meeting, agent, ssrc, proxy=None, direct=None, env=None, into=(),
+                 **claims):
+        """`into`: words before the command, that take it to where it is to run."""
         self.agent, self.ssrc, self.lines, self.world = agent, ssrc, [], world
         self.log_path = world.folder / f"media-{meeting}-{agent}.log"
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", BUILD / "tests" / "media-client", controller.url,
+                [*into, "setpriv", "--pdeathsig", "KILL", "--", BUILD / "tests" / "media-client", controller.url,
                  org.jwt(agent, **claims), str(world.authority.file), meeting, str(ssrc),
                  *([proxy] if proxy else []), *([direct] if direct else [])],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1, env=clean_env(env),

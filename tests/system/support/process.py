@@ -129,8 +129,8 @@ class Process:
             self.popen.wait()
             raise AssertionError(f"{self.argv[0]} did not end within {seconds} s\n{self.tail()}") from None
 
-    def stop(self, seconds=15.0):
-        """SIGTERM, and the exit status."""
+    def stop(self, seconds=45.0):
+        """SIGTERM, and the exit status. A sanitizer's look for leaks at the end takes a second or two alone, many beside others."""
         if self.running():
             self.popen.terminate()
         return self.wait(seconds)

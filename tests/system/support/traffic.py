@@ -12,7 +12,7 @@ from .api import report_body, result
 
 # What a caller is told to come back after. Everything else that isn't success is a finding.
 REFUSALS = {429, 503}
-MEETINGS = 3
+MEETINGS, AGENTS = 3, 20  # agents of a thread
 DIFFERENCES = {
     "participants": "select node_org || '/' || node as k, count(*) from participant group by 1",
     "meetings": "select org || '/' as k, count(*) from meeting group by 1",
@@ -25,8 +25,8 @@ class Traffic:
     def __init__(self, clients, node=None, prefix="t", threads=6):
         self.clients, self.node, self.prefix = clients, node, prefix
         self.lock = threading.Lock()
-        self.reports, self.seats, self.findings = {}, {}, []
-        self.answered = self.refused = self.unanswered = 0
+        self.reports, self.seats, self.left, self.findings = {}, {}, set(), []
+        self.answered = self.refused = self.unanswered = self.leaves = 0
         self.ended = threading.Event()
         self.threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in range(threads)]
         for i in range(MEETINGS):
@@ -63,7 +63,8 @@ class Traffic:
             connection.close()
 
     def _turn(self, client, connection, n, turn):
-        agent = f"{self.prefix}-{n}-{turn % 40}"
+        turn %= AGENTS  # an agent comes back to its meeting, so that it also leaves
+        agent = f"{self.prefix}-{n}-{turn}"
         meeting = f"{self.prefix}-meeting-{turn % MEETINGS}"
         path = f"/v1/meetings/{meeting}/participants"
         if turn % 4 < 2:
@@ -75,8 +76,12 @@ class Traffic:
         seat = (meeting, agent)
         with self.lock:
             there = self.seats.pop(seat, None)  # unknown until it is answered; an agent is one thread's
+            self.left.discard(seat)
         if turn % 4 == 3 and there:
-            self._ask(client, connection, "DELETE", f"{path}/{agent}", None, (204, 404))
+            if self._ask(client, connection, "DELETE", f"{path}/{agent}", None, (204,)):
+                with self.lock:
+                    self.left.add(seat)
+                    self.leaves += 1
             return
         if self._ask(client, connection, "POST", path, {"agent": agent}, (200, 201)):
             with self.lock:
@@ -105,6 +110,8 @@ class Traffic:
         there = {tuple(row.split("|")) for row in database.sql("select meeting, agent from participant").split()}
         gone = [s for s in self.seats if s not in there]
         assert not gone, f"{len(gone)} of {len(self.seats)} answered assignments are gone: {gone[:5]}"
+        back = sorted(self.left & there)
+        assert not back, f"{len(back)} of {len(self.left)} who were answered that they have left are there: {back[:5]}"
         assert differences(database) == "", differences(database)
 
 
