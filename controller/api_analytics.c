@@ -1,5 +1,5 @@
 /* What live reports tell of an org, or of all, as a whole: which transports work where, how far nodes are, what calls measured. Invariant: reports
- * that are alive and the org's own, by row-level security; of SAMPLE of them at most, over the queue of what may be slow. */
+ * that are alive and the org's own, by row-level security; of SAMPLE of them and ROWS of their rows at most, over the queue of what may be slow. */
 #include "api_analytics.h"
 #include "analytics.h"
 #include "core/doc.h"
@@ -108,7 +108,10 @@ static void on_listed(struct api_request *r, const struct db_result *result)
     }
     for (int i = 0; i < shown; i++)
         (void)json_array_append_new(items, a->item(r, res, i));
-    api_page_json(r, items, n > shown ? db_get(res, shown - 1, 0) : NULL);
+    api_json(r, 200,
+             json_pack("{s:o,s:o,s:b}", "items", items, "next",
+                       api_page_next(n > shown ? db_get(res, shown - 1, 0) : NULL), "sampled",
+                       n > 0 && db_get_bool(res, 0, PQfnumber(res, "sampled"))));
 }
 
 struct db_param analysis_nodes(struct api_request *r, const struct analysis *a)
@@ -128,7 +131,8 @@ struct db_param analysis_nodes(struct api_request *r, const struct analysis *a)
     return db_text_array(&r->req->pool, ids, n);
 }
 
-/* $1 the org, $2 the last page's end, $3 one row more than the page shows, $4 what the statement needs besides. */
+/* $1 the org, $2 the last page's end, $3 one row more than the page shows, $4 what the statement needs besides. Each row says whether all of them are
+ * of a sample. */
 static void list(struct api_request *r, struct analysis *a, const struct db_stmt *stmt,
                  const struct db_param *more, size_t n_params)
 {
@@ -145,49 +149,54 @@ static void list(struct api_request *r, struct analysis *a, const struct db_stmt
 
 /* ---- which transports work ---- */
 
-/* From network to network by index, of each the newest reports: as many as make ANALYTICS_SAMPLE on a page. */
+/* Of a report's rows, which transports reached something, or were tried. */
+#define WORKS                                                                    \
+    "coalesce(bool_or(x.s = 1), false) as any_ok,"                               \
+    "  bool_or(x.t = 0 and x.s <> 0) as t0, bool_or(x.t = 0 and x.s = 1) as k0," \
+    "  bool_or(x.t = 1 and x.s <> 0) as t1, bool_or(x.t = 1 and x.s = 1) as k1," \
+    "  bool_or(x.t = 2 and x.s <> 0) as t2, bool_or(x.t = 2 and x.s = 1) as k2," \
+    "  bool_or(x.t = 3 and x.s <> 0) as t3, bool_or(x.t = 3 and x.s = 1) as k3"
+#define WORKS_COUNTS                                                                       \
+    " count(*) filter (where t0), count(*) filter (where k0), count(*) filter (where t1)," \
+    " count(*) filter (where k1), count(*) filter (where t2), count(*) filter (where k2)," \
+    " count(*) filter (where t3), count(*) filter (where k3)"
+
+/* From network to network by index, of each the newest reports: as many as make ANALYTICS_SAMPLE on a page and ANALYTICS_ROWS rows. The newest one
+ * counts in any case, with its first rows. */
+#define NETWORKS_ROWS ANALYTICS_ROWS " / $3::int"
 static const struct db_stmt transports_stmt = {
     "analytics_transports",
     "with recursive walk(network, n) as (select $2::text collate \"C\", 0 union all"
     " select (select r.network from report r where r.org = $1 and r.network > w.network and r.expires_at > "
     "now()"
-    "  order by r.network limit 1), w.n + 1 from walk w where w.network is not null and w.n < $3::int)"
-    " select w.network, s.* from walk w cross join lateral (select count(*), count(*) filter (where not "
-    "any_ok),"
-    "  count(*) filter (where t0), count(*) filter (where k0), count(*) filter (where t1), count(*) filter "
-    "(where k1),"
-    "  count(*) filter (where t2), count(*) filter (where k2), count(*) filter (where t3), count(*) filter "
-    "(where k3)"
-    "  from (select distinct on (n.agent) n.* from (select * from report where org = $1 and network = "
-    "w.network"
-    "   and expires_at > now() order by measured_at desc limit " ANALYTICS_SAMPLE " / $3::int + 1) n"
-    "   order by n.agent, n.measured_at desc) r"
-    "  cross join lateral (select coalesce(bool_or(x.s = 1), false) as any_ok,"
-    "   bool_or(x.t = 0 and x.s <> 0) as t0, bool_or(x.t = 0 and x.s = 1) as k0,"
-    "   bool_or(x.t = 1 and x.s <> 0) as t1, bool_or(x.t = 1 and x.s = 1) as k1,"
-    "   bool_or(x.t = 2 and x.s <> 0) as t2, bool_or(x.t = 2 and x.s = 1) as k2,"
-    "   bool_or(x.t = 3 and x.s <> 0) as t3, bool_or(x.t = 3 and x.s = 1) as k3"
-    "   from unnest(r.transport, r.status) x (t, s)) u) s"
-    " where w.n > 0 and w.network is not null order by w.network"};
+    "  order by r.network limit 1), w.n + 1 from walk w where w.network is not null and w.n < $3::int),"
+    " sites as materialized (select w.network, s.* from walk w cross join lateral (select"
+    "  count(*) filter (where kept), count(*) filter (where kept and not any_ok)," WORKS_COUNTS ","
+    "  bool_or(c.looked_at > " ANALYTICS_SAMPLE " / $3::int or c.upto > " NETWORKS_ROWS ") as part from"
+    "  (select d.*, d.nth = 1 or d.upto <= " NETWORKS_ROWS " as kept from"
+    "   (select n.*, row_number() over newest as nth, sum(cardinality(n.transport)) over newest as upto from"
+    "    (select distinct on (m.agent) m.*, count(*) over () as looked_at from"
+    "     (select agent, measured_at, transport, status from report where org = $1 and network = w.network"
+    "      and expires_at > now() order by measured_at desc limit " ANALYTICS_SAMPLE " / $3::int + 1) m"
+    "     order by m.agent, m.measured_at desc) n"
+    "    window newest as (order by n.measured_at desc rows unbounded preceding)) d) c"
+    "  cross join lateral (select least(" NETWORKS_ROWS ", c.kept::int * " ANALYTICS_ROWS ") as most) rows"
+    "  cross join lateral (select " WORKS
+    "   from unnest(c.transport[:rows.most], c.status[:rows.most]) x (t, s)) u) s"
+    "  where w.n > 0 and w.network is not null)"
+    " select s.*, bool_or(s.part) over () as sampled from sites s order by s.network"};
 
 /* Of each agent what works; then of each site. */
-#define SITES(live)                                                                              \
-    LIVE(live)                                                                                   \
-    ", each as (select " BY_PREFIX " as site, l.org, u.* from live l cross join lateral (select" \
-    "  coalesce(bool_or(x.s = 1), false) as any_ok,"                                             \
-    "  bool_or(x.t = 0 and x.s <> 0) as t0, bool_or(x.t = 0 and x.s = 1) as k0,"                 \
-    "  bool_or(x.t = 1 and x.s <> 0) as t1, bool_or(x.t = 1 and x.s = 1) as k1,"                 \
-    "  bool_or(x.t = 2 and x.s <> 0) as t2, bool_or(x.t = 2 and x.s = 1) as k2,"                 \
-    "  bool_or(x.t = 3 and x.s <> 0) as t3, bool_or(x.t = 3 and x.s = 1) as k3"                  \
-    "  from unnest(l.transport, l.status) x (t, s)) u)"                                          \
-    " select site, count(*), count(*) filter (where not any_ok), count(*) filter (where t0),"    \
-    "  count(*) filter (where k0), count(*) filter (where t1), count(*) filter (where k1),"      \
-    "  count(*) filter (where t2), count(*) filter (where k2), count(*) filter (where t3),"      \
-    "  count(*) filter (where k3), count(distinct org)"                                          \
-    " from each where site collate \"C\" > $2::text collate \"C\" and ($1::text is not null)"    \
-    " group by site order by site collate \"C\" limit $3::int"
-static const struct db_stmt prefixes_stmt = {"analytics_prefixes", SITES(OF_ORG)};
-static const struct db_stmt prefixes_all_stmt = {"analytics_prefixes_all", SITES(OF_ALL)};
+#define SITES(live, share)                                                                               \
+    LIVE(live)                                                                                           \
+    ", each as (select " BY_PREFIX " as site, l.org, u.* from live l cross join lateral (select " WORKS  \
+    "  from unnest(l.transport, l.status) x (t, s)) u)"                                                  \
+    " select site, count(*), count(*) filter (where not any_ok)," WORKS_COUNTS                           \
+    ", count(distinct org)," SAMPLED(                                                                    \
+        share) " from each where site collate \"C\" > $2::text collate \"C\" and ($1::text is not null)" \
+               " group by site order by site collate \"C\" limit $3::int"
+static const struct db_stmt prefixes_stmt = {"analytics_prefixes", SITES(OF_ORG, SHARE_OF_ORG)};
+static const struct db_stmt prefixes_all_stmt = {"analytics_prefixes_all", SITES(OF_ALL, SHARE_OF_ALL)};
 
 static json_t *site_json(const struct api_request *r, const PGresult *res, int row)
 {
@@ -222,24 +231,26 @@ static void read_transports(struct api_request *r)
 
 /* ---- how far nodes are ---- */
 
-#define RTT_OF(where, only)                                                               \
-    LIVE(where)                                                                           \
-    PER("''::text", only)                                                                 \
-    " select node, count(*) filter (where tested), count(used), min(used & 4294967295),"  \
-    "  (percentile_disc(array[0.5, 0.95]) within group (order by used & 4294967295))[1]," \
-    "  (percentile_disc(array[0.5, 0.95]) within group (order by used & 4294967295))[2]," \
-    "  count(*) filter (where used >> 32 = 0), count(*) filter (where used >> 32 = 1),"   \
-    "  count(*) filter (where used >> 32 = 2), count(*) filter (where used >> 32 = 3)"    \
-    " from per where node > $2::text collate \"C\" and $1::text is not null"              \
-    " group by node having bool_or(tested) order by node limit $3::int"
+#define RTT_OF(where, share, only)                                                               \
+    LIVE(where)                                                                                  \
+    PER("''::text", only)                                                                        \
+    " select node, count(*) filter (where tested), count(used), min(used & 4294967295),"         \
+    "  (percentile_disc(array[0.5, 0.95]) within group (order by used & 4294967295))[1],"        \
+    "  (percentile_disc(array[0.5, 0.95]) within group (order by used & 4294967295))[2],"        \
+    "  count(*) filter (where used >> 32 = 0), count(*) filter (where used >> 32 = 1),"          \
+    "  count(*) filter (where used >> 32 = 2), count(*) filter (where used >> 32 = 3)," SAMPLED( \
+        share) " from per where node > $2::text collate \"C\" and $1::text is not null"          \
+               " group by node having bool_or(tested) order by node limit $3::int"
 
-static const struct db_stmt rtt_stmt = {"analytics_rtt", RTT_OF(OF_ORG, "true")};
+static const struct db_stmt rtt_stmt = {"analytics_rtt", RTT_OF(OF_ORG, SHARE_OF_ORG, "true")};
 static const struct db_stmt rtt_network_stmt = {
-    "analytics_rtt_network", RTT_OF("select * from report where org = $1 and network = $4::text and"
-                                    " expires_at > now() order by measured_at desc limit " ANALYTICS_SAMPLE,
-                                    "true")};
+    "analytics_rtt_network",
+    RTT_OF("select " COLUMNS " from report where org = $1 and network = $4::text and expires_at > now()"
+           " order by measured_at desc limit " ANALYTICS_SAMPLE,
+           SHARE_OF_ORG, "true")};
 /* Of all orgs the cloud's own nodes: others' names mean something to their org alone. */
-static const struct db_stmt rtt_all_stmt = {"analytics_rtt_all", RTT_OF(OF_ALL, "x.name = any($4::text[])")};
+static const struct db_stmt rtt_all_stmt = {"analytics_rtt_all",
+                                            RTT_OF(OF_ALL, SHARE_OF_ALL, "x.name = any($4::text[])")};
 
 static json_t *node_json(const struct api_request *r, const PGresult *res, int row)
 {

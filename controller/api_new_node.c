@@ -13,7 +13,7 @@ enum {
 
 /* One row an agent: its site, its least round trip now; over the nodes that it and the place are known to reach, the greatest difference of their round
  * trips and the least sum; whether it is in the place. $3, $4: the place by round trips from it; or it is the network $2. */
-#define GAIN_OF(where, site, only)                                                                         \
+#define GAIN_OF(where, share, site, only)                                                                  \
     LIVE(where)                                                                                            \
     PER(site, only)                                                                                        \
     ", place as materialized (select v.node, v.rtt::bigint as rtt from unnest($3::text[], $4::int[])"      \
@@ -24,18 +24,19 @@ enum {
     " there as (select l.org || ' ' || l.agent as agent from live l where l.network = $2::text)"           \
     " select p.site, min(p.used & 4294967295), max(abs((p.used & 4294967295) - l.rtt)),"                   \
     "  min((p.used & 4294967295) + l.rtt), p.agent in (select agent from there),"                          \
-    "  (select count(*) from place), (select count(*) >= " ANALYTICS_SAMPLE " from live)"                  \
-    " from per p left join place l on l.node = p.node where p.used is not null and $1::text is not null"   \
-    " group by p.agent, p.site"
-#define OF_ORG_AND_NETWORK                                                                                \
-    "(" OF_ORG ") union all (select * from report where org = $1 and network = $2 and expires_at > now()" \
+    "  (select count(*) from place)," SAMPLED(share) " from per p left join place l on l.node = p.node "   \
+                                                     "where p.used is not null and $1::text is not null"   \
+                                                     " group by p.agent, p.site"
+#define OF_ORG_AND_NETWORK                                                \
+    "(" OF_ORG ") union all (select " COLUMNS                             \
+    " from report where org = $1 and network = $2 and expires_at > now()" \
     " order by measured_at desc limit 200)"
 static const struct db_stmt new_node_stmt = {"analytics_new_node",
-                                             GAIN_OF(OF_ORG_AND_NETWORK, BY_NETWORK, "true")};
-static const struct db_stmt new_node_prefix_stmt = {"analytics_new_node_prefix",
-                                                    GAIN_OF(OF_ORG_AND_NETWORK, BY_PREFIX, "true")};
-static const struct db_stmt new_node_all_stmt = {"analytics_new_node_all",
-                                                 GAIN_OF(OF_ALL, BY_PREFIX, "x.name = any($5::text[])")};
+                                             GAIN_OF(OF_ORG_AND_NETWORK, SHARE_OF_ORG, BY_NETWORK, "true")};
+static const struct db_stmt new_node_prefix_stmt = {
+    "analytics_new_node_prefix", GAIN_OF(OF_ORG_AND_NETWORK, SHARE_OF_ORG, BY_PREFIX, "true")};
+static const struct db_stmt new_node_all_stmt = {
+    "analytics_new_node_all", GAIN_OF(OF_ALL, SHARE_OF_ALL, BY_PREFIX, "x.name = any($5::text[])")};
 enum { NEW_SITE, NEW_NOW, NEW_APART, NEW_MOST, NEW_THERE, NEW_LANDMARKS, NEW_SAMPLED };
 
 static void on_new_node(struct api_request *r, const struct db_result *result)

@@ -74,6 +74,12 @@ static void format_ms(char out[static 32], const json_t *object, const char *mem
         snprintf(out, 32, "-");
 }
 
+static void say_sampled(const struct cli *c, const json_t *answer)
+{
+    if (json_is_true(json_object_get(answer, "sampled")))
+        cli_say_wrapped(c, "There is more than one answer looks at: these figures are of a part of it.");
+}
+
 /* All of a list as a table, or the whole document where --json asks; `row` adds an item. */
 static enum cli_exit show_list(const struct cli *c, const char *what, const char *base,
                                const struct table_column *columns, size_t n,
@@ -92,6 +98,7 @@ static enum cli_exit show_list(const struct cli *c, const char *what, const char
         if (t != NULL)
             row(t, item);
     }
+    say_sampled(c, list);
     json_decref(list);
     return cli_print_table(c, t);
 }
@@ -204,6 +211,7 @@ static void say_gain(const struct cli *c, const json_t *answer)
     cli_say_wrapped(c, text);
     cli_say_wrapped(c, "Estimated from round trips to the nodes that are there; see berth help analytics "
                        "new-node.");
+    say_sampled(c, answer);
 }
 
 enum cli_exit cmd_analytics_new_node(struct cli *c)

@@ -317,7 +317,7 @@ static bool page_path(char *out, size_t cap, const char *path, const char *curso
 enum cli_exit call_list(const struct cli *c, enum call_token which, const char *what, const char *path,
                         json_t **answer)
 {
-    json_t *items = json_array(), *page = NULL;
+    json_t *items = json_array(), *page = NULL, *list = NULL;
     enum cli_exit code = CLI_OK;
     char cursor[CURSOR_MAX] = "";
     for (int i = 0; code == CLI_OK; i++) {
@@ -331,6 +331,8 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
             code = call(c, which, what, "GET", paged, NULL, &page);
         if (code == CLI_OK && json_array_extend(items, json_object_get(page, "items")) != 0)
             code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no list", what);
+        if (code == CLI_OK && list == NULL)
+            list = json_incref(page);
         const char *next = json_string_value(json_object_get(page, "next"));
         if (next == NULL)
             break;
@@ -339,11 +341,15 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
         else
             memcpy(cursor, next, strlen(next) + 1);
     }
+    if (code == CLI_OK && json_object_set(list, "items", items) != 0)
+        code = cli_fail(c, CLI_CONTROLLER, "out of memory");
+    json_decref(items);
     json_decref(page);
     if (code != CLI_OK) {
-        json_decref(items);
+        json_decref(list);
         return code;
     }
-    *answer = json_pack("{s:o}", "items", items);
-    return *answer != NULL ? CLI_OK : cli_fail(c, CLI_CONTROLLER, "out of memory");
+    (void)json_object_del(list, "next");
+    *answer = list;
+    return CLI_OK;
 }

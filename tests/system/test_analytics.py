@@ -44,7 +44,7 @@ def test_transports_by_site(org, make_org):
     assert office["transports"]["udp"] == {"tested": 3, "works": 2, "share": pytest.approx(2 / 3)}
     assert office["transports"]["tls"]["share"] == 1 and "proxy" not in office["transports"]
     assert (sites["home"]["agents"], sites["home"]["blocked"]) == (1, 1)
-    assert make_org("Nobody").api.get("/v1/analytics/transports").expect(200).json == {"items": [], "next": None}
+    assert make_org("Nobody").api.get("/v1/analytics/transports").expect(200).json == {"items": [], "next": None, "sampled": False}
 
 
 def test_pages(org):
@@ -147,10 +147,20 @@ def test_all_organisations_together(make_org, nodes, admin, database):
         database.sql("begin; set local role berth_tenant; select set_config('berth.org', 'oabc', true); select count(*) from analytics_sample(10); commit")
 
 
-def test_the_command(org, controller, world):
-    def berth(*words):
+@pytest.fixture(scope="module")
+def command(controller, world):
+    """berth analytics of an org: command(org, "rtt", ...)."""
+
+    def berth(org, *words):
         env = {"BERTH_CONTROLLER": controller.url, "BERTH_TOKEN": org.key, "BERTH_CA": str(world.authority.file)}
         return run([AGENT, "analytics", *words], env=env)
+
+    return berth
+
+
+def test_the_command(org, command, world):
+    def berth(*words):
+        return command(org, *words)
 
     call = {"node": ONE, "transport": "udp", "seconds": 9, "rtt_us": {"min": 25000, "median": 25000, "p95": 25000}}
     call.update(received=90, lost=10, expected={"transport": "udp", "rtt_us": 20000})
@@ -170,6 +180,54 @@ def test_the_command(org, controller, world):
     assert json.loads(berth("new-node", "--like", ONE, "--json").stdout)["helped"] == 0
     assert berth("new-node").returncode == 2
     assert berth("new-node", "--network", "nowhere").returncode == 3
+
+
+def put_large_reports(database, org, reports, rows):
+    """As many reports in ten networks, each of so many rows to nodes that have gone since."""
+    database.sql(
+        f"""insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, mapped, names, addrs, node, transport, status,
+            framing, address, mapped_address, rtt_min_us, rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, net4)
+        select '{org}', 'large-' || lpad(r::text, 4, '0'), gen_random_uuid(), now(), now(), now() + interval '1 hour', 'net-' || r % 10,
+            '{{}}', names, '{{}}', node, transport, status, none, none, none, rtt, rtt, rtt, rtt, rtt, rtt, rtt, (9 << 16) + r % 10
+        from generate_series(1, {reports}) r cross join lateral (
+            select array_agg(distinct 'a-node-of-a-large-fleet-' || lpad((k / 3)::text, 5, '0')) as names,
+                array_agg((k / 3 + 1)::smallint order by k) as node, array_agg((k % 3)::smallint order by k) as transport,
+                array_agg(1::smallint order by k) as status, array_agg(0::smallint order by k) as none,
+                array_agg(20000 + (r * 7919 + k * 104729) % 80000 order by k) as rtt
+            from generate_series(0, {rows} - 1) k) x"""
+    )
+
+
+@pytest.mark.parametrize("reports", [100, 1500])
+def test_large_reports_are_answered_of(make_org, nodes, admin, database, command, reports):
+    """What one answer looks at is bounded by rows, and it says so where that left something out."""
+    org = make_org("Large")
+    put_large_reports(database, org.id, reports, rows=1000)
+    all_of_them = ("rtt", "transports?by=prefix", "new-node?network=net-1", "new-node?network=net-1&by=prefix")
+    for path, sampled in (
+        ("rtt?network=net-1", False),  # 150,000 rows
+        ("transports?limit=9", reports > 100),  # 40,000 rows of each network and the one behind the page
+        *((path, reports > 400) for path in all_of_them),
+    ):
+        for client, whose in ((org.api, ""), (admin, f"org={org.id}")):
+            told = client.get(f"/v1/analytics/{path}{'&' if '?' in path else '?'}{whose}").expect(200).json
+            assert told["sampled"] == sampled, path
+    for path in ("rtt", "transports", f"new-node?like={ONE}"):
+        assert admin.get(f"/v1/analytics/{path}").expect(200).json["sampled"] == (reports > 400), path
+    sites = {i["network"]: i for i in org.api.get("/v1/analytics/transports?limit=9").expect(200).json["items"]}
+    assert len(sites) == 9 and sites["net-1"]["agents"] == (40 if reports > 400 else 10)
+    assert sites["net-1"]["transports"]["udp"]["works"] == sites["net-1"]["agents"]
+    assert ("There is more than one answer looks at" in command(org, "rtt").stdout) == (reports > 400)
+    assert json.loads(command(org, "rtt", "--json").stdout)["sampled"] == (reports > 400)
+
+
+def test_one_report_larger_than_its_share(make_org, nodes, database):
+    """Of a network whose newest report is more than its part of the rows, that report counts all the same."""
+    org = make_org("Wide")
+    put_large_reports(database, org.id, 10, rows=3000)
+    page = org.api.get("/v1/analytics/transports?limit=500").expect(200).json
+    assert [i["agents"] for i in page["items"]] == [1] * 10 and page["sampled"]
+    assert page["items"][0]["transports"]["tls"] == {"tested": 1, "works": 1, "share": 1}
 
 
 def test_many_at_once_take_turns(org):
