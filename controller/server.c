@@ -138,6 +138,7 @@ static int door_open(struct thread *t, struct door *door)
         .tls = door->health ? NULL : t->server->tls,
         .handshake_timeout_us = SERVER_HANDSHAKE_US,
         .max_open = door->health ? SERVER_METRICS_OPEN_MAX : t->server->ctl->options->max_connections,
+        .oldest_yields = door->health,
         .on_conn = on_conn,
         .ctx = door,
         .stats = door->health ? &t->health_stats : &t->stats,

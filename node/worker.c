@@ -108,6 +108,7 @@ static int open_door(struct worker *w, struct door *d, int *fd, bool tls, listen
         .tls = tls ? w->opts.tls : NULL,
         .handshake_timeout_us = w->opts.handshake_timeout_us,
         .max_open = on_conn == on_stream_conn ? w->opts.max_open : METRICS_OPEN_MAX,
+        .oldest_yields = on_conn == on_metrics_conn,
         .on_conn = on_conn,
         .ctx = w,
         .stats = &d->stats,

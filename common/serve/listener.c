@@ -32,6 +32,7 @@ struct listener {
     h2o_timeout_entry_t pause;
     int64_t pauses, pauses_told_us; /* since then */
     h2o_linklist_t handshakes;
+    h2o_linklist_t yielding; /* with oldest_yields: guests that may be ended for others, oldest first */
 };
 
 struct listener_sources {
@@ -45,7 +46,7 @@ struct guest {
     struct listener_stats *stats;
     _Atomic int32_t *source; /* its cell, or NULL */
     struct listener_budget *budget;
-    h2o_linklist_t in_crowd;
+    h2o_linklist_t in_crowd, in_yielding;
     SSL_CTX *ctx; /* libh2o makes the SSL late and keeps only a bare pointer to this */
     struct listener *listener;
     h2o_socket_t *sock;
@@ -72,6 +73,8 @@ static void on_socket_close(void *data)
         atomic_fetch_sub_explicit(&g->budget->open, 1, memory_order_relaxed);
     if (h2o_linklist_is_linked(&g->in_crowd))
         h2o_linklist_unlink(&g->in_crowd);
+    if (h2o_linklist_is_linked(&g->in_yielding))
+        h2o_linklist_unlink(&g->in_yielding);
     SSL_CTX_free(g->ctx);
     free(g);
 }
@@ -221,6 +224,8 @@ static bool welcome(struct listener *l, int fd, const struct addr *from)
     g->sock = sock;
     if (l->opts.crowd)
         h2o_linklist_insert(&l->opts.crowd->guests, &g->in_crowd);
+    if (l->opts.oldest_yields)
+        h2o_linklist_insert(&l->yielding, &g->in_yielding);
     count(&g->stats->accepted);
     atomic_fetch_add_explicit(&g->stats->open, 1, memory_order_relaxed);
     if (!l->opts.tls) {
@@ -265,6 +270,22 @@ static bool is_full(const struct listener *l)
            (b && atomic_load_explicit(&b->open, memory_order_relaxed) >= b->max);
 }
 
+/* Ends a guest in favour of the next; its owner sees it in the loop. false: there is none that may be ended. */
+static bool make_room(struct listener *l)
+{
+    h2o_linklist_t *at = l->yielding.next;
+    while (at != &l->yielding &&
+           h2o_socket_is_writing(H2O_STRUCT_FROM_MEMBER(struct guest, in_yielding, at)->sock))
+        at = at->next;
+    if (at == &l->yielding)
+        at = l->yielding.next;
+    if (at == &l->yielding)
+        return false;
+    h2o_linklist_unlink(at);
+    (void)shutdown(h2o_socket_get_fd(H2O_STRUCT_FROM_MEMBER(struct guest, in_yielding, at)->sock), SHUT_RDWR);
+    return true;
+}
+
 static void on_acceptable(h2o_socket_t *lsock, const char *err)
 {
     struct listener *l = lsock->data;
@@ -280,7 +301,7 @@ static void on_acceptable(h2o_socket_t *lsock, const char *err)
             return;
         if (fd < 0)
             continue;
-        if (is_full(l)) {
+        if (is_full(l) && !make_room(l)) {
             count(&l->opts.stats->refused_full);
             close(fd);
             continue;
@@ -369,6 +390,7 @@ int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener
     l->opts = *opts;
     l->pause.cb = on_pause_end;
     h2o_linklist_init_anchor(&l->handshakes);
+    h2o_linklist_init_anchor(&l->yielding);
     h2o_timeout_init(loop, &l->handshake_timeout, (uint64_t)(opts->handshake_timeout_us / 1000));
     h2o_timeout_init(loop, &l->pause_timeout, ACCEPT_PAUSE_MS);
     set_tcp_options(opts->fd, opts);
@@ -385,6 +407,8 @@ void listener_close(struct listener *l)
         return;
     while (!h2o_linklist_is_empty(&l->handshakes))
         handshake_abort(H2O_STRUCT_FROM_MEMBER(struct guest, link, l->handshakes.next));
+    while (!h2o_linklist_is_empty(&l->yielding))
+        h2o_linklist_unlink(l->yielding.next);
     h2o_timeout_unlink(&l->pause);
     h2o_socket_read_stop(l->sock);
     h2o_socket_close(l->sock);

@@ -57,6 +57,9 @@ struct listener_opts {
     int64_t handshake_timeout_us;
     int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
     int64_t max_open;         /* stats->open at most; one more is accepted and closed */
+    /* ... or, with this, ends the one that has been open for longest, first of those that nothing is written to: nobody keeps others out by
+     * holding connections. */
+    bool oldest_yields;
     listener_conn_cb *on_conn;
     void *ctx;
     struct listener_stats *stats;     /* outlives every connection */

@@ -259,6 +259,19 @@ def test_the_connection_limit(controllers, world):
     mine.stop()
 
 
+def test_held_connections_keep_nobody_from_health(controller, node):
+    """On the listener for health and metrics, of the controller and of a node: the oldest idle one gives way."""
+    for program in (controller, node("held")):
+        held = []
+        for begun in (b"", b"GET /livez HTTP/1.1\r\nX-Slow: ", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"):
+            for _ in range(50):
+                held.append(socket.create_connection(("127.0.0.1", program.metrics_port), timeout=10))
+                held[-1].sendall(begun)
+        assert program.probe("/livez") == 200 and program.metrics()
+        for s in held:
+            s.close()
+
+
 def test_it_ends_with_clients_still_connected(controllers, world, org):
     mine = controllers()
     idle = raw(mine, world, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")

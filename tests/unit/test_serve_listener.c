@@ -63,6 +63,63 @@ static void one_more_than_the_cap_is_closed(void **state)
     serve_close(&s);
 }
 
+static void end_at_eof(h2o_socket_t *sock, const char *err)
+{
+    struct serve_loop *s = sock->data;
+    for (size_t i = 0; i < s->n && err; i++)
+        if (s->sock[i] == sock)
+            s->sock[i] = NULL;
+    if (err)
+        h2o_socket_close(sock);
+}
+
+static void read_all(struct serve_loop *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->sock[i] && !s->sock[i]->data) {
+            s->sock[i]->data = s;
+            h2o_socket_read_start(s->sock[i], end_at_eof);
+        }
+    }
+}
+
+static void ignore(h2o_socket_t *sock, const char *err)
+{
+    (void)sock;
+    (void)err;
+}
+
+static void the_oldest_makes_room(void **state)
+{
+    (void)state;
+    struct serve_loop s;
+    struct listener_opts o = clear;
+    static char much[4 * 1024 * 1024];
+    h2o_iovec_t answer = h2o_iovec_init(much, sizeof(much));
+    int fd[6];
+    o.max_open = 3;
+    o.oldest_yields = true;
+    serve_open(&s, o);
+    for (size_t i = 0; i < 3; i++) {
+        fd[i] = serve_connect(&s);
+        SERVE_UNTIL(&s, s.n == i + 1);
+    }
+    h2o_socket_write(s.sock[0], &answer, 1, ignore); /* more than its client has read */
+    read_all(&s);
+    fd[3] = serve_connect(&s);
+    SERVE_UNTIL(&s, serve_is_ended(fd[1]) && s.n == 4 && s.stats.open == 3);
+    assert_true(s.sock[0] && !s.sock[1] && s.sock[2]);
+    read_all(&s);
+    fd[4] = serve_connect(&s);
+    fd[5] = serve_connect(&s);
+    SERVE_UNTIL(&s, serve_is_ended(fd[2]) && serve_is_ended(fd[3]) && s.n == 6 && s.stats.open == 3);
+    assert_true(s.sock[0] != NULL);
+    assert_int_equal(s.stats.refused_full, 0);
+    for (int i = 0; i < 6; i++)
+        close(fd[i]);
+    serve_close(&s);
+}
+
 static void sources_have_a_cap_of_their_own(void **state)
 {
     (void)state;
@@ -398,6 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_over_with_the_peer),
         cmocka_unit_test(one_more_than_the_cap_is_closed),
+        cmocka_unit_test(the_oldest_makes_room),
         cmocka_unit_test(sources_have_a_cap_of_their_own),
         cmocka_unit_test(what_is_buffered_is_bounded),
         cmocka_unit_test(listeners_may_share_a_budget),
