@@ -61,7 +61,7 @@ static bool ease(const struct place_work *w, struct place_draft *s, size_t i, in
             continue;
         for (int whole = 0; whole < 2; whole++) {
             place_draft_copy(w, keep, s);
-            if (!(whole ? place_search_move_all(w, keep, from, k) : place_search_move(w, keep, i, k)))
+            if (!(whole ? place_move_all(w, keep, from, k) : place_move_one(w, keep, i, k)))
                 continue;
             (void)worst_of(w, keep, &cost);
             if (cost < least) {
@@ -73,7 +73,7 @@ static bool ease(const struct place_work *w, struct place_draft *s, size_t i, in
     }
     if (best == w->k)
         return false;
-    return all ? place_search_move_all(w, s, from, best) : place_search_move(w, s, i, best);
+    return all ? place_move_all(w, s, from, best) : place_move_one(w, s, i, best);
 }
 
 void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_t *scratch, uint8_t *scratch2)

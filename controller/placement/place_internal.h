@@ -205,16 +205,22 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
 int64_t place_fill_saved(const struct place_work *w, const struct place_draft *s, size_t i);
 int64_t place_fill_added(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i);
+/* place_moves.c */
+bool place_move_can_sit(const struct place_work *w, size_t i, size_t k); /* room apart */
+bool place_move_fits(const struct place_work *w, const struct place_draft *s, size_t i, size_t k);
+bool place_move_best(const struct place_work *w, struct place_draft *s, size_t i); /* false: it stays */
+/* Moves where there is room and no lock: one, or all of a column. False: not, or not all, and then none. */
+bool place_move_one(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
+bool place_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to);
+/* By all moves until none helps. `known`: a state where a descent ended, or NULL: it stops there. False: the passes ran out before. */
+bool place_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch, const uint8_t *known);
+/* place_close.c */
+bool place_real_gain(const struct place_rule *r, int64_t scale, int64_t without, int64_t with);
+void place_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
+                 uint8_t *scratch);
 /* place_search.c */
-bool place_search_relocate(const struct place_work *w, struct place_draft *s, size_t i);
-void place_search_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch);
 void place_search_best(const struct place_work *w, const struct place_rule *r, struct place_draft *best,
                        bool longer);
-void place_search_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
-                        uint8_t *scratch);
-/* Moves where there is room and no lock: one, or all of a column. False: not, or not all, and then none. */
-bool place_search_move(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
-bool place_search_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to);
 /* place_cap.c */
 int place_cap_stage(const struct place_work *w, const struct place_draft *s);
 bool place_cap_better(const struct place_work *w, const struct place_draft *a, const struct place_draft *b);

@@ -53,9 +53,9 @@ static void seat_newcomers(struct place_work *w, struct place_draft *s)
     }
     place_draft_count(w, s);
     if (newcomers == 1)
-        place_search_relocate(w, s, last);
+        place_move_best(w, s, last);
     else if (newcomers > 1)
-        place_search_descend(w, s, w->states[2]);
+        place_descend(w, s, w->states[2], NULL);
 }
 
 /* Takes back from the plan `to` the moves that aren't worth it, until all that are left are. Those who stay are locked. */
@@ -94,7 +94,7 @@ static void bend(const struct place_problem *p, struct place_work *w, const stru
         prune(p, w, r, to);
         if (place_cap_better(w, to, out))
             place_draft_copy(w, out, to);
-        place_search_descend(w, to, w->states[2]);
+        place_descend(w, to, w->states[2], NULL);
     }
     prune(p, w, r, to);
     if (place_cap_better(w, to, out))
@@ -109,7 +109,7 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
 
     place_search_best(w, &r, &to, false);
     seat_newcomers(w, out);
-    place_search_close(w, &r, out, w->states[2]);
+    place_close(w, &r, out, w->states[2]);
     place_cap_improve(w, out, w->states[1], w->states[2]);
     w->now = out->cost;
     for (size_t i = 0; i < w->n; i++) {
