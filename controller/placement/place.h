@@ -185,7 +185,8 @@ enum place_overflow {
     PLACE_OVERFLOW_UNREACHABLE,
     PLACE_OVERFLOW_FAR,
     PLACE_OVERFLOW_DOWN,
-    PLACE_OVERFLOWS /* how many there are */
+    PLACE_OVERFLOW_NOT_MOVED, /* have room by now, and it was on its cloud node before */
+    PLACE_OVERFLOWS           /* how many there are */
 };
 const char *place_overflow_name(enum place_overflow o); /* "mesh_full", ...; NULL: no overflow */
 const char *

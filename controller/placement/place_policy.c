@@ -22,14 +22,15 @@ static const char *const reject_names[PLACE_REJECTS] = {
     "unreachable_for", "not_measured_by", "drained",      "unhealthy",  "full",    "region_denied",
     "not_private",     "other_org",       "no_transport", "failed_for", "no_link",
 };
-static const char *const overflow_names[PLACE_OVERFLOWS] = {NULL, "mesh_full", "mesh_unreachable", "mesh_far",
-                                                            "mesh_down"};
+static const char *const overflow_names[PLACE_OVERFLOWS] = {NULL,       "mesh_full", "mesh_unreachable",
+                                                            "mesh_far", "mesh_down", "mesh_not_moved"};
 static const char *const overflow_remedies[PLACE_OVERFLOWS] = {
     NULL,
     "Add mesh nodes, or raise the capacity of those there are.",
     "Open the mesh nodes' ports to this network: `berth firewall` shows what it lets through.",
     "Put a mesh node nearer to this participant, or raise the threshold within which mesh is preferred.",
     "Bring the mesh nodes back into service: `berth node list` shows their state.",
+    "Nobody is moved within a call for the mesh alone: whoever leaves and joins again gets a mesh node.",
 };
 
 const char *place_reject_name(enum place_reject bit)
@@ -200,30 +201,49 @@ enum place_outcome place_why_nothing(const struct place_problem *p)
     return any ? PLACE_NO_REGION : PLACE_NO_NODE;
 }
 
+/* How participant i stands to its org's mesh nodes. */
+struct mesh_view {
+    bool any, up, reached, near, free; /* each of them says more than the one before */
+};
+
+static struct mesh_view mesh_view_of(const struct place_problem *p, const struct place_work *w, size_t i,
+                                     int64_t within)
+{
+    struct mesh_view m = {.any = false};
+
+    for (size_t v = 0; v < w->nodes; v++) {
+        size_t at = i * w->nodes + v;
+        int32_t rtt = place_cell_rtt(w, at);
+        bool up = w->rejects[v] == 0, reached = up && rtt >= 0 && w->cost[at] != PLACE_FAR;
+
+        if (p->nodes[w->node_at[v]].org == NULL || (w->rejects[v] & (PLACE_OTHER_ORG | PLACE_REGION)))
+            continue;
+        m.any = true;
+        m.up |= up;
+        m.reached |= reached;
+        m.near |= reached && rtt <= within;
+        m.free |= reached && rtt <= within && w->room[v] > 0;
+    }
+    return m;
+}
+
 /* Participant i was given `node` (by rank): why isn't it one of its org's own? */
 enum place_overflow place_overflow_of(const struct place_problem *p, const struct place_work *w, size_t i,
                                       uint32_t node)
 {
     int64_t within = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
-    bool mesh = false, up = false, reached = false, near = false;
+    struct mesh_view m;
 
     if (p->nodes[w->node_at[node]].org != NULL || within < 0 || !w->mesh || !(w->flags[i] & PLACE_F_MEASURED))
         return PLACE_OVERFLOW_NO;
-    for (size_t v = 0; v < w->nodes; v++) {
-        int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
-
-        if (p->nodes[w->node_at[v]].org == NULL || (w->rejects[v] & (PLACE_OTHER_ORG | PLACE_REGION)))
-            continue;
-        mesh = true;
-        up = up || w->rejects[v] == 0;
-        reached = reached || (w->rejects[v] == 0 && rtt >= 0);
-        near = near || (w->rejects[v] == 0 && rtt >= 0 && rtt <= within);
-    }
-    if (!mesh)
+    m = mesh_view_of(p, w, i, within);
+    if (!m.any)
         return PLACE_OVERFLOW_NO;
-    if (near)
+    if (m.near && !m.free)
         return PLACE_OVERFLOW_FULL;
-    if (reached)
+    if (m.near && node == w->present[i])
+        return PLACE_OVERFLOW_NOT_MOVED;
+    if (m.reached)
         return PLACE_OVERFLOW_FAR;
-    return up ? PLACE_OVERFLOW_UNREACHABLE : PLACE_OVERFLOW_DOWN;
+    return m.up ? PLACE_OVERFLOW_UNREACHABLE : PLACE_OVERFLOW_DOWN;
 }

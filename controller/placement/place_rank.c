@@ -417,13 +417,25 @@ static void find_nearest(const struct place_work *w, size_t i)
     }
 }
 
-/* Who has an own mesh node near enough, with room, goes to cloud nodes last. */
+/* On a cloud node, and may stay there. */
+static bool settled_in_cloud(const struct place_problem *p, const struct place_work *w, size_t i)
+{
+    size_t at = w->present[i];
+
+    return at != PLACE_RANK_NONE && w->cost[i * w->nodes + at] != PLACE_FAR &&
+           p->nodes[w->node_at[at]].org == NULL;
+}
+
+/* Who has an own mesh node near enough, with room, goes to cloud nodes last. Who is on one already isn't moved for that: a preference is no
+ * gain. */
 static void prefer_mesh(const struct place_problem *p, struct place_work *w, size_t i)
 {
     int64_t within = within_of(p);
     int32_t *cost = w->cost + i * w->nodes;
     bool any = false;
 
+    if (settled_in_cloud(p, w, i))
+        return;
     for (size_t v = 0; !any && v < w->nodes; v++) {
         int32_t rtt = place_cell_rtt(w, i * w->nodes + v);
 

@@ -39,6 +39,45 @@ static void test_mesh_goes_before_cloud_within_the_threshold(void **state)
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_FAR);
 }
 
+/* The mesh has room again: that is no gain in latency, and nobody is moved without one. */
+static void test_nobody_is_moved_for_the_mesh_alone(void **state)
+{
+    struct world w;
+
+    office(&w);
+    w.people[0].present = w.p.present = 1;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 1);
+    assert_int_equal(w.seats[0].reason, PLACE_WHY_STAYS);
+    assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_NOT_MOVED);
+    w.rows[0][0].rtt_us = 1000; /* a mesh node that is nearer by more than a move must gain */
+    w.rows[0][1].rtt_us = 60000;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+    assert_int_equal(w.seats[0].reason, PLACE_WHY_MOVED);
+    assert_in_range(w.seats[0].gain_us, 29400, 29500);
+    w.rows[0][1].rtt_us = 1000; /* who is on the mesh isn't moved to the cloud within the threshold */
+    w.rows[0][0].rtt_us = 60000;
+    w.people[0].present = w.p.present = 0;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+}
+
+/* Its cloud node goes: then the mesh comes first again. */
+static void test_who_must_move_gets_the_mesh(void **state)
+{
+    struct world w;
+
+    office(&w);
+    add_node(&w, "cloud-2");
+    measure(&w, 0, 2, TRANSPORT_UDP, 5000);
+    w.people[0].present = w.p.present = 1;
+    w.nodes[1].state = PLACE_DRAINING;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+    assert_int_equal(w.seats[0].reason, PLACE_WHY_FORCED);
+}
+
 static void test_overflow_says_why_and_what_to_do(void **state)
 {
     struct world w;
@@ -52,6 +91,12 @@ static void test_overflow_says_why_and_what_to_do(void **state)
     decide(&w);
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_DOWN);
     w.nodes[0].state = PLACE_IN_SERVICE;
+    w.people[0].failed = (const size_t[]){0};
+    w.people[0].n_failed = 1;
+    w.nodes[0].capacity = 0;
+    decide(&w);
+    assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNREACHABLE);
+    w.people[0].n_failed = 0;
     w.rows[0][0].reachable = false;
     decide(&w);
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNREACHABLE);
@@ -419,6 +464,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mesh_goes_before_cloud_within_the_threshold),
+        cmocka_unit_test(test_nobody_is_moved_for_the_mesh_alone),
+        cmocka_unit_test(test_who_must_move_gets_the_mesh),
         cmocka_unit_test(test_overflow_says_why_and_what_to_do),
         cmocka_unit_test(test_load_makes_dearer),
         cmocka_unit_test(test_the_least_loaded_serves_when_all_are_overloaded),
