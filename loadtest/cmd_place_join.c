@@ -28,7 +28,7 @@ struct spot {
 
 struct bench {
     int64_t participants, nodes, seconds, measured_pct;
-    bool json;
+    bool json, cap_worst;
     uint64_t seed;
     struct spot *node_at;
     char (*names)[ID_LEN];
@@ -187,7 +187,7 @@ static int start(struct bench *b)
                                   .nodes = b->node,
                                   .participants = b->people,
                                   .ways = &b->ways,
-                                  .policy = {.transports = TRANSPORTS_ALL},
+                                  .policy = {.transports = TRANSPORTS_ALL, .cap_worst = b->cap_worst},
                                   .present = PLACE_NONE};
     b->plan = (struct place_plan){.candidates = b->candidates, .seats = b->seats, .work = b->work};
     return 0;
@@ -213,6 +213,7 @@ static int parse(int argc, char **argv, struct bench *b)
                                             {"nodes", required_argument, NULL, 'n'},
                                             {"seconds", required_argument, NULL, 's'},
                                             {"measured", required_argument, NULL, 'm'},
+                                            {"cap-worst", no_argument, NULL, 'c'},
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -225,6 +226,8 @@ static int parse(int argc, char **argv, struct bench *b)
             wrong = number_parse(optarg, 1, SECONDS_MAX, &b->seconds);
         else if (opt == 'm')
             wrong = number_parse(optarg, 0, 100, &b->measured_pct);
+        else if (opt == 'c')
+            b->cap_worst = (wrong = 0, true);
         else if (opt == 'j')
             b->json = (wrong = 0, true);
         if (wrong < 0)
@@ -240,7 +243,7 @@ int command_place_join(int argc, char **argv)
         fprintf(stderr,
                 "berth-load place-join: --participants N (1 to %d) and --seconds N (1 to %d) are needed; "
                 "--nodes 1 "
-                "to %d, --measured 0 to 100 (per cent of the pairs of nodes)\n",
+                "to %d, --measured 0 to 100 (per cent of the pairs of nodes), --cap-worst\n",
                 PARTICIPANTS_MAX, SECONDS_MAX, NODES_MAX);
         return EXIT_USAGE;
     }

@@ -62,7 +62,7 @@ static const struct command commands[] = {
      command_place_gen},
     {"place-join",
      "--participants N --seconds N [--nodes N]\n"
-     "        [--measured PCT] [--json]\n"
+     "        [--measured PCT] [--cap-worst] [--json]\n"
      "      what a join costs the placement engine, by the size of the meeting",
      command_place_join},
     {"media",

@@ -13,52 +13,6 @@ const char *place_reason_name(enum place_reason r)
     return (unsigned)r < PLACE_REASONS ? reason_names[r] : "unknown";
 }
 
-/* ---- figures ---- */
-
-/* Round trips summed over those who have one. */
-struct known {
-    int64_t n, sum;
-    int64_t m[PLACE_COLS];
-    int64_t ways[PLACE_COLS]; /* of a column: to all of them together */
-};
-
-static int64_t figure(const struct place_work *w, const struct place_draft *s, size_t i)
-{
-    uint32_t v = place_draft_node(w, s, i);
-
-    return v == PLACE_RANK_NONE ? -1 : place_cell_rtt(w, i * w->nodes + v);
-}
-
-static void know(const struct place_work *w, const struct place_draft *s, struct known *out)
-{
-    memset(out, 0, sizeof(*out));
-    for (size_t i = 0; i < w->n; i++) {
-        int64_t rtt = figure(w, s, i);
-
-        if (rtt < 0)
-            continue;
-        out->n++;
-        out->sum += rtt;
-        out->m[s->at[i]]++;
-    }
-    for (size_t a = 0; a < w->k; a++) {
-        for (size_t k = 0; out->m[a] > 0 && k < w->k; k++)
-            out->ways[a] += out->m[k] * w->d[a * PLACE_STRIDE + k];
-    }
-}
-
-/* The mean one-way latency of one participant to all others whose round trips are known. */
-static int64_t own_latency(const struct place_work *w, const struct place_draft *s, const struct known *all,
-                           size_t i)
-{
-    int64_t rtt = figure(w, s, i), sum;
-
-    if (rtt < 0 || all->n < 2)
-        return rtt < 0 ? -1 : rtt / 2;
-    sum = (all->n - 1) * rtt + all->sum - rtt + all->ways[s->at[i]];
-    return sum / (2 * (all->n - 1));
-}
-
 /* ---- seats ---- */
 
 static enum place_reason reason_of(const struct place_work *w, size_t i, uint32_t node)
@@ -146,23 +100,23 @@ static void outcome(const struct place_problem *p, const struct place_work *w, c
         plan->outcome = common != PLACE_NONE && s->m[w->k - 1] == 0 ? PLACE_JOINED : PLACE_NO_COMMON;
 }
 
-static void figures(const struct place_work *w, const struct place_draft *s, struct place_plan *plan)
+static void figures(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
+                    struct place_plan *plan)
 {
-    struct known all;
-    int64_t sum = 0;
+    struct place_latency all;
+    int64_t sum = 0, *own = w->before; /* the rules have done with it */
 
-    know(w, s, &all);
+    place_latency_all(p, w, s, &all, own);
     plan->worst_us = plan->latency_us = -1;
     for (size_t i = 0; i < w->n; i++) {
-        int64_t own = own_latency(w, s, &all, i);
-
-        plan->seats[w->who[i]].latency_us = own;
-        sum += own > 0 ? own : 0;
-        if (own > plan->worst_us)
-            plan->worst_us = own;
+        plan->seats[w->who[i]].latency_us = own[i];
+        sum += own[i] > 0 ? own[i] : 0;
+        if (own[i] > plan->worst_us)
+            plan->worst_us = own[i];
     }
     if (all.n > 0)
         plan->latency_us = sum / all.n;
+    plan->cap_stage = w->capped ? place_cap_stage_of(plan->worst_us) : 0;
 }
 
 static void take_seat(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
@@ -180,16 +134,15 @@ static void take_seat(const struct place_problem *p, const struct place_work *w,
     plan->overloaded = plan->overloaded || (!stays && place_node_overloaded(&p->nodes[out->node]));
 }
 
-void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+void place_answer(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
                   struct place_plan *plan)
 {
     plan->n_joined = plan->n_moved = 0;
     plan->overloaded = false;
-    plan->cap_stage = w->capped && w->n > 0 ? place_cap_stage(w, s) : 0;
     plan->cost_us = s->cost / w->div;
     plan->present_cost_us = w->now >= 0 ? w->now / w->div : -1;
     for (size_t i = 0; i < w->n; i++)
         take_seat(p, w, s, i, plan);
-    figures(w, s, plan);
+    figures(p, w, s, plan);
     outcome(p, w, s, plan);
 }

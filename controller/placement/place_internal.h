@@ -221,8 +221,22 @@ void place_close(const struct place_work *w, const struct place_rule *r, struct 
 /* place_search.c */
 void place_search_best(const struct place_work *w, const struct place_rule *r, struct place_draft *best,
                        bool longer);
+/* place_latency.c */
+struct place_latency { /* of those who have a figure where they are */
+    int64_t n, sum;    /* they, and their round trips */
+    int64_t m[PLACE_COLS];
+    int64_t ways[PLACE_COLS]; /* of a column: the round trips to all of theirs together */
+};
+/* Each at the column where it stands, so that it's quick enough for a search. */
+void place_latency_count(const struct place_work *w, const struct place_draft *s, struct place_latency *out);
+/* A participant's mean one-way latency to the others, alone half its round trip; -1: it has no figure. */
+int64_t place_latency_own(const struct place_work *w, const struct place_draft *s,
+                          const struct place_latency *all, size_t i);
+/* Each at its own node, also where that has no column. `own`: by participant. */
+void place_latency_all(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
+                       struct place_latency *all, int64_t *own);
 /* place_cap.c */
-int place_cap_stage(const struct place_work *w, const struct place_draft *s);
+int place_cap_stage_of(int64_t worst_us);
 bool place_cap_better(const struct place_work *w, const struct place_draft *a, const struct place_draft *b);
 void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_t *scratch,
                        uint8_t *scratch2);
@@ -230,7 +244,7 @@ void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_
 struct place_rule place_rule_of(const struct place_problem *p);
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);
 /* place_answer.c */
-void place_answer(const struct place_problem *p, const struct place_work *w, const struct place_draft *s,
+void place_answer(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
                   struct place_plan *plan);
 
 #endif

@@ -179,6 +179,16 @@ bool place_move_all(const struct place_work *w, struct place_draft *s, size_t fr
     return true;
 }
 
+/* Looked at last, as hardly anything gets so far. */
+static bool all_can_sit(const struct place_work *w, const struct place_draft *s, size_t a, size_t b)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (s->at[i] == a && !place_move_can_sit(w, i, b))
+            return false;
+    }
+    return true;
+}
+
 static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
 {
     const struct place_group *g = &w->group[a];
@@ -196,7 +206,7 @@ static bool shift(const struct place_work *w, struct place_draft *s, size_t a)
             continue;
         delta +=
             w->mult * (place_fill_sum(&w->col[b], s->in[b], in) - place_fill_sum(&w->col[a], 0, s->in[a]));
-        if (delta < least) {
+        if (delta < least && all_can_sit(w, s, a, b)) {
             least = delta;
             best = b;
         }

@@ -200,7 +200,12 @@ class Generated(Case):
 
 class Join(Case):
     def test_figures(self):
-        done = self.run_load("place-join", "--participants", "5", "--nodes", "20", "--seconds", "1", "--measured", "50", "--json")
+        for more in ([], ["--cap-worst"]):
+            with self.subTest(more=more):
+                self.check_figures(more)
+
+    def check_figures(self, more):
+        done = self.run_load("place-join", "--participants", "5", "--nodes", "20", "--seconds", "1", "--measured", "50", "--json", *more)
         self.assertEqual(done.returncode, 0, done.stderr)
         figures = json.loads(done.stdout)
         self.assertEqual((figures["participants"], figures["nodes"]), (5, 20))

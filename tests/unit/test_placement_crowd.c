@@ -192,6 +192,31 @@ static void test_terms_of_nodes_that_are_not_looked_at(void **state)
     crowd_free(c);
 }
 
+/* Figures are of the nodes that people are on, also where the search doesn't see these. */
+static void test_figures_of_nodes_that_are_not_looked_at(void **state)
+{
+    struct crowd *c = crowd_new(120, 1, 100);
+    size_t n = 100;
+
+    for (size_t i = 0; i < n; i++)
+        come(c);
+    decide_and_settle(c);
+    place_decide(&c->p, &c->plan); /* and once more where all are seated */
+    for (size_t i = 0; i < n; i++) {
+        const struct place_seat *a = &c->seats[i];
+        int64_t twice = 0;
+
+        for (size_t j = 0; j < n; j++) {
+            const struct place_seat *b = &c->seats[j];
+
+            if (j != i)
+                twice += a->rtt_us + b->rtt_us + apart(c->node_at[a->node], c->node_at[b->node]);
+        }
+        assert_true(llabs(a->latency_us - twice / 2 / (int64_t)(n - 1)) <= 1);
+    }
+    crowd_free(c);
+}
+
 /* What pairs of nodes are asked about: those of the short list once, and for terms every other node once against it. */
 static void test_pairs_are_asked_about_once(void **state)
 {
@@ -320,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_a_seat_each_on_more_nodes_than_are_looked_at),
         cmocka_unit_test(test_one_by_one),
         cmocka_unit_test(test_terms_of_nodes_that_are_not_looked_at),
+        cmocka_unit_test(test_figures_of_nodes_that_are_not_looked_at),
         cmocka_unit_test(test_pairs_are_asked_about_once),
         cmocka_unit_test(test_full_nodes_in_the_middle),
         cmocka_unit_test(test_nodes_that_do_not_reach_each_other),

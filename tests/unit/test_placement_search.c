@@ -231,17 +231,22 @@ static void test_the_worst_off_are_capped_in_stages(void **state)
     }
 }
 
-/* Three beside node 0, one far from it: the mean wants node 0, the cap of 100 ms node 1, which is worse for the three. */
+/* Three beside node 0, the first far from it: the mean wants node 0, the cap of 100 ms node 1, which is worse for the three. */
+static void three_and_one(struct map *m)
+{
+    map_init(m, 1, 2, 4);
+    for (size_t i = 0; i < 4; i++) {
+        m->rows[i][0].rtt_us = i == 0 ? 220000 : 2000;
+        m->rows[i][1].rtt_us = i == 0 ? 100000 : 90000;
+    }
+    m->between[1] = m->between[2] = 130000;
+}
+
 static void test_the_cap_goes_before_the_mean(void **state)
 {
     static struct map m;
 
-    map_init(&m, 1, 2, 4);
-    for (size_t i = 0; i < 4; i++) {
-        m.rows[i][0].rtt_us = i == 0 ? 220000 : 2000;
-        m.rows[i][1].rtt_us = i == 0 ? 100000 : 90000;
-    }
-    m.between[1] = m.between[2] = 130000;
+    three_and_one(&m);
     place_decide(&m.p, &m.plan);
     assert_int_equal(m.plan.node, 0);
     assert_int_equal(m.plan.worst_us, 111000);
@@ -250,6 +255,36 @@ static void test_the_cap_goes_before_the_mean(void **state)
     assert_int_equal(m.plan.node, 1);
     assert_int_equal(m.plan.worst_us, 95000);
     assert_int_equal(m.plan.cap_stage, 1);
+}
+
+/* A fifth whose report speaks of neither node costs as much as the last resort does, wherever it is; that is nobody's latency. */
+static void test_a_penalty_does_not_break_the_cap(void **state)
+{
+    static struct map m;
+
+    three_and_one(&m);
+    map_add_person(&m);
+    m.people[4].n_rows = 0;
+    m.p.policy.cap_worst = true;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.plan.node, 1);
+    assert_int_equal(m.seats[4].rtt_us, -1);
+    assert_int_equal(m.plan.worst_us, 95000);
+    assert_int_equal(m.plan.cap_stage, 1);
+}
+
+/* The far one never measured node 1: having no figure there is no way to keep the cap. */
+static void test_nobody_is_hidden_from_the_cap(void **state)
+{
+    static struct map m;
+
+    three_and_one(&m);
+    m.people[0].n_rows = 1;
+    m.p.policy.cap_worst = true;
+    place_decide(&m.p, &m.plan);
+    assert_int_equal(m.seats[0].node, 0);
+    assert_int_equal(m.seats[0].rtt_us, 220000);
+    assert_int_equal(m.plan.cap_stage, 2);
 }
 
 int main(void)
@@ -263,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_several_nodes_only_for_a_real_gain),
         cmocka_unit_test(test_the_worst_off_are_capped_in_stages),
         cmocka_unit_test(test_the_cap_goes_before_the_mean),
+        cmocka_unit_test(test_a_penalty_does_not_break_the_cap),
+        cmocka_unit_test(test_nobody_is_hidden_from_the_cap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
