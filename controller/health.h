@@ -49,7 +49,7 @@ struct health_evidence {
     int64_t probes_fail, probes_work; /* orgs whose agents' probes say so */
 };
 
-/* True: the state changed. */
+/* True: something in `h` changed, and is to be kept. */
 bool health_step(struct health *h, const struct health_evidence *e, int64_t now_us);
 
 /* How many agents' failures quarantine a node, and what the given ones count towards a limit: no org's for more than half of it on a cloud

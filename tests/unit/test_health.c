@@ -22,6 +22,17 @@ static struct story begin(void)
     return (struct story){.now_us = 1000 * (int64_t)S};
 }
 
+/* It says so when something changed, and only then (or where something spoke against it twice at one time): what it doesn't tell is not kept. */
+static void step(struct health *h, const struct health_evidence *e, int64_t now_us)
+{
+    struct health was = *h;
+    bool told = health_step(h, e, now_us);
+    bool changed = h->state != was.state || h->cause != was.cause || h->since_us != was.since_us ||
+                   h->bad_us != was.bad_us || h->strikes != was.strikes;
+
+    assert_true(told == changed || (told && was.bad_us == now_us));
+}
+
 /* Turns, with the same evidence, for so long or until it has this state. How long it took. */
 static int64_t until(struct story *s, enum health_state wanted, int64_t most_s)
 {
@@ -29,7 +40,7 @@ static int64_t until(struct story *s, enum health_state wanted, int64_t most_s)
 
     while (s->h.state != wanted && s->now_us - started < most_s * S) {
         s->now_us += TURN_US;
-        (void)health_step(&s->h, &s->e, s->now_us);
+        step(&s->h, &s->e, s->now_us);
     }
     assert_int_equal(s->h.state, wanted);
     return (s->now_us - started) / S;
@@ -38,7 +49,7 @@ static int64_t until(struct story *s, enum health_state wanted, int64_t most_s)
 static void stays(struct story *s, enum health_state state, int64_t for_s)
 {
     for (int64_t end = s->now_us + for_s * S; s->now_us < end; s->now_us += TURN_US) {
-        (void)health_step(&s->h, &s->e, s->now_us);
+        step(&s->h, &s->e, s->now_us);
         assert_int_equal(s->h.state, state);
     }
 }
@@ -177,7 +188,7 @@ static bool held(enum health_cause cause, double *by_org, size_t orgs, int64_t p
     assert_int_equal(s.h.cause, cause);
     s.e = (struct health_evidence){.failures = by_org, .n_failures = orgs, .probes_fail = probes_fail};
     for (int64_t end = s.now_us + 600 * (int64_t)S; s.now_us < end; s.now_us += TURN_US) {
-        (void)health_step(&s.h, &s.e, s.now_us);
+        step(&s.h, &s.e, s.now_us);
         if (s.h.state == HEALTH_IN_SERVICE)
             return false;
     }
@@ -214,7 +225,7 @@ static void test_failures_decay(void **state)
         by_org[0] *= 0.97716; /* half in a minute */
         by_org[1] *= 0.97716;
         s.now_us += TURN_US;
-        (void)health_step(&s.h, &s.e, s.now_us);
+        step(&s.h, &s.e, s.now_us);
     }
     assert_int_equal(s.h.state, HEALTH_IN_SERVICE);
 }
@@ -337,7 +348,7 @@ static void test_all_fall_silent_at_once(void **state)
                 doubt = health_doubt_next(doubt, &heard, &n, t + S);
                 for (int i = 0; i < NODES; i++) {
                     e[i].doubt = doubt;
-                    (void)health_step(&h[i], &e[i], t + S);
+                    step(&h[i], &e[i], t + S);
                     assert_int_not_equal(h[i].state, HEALTH_QUARANTINED);
                 }
             }
