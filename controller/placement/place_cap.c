@@ -108,6 +108,7 @@ void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_
 
         if (place_cap_stage_of(now.worst_us) == 0 || !ease(w, &to, &now, &keep))
             break;
+        place_move_unseated(w, &to);
         if (place_cap_better(w, &to, s))
             place_draft_copy(w, s, &to);
     }

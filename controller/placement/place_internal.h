@@ -209,6 +209,8 @@ int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, 
 bool place_move_can_sit(const struct place_work *w, size_t i, size_t k); /* room apart */
 bool place_move_fits(const struct place_work *w, const struct place_draft *s, size_t i, size_t k);
 bool place_move_best(const struct place_work *w, struct place_draft *s, size_t i); /* false: it stays */
+void place_move_unseated(const struct place_work *w,
+                         struct place_draft *s); /* who has no seat gets what others left */
 /* Moves where there is room and no lock: one, or all of a column. False: not, or not all, and then none. */
 bool place_move_one(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
 bool place_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to);

@@ -111,11 +111,11 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
     seat_newcomers(w, out);
     place_close(w, &r, out, w->states[2]);
     place_cap_improve(w, out, w->states[1], w->states[2]);
-    w->now = out->cost;
     for (size_t i = 0; i < w->n; i++) {
         settled = settled || w->home[i] != w->k - 1;
         w->before[i] = w->home[i] != w->k - 1 ? place_own_cost(w, out, i) : -1;
     }
+    w->now = settled ? out->cost : -1;
     if (!settled) {
         place_draft_copy(w, out, &to);
         return;

@@ -78,6 +78,30 @@ static void test_who_must_move_gets_the_mesh(void **state)
     assert_int_equal(w.seats[0].reason, PLACE_WHY_FORCED);
 }
 
+/* "old" is on node 0. The last seat of node 1 would gain "any" a little, and is the only one for "one". */
+static void test_a_seat_that_is_given_up_goes_to_who_needs_it(void **state)
+{
+    struct world w;
+    int32_t between[] = {0, 1000, 1000, 0};
+
+    world_init(&w);
+    add_node(&w, "a");
+    add_node(&w, "b")->capacity = 1;
+    w.p.node_rtt_us = between;
+    add_person(&w, "any");
+    add_person(&w, "old")->present = 0;
+    add_person(&w, "one");
+    for (size_t i = 0; i < 3; i++) {
+        measure(&w, i, 0, TRANSPORT_UDP, i < 2 ? 20000 : -1);
+        measure(&w, i, 1, TRANSPORT_UDP, i == 0 ? 15000 : 20000);
+    }
+    w.p.present = 0;
+    decide(&w);
+    assert_int_equal(w.seats[0].node, 0);
+    assert_int_equal(w.seats[1].node, 0);
+    assert_int_equal(w.seats[2].node, 1);
+}
+
 static void test_overflow_says_why_and_what_to_do(void **state)
 {
     struct world w;
@@ -466,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_mesh_goes_before_cloud_within_the_threshold),
         cmocka_unit_test(test_nobody_is_moved_for_the_mesh_alone),
         cmocka_unit_test(test_who_must_move_gets_the_mesh),
+        cmocka_unit_test(test_a_seat_that_is_given_up_goes_to_who_needs_it),
         cmocka_unit_test(test_overflow_says_why_and_what_to_do),
         cmocka_unit_test(test_load_makes_dearer),
         cmocka_unit_test(test_the_least_loaded_serves_when_all_are_overloaded),
