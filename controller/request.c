@@ -48,6 +48,28 @@ static struct api_request *request_new(h2o_req_t *req)
     return r;
 }
 
+/* Headers that there is one of. Of two, another server in the way might have looked at the other one. NULL: none is there twice. */
+static const char *given_twice(const h2o_headers_t *headers)
+{
+    static const char *const single[] = {"authorization", "content-type", "last-event-id"};
+
+    for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
+        ssize_t at = h2o_find_header_by_str(headers, single[i], strlen(single[i]), -1);
+
+        if (at >= 0 && h2o_find_header_by_str(headers, single[i], strlen(single[i]), at) >= 0)
+            return single[i];
+    }
+    return NULL;
+}
+
+static void refuse_twice(struct api_request *r, const char *name)
+{
+    char detail[64];
+
+    snprintf(detail, sizeof(detail), "more than one header %s: send it once", name);
+    api_problem(r, 400, "bad_request", detail);
+}
+
 /* ---- the caller ---- */
 
 /* When what has been revoked was last known to be current. To be asked before the snapshot is taken: its watch publishes first,
@@ -267,12 +289,16 @@ static void dispatch(struct api_request *r)
     struct router_match m;
     h2o_req_t *req = r->req;
     size_t path_len = req->input.query_at != SIZE_MAX ? req->input.query_at : req->input.path.len;
-    const char *detail = NULL;
+    const char *detail = NULL, *twice = given_twice(&req->headers);
     int64_t checked_us = revocation_checked_us(r);
-    enum auth_result auth = authenticate(r, &detail);
+    enum auth_result auth = twice == NULL ? authenticate(r, &detail) : AUTH_MALFORMED;
 
     if (!within_limit(r))
         return;
+    if (twice != NULL) {
+        refuse_twice(r, twice);
+        return;
+    }
     router_find(r->ctl->router, req->input.method.base, req->input.method.len, req->input.path.base, path_len,
                 &m);
     if (m.route == NULL) {

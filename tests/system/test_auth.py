@@ -75,6 +75,24 @@ def test_no_token_and_another_scheme(org):
     nobody.get("/v1/agents", headers={"Authorization": f"bearer {org.key}"}).expect(200)  # a scheme knows no case
 
 
+@pytest.mark.parametrize("header", ["Authorization", "content-type", "Last-Event-ID"])
+def test_a_header_that_is_there_twice(org, header):
+    """Whoever is in the way may have looked at the other one: neither counts."""
+    values = {"Authorization": (f"Bearer {org.key}", "Bearer another"), "content-type": ("application/json", "text/plain"), "Last-Event-ID": ("1", "2")}
+    for order in (values[header], values[header][::-1]):
+        connection = org.api.connection()
+        connection.putrequest("GET", "/v1/agents")
+        if header != "Authorization":
+            connection.putheader("Authorization", f"Bearer {org.key}")
+        for value in order:
+            connection.putheader(header, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        assert (response.status, body["code"]) == (400, "bad_request") and header.lower() in body["detail"]
+        connection.close()
+
+
 def test_a_good_token_works(org):
     org.api.with_token(signed(org)).post("/v1/reports", report_body([])).expect(201)
 
