@@ -236,9 +236,16 @@ static struct db_batch *begin(struct api_request *r, enum db_role role, const ch
 
     if (e == 0)
         return b;
-    no = db_refusal(e);
+    no = db_refusal(e, &r->waited, clock_mono_us() - r->started_us);
     api_problem(r, 503, no.code, no.detail);
     return NULL;
+}
+
+void api_too_late(struct api_request *r)
+{
+    struct db_refusal no = db_refusal(-ETIMEDOUT, &r->waited, clock_mono_us() - r->started_us);
+
+    api_problem(r, 503, no.code, no.detail);
 }
 
 struct db_batch *api_db_begin(struct api_request *r, enum db_role role)
@@ -256,6 +263,7 @@ static void on_db_done(void *ctx, const struct db_result *result)
     struct api_request *r = ctx;
 
     r->batch = NULL;
+    db_wait_end(&r->waited, r->worker->db);
     if (r->again != NULL && db_lost_to_others(result)) {
         r->patient = true;
         r->again(r);
@@ -276,6 +284,7 @@ void api_db_send(struct api_request *r, struct db_batch *b, api_db_cb *then)
     e = db_send(b, on_db_done, r);
     if (e == 0) {
         r->batch = b;
+        db_wait_begin(&r->waited, r->worker->db);
         return;
     }
     log_event(r->ctl->log, LOG_WARN, "db", "send_failed", LOG_S("id", r->id), LOG_S("error", strerror(-e)));
@@ -304,6 +313,10 @@ static bool lacks_schema(const struct api_request *r)
 
 void api_db_failed(struct api_request *r, const struct db_result *result)
 {
+    if (db_too_late(result)) {
+        api_too_late(r);
+        return;
+    }
     if (result->error != -ECANCELED || is_transient(result->sqlstate)) {
         api_problem(r, 503, "database_unavailable", "the database could not do it in time; try again soon");
         return;

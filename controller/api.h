@@ -51,6 +51,7 @@ struct api_request {
     bool answered;
     api_handler *
         again; /* where a batch lost to a lock or a concurrent change: called in place of a 503; NULL: none */
+    struct db_wait waited;  /* for the database */
     struct db_batch *batch; /* under way; the fields from here on are api.c's own */
     api_db_cb *then;
     bool patient;             /* has met a lock: its batches go over DB_TENANT_SLOW from then on */
@@ -127,6 +128,8 @@ struct db_batch *api_db_begin(struct api_request *r,
 struct db_batch *api_db_begin_org(struct api_request *r,
                                   const char *org); /* DB_TENANT_SLOW of another org: the admin's calls */
 void api_db_send(struct api_request *r, struct db_batch *b, api_db_cb *then);
+/* 503 for what the deadline has ended: whether that was the database's fault is seen from how long it had. */
+void api_too_late(struct api_request *r);
 /* Answers for a batch that failed: 503 where trying again may help, else 500 and a line in the log. */
 void api_db_failed(struct api_request *r, const struct db_result *result);
 

@@ -102,6 +102,7 @@ void api_participant_join(struct api_request *r)
     ask->meeting = r->param[0];
     j->r = r;
     j->run.worker = r->worker;
+    j->run.started_us = r->started_us;
     j->run.deadline_us = r->deadline_us;
     j->run.done = answer;
     join_run_start(&j->run);

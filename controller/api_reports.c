@@ -117,6 +117,9 @@ static void on_committed(struct api_request *r, enum ingest_outcome outcome, int
         api_problem_at(r, 422, "report_no_place", "/measured_at",
                        "reports that were measured then are not kept here");
         break;
+    case INGEST_LATE:
+        api_too_late(r);
+        break;
     case INGEST_FAILED:
         api_problem(r, 503, "database_unavailable", "the report could not be committed; send it again");
         break;

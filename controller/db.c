@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DB_TICK_MS = 20 };
+enum { DB_TICK_MS = 20, DB_TICK_US = DB_TICK_MS * 1000 };
 
 struct db_param db_text(const char *s)
 {
@@ -65,12 +65,20 @@ struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t
     return db_text(buf);
 }
 
+/* A loop that turns is a little late with every timer: that is nothing. */
+static int64_t overdue_us(const struct db *db, int64_t now_us)
+{
+    return db->tick_due_us != 0 && now_us - db->tick_due_us > DB_TICK_US ? now_us - db->tick_due_us : 0;
+}
+
 static void on_tick(h2o_timeout_entry_t *entry)
 {
     struct db *db = H2O_STRUCT_FROM_MEMBER(struct db, tick_entry, entry);
     int64_t now = clock_mono_us();
     bool again = false;
 
+    db->late_us += overdue_us(db, now);
+    db->tick_due_us = 0;
     for (size_t i = 0; i < DB_ROLE_COUNT; i++)
         again = conn_tick(&db->conns[i], now) || again;
     if (again)
@@ -79,8 +87,10 @@ static void on_tick(h2o_timeout_entry_t *entry)
 
 void db_tick_start(struct db *db)
 {
-    if (!h2o_timeout_is_linked(&db->tick_entry))
-        h2o_timeout_link(db->loop, &db->tick, &db->tick_entry);
+    if (h2o_timeout_is_linked(&db->tick_entry))
+        return;
+    h2o_timeout_link(db->loop, &db->tick, &db->tick_entry);
+    db->tick_due_us = clock_mono_us() + DB_TICK_US;
 }
 
 int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts)
@@ -158,10 +168,25 @@ int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline
     return 0;
 }
 
-struct db_refusal db_refusal(int error)
+void db_wait_begin(struct db_wait *w, const struct db *db)
+{
+    w->since_us = clock_mono_us();
+    w->late_us = db->late_us + overdue_us(db, w->since_us);
+}
+
+void db_wait_end(struct db_wait *w, const struct db *db)
+{
+    int64_t now = clock_mono_us();
+
+    w->total_us += now - w->since_us - (db->late_us + overdue_us(db, now) - w->late_us);
+}
+
+struct db_refusal db_refusal(int error, const struct db_wait *waited, int64_t took_us)
 {
     if (error == -ENOTCONN)
         return (struct db_refusal){"database_unavailable", "the database is away; try again soon"};
+    if (error == -ETIMEDOUT && 2 * waited->total_us < took_us)
+        return (struct db_refusal){"overloaded", "this controller could not do it in time; try again soon"};
     if (error == -ETIMEDOUT)
         return (struct db_refusal){"database_unavailable",
                                    "the database could not do it in time; try again soon"};
@@ -201,6 +226,12 @@ int64_t db_get_i64(const PGresult *res, int row, int col)
 bool db_get_bool(const PGresult *res, int row, int col)
 {
     return PQgetvalue(res, row, col)[0] == 't';
+}
+
+bool db_too_late(const struct db_result *result)
+{
+    return result->error == -ETIMEDOUT ||
+           (result->error == -ECANCELED && strcmp(result->sqlstate, "57014") == 0);
 }
 
 bool db_lost_to_others(const struct db_result *result)

@@ -65,11 +65,22 @@ size_t db_depth(const struct db *db, enum db_role role);
  * down, or `db` is NULL), -ETIMEDOUT (the deadline has passed), -EAGAIN (pipeline full), -ENOMEM. */
 int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline_us, struct db_batch **out)
     __attribute__((warn_unused_result));
-/* What a client is told of a db_begin that failed: a 503 with this code and detail. Static texts. */
+/* How long somebody has waited for the database, in all, without what this thread itself came late by. Starts as zeros. */
+struct db_wait {
+    int64_t total_us;
+    int64_t since_us, late_us; /* of the wait under way */
+};
+void db_wait_begin(struct db_wait *w, const struct db *db);
+void db_wait_end(struct db_wait *w, const struct db *db);
+
+/* What a client is told of a db_begin that failed, or of a batch that wasn't done in time (-ETIMEDOUT): a 503 with this code and detail. Of a time
+ * `took_us` that is over it isn't the database that failed where it had less than half. Static texts. */
 struct db_refusal {
     const char *code, *detail;
 };
-struct db_refusal db_refusal(int error);
+struct db_refusal db_refusal(int error, const struct db_wait *waited, int64_t took_us);
+/* The deadline ended the batch, here or at the server. */
+bool db_too_late(const struct db_result *result);
 /* Parameters are copied at once. A failure is kept and told by db_send. */
 void db_add(struct db_batch *b, const struct db_stmt *stmt, const struct db_param *params, size_t n_params);
 /* 0: the callback will come. -ENOTCONN, -E2BIG, -ENOMEM: it won't; the batch is gone. */

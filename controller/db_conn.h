@@ -71,6 +71,8 @@ struct db {
     bool closing; /* in db_destroy: losing connections is no news */
     h2o_timeout_t tick;
     h2o_timeout_entry_t tick_entry;
+    int64_t tick_due_us; /* 0: none is due */
+    int64_t late_us;     /* what ticks came late by, in all */
     struct db_conn conns[DB_ROLE_COUNT];
 };
 

@@ -86,13 +86,14 @@ static void item_done(struct ingest *in, struct ingest_item *item, enum ingest_o
     in->bytes -= item->row.bytes;
     report_row_clear(&item->row);
     free(item);
-    if (outcome == INGEST_FAILED)
+    if (outcome == INGEST_FAILED || outcome == INGEST_LATE)
         counter_add(&in->worker->counters, reports_failed, 1);
     else if (outcome == INGEST_EXPIRED || outcome == INGEST_FUTURE || outcome == INGEST_NO_PLACE)
         counter_add(&in->worker->counters, reports_refused, 1);
     if (r == NULL)
         return;
     r->item = NULL;
+    db_wait_end(&r->waited, in->worker->db);
     done(r, outcome, received_us, expires_us);
 }
 
@@ -174,10 +175,10 @@ static void batch_committed(struct ingest *in, const struct ingest_batch *b, con
 
 static void flush(struct ingest *in);
 
-static void batch_give_up(struct ingest *in, struct ingest_batch *b)
+static void batch_give_up(struct ingest *in, struct ingest_batch *b, int error)
 {
     for (size_t i = 0; i < b->n; i++)
-        item_done(in, b->items[i], INGEST_FAILED, 0, 0);
+        item_done(in, b->items[i], error == -ETIMEDOUT ? INGEST_LATE : INGEST_FAILED, 0, 0);
     free(b);
 }
 
@@ -235,7 +236,7 @@ static void batch_failed(struct ingest *in, const struct ingest_batch *b, const 
         retry_part(in, b, 0, b->n / 2, b->single);
     } else {
         for (size_t i = 0; i < b->n; i++)
-            item_done(in, b->items[i], INGEST_FAILED, 0, 0);
+            item_done(in, b->items[i], db_too_late(result) ? INGEST_LATE : INGEST_FAILED, 0, 0);
     }
 }
 
@@ -264,7 +265,7 @@ static void batch_fill(struct ingest *in, struct ingest_batch *b)
            (b->n == 0 || bytes + in->queue.head->row.bytes <= INGEST_BATCH_BYTES)) {
         struct ingest_item *item = list_pop(&in->queue);
         if (item->deadline_us <= now) {
-            item_done(in, item, INGEST_FAILED, 0, 0);
+            item_done(in, item, INGEST_LATE, 0, 0);
             continue;
         }
         bytes += item->row.bytes;
@@ -299,7 +300,7 @@ static void batch_send(struct ingest *in, struct ingest_batch *b)
     if (e == 0)
         in->batches++;
     else
-        batch_give_up(in, b);
+        batch_give_up(in, b, e);
 }
 
 /* What must be retried goes first; NULL: out of memory. */
@@ -393,6 +394,7 @@ int ingest_put(struct ingest *in, struct api_request *r, struct report_row *row,
     item->row = *row;
     memset(row, 0, sizeof(*row));
     r->item = item;
+    db_wait_begin(&r->waited, in->worker->db);
     in->rows++;
     in->bytes += item->row.bytes;
     list_push(&in->queue, item);

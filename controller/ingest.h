@@ -21,10 +21,11 @@ enum ingest_outcome {
     INGEST_EXPIRED,
     INGEST_FUTURE,
     INGEST_NO_PLACE,
+    INGEST_LATE,
     INGEST_FAILED
 };
 /* The row is committed (or refused). UNSURE: it is there, and whether it was before, the row's own received_at tells: its received_at_us is what
- * a new one has. NO_PLACE: no partition takes it, and none will. FAILED: unknown or not stored; the client shall
+ * a new one has. NO_PLACE: no partition takes it, and none will. LATE: not in time, and FAILED: unknown or not stored; the client shall
  * try again. Runs on the worker's thread. */
 typedef void ingest_done_cb(struct api_request *r, enum ingest_outcome outcome, int64_t received_at_us,
                             int64_t expires_at_us);

@@ -96,14 +96,18 @@ void join_run_drop(struct join_run *j)
 
 /* ---- the database ---- */
 
-static void refuse_late(struct join_run *j)
-{
-    refuse(j, 503, "overloaded", "too many large meetings are joined at once; try again soon");
-}
-
 static bool weighs_much(const struct join_run *j)
 {
     return j->ask.rows_max == JOIN_ROWS_MAX;
+}
+
+static void refuse_late(struct join_run *j)
+{
+    struct db_refusal no = db_refusal(-ETIMEDOUT, &j->waited, clock_mono_us() - j->started_us);
+
+    if (weighs_much(j))
+        no = (struct db_refusal){"overloaded", "too many large meetings are joined at once; try again soon"};
+    refuse(j, 503, no.code, no.detail);
 }
 
 static struct db_batch *begin(struct join_run *j, enum db_role role)
@@ -117,11 +121,12 @@ static struct db_batch *begin(struct join_run *j, enum db_role role)
     e = db_begin(j->worker->db, role, j->ask.org, j->deadline_us, &b);
     if (e == 0)
         return b;
-    no = db_refusal(e);
-    if (e == -ETIMEDOUT && weighs_much(j))
+    if (e == -ETIMEDOUT) {
         refuse_late(j);
-    else
-        refuse(j, 503, no.code, no.detail);
+        return NULL;
+    }
+    no = db_refusal(e, NULL, 0);
+    refuse(j, 503, no.code, no.detail);
     return NULL;
 }
 
@@ -138,6 +143,7 @@ static void on_done(void *ctx, const struct db_result *result)
     struct join_run *j = ctx;
 
     j->batch = NULL;
+    db_wait_end(&j->waited, j->worker->db);
     if (result->error != 0)
         look_free(look_take(j));
     if (db_lost_to_others(result) ||
@@ -145,7 +151,7 @@ static void on_done(void *ctx, const struct db_result *result)
         j->patient = j->patient || db_lost_to_others(result);
         unseat(j);
         look(j);
-    } else if (result->error == -ETIMEDOUT && weighs_much(j)) {
+    } else if (db_too_late(result)) {
         refuse_late(j);
     } else if (result->error != 0) {
         finish(j, &(struct join_end){.status = 503, .failed = result});
@@ -159,6 +165,7 @@ static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
     j->then = then;
     if (db_send(b, on_done, j) == 0) {
         j->batch = b;
+        db_wait_begin(&j->waited, j->worker->db);
         return;
     }
     unseat(j);

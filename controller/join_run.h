@@ -28,7 +28,7 @@ struct join_run {
     struct join_ask ask; /* its strings outlive the run; join_run_start sets rows_max */
     struct join_predict
         predict; /* where the newcomer is; asked for once a look has shown that somebody has no live report */
-    int64_t deadline_us;
+    int64_t started_us, deadline_us;
     join_run_done_cb *done;
     /* the run's own: */
     struct join_turn turn; /* of the meeting */
@@ -36,6 +36,7 @@ struct join_run {
         weighs; /* of the org: one at a time of its decisions that weigh many reports; taken once a look has shown it */
     struct db_batch *batch;
     db_done_cb *then;
+    struct db_wait waited;  /* for the database */
     struct join_look *look; /* waits for reports that are fetched; NULL: none does */
     bool patient;           /* has met a lock: goes over DB_TENANT_SLOW from then on */
     json_t *answer;         /* what is said once the plan is kept */

@@ -160,6 +160,15 @@ static bool revocation_is_fresh(const struct api_request *r, int64_t checked_us)
     return checked_us != 0 && r->started_us - checked_us < SNAPSHOT_FRESH_US;
 }
 
+static void refuse_unchecked(struct api_request *r)
+{
+    bool database = snapshot_waits_for_database(&r->ctl->slots[SNAPSHOT_AUTH], r->started_us);
+
+    api_problem(r, 503, database ? "database_unavailable" : "overloaded",
+                database ? "what has been revoked can't be looked up now"
+                         : "this controller is too busy to look up what has been revoked; try again soon");
+}
+
 static const struct {
     enum caller_kind kind;
     const char *name;
@@ -313,7 +322,7 @@ static void dispatch(struct api_request *r)
         return;
     }
     if (r->caller.key_id[0] != '\0' && !revocation_is_fresh(r, checked_us)) {
-        api_problem(r, 503, "database_unavailable", "what has been revoked can't be looked up now");
+        refuse_unchecked(r);
         return;
     }
     if (may_call(r) && read_body(r))

@@ -134,6 +134,7 @@ static void start(struct reviews *all, struct review *v, int64_t now)
     v->busy = true;
     v->run.worker = all->worker;
     v->run.ask = (struct join_ask){.org = v->of.org, .meeting = v->of.meeting, .capabilities = -1};
+    v->run.started_us = now;
     v->run.deadline_us = now + REVIEWS_DEADLINE_US;
     v->run.done = done;
     join_run_start(&v->run);

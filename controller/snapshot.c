@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { ANSWER_US = 1000 * 1000 }; /* a database that is well has answered by then */
+
 void snapshot_slot_init(struct snapshot_slot *s)
 {
     pthread_mutex_init(&s->lock, NULL);
     s->current = NULL;
     atomic_init(&s->checked_us, 0);
+    atomic_init(&s->asked_us, 0);
 }
 
 void snapshot_slot_destroy(struct snapshot_slot *s)
@@ -16,6 +19,13 @@ void snapshot_slot_destroy(struct snapshot_slot *s)
     snapshot_release(s->current);
     s->current = NULL;
     pthread_mutex_destroy(&s->lock);
+}
+
+bool snapshot_waits_for_database(const struct snapshot_slot *s, int64_t now_us)
+{
+    int64_t asked = atomic_load(&s->asked_us);
+
+    return atomic_load(&s->checked_us) == 0 || (asked != 0 && now_us - asked >= ANSWER_US);
 }
 
 struct snapshot *snapshot_acquire(struct snapshot_slot *s)

@@ -22,6 +22,8 @@ struct snapshot_slot {
     struct snapshot *current;
     _Atomic int64_t
         checked_us; /* clock_mono_us() when it was last known to be what the database says; 0: never */
+    _Atomic int64_t
+        asked_us; /* when the database was first asked what it hasn't answered yet; 0: it has answered */
 };
 
 void snapshot_slot_init(struct snapshot_slot *s);
@@ -29,6 +31,8 @@ void snapshot_slot_destroy(struct snapshot_slot *s);
 /* The newest, to be released; NULL before the first. Any thread. */
 struct snapshot *snapshot_acquire(struct snapshot_slot *s);
 void snapshot_release(struct snapshot *s); /* NULL is fine */
+/* Whether it is the database that keeps it from being current: a watch that gets no CPU hasn't asked. */
+bool snapshot_waits_for_database(const struct snapshot_slot *s, int64_t now_us);
 /* Takes over `data`. -ENOMEM: data is destroyed, the old one stays. */
 int snapshot_publish(struct snapshot_slot *s, void *data, void (*destroy)(void *data))
     __attribute__((warn_unused_result));

@@ -48,6 +48,7 @@ static void build(struct watch *w)
         return;
     }
     atomic_store(&slot->checked_us, started);
+    atomic_store(&slot->asked_us, 0);
     w->told = false;
 }
 
@@ -92,11 +93,21 @@ static void pause_or_stop(struct watch *w, int ms)
         w->db.stopped = true;
 }
 
+/* Since when there is no answer: also while it can't be asked. */
+static void note_asked(struct watch *w)
+{
+    struct snapshot_slot *slot = &w->ctl->slots[w->builder->slot];
+
+    if (atomic_load(&slot->asked_us) == 0)
+        atomic_store(&slot->asked_us, clock_mono_us());
+}
+
 static void *watch_main(void *arg)
 {
     struct watch *w = arg;
 
     while (!w->db.stopped) {
+        note_asked(w);
         if (!may_build(w)) {
             pause_or_stop(w, WATCH_EAGER_MS);
         } else if (w->db.conn != NULL || connect_up(w)) {

@@ -2,6 +2,7 @@
 """Bad input on the controller's port: each gets its documented answer or its connection closed, and nobody else notices."""
 
 import json
+import signal
 import socket
 import ssl
 import threading
@@ -285,8 +286,6 @@ def test_it_ends_with_clients_still_connected(controllers, world, org):
 
 def test_requests_under_way_are_finished(controllers, database, org):
     """SIGTERM while a report waits for its commit: it is answered all the same."""
-    import signal
-
     mine = controllers()
     database.sql(
         "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$; "
@@ -302,6 +301,31 @@ def test_requests_under_way_are_finished(controllers, database, org):
     database.sql("drop trigger slow on report; drop function slow()")
     answers[0].expect(201)
     assert mine.process.wait() == 0
+
+
+def test_a_controller_that_gets_no_cpu_says_so(controllers, database, org):
+    """The database has answered in time; who asked it is held up until the request's deadline is over."""
+    deadline_s = 1.5
+    mine = controllers(request_deadline=int(deadline_s * 1000), threads=1)
+    late, body = mine.client(org.jwt("held-up")), report_body([])
+    late.post("/v1/reports", body).expect(201)
+    database.sql(
+        "create function pause() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return new; end $$; "
+        "create trigger pause before insert on report for each row when (new.agent = 'held-up') execute function pause()"
+    )
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(late.post("/v1/reports", body)))
+    inserting = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+    thread.start()
+    wait_for(lambda: database.sql(inserting) != "0", 5, "the report to be written")
+    mine.process.signal(signal.SIGSTOP)
+    wait_for(lambda: database.sql(inserting) == "0", 5, "it to be written")
+    time.sleep(deadline_s)
+    mine.process.signal(signal.SIGCONT)
+    thread.join()
+    database.sql("drop trigger pause on report; drop function pause()")
+    answers[0].problem(503, "overloaded")  # a repeat is looked up once more, and it is too late for that
+    assert mine.stop() == 0
 
 
 def test_two_on_one_port(controller, controllers, world, database):

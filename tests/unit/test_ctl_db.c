@@ -356,6 +356,41 @@ static void test_a_deadline_is_kept(void **state)
     assert_null(b);
 }
 
+/* An answer that nobody comes to read is no time that the database took. */
+static void test_who_was_too_slow(void **state)
+{
+    enum { STALL_US = 400000 };
+    struct db_wait stalled = {0}, slow = {0}, none = {0};
+    struct outcome answered = {0}, late = {0};
+    struct db_batch *b = begin(DB_OPERATOR, STALL_US / 2);
+
+    (void)state;
+    add(b, &echo_stmt, "x");
+    db_wait_begin(&stalled, db);
+    assert_int_equal(db_send(b, on_done, &answered), 0);
+    usleep(STALL_US); /* the thread does something else */
+    run_until(was_called, &answered);
+    db_wait_end(&stalled, db);
+    assert_int_equal(answered.error, 0); /* late, and an answer all the same */
+    assert_in_range(stalled.total_us, 0, STALL_US / 4);
+    assert_string_equal(db_refusal(-ETIMEDOUT, &stalled, STALL_US).code, "overloaded");
+
+    b = begin(DB_OPERATOR, STALL_US / 2);
+    add(b, &sleep_stmt, "3");
+    db_wait_begin(&slow, db);
+    assert_int_equal(db_send(b, on_done, &late), 0);
+    run_until(was_called, &late);
+    db_wait_end(&slow, db);
+    assert_true(timed_out(&late));
+    assert_true(slow.total_us >= 20000); /* a look at it in time each */
+    slow.total_us = STALL_US / 2;
+    assert_string_equal(db_refusal(-ETIMEDOUT, &slow, STALL_US).code, "database_unavailable");
+
+    assert_string_equal(db_refusal(-ETIMEDOUT, &none, STALL_US).code, "overloaded"); /* it was never asked */
+    assert_string_equal(db_refusal(-ENOTCONN, &none, STALL_US).code, "database_unavailable");
+    assert_string_equal(db_refusal(-EAGAIN, &none, STALL_US).code, "overloaded");
+}
+
 /* Begun with little left behind one that takes longer: it gets its own time, and costs nobody the connection. */
 static void test_a_late_batch(void **state)
 {
@@ -533,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_the_pipeline_is_bounded),
         cmocka_unit_test(test_the_one_who_waits_has_gone),
         cmocka_unit_test(test_a_deadline_is_kept),
+        cmocka_unit_test(test_who_was_too_slow),
         cmocka_unit_test(test_a_late_batch),
         cmocka_unit_test(test_a_server_that_is_stuck),
         cmocka_unit_test(test_tenants_do_not_wait_for_locks),
