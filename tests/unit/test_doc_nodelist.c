@@ -1,8 +1,6 @@
 /* link: berth_core */
 /* The list of nodes and its policy: round trip, ten thousand nodes and more, what is wrong and left out, repeated nodes. */
-#include "check.h"
-
-#include "core/doc.h"
+#include "doc_case.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,22 +14,13 @@ static const char whole[] = "{\"version\":\"v1\",\"policy\":{\"samples\":7,\"mor
                             "1]:6\"],\"tls\":[\"1.2.3.4:443\"]},"
                             "\"tls_name\":\"n1.example.org\",\"tls_spki\":[\"" SPKI "\"],\"load\":1}]}";
 
-static json_t *parse(const char *text)
-{
-    struct doc_error e;
-    json_t *j = doc_parse(text, strlen(text), &e);
-    if (!j)
-        fail_msg("not JSON: %s", text);
-    return j;
-}
-
 static void test_whole(void **state)
 {
     struct nodelist l;
     struct doc_error e;
     struct probe_policy defaults;
     char text[ADDR_TEXT_LEN];
-    json_t *j = parse(whole);
+    json_t *j = doc_must_parse(whole);
     probe_policy_init(&defaults);
     assert_int_equal(nodelist_from_json(j, &l, &e), 0);
     assert_string_equal(l.version, "v1");
@@ -104,7 +93,7 @@ static json_t *changed(const char *member, const char *value)
 {
     char text[512];
     snprintf(text, sizeof text, "[%s]", value);
-    json_t *j = parse(whole), *wrapped = parse(text);
+    json_t *j = doc_must_parse(whole), *wrapped = doc_must_parse(text);
     assert_int_equal(
         json_object_set(json_array_get(json_object_get(j, "nodes"), 0), member, json_array_get(wrapped, 0)),
         0);
@@ -276,7 +265,7 @@ static void test_wrong_lists(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct nodelist l;
         struct doc_error e;
-        json_t *j = parse(wrong[i][0]);
+        json_t *j = doc_must_parse(wrong[i][0]);
         assert_int_equal(nodelist_from_json(j, &l, &e), -EINVAL);
         assert_string_equal(e.pointer, wrong[i][1]);
         json_decref(j);

@@ -1,8 +1,6 @@
 /* link: berth_core */
 /* Reports: round trip, each wrong member, repeated pairs, limits. */
-#include "check.h"
-
-#include "core/doc.h"
+#include "doc_case.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,20 +13,11 @@ static const char whole[] =
     "\"results\":[{\"node\":\"a\",\"transport\":\"udp\",\"status\":\"timeout\"},"
     "{\"node\":\"a\",\"transport\":\"tcp\",\"status\":\"refused\"}]}";
 
-static json_t *parse(const char *text)
-{
-    struct doc_error e;
-    json_t *j = doc_parse(text, strlen(text), &e);
-    if (!j)
-        fail_msg("not JSON: %s", text);
-    return j;
-}
-
 static void test_round_trip(void **state)
 {
     struct report r, again;
     struct doc_error e;
-    json_t *j = parse(whole);
+    json_t *j = doc_must_parse(whole);
     assert_int_equal(report_from_json(j, &r, &e), 0);
     json_decref(j);
     assert_string_equal(r.report_id, "0189abcd-0000-7000-8000-00000000000f");
@@ -56,8 +45,9 @@ static void test_round_trip(void **state)
 
 static void test_least(void **state)
 {
-    json_t *j = parse("{\"report_id\":\"00000000-0000-0000-0000-000000000000\",\"network\":{\"id\":\"n\"},"
-                      "\"measured_at\":\"2026-01-02T03:04:05Z\",\"results\":[],\"extra\":[1]}");
+    json_t *j =
+        doc_must_parse("{\"report_id\":\"00000000-0000-0000-0000-000000000000\",\"network\":{\"id\":\"n\"},"
+                       "\"measured_at\":\"2026-01-02T03:04:05Z\",\"results\":[],\"extra\":[1]}");
     struct report r;
     struct doc_error e;
     assert_int_equal(report_from_json(j, &r, &e), 0);
@@ -106,7 +96,7 @@ static void test_wrong_members(void **state)
         struct report r = {.n_mapped = 77};
         struct doc_error e = {0};
         snprintf(value, sizeof value, "[%s]", cases[i].value);
-        json_t *j = parse(whole), *wrapped = parse(value);
+        json_t *j = doc_must_parse(whole), *wrapped = doc_must_parse(value);
         assert_int_equal(json_object_set(j, cases[i].member, json_array_get(wrapped, 0)), 0);
         if (report_from_json(j, &r, &e) != -EINVAL)
             fail_msg("accepted: %s %s", cases[i].member, cases[i].value);
@@ -125,7 +115,7 @@ static void test_missing_members(void **state)
         char pointer[32];
         struct report r;
         struct doc_error e;
-        json_t *j = parse(whole);
+        json_t *j = doc_must_parse(whole);
         assert_int_equal(json_object_del(j, required[i]), 0);
         assert_int_equal(report_from_json(j, &r, &e), -EINVAL);
         snprintf(pointer, sizeof pointer, "/%s", required[i]);
@@ -137,7 +127,7 @@ static void test_missing_members(void **state)
 /* A report of `n` rows over the four transports; the rows at `same` are alike. */
 static json_t *many(size_t n, size_t same_a, size_t same_b)
 {
-    json_t *j = parse(whole), *rows = json_array();
+    json_t *j = doc_must_parse(whole), *rows = json_array();
     for (size_t i = 0; i < n; i++) {
         char node[32];
         size_t k = i == same_b ? same_a : i;
@@ -164,7 +154,7 @@ static void test_limits(void **state)
     assert_string_equal(e.code, "too_many_results");
     assert_string_equal(e.pointer, "/results");
     json_decref(j);
-    j = parse(whole);
+    j = doc_must_parse(whole);
     json_t *mapped = json_object_get(json_object_get(j, "network"), "mapped_addresses");
     while (json_array_size(mapped) <= REPORT_MAPPED_MAX)
         assert_int_equal(json_array_append_new(mapped, json_string("1.2.3.4")), 0);
@@ -212,7 +202,7 @@ static void test_capabilities(void **state)
 
 static json_t *with_calls(const char *calls)
 {
-    json_t *j = parse(whole), *value = parse(calls);
+    json_t *j = doc_must_parse(whole), *value = doc_must_parse(calls);
     assert_int_equal(json_object_set_new(j, "calls", value), 0);
     return j;
 }
@@ -275,7 +265,7 @@ static void test_wrong_calls(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char value[128];
         snprintf(value, sizeof value, "[%s]", cases[i].value);
-        json_t *j = with_calls("[" CALL "]"), *wrapped = parse(value);
+        json_t *j = with_calls("[" CALL "]"), *wrapped = doc_must_parse(value);
         json_t *call = json_array_get(json_object_get(j, "calls"), 0);
         assert_int_equal(json_object_set(call, cases[i].member, json_array_get(wrapped, 0)), 0);
         if (report_from_json(j, &r, &e) != -EINVAL)

@@ -327,12 +327,7 @@ static void test_failures_make_a_node_dearer(void **state)
     struct place_terms t;
     struct world w;
 
-    world_init(&w);
-    add_node(&w, "a");
-    add_node(&w, "b");
-    add_person(&w, "x");
-    measure(&w, 0, 0, TRANSPORT_UDP, 10000);
-    measure(&w, 0, 1, TRANSPORT_UDP, 18000);
+    two(&w, 10000, 18000);
     w.nodes[0].failures = 2;
     decide(&w);
     assert_int_equal(w.plan.node, 1);
@@ -355,12 +350,7 @@ static void test_a_seat_that_others_need_more_is_dearer(void **state)
     struct place_terms t;
     struct world w;
 
-    world_init(&w);
-    add_node(&w, "a");
-    add_node(&w, "b");
-    add_person(&w, "x");
-    measure(&w, 0, 0, TRANSPORT_UDP, 10000);
-    measure(&w, 0, 1, TRANSPORT_UDP, 18000);
+    two(&w, 10000, 18000);
     w.nodes[0].seat_us = 9000;
     decide(&w);
     assert_int_equal(w.plan.node, 1);

@@ -23,39 +23,30 @@ def mint_jwt(api_key, sub, lifetime_s=3600, algorithm="HS256", **claims):
     return jwt.encode({k: v for k, v in payload.items() if v is not None}, api_key, algorithm=algorithm)
 
 
-class Controller:
-    """One berth-controller over TLS, ready when made. `options` are flags: report_lifetime=5 -> --report-lifetime 5."""
+class Program:
+    """What a controller and a node have in common: a process of `argv` in a world, and a listener for metrics. `what` it is called."""
 
-    def __init__(self, world, database_url, options):
+    def __init__(self, world, what):
         self.world = world
-        self.port = free_port()
+        self.what = what
         self.metrics_port = free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
         self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
-        cert, key = world.certificate
-        self.argv = [
-            CONTROLLER,
-            *("--database", database_url, "--listen", f"127.0.0.1:{self.port}"),
-            *("--metrics", f"127.0.0.1:{self.metrics_port}", "--cert", cert, "--key", key),
-            *("--master-key", world.master_key_file, "--admin-key", world.admin_key_file),
-            *flags(options),
-        ]
-        secret.note(urlsplit(database_url).password)
+        self.env = None
         self.process = None
 
     def start(self, ready=True):
-        self.process = self.world.start(self.argv, f"controller-{self.port}")
+        self.process = self.world.start(self.argv, f"{self.what}-{self.metrics_port}".replace(" ", "-"), env=self.env)
         if ready:
             self.wait_ready()
         return self
 
     def wait_ready(self, seconds=30.0):
-        wait_for(lambda: self.probe("/readyz") == 200, seconds, f"{self.url} to be ready")
+        wait_for(lambda: self.probe("/readyz") == 200, seconds, f"{self.what} to be ready")
 
     def probe(self, path):
         """The status of /livez or /readyz on the metrics listener; 0 while nobody answers."""
         if not self.process.running():
-            raise AssertionError(f"berth-controller ended\n{self.process.tail()}")
+            raise AssertionError(f"{self.what} ended\n{self.process.tail()}")
         try:
             return Client(self.metrics_url, timeout=5).get(path).status
         except OSError:
@@ -65,6 +56,30 @@ class Controller:
         """{"name{labels}": value} of /metrics."""
         return parse_metrics(Client(self.metrics_url).get("/metrics").expect(200).body.decode())
 
+    def stop(self):
+        return self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+
+class Controller(Program):
+    """One berth-controller over TLS, ready when made. `options` are flags: report_lifetime=5 -> --report-lifetime 5."""
+
+    def __init__(self, world, database_url, options):
+        super().__init__(world, "controller")
+        self.port = free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        cert, key = world.certificate
+        self.argv = [
+            CONTROLLER,
+            *("--database", database_url, "--listen", f"127.0.0.1:{self.port}"),
+            *("--metrics", f"127.0.0.1:{self.metrics_port}", "--cert", cert, "--key", key),
+            *("--master-key", world.master_key_file, "--admin-key", world.admin_key_file),
+            *flags(options),
+        ]
+        secret.note(urlsplit(database_url).password)
+
     def client(self, token=None):
         return Client(self.url, token, self.world.authority.file)
 
@@ -72,12 +87,6 @@ class Controller:
         """how: "stop" (SIGTERM) or "kill" (kill -9)."""
         getattr(self.process, how)()
         return self.start()
-
-    def stop(self):
-        return self.process.stop()
-
-    def kill(self):
-        self.process.kill()
 
 
 def parse_metrics(text):
@@ -101,16 +110,14 @@ def flags(options):
     return argv
 
 
-class Node:
+class Node(Program):
     """A berth-node on loopback with one UDP, TCP and TLS port each, unless `options` say otherwise."""
 
     def __init__(self, world, name, options, controller=None, token=None, env=None):
-        self.world = world
+        super().__init__(world, f"node {name}")
         self.name = name
         self.controller = controller
         self.env = env
-        self.metrics_port = free_port()
-        self.metrics_url = f"http://127.0.0.1:{self.metrics_port}"
         self.options = {"metrics": f"127.0.0.1:{self.metrics_port}", **options}
         for transport in ("udp", "tcp", "tls"):
             self.options.setdefault(transport, f"127.0.0.1:{free_port()}")
@@ -127,7 +134,11 @@ class Node:
             self.options.setdefault("tls_name", "localhost")
         else:
             self.options["standalone"] = True
-        self.process = None
+
+    @property
+    def argv(self):
+        """Of the options as they are now: tests change them between two starts."""
+        return [NODE, *flags(self.options)]
 
     def address(self, transport):
         """"ip:port" of the (first) listener of this transport."""
@@ -136,32 +147,6 @@ class Node:
 
     def port(self, transport):
         return int(self.address(transport).rpartition(":")[2])
-
-    def start(self, ready=True):
-        self.process = self.world.start([NODE, *flags(self.options)], f"node-{self.name}-{self.metrics_port}", env=self.env)
-        if ready:
-            self.wait_ready()
-        return self
-
-    def wait_ready(self, seconds=30.0):
-        wait_for(lambda: self.probe("/readyz") == 200, seconds, f"node {self.name} to be ready")
-
-    def probe(self, path):
-        if not self.process.running():
-            raise AssertionError(f"berth-node ended\n{self.process.tail()}")
-        try:
-            return Client(self.metrics_url, timeout=5).get(path).status
-        except OSError:
-            return 0
-
-    def metrics(self):
-        return parse_metrics(Client(self.metrics_url).get("/metrics").expect(200).body.decode())
-
-    def stop(self):
-        return self.process.stop()
-
-    def kill(self):
-        self.process.kill()
 
 
 class World:
