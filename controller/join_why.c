@@ -56,12 +56,46 @@ static bool somebody_was_there(const struct join_scene *s, size_t node)
     return false;
 }
 
-static void sentence_common(const struct join_scene *s, const char *node, char *out, size_t cap)
+/* What speaks most against node `other` for participant i, of what `chosen` hasn't; NULL: nothing of its own. */
+static const char *dearer_by(const struct join_scene *s, size_t i, size_t other, size_t chosen)
+{
+    struct place_terms a, b;
+    const char *what = NULL;
+    int64_t most = 0;
+
+    place_terms(&s->problem, &s->plan, i, other, &a);
+    place_terms(&s->problem, &s->plan, i, chosen, &b);
+    if (!a.possible || !b.possible)
+        return NULL;
+    const struct {
+        int64_t more_us;
+        const char *what;
+    } terms[] = {
+        {a.mesh_us - b.mesh_us, "comes after nodes of its organisation's own"},
+        {a.transport_us - b.transport_us, "is reached over a dearer transport"},
+        {a.loss_us - b.loss_us, "loses more probes"},
+        {a.weight_us - b.weight_us, "has the lesser weight"},
+        {a.load_us - b.load_us, "is busier, or not quite healthy"},
+        {a.failures_us - b.failures_us, "failed for others lately"},
+        {a.nodes_us - b.nodes_us, "is farther from the others' nodes"},
+    };
+
+    for (size_t k = 0; k < sizeof(terms) / sizeof(terms[0]); k++) {
+        if (terms[k].more_us > most) {
+            most = terms[k].more_us;
+            what = terms[k].what;
+        }
+    }
+    return what;
+}
+
+static void sentence_common(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
     size_t measured = count_measured(s), eligible = count_eligible(s), nodes = s->problem.n_nodes;
     const struct place_candidate *c = s->plan.candidates;
     size_t chosen = s->plan.node, nearest = nearest_node(s);
-    char how[160];
+    const char *dearer;
+    char how[200];
 
     if (c[chosen].mean_rtt_us < 0) /* somebody is predicted, by what doesn't speak of this node */
         snprintf(how, sizeof(how), "is taken, with a figure of %zu of the %zu participants",
@@ -72,12 +106,15 @@ static void sentence_common(const struct join_scene *s, const char *node, char *
         snprintf(how, sizeof(how),
                  "has the least mean round trip over the %zu participants with a live report: %.1f ms",
                  measured, ms(c[chosen].mean_rtt_us));
-    else
-        snprintf(how, sizeof(how), "%s: %.1f ms on average, and %.80s with %.1f ms %s",
-                 somebody_was_there(s, chosen) ? "stays" : "is taken", ms(c[chosen].mean_rtt_us),
-                 s->problem.nodes[nearest].id, ms(c[nearest].mean_rtt_us),
-                 somebody_was_there(s, chosen) ? "isn't worth a move"
-                                               : "is dearer by its load, transport or policy");
+    else if (somebody_was_there(s, chosen))
+        snprintf(how, sizeof(how), "stays: %.1f ms on average, and %.80s with %.1f ms isn't worth a move",
+                 ms(c[chosen].mean_rtt_us), s->problem.nodes[nearest].id, ms(c[nearest].mean_rtt_us));
+    else {
+        dearer = dearer_by(s, i, nearest, chosen);
+        snprintf(how, sizeof(how), "is taken: %.1f ms on average, and %.80s with %.1f ms %s",
+                 ms(c[chosen].mean_rtt_us), s->problem.nodes[nearest].id, ms(c[nearest].mean_rtt_us),
+                 dearer != NULL ? dearer : "is dearer for others by its load, transport or policy");
+    }
     snprintf(out, cap, "%s %s. %zu of %zu node%s could serve the meeting.", node, how, eligible, nodes,
              plural(nodes));
 }
@@ -132,12 +169,16 @@ static void sentence_alone(const struct join_scene *s, size_t i, const char *nod
 
 static void sentence_joined(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
+    struct place_terms main = {.mesh_us = 0};
     char figure[48] = "";
 
     if (s->plan.seats[i].rtt_us >= 0)
         snprintf(figure, sizeof(figure), ", %.1f ms away", ms(s->plan.seats[i].rtt_us));
-    snprintf(out, cap, "The meeting is on %zu nodes, joined; of them %s is the one for %s%s.",
-             s->plan.n_joined, node, s->people[i].agent, figure);
+    if (s->nodes[s->plan.seats[i].node]->mesh)
+        place_terms(&s->problem, &s->plan, i, s->plan.node, &main);
+    snprintf(out, cap, "The meeting is on %zu nodes, joined; of them %s is the one for %s%s%s.",
+             s->plan.n_joined, node, s->people[i].agent, figure,
+             main.mesh_us > 0 ? ": nodes of its organisation's own come first" : "");
 }
 
 static void sentence_blind(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
@@ -301,7 +342,7 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
         return "no_live_report";
     }
     if (s->plan.outcome == PLACE_COMMON) {
-        sentence_common(s, node, out, cap);
+        sentence_common(s, i, node, out, cap);
         return "least_mean_rtt";
     }
     if (s->reach[seat->node].tested == 0) {

@@ -86,8 +86,11 @@ static const char *advice_of_status(long status, const char *code)
     if (strcmp(code, "no_live_report") == 0)
         return "the last one has expired; a new one: berth probe --report";
     if (strcmp(code, "no_node") == 0)
-        return "that changes when nodes do: see berth node list; a private meeting takes nodes of the "
-               "organisation's own, which enrol with a key of berth key create --kind node";
+        return "how nodes are: berth node list; what this network reaches: berth firewall; what the "
+               "meeting's "
+               "policy allows: berth meeting show (a private one takes nodes of the organisation's own, "
+               "which "
+               "enrol with a key of berth key create --kind node)";
     switch (status) {
     case 404:
         return "check the id; another organisation's things are not found either";

@@ -60,7 +60,7 @@ static void append(char *out, size_t cap, const char *before, const char *text)
     snprintf(out + len, cap - len, "%s%s", len > 0 ? before : "", text);
 }
 
-/* Why a candidate was not taken: "drained; unreachable for ann, bob". A code may have a member of its name: whom it is about. */
+/* Why a candidate can't serve the whole meeting: "drained; unreachable for ann, bob". A code may have a member of its name: whom it is about. */
 static void rejections(const json_t *candidate, char *out, size_t cap)
 {
     json_t *code, *name;
@@ -89,7 +89,7 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
         {"CANDIDATE", TABLE_LEFT, true},
         {"OWN RTT ms", TABLE_RIGHT, false},
         {"MEAN MIN RTT ms", TABLE_RIGHT, false},
-        {"NOT TAKEN BECAUSE", TABLE_LEFT, false},
+        {"NOT FOR ALL BECAUSE", TABLE_LEFT, false},
     };
     struct table *t = table_new(columns, 4, 2);
     json_t *candidate;

@@ -185,8 +185,9 @@ enum place_overflow {
     PLACE_OVERFLOW_UNREACHABLE,
     PLACE_OVERFLOW_FAR,
     PLACE_OVERFLOW_DOWN,
-    PLACE_OVERFLOW_NOT_MOVED, /* have room by now, and it was on its cloud node before */
-    PLACE_OVERFLOWS           /* how many there are */
+    PLACE_OVERFLOW_UNMEASURED, /* have room, and its report or prediction doesn't speak of them */
+    PLACE_OVERFLOW_NOT_MOVED,  /* have room by now, and it was on its cloud node before */
+    PLACE_OVERFLOWS            /* how many there are */
 };
 const char *place_overflow_name(enum place_overflow o); /* "mesh_full", ...; NULL: no overflow */
 const char *

@@ -150,6 +150,11 @@ static inline int32_t place_cell_rtt(const struct place_work *w, size_t at) /* -
     return cell >= PLACE_CELL_NONE ? -1 : (int32_t)(cell >> PLACE_CELL_RTT & PLACE_CELL_RTT_MAX);
 }
 
+static inline bool place_cell_untried(const struct place_work *w, size_t at)
+{
+    return (w->cell[at] | PLACE_CELL_REST) == UINT32_MAX;
+}
+
 static inline unsigned place_cell_usable(const struct place_work *w, size_t at)
 {
     return w->cell[at] & PLACE_CELL_REST;

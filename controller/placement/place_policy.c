@@ -22,14 +22,15 @@ static const char *const reject_names[PLACE_REJECTS] = {
     "unreachable_for", "not_measured_by", "drained",      "unhealthy",  "full",    "region_denied",
     "not_private",     "other_org",       "no_transport", "failed_for", "no_link",
 };
-static const char *const overflow_names[PLACE_OVERFLOWS] = {NULL,       "mesh_full", "mesh_unreachable",
-                                                            "mesh_far", "mesh_down", "mesh_not_moved"};
+static const char *const overflow_names[PLACE_OVERFLOWS] = {
+    NULL, "mesh_full", "mesh_unreachable", "mesh_far", "mesh_down", "mesh_unmeasured", "mesh_not_moved"};
 static const char *const overflow_remedies[PLACE_OVERFLOWS] = {
     NULL,
     "Add mesh nodes, or raise the capacity of those there are.",
     "Open the mesh nodes' ports to this network: `berth firewall` shows what it lets through.",
     "Put a mesh node nearer to this participant, or raise the threshold within which mesh is preferred.",
     "Bring the mesh nodes back into service: `berth node list` shows their state.",
+    "Probe again: `berth probe --report` measures every node that this participant may use.",
     "Nobody is moved within a call for the mesh alone: whoever leaves and joins again gets a mesh node.",
 };
 
@@ -204,6 +205,7 @@ enum place_outcome place_why_nothing(const struct place_problem *p)
 /* How participant i stands to its org's mesh nodes. */
 struct mesh_view {
     bool any, up, reached, near, free; /* each of them says more than the one before */
+    bool unmeasured;                   /* one that is up and has room */
 };
 
 static struct mesh_view mesh_view_of(const struct place_problem *p, const struct place_work *w, size_t i,
@@ -223,6 +225,7 @@ static struct mesh_view mesh_view_of(const struct place_problem *p, const struct
         m.reached |= reached;
         m.near |= reached && rtt <= within;
         m.free |= reached && rtt <= within && w->room[v] > 0;
+        m.unmeasured |= up && w->room[v] > 0 && place_cell_untried(w, at);
     }
     return m;
 }
@@ -239,10 +242,12 @@ enum place_overflow place_overflow_of(const struct place_problem *p, const struc
     m = mesh_view_of(p, w, i, within);
     if (!m.any)
         return PLACE_OVERFLOW_NO;
+    if (m.free && node == w->present[i])
+        return PLACE_OVERFLOW_NOT_MOVED;
+    if (!m.free && m.unmeasured)
+        return PLACE_OVERFLOW_UNMEASURED;
     if (m.near && !m.free)
         return PLACE_OVERFLOW_FULL;
-    if (m.near && node == w->present[i])
-        return PLACE_OVERFLOW_NOT_MOVED;
     if (m.reached)
         return PLACE_OVERFLOW_FAR;
     return m.up ? PLACE_OVERFLOW_UNREACHABLE : PLACE_OVERFLOW_DOWN;

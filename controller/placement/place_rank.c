@@ -257,11 +257,6 @@ static void rank_rarities(const struct place_work *w, const struct place_partici
         cost[w->rejected[k]] = PLACE_FAR;
 }
 
-static bool tried(const struct place_work *w, size_t i, size_t v)
-{
-    return (w->cell[i * w->nodes + v] | PLACE_CELL_REST) != UINT32_MAX;
-}
-
 static void set_usable(const struct place_work *w, size_t i, size_t v, unsigned can)
 {
     uint32_t *cell = &w->cell[i * w->nodes + v];
@@ -322,7 +317,7 @@ static void rank_predicted(struct place_work *w, const struct place_participant 
             continue;
         set_usable(w, i, v, can);
         if (cost[v] == PLACE_FAR)
-            cost[v] = (tried(w, i, v) ? PLACE_BLIND_US : (int32_t)mean) + price;
+            cost[v] = (place_cell_untried(w, i * w->nodes + v) ? (int32_t)mean : PLACE_BLIND_US) + price;
         else if (pct < 100)
             cost[v] = (int32_t)(mean + (cost[v] - price - mean) * pct / 100) + price;
     }
@@ -368,7 +363,7 @@ static void rank_untested(struct place_work *w, const struct place_participant *
     for (size_t v = 0; v < w->nodes; v++) {
         unsigned can = who->capabilities & w->offered[v];
 
-        if (w->rejects[v] != 0 || tried(w, i, v) || can == 0)
+        if (w->rejects[v] != 0 || !place_cell_untried(w, i * w->nodes + v) || can == 0)
             continue;
         set_usable(w, i, v, can);
         cost[v] = v == w->present[i] ? least : PLACE_BLIND_US + w->price[v];

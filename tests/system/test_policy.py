@@ -56,6 +56,7 @@ def test_mesh_goes_before_the_cloud_within_the_threshold(place):
     place.report("ann", c={"udp": 5}, m={"udp": 120})
     answer = place.join(place.meeting(), "ann")
     assert answer["node"] == m and "overflow" not in answer["why"]
+    assert "comes after nodes of its organisation's own" in answer["why"]["sentence"]
     near = place.join(place.meeting(mesh_within_ms=100), "ann")
     assert near["node"] == c and near["why"]["overflow"] == "mesh_far" and "nearer" in near["why"]["remedy"]
     assert place.join(place.meeting(mesh_within_ms=0), "ann")["node"] == c
@@ -73,6 +74,19 @@ def test_a_full_mesh_overflows_and_says_why(place):
 
 def counted(place, node):
     return next(n["participants"] for n in place.admin.get("/v1/nodes").json["nodes"] if n["node"] == node)
+
+
+def test_a_mesh_node_that_was_not_measured_is_not_unreachable(place):
+    """Nor is the mesh full where one that it didn't measure has room."""
+    c, m = place.node("c"), place.node("m", mesh=True, capacity=1)
+    place.report("ann", c={"udp": 10})
+    ann = place.join(place.meeting(), "ann")
+    assert ann["node"] == c and ann["why"]["overflow"] == "mesh_unmeasured" and "berth probe" in ann["why"]["remedy"]
+    place.report("bob", c={"udp": 10}, m={"udp": 40})
+    assert place.join(place.meeting(), "bob")["node"] == m
+    place.node("m2", mesh=True)
+    place.report("cid", c={"udp": 10}, m={"udp": 40})
+    assert place.join(place.meeting(), "cid")["why"]["overflow"] == "mesh_unmeasured"
 
 
 def test_an_unreachable_or_drained_mesh_overflows(place):

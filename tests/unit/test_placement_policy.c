@@ -124,6 +124,9 @@ static void test_overflow_says_why_and_what_to_do(void **state)
     w.rows[0][0].reachable = false;
     decide(&w);
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNREACHABLE);
+    w.rows[0][0] = w.rows[0][1]; /* the report doesn't speak of the mesh node */
+    decide(&w);
+    assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNMEASURED);
     assert_null(place_overflow_name(PLACE_OVERFLOW_NO));
     assert_null(place_overflow_remedy(PLACE_OVERFLOW_NO));
     for (int o = 1; o < PLACE_OVERFLOWS; o++) {
