@@ -49,6 +49,15 @@ static void describe_nodes(struct place_engine *p)
         p->node_rtt_us[k] = (int32_t)p->measured->between[k];
 }
 
+static bool any_allowed(const struct place_engine *p)
+{
+    for (size_t v = 0; v < p->world->nodes.n; v++) {
+        if (p->allowed[v])
+            return true;
+    }
+    return false;
+}
+
 struct place_engine *place_engine_new(const struct world *w, const struct matrix *measured,
                                       const json_t *policy, struct replay_error *e)
 {
@@ -73,7 +82,13 @@ struct place_engine *place_engine_new(const struct world *w, const struct matrix
     if (!p->allowed || !p->nodes || !p->node_rtt_us || !p->rows || !p->n_rows || !p->candidates)
         goto memory;
     describe_nodes(p);
-    return p;
+    if (any_allowed(p))
+        return p;
+    replay_fail(e, "policy", 0,
+                "leaves none of the %zu nodes: its regions, private and transports against the nodes' region "
+                "and class",
+                n);
+    goto out;
 memory:
     replay_fail(e, "engine", 0, "out of memory");
 out:

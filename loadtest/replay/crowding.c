@@ -77,6 +77,7 @@ static void fill(struct run *r, struct peak *p)
     for (size_t v = 0; v < r->w->nodes.n; v++) {
         p->capacity[v] = r->w->node[v].capacity;
         out->seats += (size_t)p->capacity[v];
+        out->unlimited += p->capacity[v] == 0;
     }
     memcpy(p->before, r->seat[PLAN_ONLINE], r->v->n_stays * sizeof *p->before);
     memcpy(p->used_before, r->used[PLAN_ONLINE], r->w->nodes.n * sizeof *p->used_before);

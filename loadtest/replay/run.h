@@ -50,6 +50,7 @@ struct crowding {
     bool limited; /* some node has a capacity; else nothing below counts */
     bool priced;  /* by a forecast: then nobody is moved, and neither `rebalanced` nor `exchanged` counts */
     size_t people, seats;
+    size_t unlimited; /* nodes without a capacity */
     double online, rebalanced, exchanged, optimum;
     size_t rebalance_moves, exchange_moves;
     size_t exceeded; /* events after which some node had more than its capacity */

@@ -1,7 +1,7 @@
 /* The summary as tables for people, 80 columns wide at most, and as JSON. Invariant: both say the same figures. */
 #include "summary.h"
 
-enum { CELL = 16, SHOWN_MAX = 9999 };
+enum { CELL = 16, SHOWN_MAX = 9999, WHOLE_FROM = 1000 };
 
 /* What a pair without a way is counted as makes means that say nothing, and that no column holds. */
 static const char *cell(char out[static CELL], int decimals, double v)
@@ -9,7 +9,7 @@ static const char *cell(char out[static CELL], int decimals, double v)
     if (v > SHOWN_MAX)
         snprintf(out, CELL, "-");
     else
-        snprintf(out, CELL, "%.*f", decimals, v);
+        snprintf(out, CELL, "%.*f", v < WHOLE_FROM ? decimals : 0, v);
     return out;
 }
 
@@ -18,7 +18,7 @@ static const char *over_cell(char out[static CELL], double percent)
     if (percent > SHOWN_MAX)
         snprintf(out, CELL, "-");
     else
-        snprintf(out, CELL, "%+.1f", percent);
+        snprintf(out, CELL, "%+.*f", percent < WHOLE_FROM ? 1 : 0, percent);
     return out;
 }
 
@@ -59,32 +59,42 @@ static void print_figures(const struct figures *f, FILE *to)
     }
 }
 
+static void print_seats(const char *who, double ms, double optimum, const char *more, FILE *to)
+{
+    char c[2][CELL];
+    fprintf(to, "%-32s%10s%8s%s\n", who, cell(c[0], 2, ms),
+            optimum > 0 ? over_cell(c[1], summary_over(ms, optimum)) : "", more);
+}
+
 static void print_moving(const struct crowding *c, FILE *to)
 {
-    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "Berth, rebalanced", c->rebalanced,
-            summary_over(c->rebalanced, c->optimum), c->rebalance_moves);
-    fprintf(to, "%-32s%10.2f%+8.2f  %zu moved\n", "and with exchanges of seats", c->exchanged,
-            summary_over(c->exchanged, c->optimum), c->exchange_moves);
+    char moved[40];
+    snprintf(moved, sizeof moved, "  %zu moved", c->rebalance_moves);
+    print_seats("Berth, rebalanced", c->rebalanced, c->optimum, moved, to);
+    snprintf(moved, sizeof moved, "  %zu moved", c->exchange_moves);
+    print_seats("and with exchanges of seats", c->exchanged, c->optimum, moved, to);
 }
 
 static void print_crowding(const struct crowding *c, FILE *to)
 {
-    fprintf(to, "\ncapacity: %zu participants at the peak, %zu seats; exceeded after %zu events\n", c->people,
-            c->seats, c->exceeded);
+    fprintf(to, "\ncapacity: %zu participants at the peak, %zu seats", c->people, c->seats);
+    if (c->unlimited > 0)
+        fprintf(to, " and %zu nodes without a limit", c->unlimited);
+    fprintf(to, "; exceeded %zu times\n", c->exceeded);
     fprintf(to, "%-32s%10s%8s\n", "mean round trip to the node", "ms", "+ %");
-    fprintf(to, "%-32s%10.2f%+8.2f\n", c->priced ? "Berth, with prices" : "Berth", c->online,
-            summary_over(c->online, c->optimum));
+    print_seats(c->priced ? "Berth, with prices" : "Berth", c->online, c->optimum, "", to);
     if (!c->priced)
         print_moving(c, to);
     if (c->optimum > 0)
-        fprintf(to, "%-32s%10.2f\n", "minimum-cost flow", c->optimum);
+        print_seats("minimum-cost flow", c->optimum, 0, "", to);
     else
         fprintf(to, "minimum-cost flow: there is not room for all\n");
 }
 
 void summary_print(const struct summary *s, FILE *to)
 {
-    fprintf(to, "One-way ms: mean of a meeting's pairs, of its worst-off; + %%: above the best.\n");
+    fprintf(to, "One-way ms: mean of a meeting's pairs, of its worst-off; + %%: above the best.\n"
+                "Berth alone minds capacities, and that nodes of one's own come first.\n");
     print_figures(&s->all, to);
     for (size_t k = 0; k < s->n_mixes; k++)
         print_figures(&s->mix[k], to);
