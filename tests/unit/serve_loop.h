@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SERVE_DEADLINE_US = 10 * 1000 * 1000, SERVE_ACCEPTED_MAX = 16 };
+enum { SERVE_DEADLINE_US = 60 * 1000 * 1000, SERVE_ACCEPTED_MAX = 16 };
 
 struct serve_loop {
     h2o_loop_t *loop;

@@ -94,6 +94,7 @@ static void wait_for_children(bool any, struct berth_agent *a)
 
 static void an_agent_is_destroyed_while_the_script_runs(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     struct heard h = {0};
     struct berth_agent *a = agent_new(&h);
     assert_non_null(a);
@@ -106,6 +107,7 @@ static void an_agent_is_destroyed_while_the_script_runs(void **state)
 
 static void a_probe_goes_on_without_a_proxy(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     struct heard h = {0};
     int64_t deadline = clock_mono_us() + 60 * 1000000;
     struct berth_agent *a = agent_new(&h);
@@ -132,6 +134,7 @@ static void on_found(void *user)
 
 static void another_script_runs_beside_it(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     struct sys_poller *p;
     struct proxy_finder *f, *other;
     char good[TEST_PATH_MAX];

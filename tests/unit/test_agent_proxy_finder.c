@@ -1,10 +1,6 @@
 /* link: berth_agent_core */
 /* Proxies of destinations: from options at once, from real PAC scripts in their process, and what becomes of scripts that are none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "check.h"
 
 #include "agent/pac.h"
 #include "agent/proxy_finder.h"
@@ -109,6 +105,7 @@ static void options_answer_at_once(void **state)
 
 static void a_script_decides_for_each_destination(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     struct sys_poller *p;
     struct proxy_finder *f;
     char *path = write_script(script, sizeof script - 1), text[512];
@@ -218,6 +215,7 @@ static char *nested(const char *before, char open, char close, const char *after
 /* Each ends a process, and not this one. */
 static void scripts_that_do_not_run(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     static const struct {
         const char *text, *told;
         int err;
@@ -263,6 +261,7 @@ static void scripts_that_do_not_run(void **state)
 /* An embedder that reaps whatever ends, or has no standard descriptors, or no helper. */
 static void the_process_is_nobodys_concern(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     static const char good[] = "function FindProxyForURL(u, h) { return 'PROXY ' + h + ':1'; }";
     char told[256];
     struct sigaction reap = {.sa_handler = SIG_IGN}, before;
@@ -291,6 +290,7 @@ static void the_process_is_nobodys_concern(void **state)
 
 static void a_script_is_ended_when_nobody_wants_its_answer(void **state)
 {
+    skip_under_valgrind(); /* which knows no pidfd_open, so that no script runs */
     char told[256] = "";
     _Atomic int64_t began = 0;
     const struct pac_way way = {.stop_fd = sys_wakeup_open()};

@@ -95,7 +95,7 @@ static void probe(struct heard *h, const struct berth_node *nodes, size_t n)
         struct pollfd fds[] = {{.fd = berth_agent_fd(a), .events = POLLIN}};
         poll(fds, 1, berth_agent_timeout(a));
         assert_int_equal(berth_agent_dispatch(a), 0);
-        assert_true(clock_mono_us() - began < 15 * 1000000); /* the lookups alone would take 30 s */
+        assert_true(clock_mono_us() - began < 25 * 1000000); /* the lookups alone would take 30 s */
     }
     assert_true(clock_mono_us() - began >= 1000000);
     berth_agent_destroy(a);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A command line, loaded and planned; 0 or a negative errno. */
+/* A command line, loaded and planned; 0 or a negative errno. It isn't copied: the plan's strings are in it. */
 struct loaded {
     struct config *config;
     struct node_options o;
@@ -16,28 +16,28 @@ struct loaded {
     int rc;
 };
 
-static struct loaded load_in(char *const *environment, const char *const *words)
+static void load_in(struct loaded *l, char *const *environment, const char *const *words)
 {
-    struct loaded l = {0};
     struct config_error ce;
+    *l = (struct loaded){0};
     char *argv[40] = {NULL};
     int argc = 0;
     argv[argc++] = strdup("berth-node");
     for (; *words; words++)
         argv[argc++] = strdup(*words);
     const struct config_source src = {.keys = node_keys, .n_keys = node_n_keys, .argc = argc, .argv = argv};
-    assert_int_equal(config_load(&l.config, &src, &l.o, NULL, &ce), 0);
-    l.rc = options_plan(&l.plan, &l.o, &(struct options_machine){"host.example", 3, environment}, &l.e);
+    assert_int_equal(config_load(&l->config, &src, &l->o, NULL, &ce), 0);
+    l->rc = options_plan(&l->plan, &l->o, &(struct options_machine){"host.example", 3, environment}, &l->e);
     for (int i = 0; i < argc; i++)
         free(argv[i]);
-    return l;
 }
-#define LOAD(...) load_in(NULL, (const char *const[]){__VA_ARGS__, NULL})
+#define LOAD(l, ...) load_in(l, NULL, (const char *const[]){__VA_ARGS__, NULL})
 
 static void standalone_is_what_was_asked_for(void **state)
 {
     (void)state;
-    struct loaded l = LOAD("--standalone", "--udp", "127.0.0.1:1", "--udp", "[::1]:2", "--tcp", "10.0.0.1:3");
+    struct loaded l;
+    LOAD(&l, "--standalone", "--udp", "127.0.0.1:1", "--udp", "[::1]:2", "--tcp", "10.0.0.1:3");
     assert_int_equal(l.rc, 0);
     assert_int_equal(l.plan.bind.n[TRANSPORT_UDP], 2);
     assert_int_equal(l.plan.bind.at[TRANSPORT_UDP][1].family, ADDR_V6);
@@ -52,30 +52,29 @@ static void standalone_is_what_was_asked_for(void **state)
 static void behaviour_takes_two_ports_of_one_ip(void **state)
 {
     (void)state;
-    struct loaded l =
-        LOAD("--standalone", "--udp", "0.0.0.0:1", "--udp", "192.0.2.1:2", "--udp", "192.0.2.9:3", "--udp",
-             "192.0.2.1:4", "--udp", "192.0.2.1:5", "--behaviour-alternate", "192.0.2.2");
+    struct loaded l;
+    LOAD(&l, "--standalone", "--udp", "0.0.0.0:1", "--udp", "192.0.2.1:2", "--udp", "192.0.2.9:3", "--udp",
+         "192.0.2.1:4", "--udp", "192.0.2.1:5", "--behaviour-alternate", "192.0.2.2");
     assert_int_equal(l.rc, 0);
     assert_true(l.plan.behaviour.on);
     assert_false(l.plan.behaviour.response_port);
     assert_int_equal(l.plan.behaviour.primary[0], 1);
     assert_int_equal(l.plan.behaviour.primary[1], 3);
     config_destroy(l.config);
-    l = LOAD("--standalone", "--udp", "192.0.2.1:2", "--udp", "192.0.2.1:3", "--udp", "[2001:db8::1]:2",
-             "--udp", "[2001:db8::1]:3", "--behaviour-alternate", "[2001:db8::2]",
-             "--behaviour-response-port");
+    LOAD(&l, "--standalone", "--udp", "192.0.2.1:2", "--udp", "192.0.2.1:3", "--udp", "[2001:db8::1]:2",
+         "--udp", "[2001:db8::1]:3", "--behaviour-alternate", "[2001:db8::2]", "--behaviour-response-port");
     assert_int_equal(l.rc, 0);
     assert_true(l.plan.behaviour.response_port);
     assert_int_equal(l.plan.behaviour.primary[0], 2);
     assert_int_equal(l.plan.behaviour.primary[1], 3);
     config_destroy(l.config);
-    l = LOAD("--standalone", "--udp", "192.0.2.1:2");
+    LOAD(&l, "--standalone", "--udp", "192.0.2.1:2");
     assert_int_equal(l.rc, 0);
     assert_false(l.plan.behaviour.on);
     config_destroy(l.config);
     /* the default addresses are wildcards */
-    l = LOAD("--controller", "https://c", "--token", "t", "--cert", "c", "--key", "k",
-             "--behaviour-alternate", "192.0.2.2");
+    LOAD(&l, "--controller", "https://c", "--token", "t", "--cert", "c", "--key", "k",
+         "--behaviour-alternate", "192.0.2.2");
     assert_int_equal(l.rc, -EINVAL);
     assert_non_null(strstr(l.e.text, "two --udp"));
     config_destroy(l.config);
@@ -89,31 +88,32 @@ static void a_proxy_is_an_option_or_the_environments(void **state)
     char *const environment[] = {"HTTPS_PROXY=http://second:1", "https_proxy=first.example:3128",
                                  "no_proxy=.example", NULL};
     struct rest_proxy r;
-    struct loaded l = LOAD(CONTROLLED);
+    struct loaded l;
+    LOAD(&l, CONTROLLED);
     assert_int_equal(l.rc, 0);
     assert_null(control_proxy_rest(&l.plan.proxy, &r));
     config_destroy(l.config);
-    l = load_in(environment, (const char *const[]){CONTROLLED, NULL});
+    load_in(&l, environment, (const char *const[]){CONTROLLED, NULL});
     assert_int_equal(l.rc, 0);
     assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
     assert_string_equal(r.url, "http://first.example:3128");
     assert_string_equal(r.user, "");
     config_destroy(l.config);
-    l = load_in(environment,
-                (const char *const[]){CONTROLLED, "--proxy", "https://carol:a%3Ab%40c@[2001:db8::1]:8443",
-                                      "--no-proxy", "10.0.0.0/8", NULL});
+    load_in(&l, environment,
+            (const char *const[]){CONTROLLED, "--proxy", "https://carol:a%3Ab%40c@[2001:db8::1]:8443",
+                                  "--no-proxy", "10.0.0.0/8", NULL});
     assert_int_equal(l.rc, 0);
     assert_non_null(control_proxy_rest(&l.plan.proxy, &r));
     assert_string_equal(r.url, "https://[2001:db8::1]:8443");
     assert_string_equal(r.user, "carol");
     assert_string_equal(r.password, "a:b@c");
     config_destroy(l.config);
-    l = load_in(environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
+    load_in(&l, environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
     assert_int_equal(l.rc, 0);
     assert_null(control_proxy_rest(&l.plan.proxy, &r));
     config_destroy(l.config);
-    l = load_in(environment,
-                (const char *const[]){CONTROLLED, "--no-proxy", "c", NULL}); /* it is https://c */
+    load_in(&l, environment,
+            (const char *const[]){CONTROLLED, "--no-proxy", "c", NULL}); /* it is https://c */
     assert_int_equal(l.rc, 0);
     assert_null(control_proxy_rest(&l.plan.proxy, &r));
     assert_null(l.plan.proxy.problem);
@@ -132,14 +132,15 @@ static void an_environments_proxy_that_cant_be_used_is_told(void **state)
         char text[80];
         snprintf(text, sizeof(text), "%s", ways[i].proxy);
         char *const environment[] = {text, NULL};
-        struct loaded l = load_in(environment, (const char *const[]){CONTROLLED, NULL});
+        struct loaded l;
+        load_in(&l, environment, (const char *const[]){CONTROLLED, NULL});
         assert_int_equal(l.rc, 0);
         assert_null(control_proxy_rest(&l.plan.proxy, &r));
         assert_non_null(l.plan.proxy.problem);
         assert_non_null(strstr(l.plan.proxy.problem, ways[i].problem));
         assert_null(strstr(l.plan.proxy.problem, "secret"));
         config_destroy(l.config);
-        l = load_in(environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
+        load_in(&l, environment, (const char *const[]){CONTROLLED, "--proxy", "none", NULL});
         assert_null(l.plan.proxy.problem);
         config_destroy(l.config);
     }
@@ -165,7 +166,8 @@ static void a_wrong_proxy_is_refused_without_its_password(void **state)
                                  host,
                                  user};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct loaded l = LOAD(CONTROLLED, "--proxy", wrong[i]);
+        struct loaded l;
+        LOAD(&l, CONTROLLED, "--proxy", wrong[i]);
         assert_int_equal(l.rc, -EINVAL);
         assert_non_null(strstr(l.e.text, "--proxy"));
         assert_null(strstr(l.e.text, "secret"));
@@ -176,7 +178,8 @@ static void a_wrong_proxy_is_refused_without_its_password(void **state)
 static void defaults_with_a_controller(void **state)
 {
     (void)state;
-    struct loaded l = LOAD("--controller", "https://c", "--token", "t", "--cert", "c", "--key", "k");
+    struct loaded l;
+    LOAD(&l, "--controller", "https://c", "--token", "t", "--cert", "c", "--key", "k");
     assert_int_equal(l.rc, 0);
     assert_true(l.plan.bind_defaults);
     assert_int_equal(l.plan.bind.n[TRANSPORT_UDP], 6); /* 5004, 3478, 9000 on both families */
@@ -188,7 +191,7 @@ static void defaults_with_a_controller(void **state)
     assert_int_equal(l.plan.metrics.port, 9641);
     assert_true(addr_is_loopback(&l.plan.metrics));
     config_destroy(l.config);
-    l = LOAD("--controller", "https://c", "--token", "t", "--udp", "0.0.0.0:7", "--metrics", "off");
+    LOAD(&l, "--controller", "https://c", "--token", "t", "--udp", "0.0.0.0:7", "--metrics", "off");
     assert_int_equal(l.rc, 0);
     assert_int_equal(l.plan.bind.n[TRANSPORT_TLS], 0);
     assert_false(l.plan.has_metrics);
@@ -198,11 +201,11 @@ static void defaults_with_a_controller(void **state)
 static void identity(void **state)
 {
     (void)state;
-    struct loaded l =
-        LOAD("--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu", "--cluster", "a",
-             "--labels", "rack=7", "--labels", "note=", "--location", "52.37,-4.9", "--capacity", "9",
-             "--capacity-kbps", "8000", "--turn", "turn:t:3478", "--turn", "turns:t:443?transport=tcp",
-             "--services", "livekit=wss://l/?a=b");
+    struct loaded l;
+    LOAD(&l, "--standalone", "--udp", "1.2.3.4:5", "--node", "n-1", "--region", "eu", "--cluster", "a",
+         "--labels", "rack=7", "--labels", "note=", "--location", "52.37,-4.9", "--capacity", "9",
+         "--capacity-kbps", "8000", "--turn", "turn:t:3478", "--turn", "turns:t:443?transport=tcp",
+         "--services", "livekit=wss://l/?a=b");
     assert_int_equal(l.rc, 0);
     const struct node_identity *id = &l.plan.identity;
     assert_string_equal(id->node, "n-1");
@@ -254,7 +257,8 @@ static void refusals(void **state)
         {{"--standalone", "--udp", "1.2.3.4:5", "--log-format", "xml"}, "--log-format"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct loaded l = load_in(NULL, cases[i].words);
+        struct loaded l;
+        load_in(&l, NULL, cases[i].words);
         if (l.rc == 0 || !strstr(l.e.text, cases[i].says))
             fail_msg("case %zu: rc %d, '%s'", i, l.rc, l.e.text);
         config_destroy(l.config);
@@ -293,8 +297,10 @@ static void note(void *ctx, const char *key)
 static void differences(void **state)
 {
     (void)state;
-    struct loaded a = LOAD("--standalone", "--udp", "1.2.3.4:5", "--labels", "a=1", "--stun-rate", "7");
-    struct loaded b = LOAD("--standalone", "--udp", "1.2.3.4:6", "--labels", "a=1", "--stun-rate", "8");
+    struct loaded a;
+    LOAD(&a, "--standalone", "--udp", "1.2.3.4:5", "--labels", "a=1", "--stun-rate", "7");
+    struct loaded b;
+    LOAD(&b, "--standalone", "--udp", "1.2.3.4:6", "--labels", "a=1", "--stun-rate", "8");
     struct changes c = {0};
     options_diff(&a.o, &a.o, note, &c);
     assert_int_equal(c.n, 0);
