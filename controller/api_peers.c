@@ -4,7 +4,6 @@
 
 #include "api_nodes.h"
 #include "catalogue.h"
-#include "sys/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +58,7 @@ void api_node_peers(struct api_request *r)
         api_problem(r, 404, "unknown_node", "there is no such node");
         return;
     }
-    body = catalogue_peers_json(c, n, clock_wall_us() / 1000000, &len);
+    body = catalogue_peers_json(c, n, controller_unix_us(r->ctl) / 1000000, &len);
     api_header(r, "cache-control", "no-store");
     if (body != NULL)
         api_bytes(r, 200, "application/json", body, len);

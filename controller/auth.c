@@ -216,11 +216,12 @@ static struct auth_revoked *revoked_from_rows(const PGresult *rows)
 }
 
 /* 1: as many as before, 0: not; -EIO. Rows only ever become revoked or deleted, so an unchanged count is an unchanged set. */
-static int revoked_unchanged(struct db_sync *db, const struct auth_revoked *before)
+static int revoked_unchanged(struct controller *ctl, struct db_sync *db, const struct auth_revoked *before)
 {
     PGresult *count = db_sync_exec(db,
                                    "select (select count(*) from api_key where revoked_at is not null), "
-                                   "(select count(*) from org where deleted_at is not null)",
+                                   "(select count(*) from org where deleted_at is not null), "
+                                   "berth_us(clock_timestamp())",
                                    NULL, 0);
     int same;
 
@@ -228,16 +229,16 @@ static int revoked_unchanged(struct db_sync *db, const struct auth_revoked *befo
         return -EIO;
     same = before != NULL && (int64_t)before->n_keys == db_get_i64(count, 0, 0) &&
            (int64_t)before->n_orgs == db_get_i64(count, 0, 1);
+    controller_told_unix_us(ctl, db_get_i64(count, 0, 2)); /* by which tokens end */
     PQclear(count);
     return same;
 }
 
 static int revoked_build(struct controller *ctl, struct db_sync *db, const void *old, void **data)
 {
-    int same = revoked_unchanged(db, old);
+    int same = revoked_unchanged(ctl, db, old);
     PGresult *rows;
 
-    (void)ctl;
     if (same != 0)
         return same < 0 ? same : SNAPSHOT_UNCHANGED;
     rows = db_sync_exec(db,

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "predict_judge.h"
 #include "snapshot.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 #include <h2o.h>
@@ -52,6 +53,7 @@ struct controller {
     _Atomic bool keys_fit;       /* the master keys are the database's: until that is known, no key is made */
     _Atomic bool keys_foreign;   /* they are another installation's: the program is to end */
     _Atomic bool partition_now;  /* a report measured now has a partition to go to */
+    _Atomic int64_t clock_us;    /* see controller_unix_us; 0: not known yet */
     struct outbox_board *outbox; /* whom there is news for */
     const struct geo *geo;       /* NULL: no countries */
     uint8_t boot_id[8];          /* random: request ids differ between processes */
@@ -84,6 +86,20 @@ struct worker {
 static inline struct worker *worker_of(h2o_req_t *req)
 {
     return H2O_STRUCT_FROM_MEMBER(struct worker, http, req->conn->ctx);
+}
+
+/* Unix time as the database has it: the one clock that reports, tokens and tickets end by, whatever the host's time of day is. Before the database
+ * has been asked it is the host's. */
+static inline int64_t controller_unix_us(const struct controller *ctl)
+{
+    int64_t ahead_us = atomic_load(&ctl->clock_us);
+    return ahead_us != 0 ? clock_mono_us() + ahead_us : clock_wall_us();
+}
+
+/* `now_us`: what the database has just said. */
+static inline void controller_told_unix_us(struct controller *ctl, int64_t now_us)
+{
+    atomic_store(&ctl->clock_us, now_us - clock_mono_us());
 }
 
 /* What is built from the database, by a thread each; controller/modules.c lists the builders. */

@@ -121,7 +121,6 @@ static int build(struct controller *ctl, struct db_sync *db, const void *old, vo
     struct links *fresh = NULL;
     int r = -ENOMEM;
 
-    (void)ctl;
     if (s == NULL)
         goto out;
     if (old != NULL)
@@ -134,7 +133,7 @@ static int build(struct controller *ctl, struct db_sync *db, const void *old, vo
     if (r != 0)
         goto out;
     if (fresh == NULL && now >= s->sweep_due_us)
-        fresh = links_new(s->links, 0, clock_wall_us() / 1000000);
+        fresh = links_new(s->links, 0, controller_unix_us(ctl) / 1000000);
     if (fresh != NULL) {
         links_unref(s->links);
         s->links = fresh;

@@ -4,7 +4,6 @@
 #include "catalogue.h"
 #include "control.h"
 #include "migrate.h"
-#include "sys/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +38,7 @@ static void links_metrics(struct controller *ctl, struct metrics_text *m)
 {
     struct snapshot *s = snapshot_acquire(&ctl->slots[SNAPSHOT_CATALOGUE]);
     struct links_counts c = links_counts(s != NULL ? catalogue_links(s->data) : NULL);
-    int64_t now_s = clock_wall_us() / 1000000;
+    int64_t now_s = controller_unix_us(ctl) / 1000000;
 
     snapshot_release(s);
     single(m, "berth_node_pairs", METRIC_GAUGE,

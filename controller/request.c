@@ -87,7 +87,8 @@ static enum auth_result authenticate(struct api_request *r, const char **detail)
     const h2o_iovec_t none = {NULL, 0};
     h2o_iovec_t value = at >= 0 ? r->req->headers.entries[at].value : none;
 
-    return auth_check(keys, revoked, value.base, value.len, clock_wall_us() / 1000000, &r->caller, detail);
+    return auth_check(keys, revoked, value.base, value.len, controller_unix_us(r->ctl) / 1000000, &r->caller,
+                      detail);
 }
 
 static void refuse_auth(struct api_request *r, enum auth_result result, const char *detail)

@@ -224,9 +224,9 @@ static void on_news(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messag
 
 /* Why this one may not go on; NULL: it may. */
 static const char *reason_to_end(const struct streams *s, const struct stream *st, int64_t now_us,
-                                 int64_t wall_s, bool revoked_changed)
+                                 int64_t unix_s, bool revoked_changed)
 {
-    if (st->expires_s != 0 && wall_s >= st->expires_s)
+    if (st->expires_s != 0 && unix_s >= st->expires_s)
         return "expired";
     if (revoked_changed && auth_is_revoked(s->revoked->data, st->key_id, st->org->org))
         return "revoked";
@@ -261,12 +261,12 @@ static void sweep(struct streams *s, int64_t now_us)
     bool had_keys = s->keys != NULL;
     bool keys_changed = renew(&s->keys, &w->ctl->slots[SNAPSHOT_KEYS]) && had_keys;
     bool revoked_changed = renew(&s->revoked, &w->ctl->slots[SNAPSHOT_AUTH]);
-    int64_t wall_s = clock_wall_us() / 1000000;
+    int64_t unix_s = controller_unix_us(w->ctl) / 1000000;
     h2o_linklist_t *at = s->all.next, *next;
 
     for (; at != &s->all; at = next) {
         struct stream *st = H2O_STRUCT_FROM_MEMBER(struct stream, in_all, at);
-        const char *why = keys_changed ? "keys" : reason_to_end(s, st, now_us, wall_s, revoked_changed);
+        const char *why = keys_changed ? "keys" : reason_to_end(s, st, now_us, unix_s, revoked_changed);
         next = at->next; /* it may end here */
         sweep_one(s, st, now_us, why);
     }

@@ -10,10 +10,12 @@
 
 enum { CLOCK_STEP_S = 2 }; /* a clock that differs by less than before is the same */
 
-/* By how much the controller's clock is later than ours, in whole seconds. */
+/* The controller's time less our monotonic clock's, in whole seconds: whatever our own time of day does between two answers, tickets are judged by
+ * theirs. */
 static int64_t clock_of(const struct control_answer *a)
 {
-    return a->now_us > 0 ? (a->now_us - clock_wall_us()) / 1000000 : 0;
+    int64_t unix_us = a->now_us > 0 ? a->now_us : clock_wall_us();
+    return (unix_us - clock_mono_us()) / 1000000;
 }
 
 static void pass_on(struct media_tie *m, const struct ticket_keys *keys, int64_t clock_s)
@@ -25,7 +27,7 @@ static void pass_on(struct media_tie *m, const struct ticket_keys *keys, int64_t
         worker_set_media_keys(m->workers[i], media_keys_hold(snapshot));
     if (!m->keys)
         log_event(m->log, LOG_INFO, "media", "sessions_admitted", LOG_I("ticket_keys", keys->n),
-                  LOG_I("clock_s", clock_s));
+                  LOG_I("clock_s", clock_s - (clock_wall_us() - clock_mono_us()) / 1000000));
     media_keys_release(m->keys);
     m->keys = snapshot;
 }

@@ -48,7 +48,7 @@ static void on_flush(h2o_timeout_entry_t *entry)
 
 int64_t post_unix_time(const struct media_post *p)
 {
-    return clock_wall_us() / SECOND_US + media_keys_clock(p->keys);
+    return clock_mono_us() / SECOND_US + media_keys_clock(p->keys);
 }
 
 /* ---- to other threads ---- */

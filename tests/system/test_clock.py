@@ -3,36 +3,18 @@
 once it is right again everything is as before."""
 
 import time
-from pathlib import Path
 
 import pytest
-from support.api import register, report, report_body
+from support.api import report, report_body
+from support.clock import Clock
 from support.postgres import Database, Postgres
 from support.process import CONTROLLER, run, wait_for
 from support.traffic import Traffic
 
-LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-
-
-class Clock:
-    """What the server's time is off by; its monotonic clock goes on as it is."""
-
-    def __init__(self, folder):
-        self.file = folder / "clock"
-        self.step(0)
-
-    def step(self, seconds):
-        self.file.write_text(f"{seconds:+d}\n")
-
-    def settings(self):
-        return {"LD_PRELOAD": LIBRARIES[0], "FAKETIME_TIMESTAMP_FILE": self.file, "FAKETIME_NO_CACHE": 1, "FAKETIME_DONT_FAKE_MONOTONIC": 1}
-
 
 @pytest.fixture(scope="module")
 def clock(session_folder):
-    if not LIBRARIES:
-        pytest.skip("libfaketime is not installed")
-    return Clock(session_folder)
+    return Clock(session_folder / "clock")
 
 
 @pytest.fixture(scope="module")

@@ -66,8 +66,9 @@ class Program:
 class Controller(Program):
     """One berth-controller over TLS, ready when made. `options` are flags: report_lifetime=5 -> --report-lifetime 5."""
 
-    def __init__(self, world, database_url, options):
+    def __init__(self, world, database_url, options, env=None):
         super().__init__(world, "controller")
+        self.env = env
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         cert, key = world.certificate
