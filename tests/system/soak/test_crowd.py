@@ -1,8 +1,10 @@
 """Everybody comes back at once: 10,000 agents that post a report each, over a connection of its own, as soon as the controllers are
-there again, and again as they are told. No collapse: who is turned away is told when to come back, everybody is served in the end,
-nothing answered is lost."""
+there again, and again when the agent's own timetable says so. No collapse: everybody is answered each time, who is turned away is told when to come
+back and they don't come back together, everybody is served in the end, nothing answered is lost."""
 
 import asyncio
+import collections
+import ctypes
 import json
 import resource
 import ssl
@@ -10,7 +12,7 @@ import time
 
 import pytest
 from support.api import report_body
-from support.process import wait_for
+from support.process import SOURCE, run, wait_for
 
 CROWD = 10000
 HANDSHAKES = 150  # at a time: all clients are one process here, which must keep up with the controllers' time-outs
@@ -23,14 +25,35 @@ def controller(controllers):
     return controllers(rate_limit=0, max_connections_per_ip=CROWD * 2)
 
 
-class Crowd:
-    """Clients as agents are: each goes on until its report is taken, and comes back when it is told, a little later by chance."""
+class Timetable:
+    """agent/schedule.c itself: how long an agent keeps a report that was turned away."""
 
-    def __init__(self, controllers, authority, org):
-        self.controllers, self.org = controllers, org
+    def __init__(self, folder):
+        library = folder / "schedule.so"
+        built = run(["cc", "-std=c11", "-shared", "-fPIC", "-o", library, SOURCE / "agent" / "schedule.c"])
+        assert built.returncode == 0, built.stderr
+        self.library = ctypes.CDLL(str(library))
+        self.library.schedule_delivery_failed.restype = ctypes.c_int64
+
+    def of(self, seed):
+        schedule = ctypes.create_string_buffer(1024)  # more than it takes
+        self.library.schedule_init(schedule, ctypes.c_uint64(seed))
+        self.library.schedule_keep(schedule, ctypes.c_int64(7200 * 1000000), ctypes.c_int64(0))
+        return schedule
+
+    def pause_s(self, schedule, retry_after_s):
+        asked = ctypes.c_int64(retry_after_s * 1000000)
+        return self.library.schedule_delivery_failed(schedule, asked, ctypes.c_int64(0)) / 1e6
+
+
+class Crowd:
+    """Clients as agents are: each goes on until its report is taken."""
+
+    def __init__(self, controllers, authority, org, timetable):
+        self.controllers, self.org, self.timetable = controllers, org, timetable
         self.tls = ssl.create_default_context(cafile=str(authority.file))
-        self.waits, self.statuses, self.refused, self.most = [], {}, 0, 0
-        self.taken, self.why = {}, {}
+        self.statuses, self.taken, self.why = {}, {}, {}
+        self.first_pauses = []
 
     async def ask(self, port, body):
         async with self.open:
@@ -56,7 +79,7 @@ class Crowd:
 
     async def one(self, n, began):
         body = report_body([], agent=f"crowd-{n}")
-        text = json.dumps(body)
+        text, schedule = json.dumps(body), self.timetable.of(n)
         for turn in range(1000):
             try:
                 status, headers = await self.ask(self.controllers[(n + turn) % len(self.controllers)].port, text)
@@ -69,21 +92,30 @@ class Crowd:
                 return
             assert status in (0, 429, 503), f"{status} {headers}"
             assert status == 0 or int(headers["retry-after"]) >= 1, headers
-            # As agent/schedule.c: what was said, or a second that doubles; and by chance up to as much again.
-            pause = int(headers.get("retry-after", min(2**turn, 30)))
-            await asyncio.sleep(pause * (1 + (hash((n, turn)) % 1000) / 1000))
+            told_s = int(headers.get("retry-after", 0))
+            pause_s = self.timetable.pause_s(schedule, told_s)
+            assert pause_s >= told_s, "an agent comes back before it was told to"
+            if turn == 0:
+                self.first_pauses.append(pause_s)
+            await asyncio.sleep(pause_s)
 
     async def all(self, began):
         self.open, self.handshakes = asyncio.Semaphore(OPEN), asyncio.Semaphore(HANDSHAKES)
         await asyncio.wait_for(asyncio.gather(*(self.one(n, began) for n in range(CROWD))), PATIENCE_S)
 
 
-def test_everybody_comes_back(own_postgres, database, controller, controllers, org, authority):
+def spread(pauses):
+    """The largest share of them within a tenth of a second."""
+    tenths = collections.Counter(int(p * 10) for p in pauses)
+    return max(tenths.values()) / len(pauses)
+
+
+def test_everybody_comes_back(own_postgres, database, controller, controllers, org, authority, tmp_path):
     second = controllers(rate_limit=0, max_connections_per_ip=CROWD * 2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     own_postgres.stop()
     wait_for(lambda: controller.probe("/readyz") == 503, what="readiness to go")
-    crowd = Crowd([controller, second], authority, org)
+    crowd = Crowd([controller, second], authority, org, Timetable(tmp_path))
 
     async def outage_and_return():
         began = time.monotonic()
@@ -100,6 +132,8 @@ def test_everybody_comes_back(own_postgres, database, controller, controllers, o
         print(f"{len(crowd.taken)} of {CROWD} agents served, half {times[len(times) // 2]:.1f} s after the outage began, all after "
               f"{times[-1]:.1f} s; answers by status (0: none) {crowd.statuses} {crowd.why}")  # fmt: skip
     assert len(crowd.taken) == CROWD
+    assert crowd.statuses.get(0, 0) == 0, f"{crowd.statuses[0]} calls had no answer: {crowd.why}"
+    assert len(crowd.first_pauses) > CROWD / 2 and spread(crowd.first_pauses) < 0.25, "they come back together"
     stored = set(database.sql("select report_id from report").split())
     assert not set(crowd.taken) - stored
     for c in (controller, second):
