@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from .run import Program, cpu_us, die_with_parent, free_port, median, say, tcp_answers
+from .run import Program, cpu_us, die_with_parent, free_port, median, say, scratch, tcp_answers
 from .stun import node
 
 NODES = 200
@@ -68,7 +68,7 @@ def library(args, folder):
 
 def measure(args):
     rounds = []
-    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+    with scratch() as folder:
         make_certificate(folder)
         ports = {t: free_port() for t in ("udp", "tcp", "tls")}
         command = node(args, "udp", ports["udp"], folder, "--stun-rate", "0", "--max-connections-per-ip", "0", "--cert",

@@ -5,11 +5,10 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from .rtpengine import Rtpengine
-from .run import berth_load, median, say
+from .run import berth_load, median, say, scratch
 
 NODE, RTPENGINE, PARTS = "berth-node", "rtpengine", "sum of the parts"
 CALLS = 10
@@ -52,7 +51,7 @@ class Place:
             from support.postgres import Database, Postgres
 
             os.sched_setaffinity(0, {self.args.cores[1]})
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="berth-compare-")))
+            folder = Path(stack.enter_context(scratch()))
             authority = Authority(folder / "certs")
             world = World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))
             (folder / "postgres").mkdir()

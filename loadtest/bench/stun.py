@@ -5,10 +5,9 @@ import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 
 from .media import Place
-from .run import Program, berth_load, cpu_us, die_with_parent, free_port, median, pss_kb, say, tcp_answers
+from .run import Program, berth_load, cpu_us, die_with_parent, free_port, median, pss_kb, say, scratch, tcp_answers
 
 REQUEST = struct.pack(">HHI", 1, 0, 0x2112A442) + b"berth-ready?"
 BARE, NODE, COTURN, SIGNED = "bare loop", "berth-node", "coturn", "berth-node, signed"
@@ -88,7 +87,7 @@ def measure_server(args, name, pid, *at):
 def rounds_of(args, transport, *more, also=None):
     """Rounds are interleaved, so that a change of the machine's mood touches every server. `also`: {name: what measures it}."""
     found = {}
-    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+    with scratch() as folder:
         make_certificate(folder)
         for number in range(args.rounds):
             port = free_port()
@@ -125,7 +124,7 @@ def wrong(figures):
 def flood(args):
     """What others wait, and lose, while one source asks far more than it may; with and without."""
     found = []
-    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+    with scratch() as folder:
         port = free_port()
         at = ["stun", "--udp", f"127.0.0.1:{port}", "--seconds", args.seconds]
         with Program(node(args, "udp", port, folder, "--stun-rate", str(LIMIT)), args.cores[0]) as server:
@@ -158,10 +157,11 @@ def tickets(place):
 
 
 def measure_udp(args):
+    """As many sockets everywhere as there are sessions, each with as many requests in flight: batches are of one size."""
     with Place(args) as place:
         node = place.start_nodes().nodes[0]
         at = ["--udp", node.address("udp"), "--tickets", tickets(place)]
-        found = rounds_of(args, "udp", also={SIGNED: lambda: measure_server(args, SIGNED, node.process.pid, *at)})
+        found = rounds_of(args, "udp", "--connections", str(SESSIONS), also={SIGNED: lambda: measure_server(args, SIGNED, node.process.pid, *at)})
     return {"servers": summary(found, median(found[BARE], "cpu_us")), "flood": flood(args)}
 
 
@@ -173,9 +173,9 @@ def tables_udp(f):
                      f"{median(part, 'flood_answered_per_s'):,.0f}/s" if flooded else "",
                      f"{sum(r['answered'] for r in part):,}", str(sum(r["lost"] for r in part)),
                      f"{median(part, 'p50_us'):.0f} us", f"{median(part, 'p99_us'):.0f} us"])
-    note = (f"The bare loop is `recvmmsg`, rewrite in place, `sendmmsg`. Signed: consent checks of {SESSIONS} sessions of media, "
-            "120 bytes with MESSAGE-INTEGRITY-SHA256 and FINGERPRINT, which are checked, and their answers, signed likewise; "
-            "the others' requests are bare headers.")
+    note = (f"The bare loop is `recvmmsg`, rewrite in place, `sendmmsg`. All are asked from {SESSIONS} sockets, with up to 64 requests of each "
+            "in flight. Signed: consent checks of as many sessions of media, 120 bytes with MESSAGE-INTEGRITY-SHA256 and FINGERPRINT, which are "
+            "checked, and their answers, signed likewise; the others' requests are bare headers.")
     return [table("UDP: CPU per answer", note, f["servers"], "answer"),
             {"title": "UDP: others beside a flood",
              "note": f"`berth-node` with a limit of {LIMIT:,} requests/s for each address; others ask {OTHERS:,} a second "
@@ -235,7 +235,7 @@ def hold(args, name, command, transport, port, n):
 
 def measure_held(args):
     found = {}
-    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+    with scratch() as folder:
         make_certificate(folder)
         for number, transport in itertools.product(range(args.rounds), ("tcp", "tls")):
             commands = servers(args, transport, port := free_port(), folder)

@@ -2,10 +2,9 @@
 import contextlib
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 
-from .run import die_with_parent
+from .run import die_with_parent, scratch
 
 # Durable as in production; memory as a small server's.
 SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB"]
@@ -16,7 +15,7 @@ def postgres(*more):
     """A server of its own on a disk, not in memory; gone afterwards."""
     from support import postgres as support
 
-    with tempfile.TemporaryDirectory(prefix="berth-compare-", dir="/var/tmp") as folder:
+    with scratch("/var/tmp") as folder:
         server = support.Postgres(Path(folder), *SETTINGS, *more)
         try:
             yield server
@@ -70,7 +69,7 @@ def controller(build, db, **options):
 
     os.environ["BERTH_BUILD"] = build
     berth.CONTROLLER = f"{build}/controller/berth-controller"
-    with tempfile.TemporaryDirectory(prefix="berth-compare-") as folder:
+    with scratch() as folder:
         folder = Path(folder)
         authority = Authority(folder / "certs")
         world = berth.World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))

@@ -1,9 +1,12 @@
 """berth-load BERTH_LOAD ROOT: the generator counts right answers as right, wrong ones as wrong, and silence as loss."""
+import glob
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -129,6 +132,32 @@ class MediaParts(unittest.TestCase):
             came = us["receive"] + us["parse"] + us["unprotect"]
             self.assertAlmostEqual(part["sum_us"], came / 3 + us["copy"] + us["protect"] + us["send"], delta=0.001)
         self.assertIn(b"sum", run("media-parts", "--seconds", "1").stdout)
+
+
+class Scratch(unittest.TestCase):
+    """Folders of loadtest/compare."""
+
+    def begin(self, place):
+        """A run that has one; the run, and its folder."""
+        text = f"import sys; sys.path.insert(0, {ROOT + '/loadtest'!r}); sys.dont_write_bytecode = True\n" \
+               f"from bench import run\nwith run.scratch({place!r}) as folder: print(folder, flush=True); sys.stdin.read()"
+        other = subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return other, other.stdout.readline().strip()
+
+    def test_what_a_killed_run_leaves_goes_with_the_next(self):
+        sys.path.insert(0, f"{ROOT}/loadtest")
+        sys.dont_write_bytecode = True
+        from bench import run as bench
+
+        with tempfile.TemporaryDirectory() as place:
+            (killed, left), (runs, used) = self.begin(place), self.begin(place)
+            killed.kill()
+            killed.communicate()
+            self.assertTrue(os.path.isdir(left))
+            bench.clear_scratch([place])
+            self.assertEqual(glob.glob(f"{place}/*"), [used])
+            runs.communicate()
+            self.assertEqual((runs.returncode, os.listdir(place)), (0, []))
 
 
 class Rtpengine(unittest.TestCase):
