@@ -4,6 +4,8 @@
 
 #include "sys_machine.h"
 
+#include "sys/file.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,7 +43,7 @@ static size_t read_all(const char *path, int64_t now_wall_us,
 {
     char text[NETWORK_MEMORY_MAX * LINE_MAX_LEN + 1];
     size_t n = 0;
-    ssize_t len = sys_file_read(path, text, sizeof text - 1);
+    ssize_t len = file_read(path, text, sizeof text - 1);
     text[len > 0 ? len : 0] = '\0';
     for (char *line = text, *end; n < NETWORK_MEMORY_MAX && (end = strchr(line, '\n')) != NULL;
          line = end + 1) {

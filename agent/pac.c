@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/rest.h"
 
 #include <errno.h>
@@ -42,18 +43,10 @@ static int append(struct script *s, const char *bytes, size_t n)
 
 static int load_file(struct script *s, const char *path)
 {
-    char buf[4096];
-    size_t n;
-    int err = 0;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return -ENOENT;
-    while (err == 0 && (n = fread(buf, 1, sizeof buf, f)) > 0)
-        err = append(s, buf, n);
-    if (err == 0 && ferror(f))
-        err = -EIO;
-    fclose(f);
-    return err;
+    ssize_t len = file_read_whole(path, PAC_SCRIPT_MAX, &s->text);
+    s->too_big = len == -EFBIG;
+    s->len = len > 0 ? (size_t)len : 0;
+    return len < 0 ? (int)len : 0;
 }
 
 static size_t take(char *data, size_t size, size_t n, void *arg)

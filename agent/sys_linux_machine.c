@@ -63,26 +63,6 @@ static int write_whole(int fd, const char *text, size_t len)
     return 0;
 }
 
-ssize_t sys_file_read(const char *path, char *out, size_t cap)
-{
-    struct stat st;
-    size_t len = 0;
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* whatever it is, nothing waits */
-    if (fd < 0)
-        return -errno;
-    int err = fstat(fd, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
-    while (err == 0 && n > 0 && len < cap) {
-        n = read(fd, out + len, cap - len);
-        if (n < 0 && errno != EINTR)
-            err = -errno;
-        len += n > 0 ? (size_t)n : 0;
-        n = n < 0 ? 1 : n;
-    }
-    close(fd);
-    return err < 0 ? err : (ssize_t)len;
-}
-
 int sys_file_replace(const char *path, const char *text, size_t len)
 {
     char fresh[PATH_MAX];

@@ -26,8 +26,6 @@ void sys_dhcp_leases(void (*each)(void *user, const char *text), void *user);
 /* The resolver's configuration, as much of it as fits. */
 bool sys_resolver_config(char *out, size_t cap);
 
-/* Blocks a little. The beginning of a regular file, as much of it as fits: its bytes; -EINVAL: no regular file; -errno. */
-ssize_t sys_file_read(const char *path, char *out, size_t cap) __attribute__((warn_unused_result));
 /* Blocks a little. The file, regular or not there yet, is replaced as a whole or stays as it was, readable by its owner alone. 0; -EINVAL: no regular
  * file; -errno. */
 int sys_file_replace(const char *path, const char *text, size_t len) __attribute__((warn_unused_result));

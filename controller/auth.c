@@ -3,6 +3,7 @@
 #include "auth.h"
 
 #include "master_check.h"
+#include "sys/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,28 +70,14 @@ int auth_keys_parse(struct auth_keys *k, const char *master_text, size_t master_
 static char *key_file_read(const char *path, size_t *len, char err[static 256])
 {
     char *text = malloc(KEY_FILE_MAX + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = 0;
+    ssize_t n = text != NULL ? file_read(path, text, KEY_FILE_MAX + 1) : -ENOMEM;
 
-    *len = 0;
-    if (fd < 0 || text == NULL)
-        goto fail;
-    while (*len <= KEY_FILE_MAX && (n = read(fd, text + *len, KEY_FILE_MAX + 1 - *len)) > 0)
-        *len += (size_t)n;
-    if (n < 0)
-        goto fail;
-    if (*len > KEY_FILE_MAX) {
-        errno = EFBIG;
-        goto fail;
-    }
-    close(fd);
-    return text;
-fail:
-    snprintf(err, 256, "%s: %s", path, strerror(text == NULL ? ENOMEM : errno));
-    if (fd >= 0)
-        close(fd);
+    *len = n > 0 ? (size_t)n : 0;
+    if (n >= 0 && n <= KEY_FILE_MAX)
+        return text;
+    snprintf(err, 256, "%s: %s", path, file_error(n < 0 ? n : -EFBIG));
     if (text != NULL)
-        sodium_memzero(text, *len);
+        sodium_memzero(text, KEY_FILE_MAX + 1);
     free(text);
     return NULL;
 }

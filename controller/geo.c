@@ -1,6 +1,7 @@
 /* Countries by libmaxminddb. Invariant: what is answered is two capital letters or nothing, whatever the file holds. */
 #include "geo.h"
 
+#include "sys/file.h"
 #include "sys/sockaddr.h"
 
 #include <errno.h>
@@ -30,11 +31,18 @@ static bool has_countries(const MMDB_s *db)
 int geo_open(struct geo **out, const char *path, char *error, size_t cap)
 {
     struct geo *g = calloc(1, sizeof(*g));
+    ssize_t readable;
     int r;
 
     if (g == NULL) {
         snprintf(error, cap, "out of memory");
         return -ENOMEM;
+    }
+    readable = file_read(path, NULL, 0);
+    if (readable < 0) {
+        snprintf(error, cap, "%s: %s", path, file_error(readable));
+        free(g);
+        return (int)readable;
     }
     r = MMDB_open(path, MMDB_MODE_MMAP, &g->db);
     if (r != MMDB_SUCCESS) {

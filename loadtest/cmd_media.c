@@ -2,6 +2,7 @@
 #include "command.h"
 #include "media_legs_file.h"
 #include "media_load.h"
+#include "sys/file.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -310,12 +311,7 @@ out:
 
 static int read_token(struct media_command *c)
 {
-    FILE *f = fopen(c->token_file, "re");
-    bool got = f && fgets(c->token, sizeof c->token, f);
-    if (f)
-        fclose(f);
-    c->token[strcspn(c->token, "\r\n")] = '\0';
-    return got && c->token[0] != '\0' ? 0 : -ENOENT;
+    return file_read_line(c->token_file, c->token, sizeof c->token) > 0 ? 0 : -ENOENT;
 }
 
 /* A socket for each leg at least. */

@@ -7,6 +7,7 @@
 #include "registration.h"
 #include "spki.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/service.h"
 
 #include <errno.h>
@@ -32,17 +33,11 @@ static int read_token(const struct node_options *o, char token[static TOKEN_MAX]
         snprintf(token, TOKEN_MAX, "%s", o->token);
         return 0;
     }
-    FILE *f = fopen(o->token_file, "re");
-    token[0] = '\0';
-    bool ok = f && fgets(token, TOKEN_MAX, f);
-    int error = f ? 0 : errno;
-    if (f)
-        fclose(f);
-    token[strcspn(token, "\r\n")] = '\0';
-    if (ok && token[0] != '\0')
+    ssize_t len = file_read_line(o->token_file, token, TOKEN_MAX);
+    if (len > 0)
         return 0;
     snprintf(e->text, sizeof(e->text), "--token-file %.120s: %s", o->token_file,
-             error ? strerror(error) : "its first line must be the node key");
+             len == 0 || len == -EMSGSIZE ? "its first line must be the node key" : file_error(len));
     return -EINVAL;
 }
 
@@ -111,16 +106,9 @@ static int check_ca(const struct node_options *o, struct options_error *e)
 {
     char err[TLS_ERROR_TEXT];
     SSL_CTX *ctx = NULL;
-    if (!o->ca)
-        return 0;
-    FILE *f = fopen(o->ca, "re");
-    int rc = f ? tls_client_ctx_new(&ctx, o->ca, err) : -errno;
-    if (!f)
-        snprintf(e->text, sizeof(e->text), "--ca %.150s: %s", o->ca, strerror(-rc));
-    else if (rc != 0)
-        snprintf(e->text, sizeof(e->text), "--ca %.150s holds no certificate in PEM that can be read", o->ca);
-    if (f)
-        fclose(f);
+    int rc = o->ca ? tls_client_ctx_new(&ctx, o->ca, err) : 0;
+    if (rc != 0)
+        snprintf(e->text, sizeof(e->text), "--ca: %s", err);
     SSL_CTX_free(ctx);
     return rc;
 }

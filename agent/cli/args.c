@@ -73,13 +73,8 @@ static enum cli_exit check_ca(const struct cli *c)
     SSL_CTX *ctx = NULL;
     if (c->o.ca == NULL)
         return CLI_OK;
-    FILE *f = fopen(c->o.ca, "re");
-    if (f == NULL)
-        return cli_fail(c, CLI_USAGE, "--ca (BERTH_CA): %.300s: %s", c->o.ca, strerror(errno));
-    fclose(f);
     if (tls_client_ctx_new(&ctx, c->o.ca, err) != 0)
-        return cli_fail(c, CLI_USAGE, "--ca (BERTH_CA): %.300s holds no certificate in PEM that can be read",
-                        c->o.ca);
+        return cli_fail(c, CLI_USAGE, "--ca (BERTH_CA): %s", err);
     SSL_CTX_free(ctx);
     return CLI_OK;
 }

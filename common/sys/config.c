@@ -3,6 +3,7 @@
 #include "sys/config.h"
 
 #include "sys/config_internal.h"
+#include "sys/file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -47,33 +48,33 @@ static int load_defaults(struct loader *l)
 struct file {
     struct loader *l;
     const char *path;
-    FILE *f;
-    char *line; /* getline's */
-    size_t cap;
+    const char *at, *end; /* what hasn't been read of its text */
     unsigned number;
-    int rc;    /* of the first error; the rest of the file is then skipped */
-    int error; /* errno of what could not be read */
+    int rc; /* of the first error; the rest of the file is then skipped */
 };
 
 /* Gives inih one line at a time, so that lines are counted and never split. Indentation is dropped: a value is one line. */
 static char *read_line(char *buf, int size, void *arg)
 {
     struct file *f = arg;
-    ssize_t len = f->rc == 0 ? getline(&f->line, &f->cap, f->f) : -1;
-    if (len < 0) {
-        f->error = f->rc == 0 && ferror(f->f) ? errno : 0;
+    if (f->rc != 0 || f->at == f->end)
         return NULL;
-    }
+    const char *feed = memchr(f->at, '\n', (size_t)(f->end - f->at)),
+               *next = feed != NULL ? feed + 1 : f->end;
+    const char *text = f->at;
+    f->at = next;
     f->number++;
-    char *text = f->line + strspn(f->line, " \t");
-    size_t n = strlen(text);
-    if (n != (size_t)(f->line + len - text))
+    while (text < next && (*text == ' ' || *text == '\t'))
+        text++;
+    size_t n = (size_t)(next - text);
+    if (memchr(text, '\0', n) != NULL)
         f->rc = config_fail(f->l->e, "%s:%u: a NUL character", f->path, f->number);
     else if (n + 1 > (size_t)size)
         f->rc = config_fail(f->l->e, "%s:%u: the line is too long", f->path, f->number);
     if (f->rc != 0)
         return NULL;
-    memcpy(buf, text, n + 1);
+    memcpy(buf, text, n);
+    buf[n] = '\0';
     return buf;
 }
 
@@ -108,9 +109,11 @@ static int on_pair(void *arg, const char *section, const char *name, const char 
 
 static int load_file(struct loader *l, const char *path)
 {
-    struct file f = {.l = l, .path = path, .f = fopen(path, "re")};
-    if (f.f == NULL)
-        return config_fail(l->e, "%.150s: %s", path, strerror(errno));
+    char *text = NULL;
+    ssize_t len = file_read_whole(path, FILE_TEXT_MAX, &text);
+    if (len < 0)
+        return config_fail(l->e, "%.150s: %s", path, file_error(len));
+    struct file f = {.l = l, .path = path, .at = text, .end = text + len};
     /* The packaged inih is set up by these variables of its own; they never change again. */
     ini_use_stack = false;
     ini_stop_on_first_error = true;
@@ -119,12 +122,9 @@ static int load_file(struct loader *l, const char *path)
     int rc = f.rc;
     if (rc == 0 && line == -2)
         rc = -ENOMEM;
-    else if (rc == 0 && f.error != 0)
-        rc = config_fail(l->e, "%.150s: %s", path, strerror(f.error));
     else if (rc == 0 && line != 0)
         rc = config_fail(l->e, "%.150s:%d: neither [section] nor key = value", path, line);
-    free(f.line);
-    fclose(f.f);
+    free(text);
     return rc;
 }
 

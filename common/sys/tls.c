@@ -3,6 +3,7 @@
 #include "sys/tls.h"
 
 #include "core/addr.h"
+#include "sys/file.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -100,6 +101,58 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
     return 0;
 }
 
+/* PEM's end is an error as another. */
+static int at_the_end(void)
+{
+    unsigned long e = ERR_peek_last_error();
+    if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+        return 0;
+    ERR_clear_error();
+    return 1;
+}
+
+/* The file's text in memory, for `use`; 1 where that worked. */
+static int with_pem(SSL_CTX *ctx, const char *what, const char *file, int (*use)(SSL_CTX *ctx, BIO *pem),
+                    char err[static TLS_ERROR_TEXT])
+{
+    char *text = NULL;
+    ssize_t len = file_read_whole(file, FILE_TEXT_MAX, &text);
+    if (len < 0)
+        return fail(err, "%s %.100s: %.100s", what, file, file_error(len));
+    BIO *pem = BIO_new_mem_buf(text, (int)len);
+    int rc = 0;
+    if (pem == NULL || use(ctx, pem) != 1)
+        rc = ERR_peek_error() == 0 || at_the_end() ? fail(err, "%s %.150s holds no %s in PEM", what, file,
+                                                          strcmp(what, "key") == 0 ? what : "certificate")
+                                                   : fail_openssl(err, what, file);
+    BIO_free(pem);
+    OPENSSL_cleanse(text, (size_t)len);
+    free(text);
+    return rc;
+}
+
+/* The first is the server's own, those behind it lead to the root. */
+static int use_chain(SSL_CTX *ctx, BIO *pem)
+{
+    X509 *x = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
+    int ok = x != NULL && SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_clear_chain_certs(ctx) == 1;
+    X509_free(x);
+    while (ok && (x = PEM_read_bio_X509(pem, NULL, no_password, NULL)) != NULL) {
+        ok = SSL_CTX_add0_chain_cert(ctx, x) == 1;
+        if (!ok)
+            X509_free(x);
+    }
+    return ok && at_the_end();
+}
+
+static int use_key(SSL_CTX *ctx, BIO *pem)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+    int ok = key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+    EVP_PKEY_free(key);
+    return ok;
+}
+
 static int server_ctx_new(SSL_CTX **out, struct tls_server *t, char err[static TLS_ERROR_TEXT])
 {
     int rc = 0;
@@ -116,11 +169,10 @@ static int server_ctx_new(SSL_CTX **out, struct tls_server *t, char err[static T
     SSL_CTX_set_info_callback(ctx, t->info);
     if (t->alpn_len > 0)
         SSL_CTX_set_alpn_select_cb(ctx, select_alpn, t);
-    if (SSL_CTX_use_certificate_chain_file(ctx, t->cert_file) != 1)
-        rc = fail_openssl(err, "certificate", t->cert_file);
-    else if (SSL_CTX_use_PrivateKey_file(ctx, t->key_file, SSL_FILETYPE_PEM) != 1)
-        rc = fail_openssl(err, "key", t->key_file);
-    else if (SSL_CTX_check_private_key(ctx) != 1)
+    rc = with_pem(ctx, "certificate", t->cert_file, use_chain, err);
+    if (rc == 0)
+        rc = with_pem(ctx, "key", t->key_file, use_key, err);
+    if (rc == 0 && SSL_CTX_check_private_key(ctx) != 1)
         rc = fail_openssl(err, "key does not belong to the certificate:", t->key_file);
     if (rc != 0) {
         SSL_CTX_free(ctx);
@@ -202,6 +254,19 @@ void tls_server_destroy(struct tls_server *t)
 
 static int verify_twice(X509_STORE_CTX *asked, void *arg);
 
+/* One certificate at least; the same twice is fine. */
+static int trust_all(SSL_CTX *ctx, BIO *pem)
+{
+    int n = 0;
+    for (X509 *x; (x = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL)) != NULL; n++) {
+        int ok = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x);
+        X509_free(x);
+        if (ok != 1)
+            return 0;
+    }
+    return at_the_end() && n > 0;
+}
+
 int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_ERROR_TEXT])
 {
     ERR_clear_error();
@@ -210,9 +275,12 @@ int tls_client_ctx_new(SSL_CTX **out, const char *ca_file, char err[static TLS_E
         return fail_openssl(err, "TLS set-up", "");
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(ctx, verify_twice, NULL); /* notes who signed what is refused */
-    int ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file) : SSL_CTX_set_default_verify_paths(ctx);
-    if (ok != 1) {
-        int rc = fail_openssl(err, "CA file", ca_file != NULL ? ca_file : "of the system");
+    int rc = 0;
+    if (ca_file != NULL)
+        rc = with_pem(ctx, "CA file", ca_file, trust_all, err);
+    else if (SSL_CTX_set_default_verify_paths(ctx) != 1)
+        rc = fail_openssl(err, "CA file", "of the system");
+    if (rc != 0) {
         SSL_CTX_free(ctx);
         return rc;
     }

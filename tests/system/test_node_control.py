@@ -301,7 +301,7 @@ def test_a_ca_file_that_cannot_be_read_is_told_at_start(world, controller, node_
         n.options["ca"] = ca
         n.start(ready=False)
         assert n.process.wait() == 1
-        assert f"--ca {ca}" in n.process.log and says in n.process.log
+        assert f"--ca: CA file {ca}" in n.process.log and says in n.process.log
 
 
 def test_http_to_an_https_port_is_told(node, controller):

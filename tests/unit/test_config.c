@@ -252,6 +252,9 @@ static void errors_in_the_file_name_the_line(void **state)
     l = load("--config=/", NULL);
     assert_int_equal(l.rc, -EINVAL);
     assert_string_equal(l.e.text, "/: Is a directory");
+    l = load("--config=/dev/zero", NULL); /* which has no end */
+    assert_int_equal(l.rc, -EINVAL);
+    assert_string_equal(l.e.text, "/dev/zero: it is no regular file");
 }
 
 static void long_lines_in_the_file(void **state)

@@ -1,6 +1,8 @@
 /* link: berth_sys test_support */
 #include "sys/tls.h"
 
+#include "sys/file.h"
+
 #include "support/certs.h"
 
 #include <setjmp.h>
@@ -11,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct fixture {
     char dir[TEST_PATH_MAX], ca_file[TEST_PATH_MAX], cert[TEST_PATH_MAX], key[TEST_PATH_MAX];
@@ -281,6 +285,58 @@ static void a_reload_that_fails_changes_nothing(void **state)
     pair_free(&p);
 }
 
+/* A reload never waits for somebody to write. */
+static void what_is_no_file_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    char err[TLS_ERROR_TEXT] = "";
+    struct pair p = pair_new(f->client, f->server);
+    long before = serial_seen(f, &p);
+    SSL_CTX *ctx = NULL;
+    pair_free(&p);
+    const char *const replaced[] = {f->key, f->cert};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(unlink(replaced[i]), 0);
+        assert_int_equal(mkfifo(replaced[i], 0600), 0);
+        assert_int_equal(tls_server_reload(f->server, err), -EINVAL);
+        assert_non_null(strstr(err, replaced[i]));
+        assert_non_null(strstr(err, "no regular file"));
+    }
+    p = pair_new(f->client, f->server);
+    assert_int_equal(serial_seen(f, &p), before);
+    pair_free(&p);
+    assert_int_equal(tls_client_ctx_new(&ctx, f->cert, err), -EINVAL);
+    assert_int_equal(tls_client_ctx_new(&ctx, "/dev/zero", err), -EINVAL);
+    assert_null(ctx);
+}
+
+/* The server's own certificate first, and then what leads to the root. */
+static void a_chain_is_taken_whole(void **state)
+{
+    struct fixture *f = *state;
+    char err[TLS_ERROR_TEXT] = "", *own, *root, *both = NULL;
+    STACK_OF(X509) *chain = NULL;
+    struct tls_server *t = NULL;
+    struct tls_server_opts opts = {.cert_file = f->cert, .key_file = f->key};
+    assert_true(file_read_whole(f->cert, FILE_TEXT_MAX, &own) > 0);
+    assert_true(file_read_whole(f->ca_file, FILE_TEXT_MAX, &root) > 0);
+    assert_true(asprintf(&both, "%s%s%s", own, root, root) > 0);
+    test_file_write(f->cert, both);
+    assert_int_equal(tls_server_new(&t, &opts, err), 0);
+    SSL_CTX *ctx = tls_server_ctx(t);
+    assert_int_equal(SSL_CTX_get0_chain_certs(ctx, &chain), 1);
+    assert_int_equal(sk_X509_num(chain), 2);
+    SSL_CTX_free(ctx);
+    tls_server_destroy(t);
+    both[strlen(both) - 40] = '!'; /* the last is broken */
+    test_file_write(f->cert, both);
+    assert_int_equal(tls_server_new(&t, &opts, err), -EINVAL);
+    assert_non_null(strstr(err, f->cert));
+    free(both);
+    free(root);
+    free(own);
+}
+
 static void bad_files_are_named(void **state)
 {
     struct fixture *f = *state;
@@ -333,6 +389,8 @@ int main(void)
         T(alpn_is_chosen_by_the_server),
         T(reload_swaps_for_new_connections),
         T(a_reload_that_fails_changes_nothing),
+        T(what_is_no_file_is_not_waited_for),
+        T(a_chain_is_taken_whole),
         T(bad_files_are_named),
         T(sessions_resume),
     };
