@@ -148,9 +148,7 @@ static int parse(int argc, char **argv, struct media_command *c)
         if (take(c, opt, optarg) == 0)
             continue;
         if (opt != '?')
-            fprintf(stderr, "berth-load media: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-        return -1;
+            return wrong_value("media", options, opt);
     }
     bool proxied = c->assign.transport == TRANSPORT_PROXY;
     if (optind != argc || c->load.seconds == 0 || (c->audio_per_s == 0 && c->video_kbps == 0) ||

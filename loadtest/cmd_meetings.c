@@ -91,12 +91,8 @@ static int parse(int argc, char **argv, struct meetings *m)
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
-        if (parse_one(m, opt) < 0) {
-            fprintf(stderr,
-                    "berth-load meetings: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-            return -1;
-        }
+        if (parse_one(m, opt) < 0)
+            return wrong_value("meetings", options, opt);
     }
     if (optind == argc && rest_cli_complete(&m->cli) && m->agents % m->kinds == 0)
         return 0;

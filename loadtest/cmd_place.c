@@ -70,11 +70,8 @@ static int parse(int argc, char **argv, struct place_options *o)
             o->live_prices = true;
         else
             return -1;
-        if (wrong < 0) {
-            fprintf(stderr, "berth-load place: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-            return -1;
-        }
+        if (wrong < 0)
+            return wrong_value("place", options, opt);
     }
     if (optind != argc || !o->matrix || !o->nodes || !o->meetings) {
         fprintf(stderr,

@@ -113,12 +113,8 @@ static int parse(int argc, char **argv, struct gen_options *o)
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
-        if (take(o, opt, optarg) < 0) {
-            fprintf(stderr,
-                    "berth-load place-gen: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-            return -1;
-        }
+        if (take(o, opt, optarg) < 0)
+            return wrong_value("place-gen", options, opt);
     }
     bool any = o->from_matrix || o->node_matrix || o->clients;
     if (optind != argc || !o->out || (any && (!o->from_matrix || !o->node_matrix || !o->clients))) {

@@ -242,12 +242,8 @@ static int parse(int argc, char **argv, struct asked *a)
             a->json = true;
         else
             return -1;
-        if (wrong < 0) {
-            fprintf(stderr,
-                    "berth-load reports-sql: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-            return -1;
-        }
+        if (wrong < 0)
+            return wrong_value("reports-sql", options, opt);
     }
     if (a->batch % a->rows != 0) {
         fprintf(stderr, "berth-load reports-sql: a batch is so many rows' statements: --batch is to be a "

@@ -76,13 +76,8 @@ static int parse(int argc, char **argv, struct asked *a)
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
-        if (parse_one(a, opt) < 0) {
-            fprintf(stderr,
-                    "berth-load stun: not a right value, or one too many: %s; docs/man/berth-load.1 has the "
-                    "ranges\n",
-                    optarg ? optarg : "");
-            return -1;
-        }
+        if (parse_one(a, opt) < 0)
+            return wrong_value("stun", options, opt);
     }
     const char *wrong = NULL;
     if (optind != argc || !a->transport || a->server.port == 0 || a->seconds == 0)

@@ -68,11 +68,8 @@ static int parse(int argc, char **argv, struct swarm *s)
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
-        if (parse_one(s, opt) < 0) {
-            fprintf(stderr, "berth-load swarm: not a right value: %s; docs/man/berth-load.1 has the ranges\n",
-                    optarg);
-            return -1;
-        }
+        if (parse_one(s, opt) < 0)
+            return wrong_value("swarm", options, opt);
     }
     if (optind == argc && rest_cli_complete(&s->cli))
         return 0;

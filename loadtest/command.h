@@ -3,6 +3,7 @@
 #ifndef BERTH_LOADTEST_COMMAND_H
 #define BERTH_LOADTEST_COMMAND_H
 
+#include <getopt.h>
 #include <stdint.h>
 
 enum { EXIT_WORKED = 0, EXIT_NOTHING = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
@@ -23,5 +24,7 @@ int command_media_parts(int argc, char **argv);
 /* A whole number from min to max. 0, or -EINVAL. */
 int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
     __attribute__((warn_unused_result));
+/* Says that the value of the option that getopt_long has just answered with isn't right, or one too many. -1. */
+int wrong_value(const char *command, const struct option *options, int opt);
 
 #endif

@@ -120,6 +120,17 @@ int number_parse(const char *text, int64_t min, int64_t max, int64_t *out)
     return 0;
 }
 
+int wrong_value(const char *command, const struct option *options, int opt)
+{
+    while (options->name != NULL && options->val != opt)
+        options++;
+    fprintf(
+        stderr,
+        "berth-load %s: --%s %s: not a right value, or one too many; docs/man/berth-load.1 has the ranges\n",
+        command, options->name != NULL ? options->name : "?", optarg != NULL ? optarg : "");
+    return -1;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";

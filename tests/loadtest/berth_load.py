@@ -200,6 +200,12 @@ class Usage(unittest.TestCase):
                 self.assertEqual(done.returncode, 2)
                 self.assertTrue(done.stderr)
 
+    def test_a_wrong_value_is_told_with_its_option(self):
+        for words in (["stun", "--seconds", "x"], ["place", "--seed", "q"], ["media", "--meetings", "0"], ["reports-sql", "--threads", "0"]):
+            done = run(*words)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"{words[1]} {words[2]}: not a right value".encode(), done.stderr)
+
     def test_help(self):
         done = run("--help")
         self.assertEqual(done.returncode, 0)
