@@ -177,6 +177,27 @@ static int take_plan(struct join_scene *s, const struct join_ask *ask, const str
     return 0;
 }
 
+/* Whom the plan has on a node may be among those whom the catalogue counts there, as of a meeting that runs: only who is beyond their number
+ * takes a seat more. The meeting's node is the one with most of them. */
+static void seat_plan(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
+                      const struct place_participant *people)
+{
+    int64_t *seats = join_scene_alloc(s, s->problem.n_nodes, sizeof(*seats)), most = 0;
+
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
+        if (people[i].present != PLACE_NONE)
+            seats[people[i].present]++;
+    }
+    s->problem.present = PLACE_NONE;
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        if (seats[i] > most) {
+            most = seats[i];
+            s->problem.present = i;
+        }
+    }
+    join_scene_take_seats(s, ask, c, seats);
+}
+
 int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const json_t *body, struct doc_error *e)
 {
@@ -201,7 +222,7 @@ int join_scene_given(struct join_scene *s, const struct join_ask *ask, const str
         return -EINVAL;
     s->problem.participants = s->participants = to;
     s->problem.org = ask->org;
-    s->problem.present = PLACE_NONE;
+    seat_plan(s, ask, c, to);
     join_scene_decide(s);
     return 0;
 }

@@ -12,6 +12,9 @@ size_t join_scene_node(const struct join_scene *s, const char *id, size_t guess)
 /* The scene's start, its nodes, and the end: the decision on what is in it. */
 void join_scene_init(struct join_scene *s);
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c);
+/* Of each node, how many a plan has there that nobody else counts: that many are on it, if the catalogue knows of fewer. */
+void join_scene_take_seats(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
+                           const int64_t *seats);
 void join_scene_decide(struct join_scene *s);
 /* Among the scene's people, the newcomer included; PLACE_NONE: not there. */
 size_t join_rows_person(const struct join_scene *s, const char *agent);

@@ -153,6 +153,28 @@ static enum place_state state_of(const struct catalogue_node *n, const struct ca
     return PLACE_IN_SERVICE;
 }
 
+static struct place_node node_of(const struct join_scene *s, const struct join_ask *ask,
+                                 const struct catalogue_node *n, const struct catalogue_load *l)
+{
+    struct place_node to = {
+        .id = n->id,
+        .org = n->mesh ? n->org : NULL,
+        .cluster = n->cluster,
+        .region = n->region,
+        .state = state_of(n, l, ask),
+        .capacity = n->capacity,
+        .assigned = l->assigned,
+        .load = node_now_load(n->capacity, l),
+        .failures = l->failures,
+        .weight = n->weight,
+        .kbps_left = node_now_kbps_left(n->capacity_kbps, l, meeting_policy_bitrate(&s->policy)),
+        .transports = node_transports(n),
+    };
+
+    correct(&to, n, ask);
+    return to;
+}
+
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
     struct catalogue_iter count = {0}, it = {0};
@@ -171,30 +193,24 @@ void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, con
     sort_nodes(s->nodes, len);
     index_nodes(s, len);
     nodes = join_scene_alloc(s, len, sizeof(*nodes));
-    for (size_t i = 0; i < len; i++) {
-        const struct catalogue_load *l;
-
-        n = s->nodes[i];
-        l = catalogue_load_of(c, n);
-        nodes[i] = (struct place_node){
-            .id = n->id,
-            .org = n->mesh ? n->org : NULL,
-            .cluster = n->cluster,
-            .region = n->region,
-            .state = state_of(n, l, ask),
-            .capacity = n->capacity,
-            .assigned = l->assigned,
-            .load = node_now_load(n->capacity, l),
-            .failures = l->failures,
-            .weight = n->weight,
-            .kbps_left = node_now_kbps_left(n->capacity_kbps, l, meeting_policy_bitrate(&s->policy)),
-            .transports = node_transports(n),
-        };
-        correct(&nodes[i], n, ask);
-    }
-    s->problem.nodes = nodes;
+    for (size_t i = 0; i < len; i++)
+        nodes[i] = node_of(s, ask, s->nodes[i], catalogue_load_of(c, s->nodes[i]));
+    s->problem.nodes = s->place_nodes = nodes;
     s->problem.n_nodes = len;
     take_ways(s, c);
+}
+
+void join_scene_take_seats(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
+                           const int64_t *seats)
+{
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        struct catalogue_load l = *catalogue_load_of(c, s->nodes[i]);
+
+        if (seats[i] <= l.assigned)
+            continue;
+        l.assigned = seats[i];
+        s->place_nodes[i] = node_of(s, ask, s->nodes[i], &l);
+    }
 }
 
 /* A node that was stored with its org; PLACE_NONE where another one has the id by now. */

@@ -91,6 +91,7 @@ struct join_scene {
     int64_t n_rows;             /* ... and how many rows those of the others have that are there */
     struct join_person *people; /* parallel to problem.participants */
     struct place_participant *participants; /* the problem's */
+    struct place_node *place_nodes;         /* the problem's */
     struct place_problem problem;
     struct place_plan plan;
     struct place_reach *reach; /* of each node: of the participant whose answer is being written */

@@ -145,6 +145,33 @@ def test_the_worst_off_goes_before_the_mean(place):
     assert capped["costs"]["worst_ms"] <= capped["worst_within_ms"]
 
 
+def test_a_simulation_counts_whom_its_plan_seats(place):
+    """On a node with one seat there is none for who comes; who is counted there already takes no second one."""
+    a = place.node("a", capacity=1)
+    people = [{"agent": agent, "results": rows(place, 10)} for agent in ("ann", "bob", "cid")]
+    body = {"participants": people, "policy": {"regions": {"allow": [place.name]}}, "plan": {"ann": a}}
+    assert place.org.api.post("/v1/simulate", body).expect(200).json["plan"] == {"ann": a, "bob": None, "cid": None}
+    b = place.node("b", capacity=2)
+    place.report("ann", b={"udp": 10})
+    assert place.join(place.meeting(), "ann")["node"] == b
+    wait_for(lambda: counted(place, b) == 1, 10, "ann to be counted")
+    people = [{"agent": agent, "results": [result(b, "udp", 10)]} for agent in ("ann", "bob")]
+    body |= {"participants": people, "plan": {"ann": b}}
+    assert place.org.api.post("/v1/simulate", body).expect(200).json["plan"] == {"ann": b, "bob": b}
+
+
+def test_a_simulated_meeting_has_the_node_where_most_are(place):
+    """Of nodes that are alike, it is the one that who comes is given."""
+    a, b = place.node("a"), place.node("b")
+    people = [{"agent": agent, "results": rows(place, 10, 10)} for agent in ("ann", "bob")] + [{"agent": "cid"}]
+    body = {"participants": people, "policy": {"regions": {"allow": [place.name]}}}
+    for node in (a, b):
+        answer = place.org.api.post("/v1/simulate", {**body, "plan": {"ann": node, "bob": node}}).expect(200).json
+        assert answer["plan"]["cid"] == node
+        terms = {c["node"]: c["terms_ms"]["load"] for c in answer["items"][2]["candidates"] if "terms_ms" in c}
+        assert terms[node] < terms[b if node == a else a], "of equals the one that the meeting is on"
+
+
 def rows(place, *ms):
     return [result(f"{place.name}-{n}", "udp", v) for n, v in zip("ab", ms)]
 
