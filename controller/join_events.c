@@ -1,4 +1,4 @@
-/* Events of joins. Invariant: they name orgs and nodes, never an agent or a meeting. */
+/* Events of joins. Invariant: they name orgs, nodes and meetings, never an agent. */
 #include "join_events.h"
 
 #include "controller.h"
@@ -20,15 +20,15 @@ void join_tell_overload(struct worker *w, const struct join_scene *s, const stru
     events_raise(w, &(struct event){s->nodes[node]->org, "overloaded", n->id, detail, EVENT_WARNING});
 }
 
-void join_tell_refusal(struct worker *w, const struct join_scene *s, const struct join_ask *ask,
+void join_tell_refusal(struct worker *w, const struct join_scene *s, const struct join_ask *ask, unsigned why,
                        const char *detail)
 {
-    unsigned why = 0;
+    char whole[640];
 
-    for (size_t i = 0; i < s->problem.n_nodes; i++)
-        why |= s->plan.candidates[i].rejected;
-    if (s->problem.n_nodes == 0 || (why & (PLACE_FULL | PLACE_UNHEALTHY | PLACE_DRAINED)))
-        events_raise(w, &(struct event){ask->org, "no_node", "", detail, EVENT_CRITICAL});
+    if (s->problem.n_nodes > 0 && !(why & (PLACE_FULL | PLACE_UNHEALTHY | PLACE_DRAINED)))
+        return;
+    snprintf(whole, sizeof(whole), "meeting %s: %s", ask->meeting, detail);
+    events_raise(w, &(struct event){ask->org, "no_node", "", whole, EVENT_CRITICAL});
 }
 
 static bool is_stranded(const struct join_scene *s, size_t i)
@@ -46,14 +46,14 @@ static bool is_told(const struct join_scene *s, size_t i)
     return false;
 }
 
-void join_tell_stranded(struct worker *w, const struct join_scene *s, const struct join_ask *ask)
+void join_tell_stranded(struct worker *w, struct join_scene *s, const struct join_ask *ask)
 {
     char obstacles[256], detail[512];
 
     for (size_t i = 0; i < s->problem.n_participants; i++) {
         if (!is_stranded(s, i) || is_told(s, i))
             continue;
-        join_obstacles(s, obstacles, sizeof(obstacles));
+        (void)join_obstacles(s, i, obstacles, sizeof(obstacles));
         snprintf(
             detail, sizeof(detail),
             "Participants of %s are still on %s, which can't serve them any longer, as no other node can; "

@@ -366,22 +366,23 @@ static void keep(struct join_run *j, struct join_scene *s, const struct join_col
 
 /* ---- looking and deciding ---- */
 
-static void refuse_plan(struct join_run *j, const struct join_scene *s)
+static void refuse_plan(struct join_run *j, struct join_scene *s)
 {
     char obstacles[256], detail[512];
+    unsigned why;
 
     if (s->plan.outcome == PLACE_NO_REGION) {
         refuse(j, 451, "no_region_allowed",
                "the meeting's policy allows none of the regions that have nodes");
         return;
     }
-    join_obstacles(s, obstacles, sizeof(obstacles));
+    why = join_obstacles(s, s->me, obstacles, sizeof(obstacles));
     if (s->problem.n_nodes == 0)
         snprintf(detail, sizeof(detail),
                  "no node has been heard of in the last ten minutes: start one, or look at its log");
     else
         snprintf(detail, sizeof(detail), "none of %zu nodes can be used: %s", s->problem.n_nodes, obstacles);
-    join_tell_refusal(j->worker, s, &j->ask, detail);
+    join_tell_refusal(j->worker, s, &j->ask, why, detail);
     refuse(j, 503, "no_node", detail);
 }
 

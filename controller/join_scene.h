@@ -143,8 +143,8 @@ void join_needs(struct join_scene *s, const struct join_columns *c, struct join_
 json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
 json_t *join_why(struct join_scene *s, size_t i, size_t candidates);
 json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
-/* What stands in the way of every node, in words: "1 unhealthy, 2 full". */
-void join_obstacles(const struct join_scene *s, char *out, size_t cap);
+/* What keeps participant i, who has no seat, off every node, in words: "1 unhealthy, 2 full". Returns all of it: enum place_reject, ORed. */
+unsigned join_obstacles(struct join_scene *s, size_t i, char *out, size_t cap);
 
 /* ---- every candidate of every participant, and its terms ---- */
 

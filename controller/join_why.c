@@ -2,6 +2,8 @@
  * that was predicted only beside what it was predicted from. */
 #include "join_predict.h"
 
+#include "join_rows.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,21 +380,33 @@ json_t *join_why(struct join_scene *s, size_t i, size_t candidates)
     return j;
 }
 
-void join_obstacles(const struct join_scene *s, char *out, size_t cap)
+/* What keeps participant i, who has no seat, off a node. Nothing does: the plan gave what room there was to others. */
+static unsigned obstacle(const struct place_terms *t)
 {
-    size_t len = 0, counts[PLACE_REJECTS] = {0};
+    unsigned why = t->rejected & ~(unsigned)(PLACE_UNMEASURED | PLACE_NO_LINK);
 
-    if (cap > 0)
-        out[0] = '\0';
-    for (size_t i = 0; i < s->problem.n_nodes; i++) {
-        unsigned rejected = s->plan.candidates[i].rejected;
+    return why != 0 ? gravest(why) : PLACE_FULL;
+}
 
-        for (unsigned b = 0; rejected != 0 && b < PLACE_REJECTS; b++)
-            counts[b] += gravest(rejected) == 1u << b;
+unsigned join_obstacles(struct join_scene *s, size_t i, char *out, size_t cap)
+{
+    size_t n = s->problem.n_nodes, len = 0, counts[PLACE_REJECTS] = {0};
+    struct place_terms *terms = join_scene_alloc(s, n, sizeof(*terms));
+    unsigned all = 0;
+
+    out[0] = '\0';
+    place_terms_all(&s->problem, &s->plan, i, terms);
+    for (size_t v = 0; v < n; v++) {
+        unsigned why = obstacle(&terms[v]);
+
+        all |= why;
+        for (unsigned b = 0; b < PLACE_REJECTS; b++)
+            counts[b] += why == 1u << b;
     }
     for (unsigned b = 0; b < PLACE_REJECTS && len < cap; b++) {
         if (counts[b] > 0)
             len += (size_t)snprintf(out + len, cap - len, "%s%zu %s", len > 0 ? ", " : "", counts[b],
                                     place_reject_name((enum place_reject)(1u << b)));
     }
+    return all;
 }

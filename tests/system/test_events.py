@@ -123,7 +123,8 @@ def test_a_join_without_room_is_told(admin, org, cloud, database):
     org.api.post("/v1/meetings/two/participants", {"agent": "ann"}).problem(503, "no_node")
     wait_for(lambda: find(admin, "no_node"), 10, "the event")
     (e,) = find(admin, "no_node")
-    assert e["org"] == org.id and e["severity"] == "critical" and "full" in e["detail"]
+    assert e["org"] == org.id and e["severity"] == "critical"
+    assert e["detail"].startswith("meeting two: ") and "1 full" in e["detail"]
     database.sql("update event set seen_at = now() - interval '2 minutes' where kind = 'no_node'")
     wait_for(lambda: not find(admin, "no_node"), 20, "the event to be cleared, as nobody has met with it again")
 

@@ -160,6 +160,19 @@ def test_a_simulation_counts_whom_its_plan_seats(place):
     assert place.org.api.post("/v1/simulate", body).expect(200).json["plan"] == {"ann": b, "bob": b}
 
 
+def test_a_refusal_says_what_keeps_the_one_who_asked(place):
+    """A seat that is free is no use to who can't reach its node: that node isn't full."""
+    a, b = place.node("a", capacity=2), place.node("b", capacity=1)
+    id = place.meeting()
+    for agent in ("ann", "bob"):
+        place.report(agent, **{"a" if agent == "ann" else "b": {"udp": 10}})
+        assert place.join(id, agent)["node"] == (a if agent == "ann" else b)
+        wait_for(lambda: counted(place, a if agent == "ann" else b) == 1, 10, "the one who came to be counted")
+    place.report("cid", a={"udp": None, "tcp": None, "tls": None}, b={"udp": 10})
+    refused = place.org.api.post(f"/v1/meetings/{id}/participants", {"agent": "cid"}).problem(503, "no_node").json["detail"]
+    assert "1 unreachable_for" in refused and "1 full" in refused, refused
+
+
 def test_a_simulated_meeting_has_the_node_where_most_are(place):
     """Of nodes that are alike, it is the one that who comes is given."""
     a, b = place.node("a"), place.node("b")
