@@ -89,11 +89,17 @@ static const char *told(struct join_scene *s, const struct join_ask *ask, size_t
     return copy;
 }
 
+/* Neither a report nor a prediction told where to put it. */
+static bool unknown(const struct place_participant *who)
+{
+    return !who->measured && (who->n_rows == 0 || who->confidence_pct == 0);
+}
+
 static void columns_add(struct join_columns *c, struct join_scene *s, const struct join_ask *ask, size_t i)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     const struct join_person *who = &s->people[i];
-    bool me = i == s->me, guessed = seat->reason == PLACE_WHY_COMPANY || (!moves(s, i) && who->guessed);
+    bool me = i == s->me, guessed = moves(s, i) ? unknown(&s->problem.participants[i]) : who->guessed;
     int capabilities = me ? s->capabilities : who->capabilities;
     size_t k = c->n++;
 

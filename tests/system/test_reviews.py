@@ -127,6 +127,21 @@ def test_a_drained_nodes_meetings_go_one_by_one(place, controller):
     assert told[0]["why"]["reason"] == "forced" and "drained" in told[0]["why"]["sentence"]
 
 
+def test_who_is_moved_by_guess_still_follows_the_others(place, controller):
+    """Nothing is known of ann: her node was a guess, and so is the one that she is moved to as that is drained."""
+    nodes = place.nodes("a", "b", "c")
+    id = place.meeting("ann")
+    first = place.seats(id)["ann"]
+    place.admin.post(f"/v1/nodes/{first}/drain").expect(200)
+    wait_for(lambda: place.seats(id)["ann"] != first, 20, "ann to be moved")
+    second = place.seats(id)["ann"]
+    (third,) = set(nodes) - {first, second}
+    place.report("bob", **{second[-1]: {"udp": 400}, third[-1]: {"udp": 10}})
+    place.long_ago()
+    place.org.api.post(f"/v1/meetings/{id}/participants", {"agent": "bob"}).expect(201)
+    assert place.seats(id) == {"ann": third, "bob": third}
+
+
 def stranded(place):
     items = place.admin.get("/v1/events?open=true").expect(200).json["items"]
     return [e for e in items if e["kind"] == "stranded" and e["org"] == place.org.id]
