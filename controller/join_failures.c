@@ -41,11 +41,15 @@ static unsigned avoided(const struct join_person *who, size_t node)
     return 0;
 }
 
-/* Is there another way to this node? Without measurements there is none to choose by. */
-static bool other_way(const struct place_participant *p, const struct place_row *rows, size_t node)
+/* Is there another way to this node, by what it, the policy and the participant have? Without measurements there is none to choose by. */
+static bool other_way(const struct join_scene *s, const struct place_participant *p,
+                      const struct place_row *rows, size_t node)
 {
+    unsigned can =
+        p->capabilities & s->problem.nodes[node].transports & meeting_policy_place(&s->policy).transports;
+
     for (size_t k = 0; k < p->n_rows; k++) {
-        if (rows[k].node == node && rows[k].reachable && (p->capabilities & (1u << rows[k].transport)))
+        if (rows[k].node == node && rows[k].reachable && (can & (1u << rows[k].transport)))
             return true;
     }
     return false;
@@ -66,7 +70,7 @@ static void bar(struct join_scene *s, struct join_person *who, struct place_part
     who->bare_rows = p->rows;
     p->rows = rows;
     for (size_t k = 0; k < who->n_avoid; k++) {
-        if (!other_way(p, rows, who->avoid[k].node))
+        if (!other_way(s, p, rows, who->avoid[k].node))
             failed[p->n_failed++] = who->avoid[k].node;
     }
     p->failed = failed;

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from support.api import Heartbeats, register, report
+from support.api import Heartbeats, register, report, result
 from support.process import wait_for
 
 
@@ -29,10 +29,10 @@ class Place:
     def report(self, agent, **by):
         report(self.org.api, {f"{self.name}-{n}": ways for n, ways in by.items()}, agent=agent)
 
-    def meeting(self, *agents):
+    def meeting(self, *agents, **policy):
         self.meetings += 1
         id = f"{self.name}-{self.meetings}"
-        self.org.api.post("/v1/meetings", {"id": id, "policy": {"regions": {"allow": [self.name]}}}).expect(201)
+        self.org.api.post("/v1/meetings", {"id": id, "policy": {"regions": {"allow": [self.name]}, **policy}}).expect(201)
         return id, [self.join(id, a) for a in agents]
 
     def join(self, id, agent):
@@ -77,6 +77,22 @@ def test_only_the_transport_that_failed(place):
     answer = place.failed(id, "ann", a)
     assert answer["node"] == a and answer["transport"] == "tcp"
     assert [r["transport"] for r in answer["ladder"]] == ["tcp", "tls"]
+
+
+def test_a_transport_that_policy_or_node_lacks_is_no_other_way(place):
+    """One probe was sent, and a single lost one says nothing against the node that somebody is on: what failed is no such probe."""
+    a, b = place.nodes("a", "b")
+    once = [result(a, "udp", 10, sent=1, received=1), result(a, "tcp", 12), result(b, "udp", 25)]
+    report(place.org.api, once, agent="ann")
+    id, (first,) = place.meeting("ann", transports=["udp"])
+    assert first["node"] == a and place.failed(id, "ann", a)["node"] == b
+    c = f"{place.name}-c"
+    register(place.cloud, c, 9, region=place.name, seen_by=[place.org.api], addresses={"udp": ["192.0.2.9:5004"]})
+    place.beats.append(Heartbeats(place.cloud, c))
+    once = [result(c, "udp", 10, sent=1, received=1), result(c, "tcp", 12), result(b, "udp", 25)]
+    report(place.org.api, once, agent="bob")
+    id, (first,) = place.meeting("bob")
+    assert first["node"] == c and place.failed(id, "bob", c)["node"] == b
 
 
 def test_a_repeat_changes_nothing(place):
