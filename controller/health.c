@@ -2,6 +2,8 @@
  * keeps it there; nothing but a heartbeat that is missing, or several orgs' agents, does. */
 #include "health.h"
 
+#include "hash.h"
+
 enum { FAILURES_LEAST = 6, FAILURES_SHARE = 10, PROBE_ORGS_LEAST = 2 };
 
 enum level { FINE, BAD, DEAD };
@@ -145,13 +147,9 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
 
 bool health_trickles(const char *meeting, const char *node)
 {
-    uint32_t hash = 2166136261U; /* FNV-1a */
+    uint32_t hash = hash_add(hash_add(HASH_BEGIN, meeting != NULL ? meeting : ""), node);
 
-    for (const char *s = meeting; s != NULL && *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    for (const char *s = node; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    return (hash ^ hash >> 16) % HEALTH_TRICKLE == 0;
+    return hash_end(hash) % HEALTH_TRICKLE == 0;
 }
 
 /* ---- all at once ---- */

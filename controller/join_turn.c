@@ -1,6 +1,8 @@
 /* Whose turn it is. Invariant: of the turns in a list that mean one meeting, the oldest runs, or is due, and the others wait. */
 #include "join_turn.h"
 
+#include "hash.h"
+
 #include <string.h>
 
 static bool same(const struct join_turn *a, const struct join_turn *b)
@@ -10,13 +12,9 @@ static bool same(const struct join_turn *a, const struct join_turn *b)
 
 static struct join_turn_list *list_of(struct join_turns *turns, const struct join_turn *t)
 {
-    uint32_t hash = 2166136261U; /* FNV-1a */
+    uint32_t hash = hash_add(hash_add(HASH_BEGIN, t->org), t->meeting);
 
-    for (const char *s = t->org; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    for (const char *s = t->meeting; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619U;
-    return &turns->lists[(hash ^ hash >> 16) % JOIN_TURN_LISTS];
+    return &turns->lists[hash_end(hash) % JOIN_TURN_LISTS];
 }
 
 static void append(struct join_turns *turns, struct join_turn *t)
