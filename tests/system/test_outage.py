@@ -52,6 +52,8 @@ def test_away_and_back(own_postgres, controller, org):
     wait_for(lambda: controller.probe("/readyz") == 503, what="readiness to go")
     for call in calls(org):
         refused_in_time(call)
+    asked = [int(org.api.get("/v1/agents").expect(503).headers["Retry-After"]) for _ in range(40)]
+    assert set(asked) == {1, 2, 3}  # who is refused together doesn't come back together
     assert controller.probe("/livez") == 200
     assert controller.client().get("/livez").status == 200
     org.api.with_token("nonsense").get("/v1/agents").expect(401)
