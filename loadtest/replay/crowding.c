@@ -65,6 +65,7 @@ static int reserve(struct run *r, struct peak *p)
 
 static void fill(struct run *r, struct peak *p)
 {
+    const bool *allowed = place_engine_allowed(r->engine);
     struct crowding *out = &r->r->crowding;
     size_t at = 0;
     for (size_t m = 0; m < r->v->meetings.n; m++) {
@@ -76,8 +77,8 @@ static void fill(struct run *r, struct peak *p)
     }
     for (size_t v = 0; v < r->w->nodes.n; v++) {
         p->capacity[v] = r->w->node[v].capacity;
-        out->seats += (size_t)p->capacity[v];
-        out->unlimited += p->capacity[v] == 0;
+        out->seats += allowed[v] ? (size_t)p->capacity[v] : 0;
+        out->unlimited += allowed[v] && p->capacity[v] == 0;
     }
     memcpy(p->before, r->seat[PLAN_ONLINE], r->v->n_stays * sizeof *p->before);
     memcpy(p->used_before, r->used[PLAN_ONLINE], r->w->nodes.n * sizeof *p->used_before);
@@ -86,22 +87,24 @@ static void fill(struct run *r, struct peak *p)
 
 int crowding_measure(struct run *r, int64_t t_us)
 {
+    const bool *allowed = place_engine_allowed(r->engine);
     struct crowding *out = &r->r->crowding;
     struct peak p = {0};
     int64_t total = 0;
     int answer;
     for (size_t v = 0; v < r->w->nodes.n; v++)
-        out->limited = out->limited || r->w->node[v].capacity > 0;
+        out->limited = out->limited || (allowed[v] && r->w->node[v].capacity > 0);
     if (!out->limited)
         return 0;
     if ((answer = reserve(r, &p)) < 0)
         goto out;
     fill(r, &p);
     out->online = mean_rtt_ms(r, &p);
-    answer = flow_solve(p.n, r->w->nodes.n, p.rtt, p.capacity, p.seat, &total);
+    answer = flow_solve(p.n, r->w->nodes.n, p.rtt, p.capacity, allowed, p.seat, &total);
     if (answer == -ENOMEM)
         goto out;
-    out->optimum = answer == 0 ? (double)total / (double)p.n / 1000 : 0; /* 0: there is not room for all */
+    out->fits = answer == 0;
+    out->optimum = out->fits ? (double)total / (double)p.n / 1000 : 0;
     answer = 0;
     if ((out->priced =
              r->o->forecast != NULL)) /* what could be gained by moving people is told without prices */

@@ -3,7 +3,6 @@
 #include "flow.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #define NONE ((size_t)-1)
@@ -69,7 +68,7 @@ static void seat_along(struct flow *f, size_t i, size_t v)
     }
 }
 
-static int run(struct flow *f, const int64_t *capacity)
+static int run(struct flow *f, const int64_t *capacity, const bool *allowed)
 {
     for (size_t i = 0; i < f->n; i++)
         f->seat[i] = NONE;
@@ -77,7 +76,7 @@ static int run(struct flow *f, const int64_t *capacity)
         size_t best = NONE;
         find_paths(f, i);
         for (size_t v = 0; v < f->n_nodes; v++) {
-            bool room = capacity[v] == FLOW_UNLIMITED || f->used[v] < capacity[v];
+            bool room = allowed[v] && (capacity[v] == FLOW_UNLIMITED || f->used[v] < capacity[v]);
             if (room && (best == NONE || f->dist[v] < f->dist[best]))
                 best = v;
         }
@@ -88,8 +87,8 @@ static int run(struct flow *f, const int64_t *capacity)
     return 0;
 }
 
-int flow_solve(size_t n, size_t n_nodes, const int64_t *const *cost, const int64_t *capacity, size_t *seat,
-               int64_t *total)
+int flow_solve(size_t n, size_t n_nodes, const int64_t *const *cost, const int64_t *capacity,
+               const bool *allowed, size_t *seat, int64_t *total)
 {
     struct flow f = {.n = n, .n_nodes = n_nodes, .cost = cost, .seat = seat};
     size_t cells = n_nodes > 0 ? n_nodes * n_nodes : 1;
@@ -100,7 +99,7 @@ int flow_solve(size_t n, size_t n_nodes, const int64_t *const *cost, const int64
     f.dist = calloc(cells, sizeof *f.dist);
     f.parent = calloc(cells, sizeof *f.parent);
     if (f.used && f.step && f.who && f.dist && f.parent)
-        answer = run(&f, capacity);
+        answer = run(&f, capacity, allowed);
     if (answer == 0) {
         *total = 0;
         for (size_t i = 0; i < n; i++)

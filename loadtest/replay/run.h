@@ -47,10 +47,11 @@ struct meeting_result {
 
 /* When most participants are in meetings: mean round trip to the node, ms. */
 struct crowding {
-    bool limited; /* some node has a capacity; else nothing below counts */
+    bool limited; /* some node that the policy allows has a capacity; else nothing below counts */
+    bool fits;    /* there is room for all: `optimum` counts */
     bool priced;  /* by a forecast: then nobody is moved, and neither `rebalanced` nor `exchanged` counts */
     size_t people, seats;
-    size_t unlimited; /* nodes without a capacity */
+    size_t unlimited; /* allowed nodes without a capacity */
     double online, rebalanced, exchanged, optimum;
     size_t rebalance_moves, exchange_moves;
     size_t exceeded; /* events after which some node had more than its capacity */

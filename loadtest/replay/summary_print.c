@@ -85,7 +85,7 @@ static void print_crowding(const struct crowding *c, FILE *to)
     print_seats(c->priced ? "Berth, with prices" : "Berth", c->online, c->optimum, "", to);
     if (!c->priced)
         print_moving(c, to);
-    if (c->optimum > 0)
+    if (c->fits)
         print_seats("minimum-cost flow", c->optimum, 0, "", to);
     else
         fprintf(to, "minimum-cost flow: there is not room for all\n");
@@ -139,7 +139,7 @@ static json_t *crowding_json(const struct crowding *c)
     return json_pack("{s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:I}", "participants", (json_int_t)c->people, "seats",
                      (json_int_t)c->seats, "events_over_capacity", (json_int_t)c->exceeded, "online_ms",
                      c->online, "rebalanced_ms", told(!c->priced, c->rebalanced), "exchanged_ms",
-                     told(!c->priced, c->exchanged), "optimum_ms", told(c->optimum > 0, c->optimum),
+                     told(!c->priced, c->exchanged), "optimum_ms", told(c->fits, c->optimum),
                      "rebalance_moves", (json_int_t)c->rebalance_moves, "exchange_moves",
                      (json_int_t)c->exchange_moves);
 }

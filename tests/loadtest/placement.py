@@ -70,6 +70,30 @@ class Place(Case):
         done = self.place("--json", "--policy", policy)
         self.assertAlmostEqual(json.loads(done.stdout)["all"]["plans"]["online"]["full"]["mean_ms"], 90)
 
+    def test_policy_binds_all_plans(self):
+        """What a policy forbids might as well not be there: baselines, best plans and the optimum of seats are the same without it."""
+        nodes = NODES.replace("a,eu,cloud,,", "a,eu,cloud,2,").replace("b,us,cloud,,", "b,us,mesh,2,")
+        alone = NODES.splitlines()[0] + "\n" + nodes.splitlines()[2] + "\n"
+        events = EVENTS.replace('"leave","meeting":"m","participant":"x"', '"join","meeting":"n","participant":"x"')
+        events = events.replace("home", "a").replace('"n","participant":"x","site":"a"', '"n","participant":"x","site":"b"')
+        for text in ('{"private":true}', '{"regions":{"allow":["us"]}}', '{"regions":{"deny":["eu"]}}'):
+            for capacity in ("3", "2"):
+                with self.subTest(policy=text, capacity=capacity):
+                    policy = self.file("P.json", text)
+                    bound = json.loads(self.place("--json", "--policy", policy, nodes=nodes.replace("mesh,2", f"mesh,{capacity}"),
+                                                  events=events).stdout)
+                    there = json.loads(self.place("--json", nodes=alone.replace("mesh,2", f"mesh,{capacity}"), events=events).stdout)
+                    del bound["cpu"], there["cpu"]
+                    self.assertEqual(bound, there)
+                    self.assertEqual(bound["capacity"]["optimum_ms"] is None, capacity == "2")
+                    self.assertEqual(bound["capacity"]["seats"], int(capacity))
+
+    def test_an_optimum_of_nothing_is_one(self):
+        nodes = NODES.replace("cloud,,", "cloud,1,")
+        events = (EVENT % (0, "join", "x")).replace("home", "a")
+        self.assertEqual(json.loads(self.place("--json", nodes=nodes, events=events).stdout)["capacity"]["optimum_ms"], 0)
+        self.assertNotIn(b"not room", self.place(nodes=nodes, events=events).stdout)
+
     def test_faults_name_file_and_line(self):
         event = EVENT % (5, "join", "z")
         for change, where in (({"nodes": NODES + "c,c,eu,moon,,\n"}, "N.csv:4: class"),

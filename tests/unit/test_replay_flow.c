@@ -15,6 +15,7 @@ struct cases {
     int64_t cost[PEOPLE][NODES];
     const int64_t *row[PEOPLE];
     int64_t capacity[NODES];
+    bool allowed[NODES];
 };
 
 static void make(struct cases *c, uint64_t *random)
@@ -26,8 +27,10 @@ static void make(struct cases *c, uint64_t *random)
         for (size_t v = 0; v < c->n_nodes; v++)
             c->cost[i][v] = (int64_t)(check_random(random) % 50);
     }
-    for (size_t v = 0; v < c->n_nodes; v++)
+    for (size_t v = 0; v < c->n_nodes; v++) {
         c->capacity[v] = (int64_t)(check_random(random) % 4); /* 0: no limit */
+        c->allowed[v] = check_random(random) % 8 > 0;
+    }
 }
 
 static bool fits(const struct cases *c, const size_t *seat)
@@ -36,7 +39,7 @@ static bool fits(const struct cases *c, const size_t *seat)
         int64_t used = 0;
         for (size_t i = 0; i < c->n; i++)
             used += seat[i] == v;
-        if (c->capacity[v] != FLOW_UNLIMITED && used > c->capacity[v])
+        if (used > 0 && (!c->allowed[v] || (c->capacity[v] != FLOW_UNLIMITED && used > c->capacity[v])))
             return false;
     }
     return true;
@@ -69,7 +72,7 @@ static void against_every_assignment(void **state)
         int64_t total = -1, sum = 0;
         make(&c, &random);
         int64_t best = brute_force(&c);
-        int answer = flow_solve(c.n, c.n_nodes, c.row, c.capacity, seat, &total);
+        int answer = flow_solve(c.n, c.n_nodes, c.row, c.capacity, c.allowed, seat, &total);
         no_room += best < 0;
         assert_int_equal(answer, best < 0 ? -ENOSPC : 0);
         if (best < 0)
@@ -86,8 +89,9 @@ static void against_every_assignment(void **state)
 static void nobody(void **state)
 {
     static const int64_t capacity[] = {1};
+    static const bool allowed[] = {true};
     int64_t total = -1;
-    assert_int_equal(flow_solve(0, 1, NULL, capacity, NULL, &total), 0);
+    assert_int_equal(flow_solve(0, 1, NULL, capacity, allowed, NULL, &total), 0);
     assert_int_equal(total, 0);
 }
 
