@@ -154,10 +154,8 @@ static int parse(int argc, char **argv, struct media_command *c)
     if (optind != argc || c->load.seconds == 0 || (c->audio_per_s == 0 && c->video_kbps == 0) ||
         (c->legs_file == NULL) == (c->assign.controller == NULL) ||
         (c->assign.controller && !c->token_file) || proxied != (c->assign.proxy != NULL)) {
-        fprintf(
-            stderr,
-            "berth-load media: --seconds N is needed, and either --controller URL and --token-file FILE or "
-            "--legs FILE; --transport proxy needs --proxy URL\n");
+        fprintf(stderr, "berth-load media: --seconds N is needed, and either --controller URL\n"
+                        "    and --token-file FILE or --legs FILE; --transport proxy needs --proxy URL\n");
         return -1;
     }
     if (c->meetings * c->participants > MEDIA_LOAD_LEGS_MAX) {

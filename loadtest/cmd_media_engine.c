@@ -302,8 +302,8 @@ int command_media_engine(int argc, char **argv)
     int64_t cpu_ns = 0, came = 0;
     if (parse(argc, argv, &b) < 0) {
         fprintf(stderr,
-                "berth-load media-engine: --participants N (2 to %d) and --seconds N (1 to %d) are needed; "
-                "--payload 1 to %d, --suite gcm or cm\n",
+                "berth-load media-engine: --participants N (2 to %d) and --seconds N (1 to %d)\n"
+                "    are needed; --payload 1 to %d, --suite gcm or cm\n",
                 PARTICIPANTS_MAX, SECONDS_MAX, PAYLOAD_MAX);
         return EXIT_USAGE;
     }

@@ -96,10 +96,8 @@ static int parse(int argc, char **argv, struct meetings *m)
     }
     if (optind == argc && rest_cli_complete(&m->cli) && m->agents % m->kinds == 0)
         return 0;
-    fprintf(
-        stderr,
-        "berth-load meetings: --url http[s]://ADDR:PORT, --token KEY and --seconds N are needed, and as many "
-        "--agents of each of the --kinds\n");
+    fprintf(stderr, "berth-load meetings: --url http[s]://ADDR:PORT, --token KEY and --seconds N are\n"
+                    "    needed, and as many --agents of each of the --kinds\n");
     return -1;
 }
 

@@ -29,6 +29,17 @@ struct inputs {
     json_t *policy;
 };
 
+/* What is read would be gone. */
+static const char *overwritten(const struct place_options *o)
+{
+    const char *inputs[] = {o->matrix, o->nodes, o->meetings, o->measured, o->policy, o->forecast};
+    for (size_t k = 0; o->out && k < sizeof inputs / sizeof inputs[0]; k++) {
+        if (inputs[k] && same_file(o->out, inputs[k]))
+            return inputs[k];
+    }
+    return NULL;
+}
+
 static int parse(int argc, char **argv, struct place_options *o)
 {
     static const struct option options[] = {
@@ -75,7 +86,12 @@ static int parse(int argc, char **argv, struct place_options *o)
     }
     if (optind != argc || !o->matrix || !o->nodes || !o->meetings) {
         fprintf(stderr,
-                "berth-load place: --matrix M.csv, --nodes N.csv and --meetings E.jsonl are needed\n");
+                "berth-load place: --matrix M.csv, --nodes N.csv and --meetings E.jsonl are\n    needed\n");
+        return -1;
+    }
+    const char *lost = overwritten(o);
+    if (lost) {
+        fprintf(stderr, "berth-load place: --out %s would overwrite what is read: %s\n", o->out, lost);
         return -1;
     }
     if (o->forecast && o->live_prices) {
@@ -139,10 +155,18 @@ static int report(const struct place_options *o, const struct events *v, const s
         return 0;
     }
     json_t *j = summary_json(&s);
-    int answer = !j ? -ENOMEM : json_dumpf(j, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7)) < 0 ? -EIO : 0;
-    json_decref(j);
+    if (!j)
+        return -ENOMEM;
+    (void)json_dumpf(j, stdout, JSON_COMPACT | JSON_REAL_PRECISION(7)); /* main looks at standard output */
     putchar('\n');
-    return answer;
+    json_decref(j);
+    return 0;
+}
+
+static int no_memory(struct replay_error *e, const char *what)
+{
+    replay_fail(e, what, 0, "%s", strerror(ENOMEM));
+    return -ENOMEM;
 }
 
 static int replay(const struct place_options *o, struct inputs *in, struct replay_error *e)
@@ -151,13 +175,14 @@ static int replay(const struct place_options *o, struct inputs *in, struct repla
         .starts = (size_t)o->starts, .exact_steps = (size_t)o->exact_steps, .seed = (uint64_t)o->seed};
     const struct matrix *measured = in->has_measured ? &in->measured : &in->world.truth;
     struct run_result result = {0};
-    struct place_engine *engine = place_engine_new(&in->world, measured, in->policy, e);
+    struct place_engine *engine =
+        place_engine_new(&in->world, measured, in->policy, o->policy ? o->policy : "policy", e);
     int answer = engine ? 0 : -EINVAL;
     if (answer == 0 && o->forecast && !(options.forecast = forecast_new(&in->world, measured, &in->day)))
-        answer = replay_fail(e, o->forecast, 0, "%s", strerror(ENOMEM));
+        answer = no_memory(e, o->forecast);
     if (answer == 0 && o->live_prices &&
         !(options.forecast = forecast_new_live(&in->world, measured, &in->events)))
-        answer = replay_fail(e, "--live-prices", 0, "%s", strerror(ENOMEM));
+        answer = no_memory(e, "--live-prices");
     if (answer == 0 && o->out && !(options.out = fopen(o->out, "we"))) {
         answer = -errno;
         replay_fail(e, o->out, 0, "%s", strerror(errno));
@@ -199,5 +224,5 @@ int command_place(int argc, char **argv)
         matrix_clear(&in.measured);
     world_clear(&in.world);
     json_decref(in.policy);
-    return answer == 0 ? EXIT_WORKED : EXIT_USAGE;
+    return answer == 0 ? EXIT_WORKED : answer == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
 }

@@ -88,6 +88,22 @@ static int take(struct gen_options *o, int opt, const char *text)
     }
 }
 
+/* What is read would be gone. */
+static const char *overwritten(const struct gen_options *o)
+{
+    static const char *const files[] = {"meetings.jsonl", "nodes.csv", "matrix.csv", "measured.csv"};
+    const char *inputs[] = {o->from_matrix, o->node_matrix, o->clients};
+    char path[4096];
+    for (size_t k = 0; o->from_matrix && k < sizeof files / sizeof files[0]; k++) {
+        snprintf(path, sizeof path, "%s/%s", o->out, files[k]);
+        for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+            if (same_file(path, inputs[i]))
+                return inputs[i];
+        }
+    }
+    return NULL;
+}
+
 static int parse(int argc, char **argv, struct gen_options *o)
 {
     static const struct option options[] = {
@@ -118,10 +134,13 @@ static int parse(int argc, char **argv, struct gen_options *o)
     }
     bool any = o->from_matrix || o->node_matrix || o->clients;
     if (optind != argc || !o->out || (any && (!o->from_matrix || !o->node_matrix || !o->clients))) {
-        fprintf(
-            stderr,
-            "berth-load place-gen: --out DIRECTORY is needed; --from-matrix, --node-matrix and --clients go "
-            "together\n");
+        fprintf(stderr, "berth-load place-gen: --out DIRECTORY is needed; --from-matrix, --node-matrix\n"
+                        "    and --clients go together\n");
+        return -1;
+    }
+    const char *lost = overwritten(o);
+    if (lost) {
+        fprintf(stderr, "berth-load place-gen: --out %s would overwrite what is read: %s\n", o->out, lost);
         return -1;
     }
     return 0;
@@ -162,6 +181,8 @@ static FILE *create(const struct gen_options *o, const char *name, struct replay
 /* `answer` is what writing said. */
 static int finish(FILE *f, int answer, const char *name, struct replay_error *e)
 {
+    if (answer == 0 && ftello(f) >= SLURP_MAX)
+        answer = -EFBIG; /* nobody would read it again */
     if (fclose(f) != 0 && answer == 0)
         answer = -errno;
     if (answer < 0)
@@ -208,11 +229,11 @@ int command_place_gen(int argc, char **argv)
         fprintf(stderr, "berth-load place-gen: %s: %s\n", o.out, strerror(errno));
         return EXIT_REFUSED;
     }
-    int answer = make_world(&o, &g, &e), status = EXIT_USAGE;
+    int answer = make_world(&o, &g, &e);
     if (answer == 0)
-        status = write_all(&o, &g, &e) == 0 ? EXIT_WORKED : EXIT_REFUSED;
-    if (status != EXIT_WORKED)
+        answer = write_all(&o, &g, &e);
+    if (answer < 0)
         fprintf(stderr, "berth-load place-gen: %s\n", e.text);
     gen_clear(&g);
-    return status;
+    return answer == 0 ? EXIT_WORKED : answer == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
 }

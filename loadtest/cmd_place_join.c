@@ -241,9 +241,9 @@ int command_place_join(int argc, char **argv)
     struct bench b = {.nodes = 200, .measured_pct = 100};
     if (parse(argc, argv, &b) < 0) {
         fprintf(stderr,
-                "berth-load place-join: --participants N (1 to %d) and --seconds N (1 to %d) are needed; "
-                "--nodes 1 "
-                "to %d, --measured 0 to 100 (per cent of the pairs of nodes), --cap-worst\n",
+                "berth-load place-join: --participants N (1 to %d) and --seconds N (1 to %d)\n"
+                "    are needed; --nodes 1 to %d, --measured 0 to 100 (per cent of the pairs of\n"
+                "    nodes), --cap-worst\n",
                 PARTICIPANTS_MAX, SECONDS_MAX, NODES_MAX);
         return EXIT_USAGE;
     }

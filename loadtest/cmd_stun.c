@@ -81,7 +81,7 @@ static int parse(int argc, char **argv, struct asked *a)
     }
     const char *wrong = NULL;
     if (optind != argc || !a->transport || a->server.port == 0 || a->seconds == 0)
-        wrong = "one of --udp, --tcp and --tls ADDR:PORT, and --seconds N, are needed";
+        wrong = "one of --udp, --tcp and --tls ADDR:PORT, and --seconds N, are\n    needed";
     else if (a->transport[0] == 'u' && (a->hold || a->resume || a->connections > CONNECTIONS_MAX))
         wrong = "--hold and --resume are of connections, and UDP has 1024 sockets at most";
     else if ((addr_is_set(&a->from) || a->tickets) && a->transport[0] != 'u')

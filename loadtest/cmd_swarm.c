@@ -73,7 +73,8 @@ static int parse(int argc, char **argv, struct swarm *s)
     }
     if (optind == argc && rest_cli_complete(&s->cli))
         return 0;
-    fprintf(stderr, "berth-load swarm: --url http[s]://ADDR:PORT, --token KEY and --seconds N are needed\n");
+    fprintf(stderr,
+            "berth-load swarm: --url http[s]://ADDR:PORT, --token KEY and --seconds N are\n    needed\n");
     return -1;
 }
 

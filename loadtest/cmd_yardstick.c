@@ -129,9 +129,8 @@ int command_yardstick(int argc, char **argv)
     struct asked a = {0};
     if (parse(argc, argv, &a) < 0) {
         fprintf(stderr,
-                "berth-load yardstick: one of --udp, --tcp and --tls ADDR:PORT, --seconds N (1 to %d), and "
-                "for TLS "
-                "--cert FILE and --key FILE are needed\n",
+                "berth-load yardstick: one of --udp, --tcp and --tls ADDR:PORT, --seconds N\n"
+                "    (1 to %d), and for TLS --cert FILE and --key FILE are needed\n",
                 SECONDS_MAX);
         return EXIT_USAGE;
     }

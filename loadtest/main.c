@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
     const char *name, *does;
@@ -88,7 +89,7 @@ static const struct command commands[] = {
      "      protect, send",
      command_media_parts},
 };
-enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+enum { N_COMMANDS = sizeof commands / sizeof commands[0], OUTPUT_HELD = 1 << 18 };
 
 static void command_usage(const struct command *c)
 {
@@ -124,14 +125,25 @@ int wrong_value(const char *command, const struct option *options, int opt)
 {
     while (options->name != NULL && options->val != opt)
         options++;
-    fprintf(
-        stderr,
-        "berth-load %s: --%s %s: not a right value, or one too many; docs/man/berth-load.1 has the ranges\n",
-        command, options->name != NULL ? options->name : "?", optarg != NULL ? optarg : "");
+    fprintf(stderr,
+            "berth-load %s: --%s %s: not a right value, or one too many;\n"
+            "    docs/man/berth-load.1 has the ranges\n",
+            command, options->name != NULL ? options->name : "?", optarg != NULL ? optarg : "");
     return -1;
 }
 
-int main(int argc, char **argv)
+/* What was to be read and can't be has not worked, whatever else has. */
+static int output_status(int status)
+{
+    errno = 0;
+    bool lost = fflush(stdout) != 0, lost_before = ferror(stdout) != 0;
+    if (!lost && !lost_before)
+        return status;
+    fprintf(stderr, "berth-load: standard output: %s\n", strerror(lost && errno > 0 ? errno : EIO));
+    return status == EXIT_USAGE ? status : EXIT_REFUSED;
+}
+
+static int run(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (is_help(name)) {
@@ -142,7 +154,6 @@ int main(int argc, char **argv)
         printf("berth-load %s\n", BERTH_VERSION);
         return EXIT_WORKED;
     }
-    (void)signal(SIGPIPE, SIG_IGN); /* who is written to may be gone: the write says so */
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(name, commands[i].name) != 0)
             continue;
@@ -156,4 +167,14 @@ int main(int argc, char **argv)
     if (argc > 1)
         fprintf(stderr, "berth-load: there is no command '%s'\n", name);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    /* more than any summary has: what its writing fails with is known at the end */
+    static char held[OUTPUT_HELD];
+    (void)signal(SIGPIPE, SIG_IGN); /* who is written to may be gone: the write says so */
+    if (!isatty(STDOUT_FILENO))
+        (void)setvbuf(stdout, held, _IOFBF, sizeof held);
+    return output_status(run(argc, argv));
 }

@@ -59,7 +59,7 @@ static bool any_allowed(const struct place_engine *p)
 }
 
 struct place_engine *place_engine_new(const struct world *w, const struct matrix *measured,
-                                      const json_t *policy, struct replay_error *e)
+                                      const json_t *policy, const char *file, struct replay_error *e)
 {
     struct place_engine *p = calloc(1, sizeof *p);
     struct doc_error why;
@@ -68,7 +68,7 @@ struct place_engine *place_engine_new(const struct world *w, const struct matrix
         goto memory;
     if (meeting_policy_check_members(policy, &why) < 0 ||
         meeting_policy_from_json(policy, &p->policy, &why) < 0) {
-        replay_fail(e, "policy", 0, "%s: %s", why.pointer, why.detail);
+        replay_fail(e, file, 0, "%s%s%s", why.pointer, *why.pointer ? ": " : "", why.detail);
         goto out;
     }
     p->world = w;
@@ -84,7 +84,7 @@ struct place_engine *place_engine_new(const struct world *w, const struct matrix
     describe_nodes(p);
     if (any_allowed(p))
         return p;
-    replay_fail(e, "policy", 0,
+    replay_fail(e, file, 0,
                 "leaves none of the %zu nodes: its regions, private and transports against the nodes' region "
                 "and class",
                 n);
@@ -183,15 +183,22 @@ static int describe_members(struct place_engine *p, size_t n, const struct place
     return 0;
 }
 
-/* The meeting's main node: where most are. */
-static size_t main_node(size_t n, const struct place_engine_member *member)
+/* Whether the node comes before the other by its name; any comes before none. */
+static bool comes_first(const struct place_engine *p, size_t node, size_t other)
+{
+    return other == PLACE_NONE || strcmp(p->nodes[node].id, p->nodes[other].id) < 0;
+}
+
+/* The meeting's main node: where most are, of several the first by name. */
+static size_t main_node(const struct place_engine *p, size_t n, const struct place_engine_member *member)
 {
     size_t best = PLACE_NONE, most = 0;
     for (size_t i = 0; i < n; i++) {
         size_t same = 0;
         for (size_t j = 0; j < n; j++)
             same += member[j].present == member[i].present;
-        if (member[i].present != PLACE_NONE && (same > most || (same == most && member[i].present < best))) {
+        if (member[i].present != PLACE_NONE &&
+            (same > most || (same == most && comes_first(p, member[i].present, best)))) {
             most = same;
             best = member[i].present;
         }
@@ -215,7 +222,7 @@ int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, siz
     problem.participants = p->participants;
     problem.node_rtt_us = p->node_rtt_us;
     problem.policy = meeting_policy_place(&p->policy);
-    problem.present = main_node(n, member);
+    problem.present = main_node(p, n, member);
     plan.candidates = p->candidates;
     plan.seats = p->seats;
     plan.work = p->work;

@@ -4,6 +4,7 @@
 #include "sys/file.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 int slurp(const char *path, char **text, size_t *size, struct replay_error *e)
 {
@@ -14,6 +15,13 @@ int slurp(const char *path, char **text, size_t *size, struct replay_error *e)
     }
     *size = (size_t)len;
     return 0;
+}
+
+bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
 }
 
 int slurp_json(const char *path, json_t **out, struct replay_error *e)

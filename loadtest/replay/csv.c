@@ -81,7 +81,7 @@ int csv_real(const struct csv *c, size_t field, const char *name, double max, do
     if (end == text || *end != '\0' || errno != 0 || strspn(text, "0123456789.eE+-") != strlen(text))
         return replay_fail(e, c->file, c->line, "%s: '%.40s' is not a number", name, text);
     if (!isfinite(v) || v < 0 || v > max)
-        return replay_fail(e, c->file, c->line, "%s: %.40s is not between 0 and %g", name, text, max);
+        return replay_fail(e, c->file, c->line, "%s: %.40s is not between 0 and %.10g", name, text, max);
     *out = v;
     return 0;
 }
@@ -103,7 +103,8 @@ int csv_count(const struct csv *c, size_t field, const char *name, int64_t max, 
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || v < 0 || v > max)
+    /* strtoll takes leading blanks and signs */
+    if (end == text || *end != '\0' || errno != 0 || strspn(text, "0123456789") != strlen(text) || v > max)
         return replay_fail(e, c->file, c->line, "%s: '%.40s' is not a whole number from 0 to %lld", name,
                            text, (long long)max);
     *out = v;

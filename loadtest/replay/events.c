@@ -185,6 +185,15 @@ static int accept(struct reading *r, const json_t *j)
     return 0;
 }
 
+/* The parser counts lines too, and knows of one. */
+static int not_json(struct reading *r, const char *detail)
+{
+    const char *line = strstr(detail, ", at line "), *column = line ? strstr(line, "column ") : NULL;
+    size_t what = line ? (size_t)(line - detail) : strlen(detail);
+    return replay_fail(r->e, r->file, r->line, "%.*s%s%s", (int)what, detail, column ? ", at " : "",
+                       column ? column : "");
+}
+
 static int read_line(struct reading *r, const char *line, size_t len)
 {
     struct doc_error why;
@@ -194,7 +203,7 @@ static int read_line(struct reading *r, const char *line, size_t len)
         return replay_fail(r->e, r->file, r->line, "more than %d events", EVENTS_MAX);
     json_t *j = doc_parse(line, len, &why);
     if (!j)
-        return replay_fail(r->e, r->file, r->line, "%s", why.detail);
+        return not_json(r, why.detail);
     int answer =
         json_is_object(j) ? accept(r, j) : replay_fail(r->e, r->file, r->line, "an object is wanted");
     json_decref(j);

@@ -57,7 +57,7 @@ int gen_write_matrix(const struct gen_world *g, double lost, double jitter, uint
     __attribute__((warn_unused_result));
 int gen_write_nodes(const struct gen_world *g, int64_t capacity, FILE *to)
     __attribute__((warn_unused_result));
-/* *peak: most participants at one time. */
+/* *peak: most participants at one time. -EFBIG: more events than are read again. */
 int gen_write_meetings(const struct gen_world *g, const struct gen_workload *w, size_t *peak, FILE *to)
     __attribute__((warn_unused_result));
 

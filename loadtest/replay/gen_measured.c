@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SITE_LEN = NAME_MAX_LEN + 2 };
+
 struct table {
     struct csv csv;
     struct replay_error *e;
@@ -20,7 +22,10 @@ static int no_memory(struct table *t)
 
 static int refuse_name(struct table *t, int answer)
 {
-    return answer == -ENOMEM ? no_memory(t) : replay_fail(t->e, t->csv.file, t->csv.line, "not a right name");
+    return answer == -ENOMEM
+               ? no_memory(t)
+               : replay_fail(t->e, t->csv.file, t->csv.line,
+                             "not a right name: 1 to %d bytes of UTF-8, and none twice", NAME_MAX_LEN);
 }
 
 static int begin(struct table *t, struct gen_text from, struct replay_error *e)
@@ -46,6 +51,12 @@ static int figures(struct table *t, size_t n, int64_t *to)
     return 0;
 }
 
+/* What a client's site is called; cut only where the name is too long anyway. */
+static void name_site(char name[static SITE_LEN], const char *client)
+{
+    snprintf(name, SITE_LEN, "client-%s", client);
+}
+
 static int read_clients_matrix(struct gen_world *g, struct table *t)
 {
     size_t at, had, cap = 0;
@@ -59,9 +70,13 @@ static int read_clients_matrix(struct gen_world *g, struct table *t)
     if (g->nodes.n == 0 || g->nodes.n > GEN_NODES_MAX)
         return replay_fail(t->e, t->csv.file, 1, "1 to %d nodes are wanted", GEN_NODES_MAX);
     while ((answer = csv_next(&t->csv, t->e)) > 0) {
-        char name[NAME_MAX_LEN + 1];
+        char name[SITE_LEN];
         had = g->sites.n;
-        snprintf(name, sizeof name, "client-%.100s", t->csv.fields[0]); /* never the name of a node */
+        name_site(name, t->csv.fields[0]);
+        if (names_find(&g->nodes, name) != NAMES_NONE)
+            return replay_fail(t->e, t->csv.file, t->csv.line,
+                               "client '%.60s': its site is called '%.60s', as a node is", t->csv.fields[0],
+                               name);
         if ((answer = names_add(&g->sites, name, &at)) < 0 || at < had)
             return refuse_name(t, answer);
         if (g->sites.n > GEN_SITES_MAX)
@@ -128,11 +143,11 @@ static int read_clients(struct gen_world *g, struct table *t)
     for (size_t v = 0; v < g->nodes.n; v++)
         g->region[v] = NAMES_NONE;
     while ((answer = csv_next(&t->csv, t->e)) > 0) {
-        char name[NAME_MAX_LEN + 1];
+        char name[SITE_LEN];
         if (t->csv.n != width)
             return replay_fail(t->e, t->csv.file, t->csv.line, "%zu columns where the first row has %zu",
                                t->csv.n, width);
-        snprintf(name, sizeof name, "client-%.100s", t->csv.fields[client]);
+        name_site(name, t->csv.fields[client]);
         if (names_find(&g->sites, name) != rows)
             return replay_fail(t->e, t->csv.file, t->csv.line,
                                "client '%.60s': the same clients in the same order are wanted",

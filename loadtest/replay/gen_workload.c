@@ -2,9 +2,11 @@
  * order of time, and every leave has its join before it. */
 #include "gen.h"
 
+#include "events.h"
 #include "rng.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -175,15 +177,22 @@ static int by_time(const void *a, const void *b)
     return (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
-static void write_event(const struct making *m, const struct gen_event *e, FILE *to)
+static int write_event(const struct making *m, const struct gen_event *e, FILE *to)
 {
     fprintf(to, "{\"t\":%lld.%03d,\"event\":\"%s\",\"meeting\":\"m%u\",\"participant\":\"p%u\"",
             (long long)(e->t_ms / 1000), (int)(e->t_ms % 1000), e->leave ? "leave" : "join", e->meeting,
             e->participant);
-    if (!e->leave)
-        fprintf(to, ",\"site\":\"%s\",\"mix\":\"%s\"%s", m->g->sites.text[e->site], mix_names[e->mix],
-                e->unprobed ? ",\"measured\":false" : "");
+    if (!e->leave) {
+        json_t *site = json_string(m->g->sites.text[e->site]);
+        if (!site)
+            return -ENOMEM;
+        fputs(",\"site\":", to);
+        (void)json_dumpf(site, to, JSON_ENCODE_ANY); /* the stream remembers what failed */
+        json_decref(site);
+        fprintf(to, ",\"mix\":\"%s\"%s", mix_names[e->mix], e->unprobed ? ",\"measured\":false" : "");
+    }
     fputs("}\n", to);
+    return 0;
 }
 
 int gen_write_meetings(const struct gen_world *g, const struct gen_workload *w, size_t *peak, FILE *to)
@@ -192,11 +201,11 @@ int gen_write_meetings(const struct gen_world *g, const struct gen_workload *w, 
     size_t now = 0, most = 0;
     int answer = 0;
     for (size_t k = 0; k < w->meetings && answer == 0; k++)
-        answer = add_meeting(&m, k);
+        answer = m.n > EVENTS_MAX ? -EFBIG : add_meeting(&m, k);
     if (answer == 0 && m.n > 0)
         qsort(m.event, m.n, sizeof *m.event, by_time);
     for (size_t k = 0; k < m.n && answer == 0; k++) {
-        write_event(&m, &m.event[k], to);
+        answer = write_event(&m, &m.event[k], to);
         now = m.event[k].leave ? now - 1 : now + 1;
         most = now > most ? now : most;
     }

@@ -4,6 +4,10 @@
 #include "rng.h"
 
 #include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define MOST_MS 9999.99 /* of two decimals the largest that is read again */
 
 struct damage {
     double lost, jitter;
@@ -18,7 +22,22 @@ static void write_cell(int64_t us, bool itself, struct damage *d, FILE *to)
     if (us >= WORLD_FAR_US || (lost && !itself))
         fputc(',', to);
     else
-        fprintf(to, ",%.2f", (double)us * factor / 1000);
+        fprintf(to, ",%.2f", fmin((double)us * factor / 1000, MOST_MS));
+}
+
+static void write_name(const char *name, FILE *to)
+{
+    if (!strpbrk(name, "\",\r\n")) {
+        fputs(name, to);
+        return;
+    }
+    fputc('"', to);
+    for (; *name; name++) {
+        if (*name == '"')
+            fputc('"', to);
+        fputc(*name, to);
+    }
+    fputc('"', to);
 }
 
 static int written(FILE *to)
@@ -29,17 +48,19 @@ static int written(FILE *to)
 int gen_write_matrix(const struct gen_world *g, double lost, double jitter, uint64_t seed, FILE *to)
 {
     struct damage d = {.lost = lost, .jitter = jitter, .random = seed};
-    for (size_t v = 0; v < g->nodes.n; v++)
-        fprintf(to, ",%s", g->nodes.text[v]);
+    for (size_t v = 0; v < g->nodes.n; v++) {
+        fputc(',', to);
+        write_name(g->nodes.text[v], to);
+    }
     fputc('\n', to);
     for (size_t i = 0; i < g->sites.n; i++) {
-        fputs(g->sites.text[i], to);
+        write_name(g->sites.text[i], to);
         for (size_t v = 0; v < g->nodes.n; v++)
             write_cell(matrix_row(&g->m, i)[v], false, &d, to);
         fputc('\n', to);
     }
     for (size_t a = 0; a < g->nodes.n; a++) {
-        fputs(g->nodes.text[a], to);
+        write_name(g->nodes.text[a], to);
         for (size_t b = 0; b < g->nodes.n; b++)
             write_cell(matrix_between(&g->m, a, b), a == b, &d, to);
         fputc('\n', to);
@@ -53,7 +74,13 @@ int gen_write_nodes(const struct gen_world *g, int64_t capacity, FILE *to)
     for (size_t v = 0; v < g->nodes.n; v++) {
         const char *name = g->nodes.text[v];
         const char *region = g->region[v] == NAMES_NONE ? name : g->continents.text[g->region[v]];
-        fprintf(to, "%s,%s,%s,cloud,%lld,1\n", name, name, region, (long long)capacity);
+        const char *const names[] = {name, name, region};
+        for (size_t k = 0; k < 3; k++) {
+            write_name(names[k], to);
+            fputc(',', to);
+        }
+        fprintf(to, "cloud,%lld,1\n",
+                (long long)(capacity < WORLD_CAPACITY_MAX ? capacity : WORLD_CAPACITY_MAX));
     }
     return written(to);
 }

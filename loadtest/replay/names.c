@@ -2,6 +2,8 @@
 #include "names.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,15 @@ static int grow(struct names *t)
     return 0;
 }
 
+/* No JSON could say the name otherwise. */
+static bool is_utf8(const char *name)
+{
+    json_t *text = json_string(name);
+    bool is = text != NULL;
+    json_decref(text);
+    return is;
+}
+
 int names_add(struct names *t, const char *name, size_t *number)
 {
     size_t found = names_find(t, name), len = strnlen(name, NAME_MAX_LEN + 1);
@@ -58,6 +69,8 @@ int names_add(struct names *t, const char *name, size_t *number)
         *number = found;
         return 0;
     }
+    if (!is_utf8(name))
+        return -EINVAL;
     if (grow(t) < 0)
         return -ENOMEM;
     char *copy = strdup(name);

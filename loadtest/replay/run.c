@@ -136,19 +136,20 @@ static int change_members(struct run *r, const struct event *e)
 static int write_line(struct run *r, const struct event *e, const struct crowd *c, double us)
 {
     json_t *plan = json_object(), *moved = json_array();
+    bool whole = true;
     for (size_t i = 0; i < c->n; i++) {
         size_t stay = c->stay[i], seat = r->plan[i], old = r->seat[PLAN_ONLINE][stay];
         const char *name = r->v->stay[stay].name;
-        json_object_set_new(plan, name,
-                            seat == NAMES_NONE ? json_null() : json_string(r->w->nodes.text[seat]));
+        json_t *node = seat == NAMES_NONE ? json_null() : json_string(r->w->nodes.text[seat]);
+        whole = json_object_set_new(plan, name, node) == 0 && whole;
         if (old != NAMES_NONE && old != seat)
-            json_array_append_new(moved, json_string(name));
+            whole = json_array_append_new(moved, json_string(name)) == 0 && whole;
     }
     json_t *line = json_pack("{s:f,s:s,s:o,s:o,s:f}", "t", (double)e->t_us / 1e6, "meeting",
                              r->v->meetings.text[e->meeting], "plan", plan, "moved", moved, "us", us);
-    int answer = line ? 0 : -ENOMEM;
-    if (line && (json_dumpf(line, r->o->out, JSON_COMPACT | JSON_REAL_PRECISION(12)) < 0 ||
-                 putc('\n', r->o->out) == EOF))
+    int answer = line && whole ? 0 : -ENOMEM;
+    if (answer == 0 && (json_dumpf(line, r->o->out, JSON_COMPACT | JSON_REAL_PRECISION(12)) < 0 ||
+                        putc('\n', r->o->out) == EOF))
         answer = -EIO;
     json_decref(line);
     return answer;

@@ -10,7 +10,7 @@
 
 static const char *const node_columns[] = {"node", "site", "region", "class", "capacity", "weight"};
 enum { COL_NODE, COL_SITE, COL_REGION, COL_CLASS, COL_CAPACITY, COL_WEIGHT, COLUMNS };
-enum { CAPACITY_MAX = 1000 * 1000 * 1000, WEIGHT_MAX = 1000 };
+enum { WEIGHT_MAX = 1000 };
 
 static int no_memory(struct replay_error *e, const char *file)
 {
@@ -22,7 +22,8 @@ static int name_refused(struct replay_error *e, const struct csv *c, int answer,
 {
     if (answer == -ENOMEM)
         return no_memory(e, c->file);
-    return replay_fail(e, c->file, c->line, "%s: a name of 1 to %d characters is wanted", what, NAME_MAX_LEN);
+    return replay_fail(e, c->file, c->line, "%s: a name of 1 to %d bytes of UTF-8 is wanted", what,
+                       NAME_MAX_LEN);
 }
 
 static int nodes_header(struct csv *c, size_t at[COLUMNS], struct replay_error *e)
@@ -54,7 +55,7 @@ static int node_figures(const struct csv *c, const size_t at[COLUMNS], struct wo
     n->capacity = 0;
     n->weight = 1;
     if (*c->fields[at[COL_CAPACITY]] &&
-        csv_count(c, at[COL_CAPACITY], "capacity", CAPACITY_MAX, &n->capacity, e) < 0)
+        csv_count(c, at[COL_CAPACITY], "capacity", WORLD_CAPACITY_MAX, &n->capacity, e) < 0)
         return -EINVAL;
     if (*c->fields[at[COL_WEIGHT]] && csv_real(c, at[COL_WEIGHT], "weight", WEIGHT_MAX, &n->weight, e) < 0)
         return -EINVAL;

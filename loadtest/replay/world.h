@@ -12,6 +12,7 @@ enum {
     WORLD_NODES_MAX = 4096,
     WORLD_SITES_MAX = 200000,
     WORLD_CELLS_MAX = 32 * 1000 * 1000, /* sites times nodes */
+    WORLD_CAPACITY_MAX = 1000 * 1000 * 1000,
     WORLD_FAR_US = 10 * 1000 * 1000, /* stands for "unreachable": farther than any figure that is accepted */
     WORLD_UNKNOWN = -1,              /* in a matrix of measurements: nothing is known */
 };

@@ -40,6 +40,10 @@ static int read_header(struct reading *r, struct replay_error *e)
             if (strcmp(r->world->node[i].site, c->fields[k]) == 0)
                 r->column[i] = k;
         }
+        for (size_t k = r->column[i] + 1; r->column[i] != NAMES_NONE && k < c->n; k++) {
+            if (strcmp(c->fields[r->column[i]], c->fields[k]) == 0)
+                return replay_fail(e, c->file, c->line, "two columns are called '%.60s'", c->fields[k]);
+        }
         if (r->column[i] == NAMES_NONE)
             return replay_fail(e, c->file, c->line, "no column for node '%.60s' or its site '%.60s'",
                                nodes->text[i], r->world->node[i].site);
@@ -83,7 +87,8 @@ static int row_of(struct reading *r, size_t *site, struct replay_error *e)
     }
     size_t had = r->sites->n;
     if ((answer = names_add(r->sites, c->fields[0], site)) == -EINVAL)
-        return replay_fail(e, c->file, c->line, "site: a name of 1 to %d characters is wanted", NAME_MAX_LEN);
+        return replay_fail(e, c->file, c->line, "site: a name of 1 to %d bytes of UTF-8 is wanted",
+                           NAME_MAX_LEN);
     if (answer < 0) {
         replay_fail(e, c->file, 0, "out of memory");
         return answer;

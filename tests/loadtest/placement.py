@@ -24,16 +24,16 @@ class Case(unittest.TestCase):
         return os.path.join(self.directory, name)
 
     def file(self, name, text):
-        with open(self.path(name), "w", encoding="utf-8") as f:
+        with open(self.path(name), "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(text)
         return self.path(name)
 
-    def run_load(self, *arguments):
-        return subprocess.run([BERTH_LOAD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100, check=False)
+    def run_load(self, *arguments, stdout=subprocess.PIPE):
+        return subprocess.run([BERTH_LOAD, *arguments], stdout=stdout, stderr=subprocess.PIPE, timeout=100, check=False)
 
-    def place(self, *more, nodes=NODES, matrix=MATRIX, events=EVENTS):
+    def place(self, *more, nodes=NODES, matrix=MATRIX, events=EVENTS, stdout=subprocess.PIPE):
         return self.run_load("place", "--nodes", self.file("N.csv", nodes), "--matrix", self.file("M.csv", matrix), "--meetings",
-                             self.file("E.jsonl", events), *more)
+                             self.file("E.jsonl", events), *more, stdout=stdout)
 
     def generate(self, *arguments):
         done = self.run_load("place-gen", "--out", self.path("world"), *arguments)
@@ -100,6 +100,19 @@ class Place(Case):
                               ({"matrix": MATRIX + "home,1,1\n"}, "M.csv:5: site 'home' is there twice"),
                               ({"matrix": MATRIX + "away,1,nan\n"}, "M.csv:5: b: 'nan'"),
                               ({"matrix": MATRIX + "away,1,-1\n"}, "M.csv:5: b: -1"),
+                              ({"matrix": MATRIX + "away,1,10000\n"}, "M.csv:5: b: 10000 is not between 0 and 9999.999"),
+                              ({"matrix": MATRIX + "aw\udcffy,1,1\n"}, "M.csv:5: site: a name of 1 to 128 bytes of UTF-8"),
+                              ({"matrix": ",s,s\ns,0,1\nhome,1,2\n", "nodes": NODES.splitlines()[0] + "\na,s,eu,cloud,,\n"},
+                               "M.csv:1: two columns are called 's'"),
+                              ({"nodes": NODES + "\udcff,a,eu,cloud,,\n"}, "N.csv:4: node: a name of 1 to 128 bytes of UTF-8"),
+                              ({"nodes": NODES + "c,a,\udcff,cloud,,\n"}, "N.csv:4: region: a name of"),
+                              ({"nodes": NODES + "c,\udcff,eu,cloud,,\n", "matrix": MATRIX.replace("\n", ",1\n").replace(",1", ",c", 1) +
+                                "\udcff,1,2,3\n"}, "M.csv:5: site: a name of"),
+                              ({"nodes": NODES + "c,a,eu,cloud, 5,\n"}, "N.csv:4: capacity: ' 5' is not a whole number"),
+                              ({"nodes": NODES + "c,a,eu,cloud,+5,\n"}, "N.csv:4: capacity: '+5' is not a whole number"),
+                              ({"nodes": NODES + "c,a,eu,cloud,,1001\n"}, "N.csv:4: weight: 1001 is not between 0 and 1000"),
+                              ({"events": EVENTS + EVENT % (3, "join", "\udcff")}, "E.jsonl:4: not JSON, at column"),
+                              ({"events": EVENTS + '{"t":3,"t":4}'}, "E.jsonl:4: a member occurs twice\n"),
                               ({"matrix": MATRIX.replace("b,80,0\n", "")}, "M.csv: no row for 'b'"),
                               ({"events": event + EVENTS}, "E.jsonl:2: t: "),
                               ({"events": event.replace("home", "moon")}, "E.jsonl:1: site 'moon'"),
@@ -112,9 +125,53 @@ class Place(Case):
     def test_wrong_policy_and_files(self):
         self.assertEqual(self.place("--policy", self.file("P.json", "{")).returncode, 2)
         self.assertEqual(self.place("--policy", self.file("P.json", '{"private":1}')).returncode, 2)
-        self.assertEqual(self.place("--policy", self.path("none")).returncode, 2)
+        self.assertIn(f"{self.path('P.json')}: /private: ", self.place("--policy", self.path("P.json")).stderr.decode())
+        self.assertIn(f"{self.path('P.json')}: an object", self.place("--policy", self.file("P.json", "[]")).stderr.decode())
+        nobody = self.place("--policy", self.file("P.json", '{"regions":{"allow":["moon"]}}'))
+        self.assertIn(f"{self.path('P.json')}: leaves none of the 2 nodes", nobody.stderr.decode())
         self.assertEqual(self.place("--measured", self.file("m.csv", ",a,b\nmoon,1,2\n")).returncode, 2)
-        self.assertEqual(self.place("--out", self.path("no/such/folder")).returncode, 2)
+
+    def test_files_that_cannot_be_had(self):
+        missing = self.path("none")
+        for more in (("--policy", missing), ("--measured", missing), ("--forecast", missing), ("--nodes", missing),
+                     ("--matrix", self.directory), ("--meetings", missing), ("--out", self.path("no/such/folder")),
+                     ("--out", self.directory), ("--out", "/dev/full")):
+            with self.subTest(more=more):
+                done = self.place(*more)
+                self.assertEqual((done.returncode, more[1] in done.stderr.decode()), (3, True), done.stderr)
+        for argument in ("--from-matrix", "--node-matrix", "--clients"):
+            inputs = {"--from-matrix": self.file("c.csv", ",n\n0,1\n"), "--node-matrix": self.file("n.csv", ",n\nn,0\n"),
+                      "--clients": self.file("l.csv", "client,country,continent_code\n0,A,1\n"), argument: missing}
+            done = self.run_load("place-gen", "--out", self.path("world"), *(word for pair in inputs.items() for word in pair))
+            self.assertEqual((done.returncode, missing in done.stderr.decode()), (3, True), done.stderr)
+
+    def test_inputs_are_not_overwritten(self):
+        self.file("P.json", "{}")
+        os.symlink(self.path("M.csv"), self.path("also"))
+        for name in ("N.csv", "M.csv", "E.jsonl", "P.json", "also"):
+            with self.subTest(name=name):
+                done = self.place("--policy", self.path("P.json"), "--out", self.path(name))
+                self.assertEqual((done.returncode, b"would overwrite" in done.stderr), (2, True), done.stderr)
+                with open(self.path("M.csv"), encoding="utf-8") as f:
+                    self.assertEqual(f.read(), MATRIX)
+        matrix = self.file("matrix.csv", ",n\n0,1\n")
+        done = self.run_load("place-gen", "--out", self.directory, "--from-matrix", matrix, "--node-matrix",
+                             self.file("n.csv", ",n\nn,0\n"), "--clients", self.file("l.csv", "client,country,continent_code\n0,A,1\n"))
+        self.assertEqual((done.returncode, b"would overwrite" in done.stderr), (2, True), done.stderr)
+
+    def test_lost_output_has_not_worked(self):
+        mixes = "".join(f'{{"t":{k},"event":"join","meeting":"m{k}","participant":"p{k}","site":"home","mix":"x{k}"}}\n' for k in range(16))
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            for what, run in (("place", lambda: self.place(stdout=full)), ("json", lambda: self.place("--json", stdout=full)),
+                              ("long", lambda: self.place("--json", events=mixes, stdout=full)),
+                              ("join", lambda: self.run_load("place-join", "--participants", "2", "--seconds", "1", stdout=full)),
+                              ("help", lambda: self.run_load("--help", stdout=full)),
+                              ("version", lambda: self.run_load("--version", stdout=full)),
+                              ("engine", lambda: self.run_load("media-engine", "--participants", "2", "--seconds", "1", stdout=full))):
+                with self.subTest(what=what):
+                    done = run()
+                    self.assertEqual((done.returncode, done.stderr),
+                                     (3, b"berth-load: standard output: No space left on device\n"))
 
     def test_usage(self):
         for args in (["place"], ["place", "--matrix", "x"], ["place", "--starts", "x"], ["place", "--what"], ["place-gen"],
@@ -128,6 +185,16 @@ class Place(Case):
                 done = self.run_load(*args)
                 self.assertEqual(done.returncode, 2)
                 self.assertTrue(done.stderr)
+
+    def test_usage_fits(self):
+        commands = re.findall(r"^  berth-load ([a-z-]+) ", self.run_load("--help").stdout.decode(), re.MULTILINE)
+        self.assertGreater(len(commands), 10)
+        for command in set(commands):
+            with self.subTest(command=command):
+                said = self.run_load(command)
+                self.assertEqual(said.returncode, 2)
+                for line in said.stderr.decode().splitlines():
+                    self.assertLessEqual(len(line), 80, line)
 
 
 class Manual(Case):
@@ -162,6 +229,21 @@ class Generated(Case):
         for plan in ("online", "replanned", "single_best", "best"):
             self.assertAlmostEqual(best["plans"][plan]["full"]["mean_ms"], again["plans"][plan]["full"]["mean_ms"], places=4)
 
+    def test_ties_go_by_name(self):
+        """Two people, each on a node of their own: which of the two is the meeting's main node is not a matter of the rows' order."""
+        head, *rows = "node,site,region,class,capacity,weight\nn0,n0,eu,mesh,,10\nn1,n1,eu,cloud,1,\nn2,n0,us,mesh,,\nn3,n3,us,cloud,1,0.1".split()
+        matrix = (",n0,n1,n2,n3\ns1,0,0,10.966,64.8\ns4,104.541,253.317,0,31.905\ns5,0,10.406,0,0\nn0,0,2507.1,0,1028.941\n"
+                  "n1,1.812,0,3780.962,\nn3,1617.268,19.546,6.511,0\n")
+        events = "".join((EVENT % (k, "join", f"p{k}")).replace("home", site) for k, site in enumerate(("s4", "s1", "s5")))
+        plans = []
+        for order in (rows, rows[::-1]):
+            done = self.place("--out", self.path("A.jsonl"), nodes="\n".join([head, *order]) + "\n", matrix=matrix, events=events)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(self.path("A.jsonl"), encoding="utf-8") as f:
+                plans.append([json.loads(line)["plan"] for line in f])
+        self.assertEqual(plans[0][1], {"p0": "n2", "p1": "n0"})  # the tie
+        self.assertEqual(*plans)
+
     def test_damaged_measurements(self):
         self.generate("--seed", "2", "--meetings", "60", "--lost", "5", "--jitter", "20", "--unprobed", "10")
         told = json.loads(self.replay("--json", "--measured", self.path("world/measured.csv")))["all"]["plans"]
@@ -195,7 +277,6 @@ class Generated(Case):
         self.generate(*world, "--capacity", "1500")  # seats for all wherever they are: no prices
         enough = [json.loads(self.replay("--json", *more))["capacity"]["online_ms"] for more in ((), ("--forecast", day))]
         self.assertEqual(enough[0], enough[1])
-        self.assertEqual(self.place("--forecast", self.path("missing")).returncode, 2)
 
     def test_prices_by_live_reports_and_pace(self):
         world = ("--seed", "2", "--meetings", "120", "--nodes", "8", "--sites", "100")
@@ -216,10 +297,37 @@ class Generated(Case):
         nodes = self.file("n.csv", "id,n1,n2\nn1,0,15\nn2,15,0\n")
         self.generate("--from-matrix", matrix, "--node-matrix", nodes, "--clients", clients, "--meetings", "20")
         self.assertEqual(json.loads(self.replay("--json"))["all"]["plans"]["online"]["unconnected"], 0)
+        self.assertEqual(self.measured_world(matrix, nodes, clients).returncode, 0)
         for wrong in ("client,n1,n2\n0,1,20\n1,2,\n", "client,n1,n2\n0,1,20\n1,2,x\n2,20,1\n", "client,n1,n1\n"):
-            done = self.run_load("place-gen", "--out", self.path("world"), "--from-matrix", self.file("c.csv", wrong),
-                                 "--node-matrix", nodes, "--clients", clients)
+            done = self.measured_world(self.file("c.csv", wrong), nodes, clients)
             self.assertEqual(done.returncode, 2, done.stderr)
+
+    def measured_world(self, matrix, nodes, clients, *more):
+        return self.run_load("place-gen", "--out", self.path("world"), "--from-matrix", matrix, "--node-matrix", nodes, "--clients",
+                             clients, "--meetings", "20", *more)
+
+    def names_world(self, client, node, *more, ms="20"):
+        quoted = ['"' + name.replace('"', '""') + '"' for name in (client, node)]
+        return self.measured_world(self.file("c.csv", f"client,{quoted[1]},n\n{quoted[0]},1,{ms}\nb,2,3\n"),
+                                   self.file("n.csv", f"id,{quoted[1]},n\n{quoted[1]},0,{ms}\nn,{ms},0\n"),
+                                   self.file("l.csv", f"client,country,continent_code\n{quoted[0]},A,1\nb,A,1\n"), *more)
+
+    def test_what_is_written_is_read_again(self):
+        measured = ("--measured", self.path("world/measured.csv"))
+        for client, node, ms, more in (("a,b", "x,y", "20", ()), ('a"b', '"', "20", ()), ("a\\b\tc", "x\\", "20", ()), ("ä", "ö", "20", ()),
+                                       ("c" * 121, "n" * 128, "20", ()), ("a", "b", "9999.999", ()),
+                                       ("a", "b", "9999.99", ("--jitter", "100")), ("a", "b", "6000", ("--jitter", "100"))):
+            with self.subTest(client=client, node=node, ms=ms):
+                done = self.names_world(client, node, *more, ms=ms)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.replay("--json", *measured)
+
+    def test_names_that_would_not_be_read_again(self):
+        for client, node, where in (("c" * 122, "x", "c.csv:2: "), ("a", "n" * 129, "c.csv:1: "), ("a\udcff", "x", "c.csv:2: "),
+                                    ("a", "x\udcff", "c.csv:1: "), ("a", "client-a", "c.csv:2: client 'a'")):
+            with self.subTest(where=where):
+                done = self.names_world(client, node)
+                self.assertEqual((done.returncode, where in done.stderr.decode()), (2, True), done.stderr)
 
 
 class Join(Case):

@@ -32,7 +32,7 @@ static void replay(struct replayed *x, const char *nodes, const char *matrix, co
     json_t *p = policy ? json_loads(policy, 0, NULL) : NULL;
     if (read_nodes(&x->w, nodes, &e) < 0 || read_matrix(&x->w, matrix, &e) < 0 ||
         events_read(&x->v, &x->w, "E.jsonl", text, strlen(events), &e) < 0 ||
-        !(x->engine = place_engine_new(&x->w, &x->w.truth, p, &e)))
+        !(x->engine = place_engine_new(&x->w, &x->w.truth, p, "P.json", &e)))
         fail_msg("%s", e.text);
     assert_int_equal(run_replay(&x->w, &x->v, x->engine, &o, &x->r), 0);
     place_engine_destroy(x->engine);
@@ -113,7 +113,7 @@ static void a_wrong_policy(void **state)
     json_t *p = json_loads("{\"regions\":{\"deny\":[1]}}", 0, NULL);
     assert_int_equal(read_nodes(&w, two_nodes, &e), 0);
     assert_int_equal(read_matrix(&w, two_matrix, &e), 0);
-    assert_null(place_engine_new(&w, &w.truth, p, &e));
+    assert_null(place_engine_new(&w, &w.truth, p, "P.json", &e));
     assert_non_null(strstr(e.text, "/regions/deny"));
     json_decref(p);
     world_clear(&w);
