@@ -194,7 +194,8 @@ const struct command cli_commands[] = {
      "--seconds: lost paths and nodes are replaced meanwhile. What happens is told on standard error; shown "
      "at the end, for each that was heard: "
      "packets, loss, jitter, the round trip "
-     "to it and back, and an estimate of how speech would sound (ITU-T G.107: R, and MOS).\n\n"
+     "to it and back, and an estimate of how speech would sound (ITU-T G.107: R, and MOS). "
+     "Ctrl-C leaves the meeting before --seconds are over, and shows the same.\n\n"
      "Exit status 1: no rung of the ladder works; or the call was lost and had not come back by the end; or "
      "the same agent has joined from elsewhere meanwhile.",
      join_keys, N(join_keys), cmd_join},
