@@ -10,16 +10,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A pipeline is serial: who waits for a lock makes all behind it wait. */
+/* A pipeline is serial: who waits for a lock makes all behind it wait. What a join asks has one good plan whatever its arguments are; left to
+ * itself, PostgreSQL plans some of it anew each time, as a meeting of many looks dearer than the mean one. Over the other connection goes
+ * what is asked now and then, and of more. */
 struct conn_role {
     const char *name;
     int64_t lock_timeout_us; /* 0: as long as a statement may take */
+    const char *plans;       /* plan_cache_mode */
 };
 static const struct conn_role roles[DB_ROLE_COUNT] = {
-    [DB_TENANT] = {"berth_tenant", 200 * 1000},
-    [DB_TENANT_SLOW] = {"berth_tenant", 1000 * 1000},
-    [DB_INGEST] = {"berth_ingest", 0},
-    [DB_OPERATOR] = {"berth_operator", 0},
+    [DB_TENANT] = {"berth_tenant", 200 * 1000, "force_generic_plan"},
+    [DB_TENANT_SLOW] = {"berth_tenant", 1000 * 1000, "auto"},
+    [DB_INGEST] = {"berth_ingest", 0, "auto"},
+    [DB_OPERATOR] = {"berth_operator", 0, "auto"},
 };
 
 static void on_readable(h2o_socket_t *sock, const char *err);
@@ -158,13 +161,14 @@ static void conn_setup(struct db_conn *c)
 {
     static const struct db_stmt stmt = {
         "berth_setup", "select set_config('role', $1, false), set_config('statement_timeout', $2, false), "
-                       "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false)"};
+                       "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false), "
+                       "set_config('plan_cache_mode', $4, false)"};
     const struct conn_role *role = &roles[c->role];
     int64_t timeout_us = c->db->opts.statement_timeout_us;
     int64_t lock_us = role->lock_timeout_us > 0 ? role->lock_timeout_us : timeout_us;
     char timeout[24], lock_timeout[24];
-    struct db_param params[3] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
-                                 db_i64(lock_timeout, lock_us / 1000)};
+    struct db_param params[4] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
+                                 db_i64(lock_timeout, lock_us / 1000), db_text(role->plans)};
     struct db_batch *b;
 
     c->state = CONN_SETUP;
@@ -177,7 +181,7 @@ static void conn_setup(struct db_conn *c)
         conn_fail(c, "out of memory");
         return;
     }
-    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 3);
+    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 4);
     if (conn_send(c, b, on_setup_done, c) != 0) {
         conn_fail(c, "setup could not be sent");
         return;

@@ -105,11 +105,12 @@ def measure(args):
             say(f"meetings: {args.live} live reports of {NODES} nodes")
             world.register_nodes(db, service, NODES)
             live = live_reports(args, db, service, args.live)
+            places(db, service)
+            world.sql(db, "analyze meeting, participant")  # as a controller does once there are some
             for number in range(args.rounds):
                 say(f"meetings, round {number + 1} of {args.rounds}: {args.join_rate} joins/s")
                 rates.append(rate(args, db, server, service, number))
             service.restart(threads=1)  # who has joined here before is known to the one that is measured
-            places(db, service)
             for number in range(args.rounds):
                 say(f"meetings, round {number + 1} of {args.rounds}: one more join by size")
                 for people in (SMALL, LARGE):

@@ -34,3 +34,17 @@ def test_what_is_being_dropped_is_not_claimed_back(crowded, controllers):
     crowded.sql(f"update report_partition set keep_until = '-infinity' where name = '{name}'")
     controllers(report_lifetime=600)
     wait_for(lambda: crowded.sql(table) != before, 30, "the rest of a drop")
+
+
+def test_what_nothing_is_known_of_is_analyzed(crowded, controllers):
+    """Until then a meeting's people are looked for among all of their org."""
+    sizes = "select bool_and(reltuples > 0) from pg_class where oid in ('meeting'::regclass, 'participant'::regclass)"
+    plan = "explain (costs off) select agent from participant where org = 'big' and meeting = 'm1' order by agent"
+    for table in ("meeting", "participant"):
+        crowded.sql(f"alter table {table} set (autovacuum_enabled = off)")
+    controllers(report_lifetime=LIFETIME_S)
+    crowded.sql("insert into meeting (org, id) select 'big', 'm' || m from generate_series(1, 1000) m")
+    crowded.sql("insert into participant (org, meeting, agent, node_org, node, transport, ladder) select 'big', 'm' || m, "
+                "'a' || p, 'cloud', 'n', 0, '{0}' from generate_series(1, 1000) m, generate_series(1, 3) p")  # fmt: skip
+    wait_for(lambda: crowded.sql(sizes) == "t", 40, "both to be analyzed")
+    assert "(meeting = 'm1'" in crowded.sql(plan).split("Index Cond")[1], crowded.sql(plan)
