@@ -2,7 +2,7 @@
  * lifetime had another width. */
 #include "housekeeper.h"
 
-enum { WIDTH_MIN_S = 5, WIDTH_MAX_S = 3600, PARTS = 8, AHEAD_S = 60, WIDTHS_AHEAD = 2 };
+enum { WIDTH_MIN_S = 5, WIDTH_MAX_S = 3600, PARTS = 4, AHEAD_S = 60, WIDTHS_AHEAD = 1 };
 
 int64_t partition_width_s(int64_t lifetime_s)
 {

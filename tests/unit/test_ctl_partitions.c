@@ -11,9 +11,9 @@ static void test_width(void **state)
 {
     (void)state;
     assert_int_equal(partition_width_s(2), 5);
-    assert_int_equal(partition_width_s(40), 5);
-    assert_int_equal(partition_width_s(80), 10);
-    assert_int_equal(partition_width_s(7200), 900);
+    assert_int_equal(partition_width_s(20), 5);
+    assert_int_equal(partition_width_s(40), 10);
+    assert_int_equal(partition_width_s(7200), 1800);
     assert_int_equal(partition_width_s(7 * 86400), 3600);
 }
 
@@ -56,7 +56,7 @@ static void test_first_and_again(void **state)
     assert_non_null(all);
     n = make(all, 0, now, 7200);
     assert_int_equal(partitions_missing(all, n, now, 7200, all + n, CAP - n), 0);
-    assert_int_equal(make(all, n, now + 900, 7200), n + 1);
+    assert_int_equal(make(all, n, now + 1800, 7200), n + 1);
     free(all);
 }
 
