@@ -13,6 +13,7 @@ struct catalogue_nodes {
     int64_t version;
     size_t n;
     struct catalogue_node *at;
+    uint8_t hash_key[crypto_shorthash_KEYBYTES];
     h2o_mem_pool_t pool; /* everything that nodes point to */
 };
 
@@ -121,6 +122,22 @@ static void node_fill(h2o_mem_pool_t *pool, struct catalogue_node *n, const stru
     render(pool, n, r->tls_spki);
 }
 
+static uint64_t hash_id(const struct catalogue_nodes *s, const char *id)
+{
+    uint8_t h[crypto_shorthash_BYTES];
+    uint64_t out;
+
+    _Static_assert(sizeof(out) == sizeof(h), "all of it");
+    crypto_shorthash(h, (const uint8_t *)id, strlen(id), s->hash_key);
+    memcpy(&out, h, sizeof(out));
+    return out;
+}
+
+uint64_t catalogue_hash_id(const struct catalogue *c, const char *id)
+{
+    return hash_id(c->nodes, id);
+}
+
 struct catalogue_nodes *catalogue_nodes_new(int64_t version, const struct catalogue_row *rows, size_t n)
 {
     struct catalogue_nodes *s = calloc(1, sizeof(*s));
@@ -132,8 +149,11 @@ struct catalogue_nodes *catalogue_nodes_new(int64_t version, const struct catalo
     s->n = n;
     h2o_mem_init_pool(&s->pool);
     s->at = h2o_mem_alloc_pool(&s->pool, (n + 1) * sizeof(s->at[0]));
-    for (size_t i = 0; i < n; i++)
+    crypto_shorthash_keygen(s->hash_key);
+    for (size_t i = 0; i < n; i++) {
         node_fill(&s->pool, &s->at[i], &rows[i]);
+        s->at[i].id_hash = hash_id(s, s->at[i].id);
+    }
     return s;
 }
 

@@ -24,6 +24,7 @@ enum {
 struct catalogue_node {
     const char *org; /* CLOUD_ORG, or the org whose mesh node it is */
     const char *id, *cluster, *region, *tls_name;
+    uint64_t id_hash; /* catalogue_hash_id's, for tables of nodes that are made for one decision */
     const char *labels, *location, *services; /* JSON text; location and services may be NULL */
     bool mesh;
     bool drain;                      /* asked for by an operator */
@@ -77,6 +78,9 @@ const struct catalogue_node *catalogue_find(const struct catalogue *c, const cha
 const struct catalogue_node *catalogue_resolve(const struct catalogue *c, const char *org, const char *id);
 /* May a report of that org speak of this node? Deleted nodes count for one report lifetime. */
 bool catalogue_knows(const struct catalogue *c, const char *org, const char *id);
+
+/* With a key of the catalogue's own: those who choose ids can't make them collide. */
+uint64_t catalogue_hash_id(const struct catalogue *c, const char *id);
 
 const struct catalogue_load *catalogue_load_of(const struct catalogue *c, const struct catalogue_node *n);
 bool node_healthy(const struct catalogue_load *l); /* heard of, and not stopping */

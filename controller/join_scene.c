@@ -28,8 +28,6 @@ void join_scene_init(struct join_scene *s)
 
 /* ---- nodes ---- */
 
-_Static_assert(sizeof(size_t) == crypto_shorthash_BYTES, "a hash is taken for a place in the table");
-
 static void correct(struct place_node *to, const struct catalogue_node *n, const struct join_ask *ask)
 {
     for (size_t i = 0; i < ask->n_corrections; i++) {
@@ -51,33 +49,18 @@ static int by_id(const void *a, const void *b)
     return strcmp((*x)->id, (*y)->id);
 }
 
-/* The catalogue has the cloud's by id, and the org's own behind them: mostly there is nothing to sort. */
+/* The catalogue has the cloud's by id, and the org's own behind them: where there are none, there is nothing to sort. */
 static void sort_nodes(const struct catalogue_node **nodes, size_t n)
 {
-    for (size_t i = 1; i < n; i++) {
-        if (by_id(&nodes[i - 1], &nodes[i]) > 0) {
-            qsort(nodes, n, sizeof(*nodes), by_id);
-            return;
-        }
-    }
-}
-
-/* With a key of the scene's own: those who choose ids can't make them collide. */
-static size_t hash_id(const struct join_scene *s, const char *id)
-{
-    uint8_t h[crypto_shorthash_BYTES];
-    size_t out;
-
-    crypto_shorthash(h, (const uint8_t *)id, strlen(id), s->node_key);
-    memcpy(&out, h, sizeof(out));
-    return out;
+    if (n > 0 && nodes[n - 1]->mesh)
+        qsort(nodes, n, sizeof(*nodes), by_id);
 }
 
 size_t join_scene_node(const struct join_scene *s, const char *id, size_t guess)
 {
     if (guess < s->problem.n_nodes && strcmp(s->nodes[guess]->id, id) == 0)
         return guess;
-    for (size_t at = hash_id(s, id);; at++) {
+    for (size_t at = catalogue_hash_id(s->catalogue, id);; at++) {
         uint32_t i = s->node_table[at & s->node_mask];
 
         if (i == 0)
@@ -92,13 +75,12 @@ static void index_nodes(struct join_scene *s, size_t n)
 {
     size_t size = 2;
 
-    crypto_shorthash_keygen(s->node_key);
     while (size < 2 * n)
         size *= 2;
     s->node_mask = size - 1;
     s->node_table = join_scene_alloc(s, size, sizeof(s->node_table[0]));
     for (size_t i = 0; i < n; i++) {
-        size_t at = hash_id(s, s->nodes[i]->id);
+        size_t at = s->nodes[i]->id_hash;
 
         while (s->node_table[at & s->node_mask] != 0)
             at++;
@@ -177,15 +159,13 @@ static struct place_node node_of(const struct join_scene *s, const struct join_a
 
 void join_scene_take_nodes(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c)
 {
-    struct catalogue_iter count = {0}, it = {0};
+    struct catalogue_iter it = {0};
     const struct catalogue_node *n;
     struct place_node *nodes;
     size_t len = 0;
 
-    while (catalogue_next(c, ask->org, &count) != NULL)
-        len++;
-    s->nodes = join_scene_alloc(s, len, sizeof(s->nodes[0]));
-    len = 0;
+    s->catalogue = c;
+    s->nodes = join_scene_alloc(s, catalogue_nodes_count(catalogue_shared(c)), sizeof(s->nodes[0]));
     while ((n = catalogue_next(c, ask->org, &it)) != NULL) {
         if (node_listed(catalogue_load_of(c, n)))
             s->nodes[len++] = n;

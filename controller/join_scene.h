@@ -12,7 +12,6 @@
 #include "report_store.h"
 
 #include <h2o.h>
-#include <sodium.h>
 
 enum {
     JOIN_CORRECTIONS_MAX = 16,
@@ -81,10 +80,10 @@ struct join_scene {
     json_t *policy_json;   /* what the policy borrows from */
     struct meeting_policy policy;
     const char *node_org, *node;         /* the meeting's; NULL: none yet */
+    const struct catalogue *catalogue;   /* that they are of */
     const struct catalogue_node **nodes; /* by id; parallel to problem.nodes */
     uint32_t *node_table;                /* by hash of the id: index + 1; 0: free */
     size_t node_mask;
-    uint8_t node_key[crypto_shorthash_KEYBYTES];
     size_t
         n_stored; /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
     size_t n_missing;           /* of the people: whose reports are to be fetched ... */

@@ -191,13 +191,50 @@ static void sentence_blind(const struct join_scene *s, size_t i, const char *nod
              s->people[i].agent, node, s->problem.n_nodes, plural(s->problem.n_nodes));
 }
 
-static json_t *names(const struct join_scene *s, const size_t *people, size_t n)
-{
-    json_t *list = json_array();
+/* ---- candidates: fifty of them are most of what an answer costs, so what they have in common is made once ---- */
 
-    for (size_t i = 0; i < n && i < PLACE_NAMED; i++)
-        json_array_append_new(list, json_string(s->people[people[i]].agent));
-    return list;
+struct shared_names {
+    size_t n, people[PLACE_NAMED];
+    json_t *list; /* NULL: none yet */
+};
+struct shared {
+    struct shared_names unreachable, unmeasured; /* of the candidate before */
+    unsigned rejected;                           /* ... and what was said against it */
+    json_t *codes;
+    json_t *class[2], *transport[TRANSPORT_COUNT];
+};
+
+static void shared_clear(struct shared *h)
+{
+    json_decref(h->unreachable.list);
+    json_decref(h->unmeasured.list);
+    json_decref(h->codes);
+    for (size_t i = 0; i < 2; i++)
+        json_decref(h->class[i]);
+    for (size_t t = 0; t < TRANSPORT_COUNT; t++)
+        json_decref(h->transport[t]);
+}
+
+static json_t *shared_text(json_t **at, const char *text)
+{
+    if (*at == NULL)
+        *at = json_string(text);
+    return json_incref(*at);
+}
+
+static json_t *names(const struct join_scene *s, struct shared_names *last, const size_t *people, size_t n)
+{
+    size_t named = n < PLACE_NAMED ? n : PLACE_NAMED;
+
+    if (last->list != NULL && last->n == named && memcmp(last->people, people, named * sizeof(*people)) == 0)
+        return json_incref(last->list);
+    json_decref(last->list);
+    last->list = json_array();
+    last->n = named;
+    memcpy(last->people, people, named * sizeof(*people));
+    for (size_t i = 0; i < named; i++)
+        json_array_append_new(last->list, json_string(s->people[people[i]].agent));
+    return json_incref(last->list);
 }
 
 json_t *join_reject_codes(unsigned rejected)
@@ -211,29 +248,44 @@ json_t *join_reject_codes(unsigned rejected)
     return list;
 }
 
-static json_t *candidate_json(const struct join_scene *s, size_t i)
+static json_t *codes_of(struct shared *h, unsigned rejected)
+{
+    if (h->codes == NULL || h->rejected != rejected) {
+        json_decref(h->codes);
+        h->codes = join_reject_codes(rejected);
+        h->rejected = rejected;
+    }
+    return json_incref(h->codes);
+}
+
+/* Keys of our own and the catalogue's texts are UTF-8 as it is. */
+static json_t *candidate_json(const struct join_scene *s, size_t i, struct shared *h)
 {
     const struct place_candidate *c = &s->plan.candidates[i];
+    const struct catalogue_node *n = s->nodes[i];
     enum transport t;
     int64_t rtt;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:s}", "node", s->nodes[i]->id, "cluster", s->nodes[i]->cluster,
-                          "class", s->nodes[i]->mesh ? "mesh" : "cloud", "region", s->nodes[i]->region);
+    json_t *j = json_object();
 
-    if (j == NULL)
-        return NULL;
+    json_object_set_new_nocheck(j, "node", json_string_nocheck(n->id));
+    json_object_set_new_nocheck(j, "cluster", json_string_nocheck(n->cluster));
+    json_object_set_new_nocheck(j, "class", shared_text(&h->class[n->mesh], n -> mesh ? "mesh" : "cloud"));
+    json_object_set_new_nocheck(j, "region", json_string_nocheck(n->region));
     if (c->mean_rtt_us >= 0)
-        json_object_set_new(j, "mean_rtt_us", json_integer(c->mean_rtt_us));
+        json_object_set_new_nocheck(j, "mean_rtt_us", json_integer(c->mean_rtt_us));
     if (place_expected(&s->reach[i], &t, &rtt)) {
-        json_object_set_new(j, "transport", json_string(transport_name(t)));
+        json_object_set_new_nocheck(j, "transport", shared_text(&h->transport[t], transport_name(t)));
         if (rtt >= 0)
-            json_object_set_new(j, "rtt_us", json_integer(rtt));
+            json_object_set_new_nocheck(j, "rtt_us", json_integer(rtt));
     }
     if (c->rejected != 0)
-        json_object_set_new(j, "rejected", join_reject_codes(c->rejected));
+        json_object_set_new_nocheck(j, "rejected", codes_of(h, c->rejected));
     if (c->n_unreachable > 0)
-        json_object_set_new(j, "unreachable_for", names(s, c->unreachable, c->n_unreachable));
+        json_object_set_new_nocheck(j, "unreachable_for",
+                                    names(s, &h->unreachable, c->unreachable, c->n_unreachable));
     if (c->n_unmeasured > 0)
-        json_object_set_new(j, "not_measured_by", names(s, c->unmeasured, c->n_unmeasured));
+        json_object_set_new_nocheck(j, "not_measured_by",
+                                    names(s, &h->unmeasured, c->unmeasured, c->n_unmeasured));
     return j;
 }
 
@@ -274,17 +326,19 @@ static void find_preferred(struct join_scene *s)
 static json_t *candidates_json(struct join_scene *s, size_t chosen, size_t most)
 {
     json_t *list = json_array();
+    struct shared shared = {0};
     size_t said = 1;
 
     if (s->n_preferred == 0)
         find_preferred(s);
-    json_array_append_new(list, candidate_json(s, chosen));
+    json_array_append_new(list, candidate_json(s, chosen, &shared));
     for (size_t k = 0; k < s->n_preferred && said < most; k++) {
         if (s->preferred[k] == chosen)
             continue;
-        json_array_append_new(list, candidate_json(s, s->preferred[k]));
+        json_array_append_new(list, candidate_json(s, s->preferred[k], &shared));
         said++;
     }
+    shared_clear(&shared);
     return list;
 }
 
