@@ -272,13 +272,14 @@ static int load_keyed(struct media_command *c)
 {
     struct keyed_plan *plans = NULL;
     struct replay_error e;
-    if (media_legs_file_read(c->legs_file, MEDIA_LOAD_LEGS_MAX, &c->load.shape, &plans, &e) < 0) {
+    int status = media_legs_file_read(c->legs_file, MEDIA_LOAD_LEGS_MAX, &c->load.shape, &plans, &e);
+    if (status < 0) {
         fprintf(stderr, "berth-load media: %s\n", e.text);
-        return EXIT_USAGE;
+        return exit_of_input(status);
     }
     c->last_n = c->participants = (int64_t)c->load.shape.participants;
     c->load.keyed = plans;
-    int status = load(c);
+    status = load(c);
     free(plans);
     return status;
 }

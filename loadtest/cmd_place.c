@@ -224,5 +224,5 @@ int command_place(int argc, char **argv)
         matrix_clear(&in.measured);
     world_clear(&in.world);
     json_decref(in.policy);
-    return answer == 0 ? EXIT_WORKED : answer == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
+    return answer == 0 ? EXIT_WORKED : exit_of_input(answer);
 }

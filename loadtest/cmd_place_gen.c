@@ -129,8 +129,10 @@ static int parse(int argc, char **argv, struct gen_options *o)
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (opt == '?')
             return -1;
-        if (take(o, opt, optarg) < 0)
-            return wrong_value("place-gen", options, opt);
+        if (take(o, opt, optarg) < 0) {
+            (void)wrong_value("place-gen", options, opt);
+            return -1;
+        }
     }
     bool any = o->from_matrix || o->node_matrix || o->clients;
     if (optind != argc || !o->out || (any && (!o->from_matrix || !o->node_matrix || !o->clients))) {
@@ -235,5 +237,5 @@ int command_place_gen(int argc, char **argv)
     if (answer < 0)
         fprintf(stderr, "berth-load place-gen: %s\n", e.text);
     gen_clear(&g);
-    return answer == 0 ? EXIT_WORKED : answer == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
+    return answer == 0 ? EXIT_WORKED : exit_of_input(answer);
 }

@@ -147,9 +147,10 @@ static int run_signed(struct asked *a)
         free(sessions);
         return failed(-ENOMEM);
     }
-    int status = EXIT_USAGE;
+    int status;
     ssize_t n = stun_sessions_read(a->tickets, CONNECTIONS_MAX, sessions, &e);
     if (n < 0) {
+        status = exit_of_input(n);
         fprintf(stderr, "berth-load stun: %s\n", e.text);
     } else {
         a->connections = n;

@@ -3,10 +3,18 @@
 #ifndef BERTH_LOADTEST_COMMAND_H
 #define BERTH_LOADTEST_COMMAND_H
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { EXIT_WORKED = 0, EXIT_NOTHING = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
+/* By what reading an input failed with: -EINVAL refuses what is in it. */
+static inline int exit_of_input(ssize_t error)
+{
+    return error == -EINVAL ? EXIT_USAGE : EXIT_REFUSED;
+}
+
 enum { SECONDS_MAX = 3600, CONNECTIONS_MAX = 1024 };
 
 int command_stun(int argc, char **argv);

@@ -218,6 +218,12 @@ class Usage(unittest.TestCase):
                 self.assertIn(b"berth-load " + command, one.stdout)
         self.assertIn(b"no command 'fly'", run("fly").stderr)
 
+    def test_files_that_cannot_be_had(self):
+        for args in (["media", "--seconds", "1", "--legs", "/no/such/file"],
+                     ["stun", "--udp", "127.0.0.1:9", "--seconds", "1", "--tickets", "/no/such/file"]):
+            done = run(*args)
+            self.assertEqual((done.returncode, b"/no/such/file: No such file" in done.stderr), (3, True), done.stderr)
+
     def test_a_taken_port(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.bind(("127.0.0.1", 0))
