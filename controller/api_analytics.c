@@ -44,7 +44,7 @@ struct analysis *analysis_begin(struct api_request *r)
         api_problem(r, 404, "not_found", "there is no such organisation");
         return NULL;
     }
-    return read_sites(r, a) ? a : NULL;
+    return read_sites(r, a) && api_page(r, &a->page) ? a : NULL;
 }
 
 /* ---- whose turn it is ---- */
@@ -139,7 +139,7 @@ static void list(struct api_request *r, struct analysis *a, const struct db_stmt
     char rows[24];
     struct db_batch *b;
 
-    if (!api_page(r, &a->page) || (b = api_db_begin_org(r, a->org)) == NULL)
+    if ((b = api_db_begin_org(r, a->org)) == NULL)
         return;
     const struct db_param p[] = {db_text(a->org), db_text(a->page.after), db_i64(rows, a->page.limit + 1),
                                  more != NULL ? *more : db_text(NULL)};

@@ -78,12 +78,15 @@ static bool read_capabilities(struct api_request *r, int *out)
 {
     const json_t *v = json_object_get(r->body, "capabilities");
     struct doc_error e;
+    char at[sizeof(e.pointer) + sizeof("capabilities")];
     unsigned bits;
 
     if (v == NULL || json_is_null(v))
         return true;
-    if (capabilities_from_json(v, &bits, &e) != 0)
-        return body_refuse(r, "", "capabilities", e.detail);
+    if (capabilities_from_json(v, &bits, &e) != 0) {
+        snprintf(at, sizeof(at), "capabilities%s", e.pointer);
+        return body_refuse(r, "", at, e.detail);
+    }
     *out = (int)bits;
     return true;
 }

@@ -89,7 +89,9 @@ static bool read_degrees(const char *text, double most, double *out)
     if (text == NULL)
         return false;
     *out = strtod(text, &end);
-    return end != text && *end == '\0' && *out >= -most && *out <= most;
+    return end != text && *end == '\0' &&
+           strspn(text, "+-.0123456789eE") == strlen(text) && /* none hexadecimal, no blank */
+           *out >= -most && *out <= most;
 }
 
 /* False: answered. */

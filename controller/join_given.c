@@ -57,6 +57,7 @@ static int read_id(const json_t *in, const char *name, size_t max, const char *a
 static int read_person(struct join_person *who, const json_t *j, const char *at, struct doc_error *e)
 {
     const json_t *capabilities = member(j, "capabilities"), *results = member(j, "results");
+    char of[64];
     unsigned bits;
 
     *who = (struct join_person){.capabilities = -1, .given = j};
@@ -69,8 +70,9 @@ static int read_person(struct join_person *who, const json_t *j, const char *at,
         return doc_fail(e, at, "invalid_member",
                         "a participant's `agent` is required: 1 to 128 of A-Z a-z 0-9 . _ -");
     if (capabilities != NULL) {
+        snprintf(of, sizeof(of), "%s/capabilities", at);
         if (capabilities_from_json(capabilities, &bits, e) != 0)
-            return within(e, at);
+            return within(e, of);
         who->capabilities = (int)bits;
     }
     if (results != NULL && !json_is_array(results))
@@ -150,11 +152,21 @@ static int take_results(struct join_scene *s, const struct join_ask *ask, const 
     return 0;
 }
 
+/* The plan's member, or the plan where a pointer can't hold its name as it is. */
+static const char *plan_pointer(struct doc_error *e, const char *agent, char *out)
+{
+    bool fits = agent_id_valid(agent) && strlen(agent) + sizeof("/plan/") <= sizeof(e->pointer);
+
+    snprintf(out, sizeof(e->pointer), "/plan%s%s", fits ? "/" : "", fits ? agent : "");
+    return out;
+}
+
 static int take_plan(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const json_t *plan, struct place_participant *to, struct doc_error *e)
 {
     struct join_person key;
-    const char *agent;
+    char pointer[sizeof(e->pointer)];
+    const char *agent, *at;
     const json_t *node;
 
     if (plan != NULL && !json_is_object(plan))
@@ -165,13 +177,15 @@ static int take_plan(struct join_scene *s, const struct join_ask *ask, const str
 
         key.agent = agent;
         who = bsearch(&key, s->people, s->problem.n_participants, sizeof(key), by_agent);
-        if (who == NULL || !(json_is_string(node) || json_is_null(node)))
-            return doc_fail(e, "/plan", "invalid_member", "a participant's agent and a node's id are wanted");
+        at = plan_pointer(e, agent, pointer);
+        if (who == NULL)
+            return doc_fail(e, at, "invalid_member", "agent %s is none of the participants", agent);
+        if (!json_is_string(node) && !json_is_null(node))
+            return doc_fail(e, at, "invalid_member", "a node's id is wanted, or null");
         if (json_is_null(node))
             continue;
         if (!catalogue_knows(c, ask->org, json_string_value(node)))
-            return doc_fail(e, "/plan", "unknown_node", "there is no such node as agent %s is to be on",
-                            agent);
+            return doc_fail(e, at, "unknown_node", "there is no such node as agent %s is to be on", agent);
         to[who - s->people].present = join_scene_node(s, json_string_value(node), PLACE_NONE);
     }
     return 0;

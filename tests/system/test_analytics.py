@@ -103,12 +103,16 @@ def test_a_place_on_the_map(org):
 
 def test_refusals(org, admin, make_org):
     new = "/v1/analytics/new-node"
-    for query in ("", "?like=x&network=y", "?lat=1", "?lat=91&lon=0", "?lat=x&lon=0", f"?like={ONE}&min_gain_us=0", "?network=a%20b"):
+    for query in ("", "?like=x&network=y", "?lat=1", "?lat=91&lon=0", "?lat=x&lon=0", "?lat=0x10&lon=0", "?lat=1&lon=%201",
+                  f"?like={ONE}&min_gain_us=0", f"?like={ONE}&limit=0", "?network=a%20b"):  # fmt: skip
         org.api.get(new + query).problem(400, "bad_request")
     org.api.get(new + "?like=nowhere").problem(404, "unknown_node")
     org.api.get(new + "?network=nowhere").problem(409, "place_unknown")
     nobody = make_org("Nobody").api.get(new + f"?like={ONE}").expect(200).json
     assert (nobody["agents"], nobody["helped"], nobody["sites"]) == (0, 0, [])
+    for what in ("calls", "rtt", "transports"):
+        for query in ("limit=0", "limit=501", "cursor=***"):
+            org.api.get(f"/v1/analytics/{what}?{query}").problem(400, "bad_request")
     for query in ("?org=No", "?network=office", "?by=network", "?by=country"):
         admin.get("/v1/analytics/transports" + query).problem(400, "bad_request")
     assert len(admin.get(f"/v1/analytics/rtt?org={org.id}").expect(200).json["items"]) == 2

@@ -208,16 +208,25 @@ ROW = result("near", "udp", 5)
         ({"participants": [{"agent": "a", "results": [{**ROW, "transport": "smoke"}]}]}, "/participants/0/results/0/transport"),
         ({"participants": [{"agent": "a", "results": [{**ROW, "node": "nowhere"}]}]}, "/participants/0/results/0/node"),
         ({"participants": [{"agent": "a", "results": [ROW, result("far", "udp", 9), ROW]}]}, "/participants/0/results/2"),
-        ({"participants": [{"agent": "a", "capabilities": ["smoke"]}]}, None),
+        ({"participants": [{"agent": "a", "capabilities": ["smoke"]}]}, "/participants/0/capabilities/0"),
+        ({"participants": [{"agent": "a"}, {"agent": "b", "capabilities": "udp"}]}, "/participants/1/capabilities"),
         ({"participants": [{"agent": "a"}], "policy": {"privat": True}}, "/policy/privat"),
         ({"participants": [{"agent": "a"}], "plan": ["near"]}, "/plan"),
-        ({"participants": [{"agent": "a"}], "plan": {"b": "near"}}, "/plan"),
-        ({"participants": [{"agent": "a"}], "plan": {"a": "nowhere"}}, "/plan"),
+        ({"participants": [{"agent": "a"}], "plan": {"a": 1}}, "/plan/a"),
+        ({"participants": [{"agent": "a"}], "plan": {"b": "near"}}, "/plan/b"),
+        ({"participants": [{"agent": "a"}], "plan": {"b/c": "near"}}, "/plan"),
+        ({"participants": [{"agent": "a"}], "plan": {"b" * 128: "near"}}, "/plan"),
+        ({"participants": [{"agent": "a"}], "plan": {"a": "nowhere"}}, "/plan/a"),
     ],
 )
 def test_what_no_simulation_takes(places, body, pointer):
     answer = places.api.post("/v1/simulate", body).expect(422)
-    assert pointer is None or answer.json["pointer"] == pointer, answer.json
+    assert answer.json["pointer"] == pointer, answer.json
+
+
+def test_a_plan_s_stranger_is_named(places):
+    answer = places.api.post("/v1/simulate", {"participants": TWO, "plan": {"zed": "near"}}).problem(422, "invalid_member")
+    assert "zed" in answer.json["detail"], answer.json
 
 
 def test_a_simulation_has_a_bound_of_rows(places):

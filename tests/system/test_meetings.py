@@ -126,8 +126,8 @@ def test_agent_rules(org, meeting):
         ({"network": "a b"}, "/network"),
         ({"network": {"id": ""}}, "/network"),
         ({"capabilities": "udp"}, "/capabilities"),
-        ({"capabilities": ["udp", "udp"]}, "/capabilities"),
-        ({"capabilities": ["icmp"]}, "/capabilities"),
+        ({"capabilities": ["udp", "udp"]}, "/capabilities/1"),
+        ({"capabilities": ["icmp"]}, "/capabilities/0"),
     ],
 )
 def test_bad_joins_name_the_member(org, meeting, body, pointer):
