@@ -178,10 +178,12 @@ static int replay(const struct place_options *o, struct inputs *in, struct repla
     struct place_engine *engine =
         place_engine_new(&in->world, measured, in->policy, o->policy ? o->policy : "policy", e);
     int answer = engine ? 0 : -EINVAL;
-    if (answer == 0 && o->forecast && !(options.forecast = forecast_new(&in->world, measured, &in->day)))
+    if (answer == 0 && o->forecast &&
+        !(options.forecast = forecast_new(&in->world, measured, place_engine_allowed(engine), &in->day)))
         answer = no_memory(e, o->forecast);
     if (answer == 0 && o->live_prices &&
-        !(options.forecast = forecast_new_live(&in->world, measured, &in->events)))
+        !(options.forecast =
+              forecast_new_live(&in->world, measured, place_engine_allowed(engine), &in->events)))
         answer = no_memory(e, "--live-prices");
     if (answer == 0 && o->out && !(options.out = fopen(o->out, "we"))) {
         answer = -errno;

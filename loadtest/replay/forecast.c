@@ -23,8 +23,10 @@ struct forecast {
     int64_t stays_us; /* as long as one stays on average */
     bool leave;       /* anybody does */
     int64_t due_us;
+    size_t n_nodes, *node; /* those that the policy allows: their places in the world */
     struct prices_node *nodes;
-    int32_t *cost_us, *price_us;
+    int32_t *cost_us, *node_price_us;
+    int32_t *price_us; /* of each of the world's; 0 where nobody may go */
     size_t n_people;
     void *work;
 };
@@ -81,9 +83,9 @@ static void sample(struct forecast *f, const struct matrix *measured, const size
 {
     for (size_t i = 0; i < f->n_people; i++) {
         const int64_t *rtt = matrix_row(measured, site[i * n_sites / f->n_people]);
-        for (size_t v = 0; v < f->w->nodes.n; v++) {
-            bool reached = rtt[v] != WORLD_FAR_US && rtt[v] != WORLD_UNKNOWN;
-            f->cost_us[i * f->w->nodes.n + v] = reached ? (int32_t)rtt[v] : -1;
+        for (size_t k = 0; k < f->n_nodes; k++) {
+            int64_t us = rtt[f->node[k]];
+            f->cost_us[i * f->n_nodes + k] = us != WORLD_FAR_US && us != WORLD_UNKNOWN ? (int32_t)us : -1;
         }
     }
 }
@@ -110,8 +112,8 @@ out:
     return answer;
 }
 
-static struct forecast *make(const struct world *w, const struct matrix *measured, const struct events *day,
-                             bool live)
+static struct forecast *make(const struct world *w, const struct matrix *measured, const bool *allowed,
+                             const struct events *day, bool live)
 {
     struct forecast *f = calloc(1, sizeof *f);
     size_t n = w->nodes.n > 0 ? w->nodes.n : 1;
@@ -121,26 +123,35 @@ static struct forecast *make(const struct world *w, const struct matrix *measure
     f->day = day;
     f->live = live;
     f->there = calloc(day->n > 0 ? day->n : 1, sizeof *f->there);
+    f->node = calloc(n, sizeof *f->node);
     f->nodes = calloc(n, sizeof *f->nodes);
+    f->node_price_us = calloc(n, sizeof *f->node_price_us);
     f->price_us = calloc(n, sizeof *f->price_us);
-    if (!f->there || !f->nodes || !f->price_us || (!live && look(f) < 0) || choose(f, measured) < 0) {
-        forecast_destroy(f);
-        return NULL;
+    if (!f->there || !f->node || !f->nodes || !f->node_price_us || !f->price_us)
+        goto failed;
+    for (size_t v = 0; v < w->nodes.n; v++) {
+        if (!allowed[v])
+            continue;
+        f->nodes[f->n_nodes] = (struct prices_node){.id = w->nodes.text[v], .capacity = w->node[v].capacity};
+        f->node[f->n_nodes++] = v;
     }
-    for (size_t v = 0; v < w->nodes.n; v++)
-        f->nodes[v] = (struct prices_node){.id = w->nodes.text[v], .capacity = w->node[v].capacity};
-    return f;
+    if ((live || look(f) == 0) && choose(f, measured) == 0)
+        return f;
+failed:
+    forecast_destroy(f);
+    return NULL;
 }
 
-struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const struct events *day)
+struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const bool *allowed,
+                              const struct events *day)
 {
-    return make(w, measured, day, false);
+    return make(w, measured, allowed, day, false);
 }
 
-struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured,
+struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured, const bool *allowed,
                                    const struct events *played)
 {
-    return make(w, measured, played, true);
+    return make(w, measured, allowed, played, true);
 }
 
 void forecast_destroy(struct forecast *f)
@@ -148,8 +159,10 @@ void forecast_destroy(struct forecast *f)
     if (!f)
         return;
     free(f->there);
+    free(f->node);
     free(f->nodes);
     free(f->cost_us);
+    free(f->node_price_us);
     free(f->price_us);
     free(f->work);
     free(f);
@@ -173,8 +186,8 @@ static int64_t expected_live(struct forecast *f, int64_t t_us, int64_t now, unsi
     int64_t seats = 0, there, most;
     for (; f->played < f->day->n && f->day->event[f->played].t_us <= t_us; f->played++)
         pace_note(&f->pace, f->day->event[f->played].t_us, f->day->event[f->played].leave ? -1 : 1);
-    for (size_t v = 0; v < f->w->nodes.n; v++)
-        seats += f->w->node[v].capacity;
+    for (size_t k = 0; k < f->n_nodes; k++)
+        seats += f->nodes[k].capacity;
     there = pace_expected(&f->pace, stay_pct);
     most = (seats < INT32_MAX ? seats : INT32_MAX) * LIVE_PCT / 100;
     there = there < most ? there : most;
@@ -183,7 +196,7 @@ static int64_t expected_live(struct forecast *f, int64_t t_us, int64_t now, unsi
 
 const int32_t *forecast_prices(struct forecast *f, int64_t t_us, const int64_t *used)
 {
-    struct prices_problem p = {.n_nodes = f->w->nodes.n,
+    struct prices_problem p = {.n_nodes = f->n_nodes,
                                .n_people = f->n_people,
                                .nodes = f->nodes,
                                .cost_us = f->cost_us,
@@ -192,11 +205,13 @@ const int32_t *forecast_prices(struct forecast *f, int64_t t_us, const int64_t *
     if (t_us < f->due_us)
         return f->price_us;
     f->due_us = t_us + FORECAST_EVERY_US;
-    for (size_t v = 0; v < f->w->nodes.n; v++) {
-        f->nodes[v].seated = used[v];
-        now += used[v];
+    for (size_t k = 0; k < f->n_nodes; k++) {
+        f->nodes[k].seated = used[f->node[k]];
+        now += f->nodes[k].seated;
     }
     p.expected = f->live ? expected_live(f, t_us, now, &p.stay_pct) : expected(f, t_us, now);
-    prices_make(&p, f->work, f->price_us);
+    prices_make(&p, f->work, f->node_price_us);
+    for (size_t k = 0; k < f->n_nodes; k++)
+        f->price_us[f->node[k]] = f->node_price_us[k];
     return f->price_us;
 }

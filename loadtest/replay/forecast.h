@@ -10,10 +10,11 @@ enum { FORECAST_EVERY_US = 5 * 60 * 1000 * 1000 }; /* of the replay's time: betw
 
 struct forecast;
 
-/* All stays the caller's for as long as the forecast lives. NULL: out of memory. */
-struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const struct events *day);
+/* All stays the caller's for as long as the forecast lives. Only allowed nodes have seats. NULL: out of memory. */
+struct forecast *forecast_new(const struct world *w, const struct matrix *measured, const bool *allowed,
+                              const struct events *day);
 /* Without another day: `played` is what is replayed, of which nothing is used that is yet to come. */
-struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured,
+struct forecast *forecast_new_live(const struct world *w, const struct matrix *measured, const bool *allowed,
                                    const struct events *played);
 void forecast_destroy(struct forecast *f); /* NULL is fine */
 

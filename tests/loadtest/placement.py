@@ -291,6 +291,30 @@ class Generated(Case):
         enough = [json.loads(self.replay("--json", *more))["all"]["plans"]["online"] for more in ((), ("--live-prices",))]
         self.assertEqual(enough[0], enough[1])
 
+    def test_prices_keep_to_the_policy(self):
+        """What nodes that the policy forbids have room for prices nothing: it is as if they weren't there."""
+        self.generate("--seed", "2", "--meetings", "120", "--nodes", "12", "--sites", "100", "--alone", "--capacity", "200")
+        with open(self.path("world/nodes.csv"), encoding="utf-8") as f:
+            head, *rows = f.read().splitlines()
+        forbidden = [row.replace(",cloud,20,", ",cloud,,") for row in rows if ",europe," in row]
+        others = [row for row in rows if ",europe," not in row]
+        self.assertTrue(len(forbidden) > 1 and len(others) > 4, rows)
+        gone = tuple(row.split(",")[0] + "," for row in forbidden)
+        with open(self.path("world/matrix.csv"), encoding="utf-8") as f:
+            matrix = f.read().splitlines()
+        policy = self.file("P.json", '{"regions":{"deny":["europe"]}}')
+        for prices in (("--live-prices",), ("--forecast", self.path("world/meetings.jsonl"))):
+            with self.subTest(prices=prices):
+                self.file("world/nodes.csv", "\n".join([head, *forbidden, *others]) + "\n")
+                self.file("world/matrix.csv", "\n".join(matrix) + "\n")
+                bound = json.loads(self.replay("--json", "--policy", policy, *prices))
+                self.file("world/matrix.csv", "\n".join(row for row in matrix if not row.startswith(gone)) + "\n")
+                self.file("world/nodes.csv", "\n".join([head, *others]) + "\n")
+                there = json.loads(self.replay("--json", *prices))
+                unpriced = json.loads(self.replay("--json"))
+                self.assertEqual(bound["capacity"], there["capacity"])
+                self.assertNotEqual(there["capacity"]["online_ms"], unpriced["capacity"]["online_ms"])  # there are prices
+
     def test_a_measured_world(self):
         clients = self.file("clients.csv", "client,city,country,continent_code\n0,X,A,1\n1,Y,A,1\n2,Z,B,1\n")
         matrix = self.file("c.csv", "client,n1,n2\n0,1,20\n1,2,\n2,20,1\n")
