@@ -397,13 +397,13 @@ static const char *reason_of(const struct join_scene *s, size_t i, char *out, si
             sentence_unmeasured(s, i, node, out, cap);
         return "no_live_report";
     }
+    if (s->reach[seat->node].tested == 0 && seat->reason == PLACE_WHY_BLIND) {
+        sentence_blind(s, i, node, out, cap);
+        return "not_measured";
+    }
     if (s->plan.outcome == PLACE_COMMON) {
         sentence_common(s, i, node, out, cap);
         return "least_mean_rtt";
-    }
-    if (s->reach[seat->node].tested == 0) {
-        sentence_blind(s, i, node, out, cap);
-        return "not_measured";
     }
     if (s->plan.outcome == PLACE_JOINED) {
         sentence_joined(s, i, node, out, cap);

@@ -185,9 +185,11 @@ enum place_overflow {
     PLACE_OVERFLOW_UNREACHABLE,
     PLACE_OVERFLOW_FAR,
     PLACE_OVERFLOW_DOWN,
-    PLACE_OVERFLOW_UNMEASURED, /* have room, and its report or prediction doesn't speak of them */
-    PLACE_OVERFLOW_NOT_MOVED,  /* have room by now, and it was on its cloud node before */
-    PLACE_OVERFLOWS            /* how many there are */
+    PLACE_OVERFLOW_UNMEASURED,   /* have room, and its report or prediction doesn't speak of them */
+    PLACE_OVERFLOW_NO_TRANSPORT, /* none that the policy allows */
+    PLACE_OVERFLOW_DEARER,       /* near, with room, and busy, in doubt, or apart from the others\' nodes */
+    PLACE_OVERFLOW_NOT_MOVED,    /* have room by now, and it was on its cloud node before */
+    PLACE_OVERFLOWS              /* how many there are */
 };
 const char *place_overflow_name(enum place_overflow o); /* "mesh_full", ...; NULL: no overflow */
 const char *
@@ -206,7 +208,7 @@ struct place_seat {
 };
 
 enum place_outcome {
-    PLACE_COMMON,    /* one node for all: `node` */
+    PLACE_COMMON,    /* one node for all: `node`; somebody may be on it without a measurement */
     PLACE_JOINED,    /* several nodes, joined, as that is better than any single one */
     PLACE_NO_COMMON, /* several nodes, joined, as no single one serves all; or somebody has no seat */
     PLACE_NO_NODE,   /* nothing healthy, open and with room that the policy allows */

@@ -43,10 +43,12 @@ static void seat(const struct place_problem *p, const struct place_work *w, cons
     out->rtt_us = place_cell_rtt(w, i * w->nodes + node);
     out->reason = reason_of(w, i, node);
     if (out->reason == PLACE_WHY_MOVED)
-        out->gain_us = (w->before[i] - place_own_cost(w, s, i)) / (2 * w->mult);
+        out->gain_us = place_online_gain(w, s, i) / (2 * w->mult);
     out->overflow = place_overflow_of(p, w, i, node);
     usable = place_cell_usable(w, i * w->nodes + node);
-    for (int t = 0; t < TRANSPORT_COUNT; t++) {
+    for (unsigned k = 0, first = place_cell_via(w, i * w->nodes + node); k < TRANSPORT_COUNT; k++) {
+        unsigned t = (first + k) % TRANSPORT_COUNT;
+
         if (usable & (1u << t))
             out->ladder[out->n_ladder++] = (enum transport)t;
     }
@@ -94,7 +96,7 @@ static void outcome(const struct place_problem *p, const struct place_work *w, c
     if (w->n == 0 || s->m[w->k - 1] == (int32_t)w->n)
         return;
     plan->node = main_node(w, plan);
-    if (plan->n_joined == 1 && s->m[w->k - 1] == 0 && plan->candidates[plan->node].rejected == 0)
+    if (plan->n_joined == 1 && s->m[w->k - 1] == 0)
         plan->outcome = PLACE_COMMON;
     else
         plan->outcome = common != PLACE_NONE && s->m[w->k - 1] == 0 ? PLACE_JOINED : PLACE_NO_COMMON;

@@ -48,13 +48,15 @@ static struct standing standing_of(const struct place_work *w, const struct plac
     return out;
 }
 
-/* Where fewer have a figure, more are on nodes that they never measured, or nowhere: that is no way to keep a cap. */
+/* No cap is kept by leaving somebody without a seat, nor on a node that he never measured. */
 bool place_cap_better(const struct place_work *w, const struct place_draft *a, const struct place_draft *b)
 {
     struct standing sa, sb;
 
     if (!w->capped)
         return a->cost < b->cost;
+    if (a->m[w->k - 1] != b->m[w->k - 1])
+        return a->m[w->k - 1] < b->m[w->k - 1];
     sa = standing_of(w, a);
     sb = standing_of(w, b);
     if (sa.known != sb.known)
@@ -108,7 +110,7 @@ void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_
 
         if (place_cap_stage_of(now.worst_us) == 0 || !ease(w, &to, &now, &keep))
             break;
-        place_move_unseated(w, &to);
+        (void)place_room_make(w, &to);
         if (place_cap_better(w, &to, s))
             place_draft_copy(w, s, &to);
     }

@@ -23,9 +23,13 @@ int64_t place_fill_price(const struct place_col *c, int64_t in)
 
 int64_t place_fill_sum(const struct place_col *c, int64_t from, int64_t to)
 {
-    int64_t sum = 0;
+    int64_t sum = 0, free = c->capacity * FILL_NEAR_PCT / 100 - c->assigned; /* so many cost nothing */
 
-    for (int64_t in = from + 1; c->capacity > 0 && in <= to; in++)
+    if (c->capacity <= 0)
+        return 0;
+    if (from < free)
+        from = free;
+    for (int64_t in = from + 1; in <= to; in++)
         sum += place_fill_price(c, in);
     return sum;
 }
@@ -115,4 +119,12 @@ int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, 
         return own;
     others -= (int64_t)(s->m[w->k - 1] - (s->at[i] + 1u == w->k)) * w->mult * PLACE_NOWHERE_US;
     return own + others / w->mult + s->s[s->at[i]];
+}
+
+int64_t place_own_gain(const struct place_work *w, const struct place_draft *s, size_t i, size_t from)
+{
+    const int64_t *own = w->w + i * w->stride;
+    size_t at = s->at[i];
+
+    return own[from] + s->s[from] - w->d[at * PLACE_STRIDE + from] - own[at] - s->s[at];
 }

@@ -158,8 +158,7 @@ static void terms_at(const struct place_problem *p, struct place_work *w, const 
     if (w->cost[at] == PLACE_FAR)
         return;
     place_rank_terms(p, w, i, v, out);
-    while (out->via + 1 < TRANSPORT_COUNT && !(place_cell_usable(w, at) & (1u << out->via)))
-        out->via++;
+    out->via = (enum transport)place_cell_via(w, at);
     for (size_t k = 0; k < c->n_at; k++) {
         int64_t way = place_node_rtt(p, w, (uint32_t)v, w->list[k]);
 

@@ -150,6 +150,18 @@ static inline int32_t place_cell_rtt(const struct place_work *w, size_t at) /* -
     return cell >= PLACE_CELL_NONE ? -1 : (int32_t)(cell >> PLACE_CELL_RTT & PLACE_CELL_RTT_MAX);
 }
 
+/* What its figure is of; without one the first that could be used. A prediction's ladder has rungs before that: they come last. */
+static inline unsigned place_cell_via(const struct place_work *w, size_t at)
+{
+    unsigned first = 0;
+
+    if (w->cell[at] < PLACE_CELL_NONE)
+        return w->cell[at] >> PLACE_CELL_TRANSPORT;
+    while (first + 1 < TRANSPORT_COUNT && !(w->cell[at] & 1U << first))
+        first++;
+    return first;
+}
+
 static inline bool place_cell_untried(const struct place_work *w, size_t at)
 {
     return (w->cell[at] | PLACE_CELL_REST) == UINT32_MAX;
@@ -210,17 +222,19 @@ void place_draft_move(const struct place_work *w, struct place_draft *s, size_t 
 int64_t place_fill_saved(const struct place_work *w, const struct place_draft *s, size_t i);
 int64_t place_fill_added(const struct place_work *w, const struct place_draft *s, size_t i, size_t to);
 int64_t place_own_cost(const struct place_work *w, const struct place_draft *s, size_t i);
+/* What participant i would have more, all others where they are, on column `from`; as place_own_cost counts. */
+int64_t place_own_gain(const struct place_work *w, const struct place_draft *s, size_t i, size_t from);
 /* place_moves.c */
 bool place_move_can_sit(const struct place_work *w, size_t i, size_t k); /* room apart */
 bool place_move_fits(const struct place_work *w, const struct place_draft *s, size_t i, size_t k);
 bool place_move_best(const struct place_work *w, struct place_draft *s, size_t i); /* false: it stays */
-void place_move_unseated(const struct place_work *w,
-                         struct place_draft *s); /* who has no seat gets what others left */
 /* Moves where there is room and no lock: one, or all of a column. False: not, or not all, and then none. */
 bool place_move_one(const struct place_work *w, struct place_draft *s, size_t i, size_t to);
 bool place_move_all(const struct place_work *w, struct place_draft *s, size_t from, size_t to);
 /* By all moves until none helps. `known`: a state where a descent ended, or NULL: it stops there. False: the passes ran out before. */
 bool place_descend(const struct place_work *w, struct place_draft *s, uint8_t *scratch, const uint8_t *known);
+/* place_room.c */
+bool place_room_make(const struct place_work *w, struct place_draft *s); /* somebody got a seat by it */
 /* place_close.c */
 bool place_real_gain(const struct place_rule *r, int64_t scale, int64_t without, int64_t with);
 void place_close(const struct place_work *w, const struct place_rule *r, struct place_draft *s,
@@ -249,6 +263,8 @@ void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_
                        uint8_t *scratch2);
 /* place_online.c */
 struct place_rule place_rule_of(const struct place_problem *p);
+/* What its move by itself gains participant i, and with all others' moves at least; as place_own_cost counts. */
+int64_t place_online_gain(const struct place_work *w, const struct place_draft *s, size_t i);
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);
 /* place_answer.c */
 void place_answer(const struct place_problem *p, struct place_work *w, const struct place_draft *s,

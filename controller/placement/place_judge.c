@@ -88,6 +88,9 @@ static void name_misses(const struct place_problem *p, const struct place_work *
 
         if (w->n_miss[v] == 0 && w->n_far[v] == 0)
             continue;
+        if (v == w->present[i] &&
+            w->cost[at] != PLACE_FAR) /* one lost probe, or a silent report, is no miss */
+            continue;
         if (!reached || (w->cost[at] == PLACE_FAR && w->rejects[v] == 0))
             candidate_miss(p, &plan->candidates[w->node_at[v]], w->who[i], w->node_at[v], w->counted[v] != 0);
     }

@@ -88,14 +88,6 @@ bool place_move_best(const struct place_work *w, struct place_draft *s, size_t i
     return best != from;
 }
 
-void place_move_unseated(const struct place_work *w, struct place_draft *s)
-{
-    for (size_t i = 0; i < w->n && s->m[w->k - 1] > 0; i++) {
-        if (s->at[i] + 1u == w->k)
-            (void)place_move_best(w, s, i);
-    }
-}
-
 /* `still`: how many in a row, up to where it begins and around, were looked at since somebody last moved; nothing is to be found any more when
  * all were. */
 static bool relocate_all(const struct place_work *w, struct place_draft *s, size_t *still)
@@ -366,7 +358,7 @@ bool place_descend(const struct place_work *w, struct place_draft *s, uint8_t *s
         }
         if (any || shifted)
             continue;
-        if (!open_any(w, s, scratch))
+        if (!open_any(w, s, scratch) && !place_room_make(w, s))
             return true;
         still = 0;
         shifted = true;

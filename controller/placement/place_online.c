@@ -34,11 +34,21 @@ static bool may_move(const struct place_problem *p, const struct place_work *w, 
     return p->participants[w->who[i]].measured || p->participants[w->who[i]].guessed;
 }
 
-/* An own cost is twice a one-way latency, n - 1 times. */
-static bool worth_it(const struct place_work *w, const struct place_rule *r, int64_t before, int64_t after)
+int64_t place_online_gain(const struct place_work *w, const struct place_draft *s, size_t i)
 {
-    return before - after >= 2 * w->mult * r->gain_us && (before - after) * 100 >= before * r->gain_pct &&
-           before > after;
+    int64_t with_others = w->before[i] - place_own_cost(w, s, i);
+    int64_t alone = place_own_gain(w, s, i, w->home[i]);
+
+    return with_others < alone ? with_others : alone;
+}
+
+/* An own cost is twice a one-way latency, n - 1 times. */
+static bool worth_it(const struct place_work *w, const struct place_rule *r, const struct place_draft *s,
+                     size_t i)
+{
+    int64_t gain = place_online_gain(w, s, i);
+
+    return gain >= 2 * w->mult * r->gain_us && gain * 100 >= w->before[i] * r->gain_pct && gain > 0;
 }
 
 static void seat_newcomers(struct place_work *w, struct place_draft *s)
@@ -71,8 +81,7 @@ static void prune(const struct place_problem *p, struct place_work *w, const str
         for (size_t i = 0; i < w->n; i++) {
             if (w->home[i] == nowhere || w->lock[i])
                 continue;
-            if (w->home[i] != to->at[i] && may_move(p, w, i) &&
-                worth_it(w, r, w->before[i], place_own_cost(w, to, i))) {
+            if (w->home[i] != to->at[i] && may_move(p, w, i) && worth_it(w, r, to, i)) {
                 if (!moved_lately(p, w, r, i))
                     continue;
                 w->flags[i] |= PLACE_F_LATELY;
@@ -110,6 +119,7 @@ void place_online(const struct place_problem *p, struct place_work *w, struct pl
     place_search_best(w, &r, &to, false);
     seat_newcomers(w, out);
     place_close(w, &r, out, w->states[2]);
+    (void)place_room_make(w, out);
     place_cap_improve(w, out, w->states[1], w->states[2]);
     for (size_t i = 0; i < w->n; i++) {
         settled = settled || w->home[i] != w->k - 1;

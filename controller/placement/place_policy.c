@@ -22,8 +22,15 @@ static const char *const reject_names[PLACE_REJECTS] = {
     "unreachable_for", "not_measured_by", "drained",      "unhealthy",  "full",    "region_denied",
     "not_private",     "other_org",       "no_transport", "failed_for", "no_link",
 };
-static const char *const overflow_names[PLACE_OVERFLOWS] = {
-    NULL, "mesh_full", "mesh_unreachable", "mesh_far", "mesh_down", "mesh_unmeasured", "mesh_not_moved"};
+static const char *const overflow_names[PLACE_OVERFLOWS] = {NULL,
+                                                            "mesh_full",
+                                                            "mesh_unreachable",
+                                                            "mesh_far",
+                                                            "mesh_down",
+                                                            "mesh_unmeasured",
+                                                            "mesh_no_transport",
+                                                            "mesh_dearer",
+                                                            "mesh_not_moved"};
 static const char *const overflow_remedies[PLACE_OVERFLOWS] = {
     NULL,
     "Add mesh nodes, or raise the capacity of those there are.",
@@ -31,6 +38,9 @@ static const char *const overflow_remedies[PLACE_OVERFLOWS] = {
     "Put a mesh node nearer to this participant, or raise the threshold within which mesh is preferred.",
     "Bring the mesh nodes back into service: `berth node list` shows their state.",
     "Probe again: `berth probe --report` measures every node that this participant may use.",
+    "Let the mesh nodes listen on a transport that the meeting's policy allows, or allow one that they have.",
+    "`berth meeting explain` shows what speaks against the mesh nodes: load, health, or the way to the "
+    "others' nodes.",
     "Nobody is moved within a call for the mesh alone: whoever leaves and joins again gets a mesh node.",
 };
 
@@ -206,6 +216,8 @@ enum place_outcome place_why_nothing(const struct place_problem *p)
 struct mesh_view {
     bool any, up, reached, near, free; /* each of them says more than the one before */
     bool unmeasured;                   /* one that is up and has room */
+    bool
+        mute; /* one against which nothing else speaks than that it has no transport that the policy allows */
 };
 
 static struct mesh_view mesh_view_of(const struct place_problem *p, const struct place_work *w, size_t i,
@@ -225,6 +237,7 @@ static struct mesh_view mesh_view_of(const struct place_problem *p, const struct
         m.reached |= reached;
         m.near |= reached && rtt <= within;
         m.free |= reached && rtt <= within && w->room[v] > 0;
+        m.mute |= w->rejects[v] == PLACE_NO_TRANSPORT;
         m.unmeasured |= up && w->room[v] > 0 && place_cell_untried(w, at);
     }
     return m;
@@ -249,6 +262,8 @@ enum place_overflow place_overflow_of(const struct place_problem *p, const struc
     if (m.near && !m.free)
         return PLACE_OVERFLOW_FULL;
     if (m.reached)
-        return PLACE_OVERFLOW_FAR;
-    return m.up ? PLACE_OVERFLOW_UNREACHABLE : PLACE_OVERFLOW_DOWN;
+        return m.near ? PLACE_OVERFLOW_DEARER : PLACE_OVERFLOW_FAR;
+    if (m.up)
+        return PLACE_OVERFLOW_UNREACHABLE;
+    return m.mute ? PLACE_OVERFLOW_NO_TRANSPORT : PLACE_OVERFLOW_DOWN;
 }

@@ -14,6 +14,7 @@ enum {
     TCP_US = 20000,
     TLS_US = 30000,
     PROXY_US = 50000,
+    PREFER_MAX_US = 20000000,
     WAY_RANK = (1 << 24) - 1, /* a node's rank, and from bit 24 what it offers */
     WAY_OFFERED = 24,
     BATCH = 256 /* rows that are read at once */
@@ -79,6 +80,12 @@ static int64_t within_of(const struct place_problem *p)
     int64_t us = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
 
     return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
+}
+
+/* What a cloud node costs more: never so much that no seat at all would be better. */
+static int32_t preference_of(int64_t within)
+{
+    return within < PREFER_MAX_US ? (int32_t)within : PREFER_MAX_US;
 }
 
 /* What a row says besides its node and its figure, as one number: it is read at once. */
@@ -278,7 +285,7 @@ static void doubt(const struct place_work *w, const struct place_participant *wh
 
         if (row->node != w->node_at[v] || row->transport >= TRANSPORT_COUNT)
             continue;
-        *(row->samples == 1 ? &doubtful : &clear) |= 1u << row->transport;
+        *(row->samples == 1 && row->lost == 1 ? &doubtful : &clear) |= 1u << row->transport;
     }
     can = doubtful & ~clear & who->capabilities & w->offered[v];
     if (can == 0)
@@ -442,7 +449,7 @@ static void prefer_mesh(const struct place_problem *p, struct place_work *w, siz
     w->flags[i] |= PLACE_F_MESH;
     for (size_t v = 0; v < w->nodes; v++) {
         if (cost[v] != PLACE_FAR && p->nodes[w->node_at[v]].org == NULL)
-            cost[v] += (int32_t)within;
+            cost[v] += preference_of(within);
     }
 }
 
@@ -544,7 +551,7 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
         t.load_us = w->price[v] - t.failures_us;
     }
     if ((w->flags[i] & PLACE_F_MESH) && n->org == NULL)
-        t.mesh_us = within_of(p);
+        t.mesh_us = preference_of(within_of(p));
     if (!(w->flags[i] & PLACE_F_MEASURED) && v != w->present[i])
         t.mesh_us = place_blind_price(p, n);
     t.unmeasured_us = w->cost[i * w->nodes + v] - t.rtt_us - t.transport_us - t.loss_us - t.weight_us -

@@ -190,6 +190,19 @@ static void add_room(struct place_work *w)
     }
 }
 
+/* Newcomers who could sit on none of the list, for what is theirs: one node each, the nearest with a seat. */
+static void add_for_stranded(struct place_work *w)
+{
+    for (size_t i = 0; i < w->n && w->k < w->k_max; i++) {
+        bool can = !newcomer(w, i) || w->nearest[i] == PLACE_RANK_NONE;
+
+        for (size_t k = 0; !can && k < w->k; k++)
+            can = w->cost[i * w->nodes + w->col[k].node] != PLACE_FAR && w->room[w->col[k].node] > 0;
+        if (!can)
+            add(w, w->nearest[i]);
+    }
+}
+
 static void fill_column(const struct place_problem *p, struct place_work *w, struct place_col *c)
 {
     const struct place_node *n = &p->nodes[w->node_at[c->node]];
@@ -260,7 +273,7 @@ static void choose(struct place_work *w, size_t most)
     w->k_max = most;
     add_singles(w, 1, true);
     add_singles(w, SINGLES - w->k, false);
-    if (w->nodes <= most) {
+    if (w->nodes - w->n_rejected <= most) {
         for (uint32_t v = 0; v < w->nodes; v++) {
             if (w->rejects[v] == 0)
                 add(w, v);
@@ -273,6 +286,8 @@ static void choose(struct place_work *w, size_t most)
     add_savers(w);
     add_singles(w, w->k_max, false);
     add_room(w);
+    w->k_max = PLACE_SHORT;
+    add_for_stranded(w);
 }
 
 void place_short_list(const struct place_problem *p, struct place_work *w, size_t most)

@@ -124,6 +124,16 @@ static void test_overflow_says_why_and_what_to_do(void **state)
     w.rows[0][0].reachable = false;
     decide(&w);
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNREACHABLE);
+    w.rows[0][0].reachable = true;
+    w.nodes[0].load = 0.96;
+    decide(&w);
+    assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_DEARER);
+    w.nodes[0].load = 0;
+    w.nodes[0].transports = T;
+    w.p.policy.transports = U;
+    decide(&w);
+    assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_NO_TRANSPORT);
+    w.nodes[0].transports = w.p.policy.transports = TRANSPORTS_ALL;
     w.rows[0][0] = w.rows[0][1]; /* the report doesn't speak of the mesh node */
     decide(&w);
     assert_int_equal(w.seats[0].overflow, PLACE_OVERFLOW_UNMEASURED);
