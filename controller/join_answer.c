@@ -80,7 +80,7 @@ static json_t *report_json(const struct join_scene *s, size_t i)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     bool measured_it = s->problem.participants[i].measured;
-    const struct call_expected x = {.transport = seat->ladder[0],
+    const struct call_expected x = {.transport = seat->via,
                                     .rtt_us = measured_it ? seat->rtt_us : join_predicted_rtt(s, i),
                                     .predicted = !measured_it};
     json_t *report = json_object();

@@ -164,7 +164,7 @@ static void sentence_alone(const struct join_scene *s, size_t i, const char *nod
 
     if (seat->rtt_us >= 0)
         snprintf(figure, sizeof(figure), ", %.1f ms away over %s", ms(seat->rtt_us),
-                 transport_name(seat->ladder[0]));
+                 transport_name(seat->via));
     snprintf(out, cap, "No node can serve all %zu participants; %s is the best for %s alone%s.",
              s->problem.n_participants, node, s->people[i].agent, figure);
 }

@@ -196,15 +196,17 @@ const char *
 place_overflow_remedy(enum place_overflow o); /* what to do about it, a sentence; NULL: no overflow */
 
 struct place_seat {
-    size_t node;    /* PLACE_NONE: nothing can serve this participant */
-    int64_t rtt_us; /* over the transport expected; -1: no figure */
+    size_t node; /* PLACE_NONE: nothing can serve this participant */
+    enum transport
+        via; /* what rtt_us is of: the first rung, or, of a prediction, the first that most others got through on */
+    int64_t rtt_us; /* -1: no figure */
     int64_t
         latency_us; /* its mean one-way latency to the others (alone: half its round trip), measured or estimated */
     int64_t gain_us; /* moved: how much less its cost is than where it was; else 0 */
     enum place_reason reason;
     enum place_overflow overflow;
     size_t n_ladder;
-    enum transport ladder[TRANSPORT_COUNT]; /* what to try, in order; the first is the one expected */
+    enum transport ladder[TRANSPORT_COUNT]; /* what to try, in order */
 };
 
 enum place_outcome {

@@ -43,12 +43,11 @@ static void seat(const struct place_problem *p, const struct place_work *w, cons
     out->rtt_us = place_cell_rtt(w, i * w->nodes + node);
     out->reason = reason_of(w, i, node);
     if (out->reason == PLACE_WHY_MOVED)
-        out->gain_us = place_online_gain(w, s, i) / (2 * w->mult);
+        out->gain_us = (w->before[i] - place_own_cost(w, s, i)) / (2 * w->mult);
     out->overflow = place_overflow_of(p, w, i, node);
     usable = place_cell_usable(w, i * w->nodes + node);
-    for (unsigned k = 0, first = place_cell_via(w, i * w->nodes + node); k < TRANSPORT_COUNT; k++) {
-        unsigned t = (first + k) % TRANSPORT_COUNT;
-
+    out->via = (enum transport)place_cell_via(w, i * w->nodes + node);
+    for (int t = 0; t < TRANSPORT_COUNT; t++) {
         if (usable & (1u << t))
             out->ladder[out->n_ladder++] = (enum transport)t;
     }

@@ -150,7 +150,7 @@ static inline int32_t place_cell_rtt(const struct place_work *w, size_t at) /* -
     return cell >= PLACE_CELL_NONE ? -1 : (int32_t)(cell >> PLACE_CELL_RTT & PLACE_CELL_RTT_MAX);
 }
 
-/* What its figure is of; without one the first that could be used. A prediction's ladder has rungs before that: they come last. */
+/* What its figure is of; without one the first that could be used. A prediction's ladder may have rungs before that. */
 static inline unsigned place_cell_via(const struct place_work *w, size_t at)
 {
     unsigned first = 0;
@@ -263,8 +263,6 @@ void place_cap_improve(const struct place_work *w, struct place_draft *s, uint8_
                        uint8_t *scratch2);
 /* place_online.c */
 struct place_rule place_rule_of(const struct place_problem *p);
-/* What its move by itself gains participant i, and with all others' moves at least; as place_own_cost counts. */
-int64_t place_online_gain(const struct place_work *w, const struct place_draft *s, size_t i);
 void place_online(const struct place_problem *p, struct place_work *w, struct place_draft *out);
 /* place_answer.c */
 void place_answer(const struct place_problem *p, struct place_work *w, const struct place_draft *s,

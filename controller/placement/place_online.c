@@ -4,7 +4,15 @@
 
 #include <string.h>
 
-enum { GAIN_US = 10000, GAIN_PCT = 33, INTERVAL_US = 60000000, JOIN_US = 5000, JOIN_PCT = 10, ROUNDS = 2 };
+enum {
+    GAIN_US = 10000,
+    GAIN_PCT = 33,
+    INTERVAL_US = 60000000,
+    JOIN_US = 5000,
+    JOIN_PCT = 10,
+    ROUNDS = 2,
+    ALONE_SHARE = 2
+};
 
 static int64_t rule(int64_t given, int64_t normal)
 {
@@ -34,21 +42,16 @@ static bool may_move(const struct place_problem *p, const struct place_work *w, 
     return p->participants[w->who[i]].measured || p->participants[w->who[i]].guessed;
 }
 
-int64_t place_online_gain(const struct place_work *w, const struct place_draft *s, size_t i)
-{
-    int64_t with_others = w->before[i] - place_own_cost(w, s, i);
-    int64_t alone = place_own_gain(w, s, i, w->home[i]);
-
-    return with_others < alone ? with_others : alone;
-}
-
-/* An own cost is twice a one-way latency, n - 1 times. */
+/* An own cost is twice a one-way latency, n - 1 times. Of what all moves together gain it, its own is to bring a part: else it would be moved
+ * for what others' moves do. */
 static bool worth_it(const struct place_work *w, const struct place_rule *r, const struct place_draft *s,
                      size_t i)
 {
-    int64_t gain = place_online_gain(w, s, i);
+    int64_t before = w->before[i], gain = before - place_own_cost(w, s, i);
+    int64_t alone = place_own_gain(w, s, i, w->home[i]);
 
-    return gain >= 2 * w->mult * r->gain_us && gain * 100 >= w->before[i] * r->gain_pct && gain > 0;
+    return gain >= 2 * w->mult * r->gain_us && gain * 100 >= before * r->gain_pct && gain > 0 &&
+           alone >= 2 * w->mult * r->gain_us / ALONE_SHARE && alone > 0;
 }
 
 static void seat_newcomers(struct place_work *w, struct place_draft *s)
