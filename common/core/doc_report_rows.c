@@ -217,7 +217,7 @@ static bool plain_host(struct reader *rd, struct host *host)
     uint32_t v = 0;
     if (host->text.len > 0 && literal(rd, host->text.p, host->text.len))
         return true;
-    if (p == end || *p++ != '"')
+    if (!p || p == end || *p++ != '"')
         return false;
     for (size_t i = 0; i < 4; i++) {
         p = plain_number(p, end, 3, i < 3 ? '.' : ':', &v);
