@@ -76,23 +76,20 @@ static void cost_sentence(const char *node, const struct place_terms *t, char *o
 }
 
 /* Behind the participant's name. */
-static const char *const reason_words[PLACE_REASONS] = {
-    "can be served by no node",
-    "is given the node of least latency for the meeting",
-    NULL, /* see company_words */
-    "measured nothing that can be used: a node is tried without a measurement",
-    "stays: no move gains enough",
-    "stays: it was moved too lately",
-    "would be moved, for the gain",
-    "has to be moved: the node that it is on can't serve it any longer",
+static const char *const reason_words[JOIN_REASONS] = {
+    [JOIN_NOTHING] = "can be served by no node",
+    [JOIN_LEAST_BAD] =
+        "is tried again with the least bad, as everything that it could be given failed lately",
+    [JOIN_UNMEASURED] = "has no live report: it goes where the others are, or to the idlest",
+    [JOIN_PREDICTED] = "has no live report: it is given a node by what others' reports tell of it",
+    [JOIN_STAYS] = "stays: no move gains enough",
+    [JOIN_STAYS_LATELY] = "stays: it was moved too lately",
+    [JOIN_COMMON] = "is given the node of least latency for the meeting",
+    [JOIN_TOGETHER] = "is given the node of least latency for the meeting",
+    [JOIN_BLIND] = "measured nothing that can be used: a node is tried without a measurement",
+    [JOIN_JOINED] = "is given the node of least latency for the meeting",
+    [JOIN_ALONE] = "is given the node of least latency for the meeting",
 };
-
-static const char *company_words(const struct join_scene *s, size_t i)
-{
-    return s->people[i].given != NULL
-               ? "comes without results: it goes where the others are, or to the idlest"
-               : "has no live report: it goes where the others are, or to the idlest";
-}
 
 /* ---- candidates ---- */
 
@@ -189,41 +186,50 @@ static bool first_is_best(const struct join_scene *s, const struct cell *cells)
     return s->problem.n_nodes < 2 || !fit(&cells[1]) || cells[1].terms->cost_us >= cells[0].terms->cost_us;
 }
 
-/* The word that a join's answer would have. */
-static const char *reason_name(const struct join_scene *s, size_t i)
+static void moved_sentence(const struct join_scene *s, size_t i, char *out, size_t cap)
 {
-    enum place_reason reason = s->plan.seats[i].reason;
+    const struct place_seat *seat = &s->plan.seats[i];
+    size_t present = s->problem.participants[i].present;
+    const char *from = present != PLACE_NONE ? s->nodes[present]->id : "its node",
+               *to = s->nodes[seat->node]->id;
 
-    if (s->people[i].lifted)
-        return "least_bad";
-    if (reason != PLACE_WHY_LEAST)
-        return place_reason_name(reason);
-    if (!s->problem.participants[i].measured)
-        return place_reason_name(PLACE_WHY_COMPANY);
-    return s->plan.outcome == PLACE_COMMON   ? place_reason_name(reason)
-           : s->plan.outcome == PLACE_JOINED ? "joined_nodes"
-                                             : "no_common_node";
+    if (seat->reason == PLACE_WHY_MOVED)
+        snprintf(out, cap, "%s would be moved from %s to %s: %.2f ms less.", s->people[i].agent, from, to,
+                 ms(seat->gain_us));
+    else
+        snprintf(out, cap, "%s has to be moved from %s, which can't serve it any longer, to %s.",
+                 s->people[i].agent, from, to);
 }
 
-static const char *words(const struct join_scene *s, size_t i, const struct cell *cells)
+static void decided_sentence(const struct join_scene *s, size_t i, const struct cell *cells, char *out,
+                             size_t cap)
 {
-    enum place_reason reason = s->plan.seats[i].reason;
+    enum join_reason reason = join_reason(s, i);
+    size_t node = s->plan.seats[i].node;
+    bool stays = node != PLACE_NONE && node == s->problem.participants[i].present;
+    const char *words = reason_words[reason];
 
-    if (reason == PLACE_WHY_COMPANY)
-        return company_words(s, i);
-    if (reason == PLACE_WHY_STAYS && first_is_best(s, cells))
-        return "stays: no other node is better for it";
-    return reason_words[reason];
+    if (reason == JOIN_MOVED || reason == JOIN_FORCED) {
+        moved_sentence(s, i, out, cap);
+        return;
+    }
+    if (reason == JOIN_STAYS && first_is_best(s, cells))
+        words = "stays: no other node is better for it";
+    else if ((reason == JOIN_UNMEASURED || reason == JOIN_PREDICTED) && stays)
+        words = "has no live report: it stays where it is";
+    else if (reason == JOIN_UNMEASURED && s->people[i].given != NULL)
+        words = "comes without results: it goes where the others are, or to the idlest";
+    snprintf(out, cap, "%s %s.", s->people[i].agent, words);
 }
 
 static json_t *decided_json(const struct join_scene *s, size_t i, const struct cell *cells)
 {
     const struct place_seat *seat = &s->plan.seats[i];
-    char sentence[AGENT_ID_MAX + 128];
+    char sentence[AGENT_ID_MAX + 2 * NODE_ID_MAX + 128];
     json_t *j;
 
-    snprintf(sentence, sizeof(sentence), "%s %s.", s->people[i].agent, words(s, i, cells));
-    j = json_pack("{s:s, s:s}", "reason", reason_name(s, i), "sentence", sentence);
+    decided_sentence(s, i, cells, sentence, sizeof(sentence));
+    j = json_pack("{s:s, s:s}", "reason", join_reason_name(join_reason(s, i)), "sentence", sentence);
     if (j == NULL || seat->node == PLACE_NONE)
         return j;
     json_object_set_new(j, "node", json_string(s->nodes[seat->node]->id));
@@ -299,6 +305,13 @@ static json_t *people_json(struct join_scene *s, const struct explain_ask *ask, 
 
 static const char *const outcome_names[] = {"common_node", "joined_nodes", "no_common_node", "no_node",
                                             "no_region_allowed"};
+
+static const char *outcome_name(const struct join_scene *s)
+{
+    bool one = s->plan.outcome == PLACE_JOINED && s->plan.n_joined == 1;
+
+    return outcome_names[one ? PLACE_COMMON : s->plan.outcome];
+}
 
 static int64_t least_single(const struct join_scene *s)
 {
@@ -376,11 +389,11 @@ bool join_scene_has(const struct join_scene *s, const char *agent)
 json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const char **last)
 {
     json_t *costs = costs_json(s, ask);
-    json_t *j = json_pack(
-        "{s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "outcome", outcome_names[s->plan.outcome], "participants",
-        (json_int_t)s->problem.n_participants, "nodes_joined", (json_int_t)s->plan.n_joined, "moved",
-        (json_int_t)s->plan.n_moved, "overloaded", s->plan.overloaded, "policy",
-        meeting_policy_to_json(&s->policy), "costs", costs, "items", people_json(s, ask, last));
+    json_t *j =
+        json_pack("{s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "outcome", outcome_name(s), "participants",
+                  (json_int_t)s->problem.n_participants, "nodes_joined", (json_int_t)s->plan.n_joined,
+                  "moved", (json_int_t)s->plan.n_moved, "overloaded", s->plan.overloaded, "policy",
+                  meeting_policy_to_json(&s->policy), "costs", costs, "items", people_json(s, ask, last));
 
     if (j == NULL)
         return NULL;
@@ -391,6 +404,8 @@ json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const 
                             s->plan.cap_stage < PLACE_CAP_STAGES
                                 ? json_integer(place_cap_us(s->plan.cap_stage) / 1000)
                                 : json_null());
+    if (s->problem.n_participants == 0 && s->plan.node == PLACE_NONE)
+        json_object_set_new(j, "rejected", join_rejected_json(s));
     if (ask->given)
         json_object_set_new(j, "plan", plan_json(s));
     return j;

@@ -141,7 +141,28 @@ void join_needs(struct join_scene *s, const struct join_columns *c, struct join_
  * secret of it admission_complete puts in. NULL: out of memory. */
 json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
 json_t *join_why(struct join_scene *s, size_t i, size_t candidates);
-json_t *join_reject_codes(unsigned rejected); /* enum place_reject, ORed: a list of names */
+/* Why participant i is where it is, for answers and explanations alike. */
+enum join_reason {
+    JOIN_NOTHING,    /* nothing can serve it */
+    JOIN_LEAST_BAD,  /* all failed for it */
+    JOIN_MOVED,      /* for the gain */
+    JOIN_FORCED,     /* its node can't serve it any longer */
+    JOIN_UNMEASURED, /* nothing is known of it */
+    JOIN_PREDICTED,
+    JOIN_STAYS,        /* no move gains enough */
+    JOIN_STAYS_LATELY, /* one would, but it was moved too lately */
+    JOIN_COMMON,       /* best for all of the meeting */
+    JOIN_TOGETHER,     /* all are there, though not all measured it */
+    JOIN_BLIND,        /* its report speaks of nothing that can be used */
+    JOIN_JOINED,       /* the one for it of several */
+    JOIN_ALONE,        /* no node serves all */
+    JOIN_REASONS
+};
+enum join_reason join_reason(const struct join_scene *s, size_t i);
+const char *join_reason_name(enum join_reason r); /* "least_mean_rtt", ... */
+json_t *join_reject_codes(unsigned rejected);     /* enum place_reject, ORed: a list of names */
+json_t *
+join_rejected_json(const struct join_scene *s); /* whoever takes part: how many nodes, by the gravest name */
 /* What keeps participant i, who has no seat, off every node, in words: "1 unhealthy, 2 full". Returns all of it: enum place_reject, ORed. */
 unsigned join_obstacles(struct join_scene *s, size_t i, char *out, size_t cap);
 

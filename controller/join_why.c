@@ -17,6 +17,52 @@ static size_t count_measured(const struct join_scene *s)
     return n;
 }
 
+/* Those whose round trips a mean is of. */
+static size_t count_known(const struct join_scene *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->problem.n_participants; i++) {
+        const struct place_participant *who = &s->problem.participants[i];
+
+        n += who->measured || (who->n_rows > 0 && who->confidence_pct > 0);
+    }
+    return n;
+}
+
+/* On the node of participant i, besides it. */
+static size_t count_company(const struct join_scene *s, size_t i)
+{
+    size_t n = 0;
+
+    for (size_t k = 0; k < s->problem.n_participants; k++)
+        n += k != i && s->plan.seats[k].node == s->plan.seats[i].node;
+    return n;
+}
+
+static bool stays(const struct join_scene *s, size_t i)
+{
+    return s->plan.seats[i].node == s->problem.participants[i].present;
+}
+
+/* Who asks is given a node, whether it was there before or not: the same answer to a repeated question. */
+static bool asks(const struct join_scene *s, size_t i)
+{
+    return i == s->me && !s->stays;
+}
+
+/* Does its report, or what it is predicted by, say anything of its node? */
+static bool spoken_of(const struct join_scene *s, size_t i)
+{
+    const struct place_participant *who = &s->problem.participants[i];
+
+    for (size_t k = 0; k < who->n_rows; k++) {
+        if (who->rows[k].node == s->plan.seats[i].node)
+            return true;
+    }
+    return false;
+}
+
 static size_t count_eligible(const struct join_scene *s)
 {
     size_t n = 0;
@@ -93,7 +139,7 @@ static const char *dearer_by(const struct join_scene *s, size_t i, size_t other,
 
 static void sentence_common(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
-    size_t measured = count_measured(s), eligible = count_eligible(s), nodes = s->problem.n_nodes;
+    size_t known = count_known(s), eligible = count_eligible(s), nodes = s->problem.n_nodes;
     const struct place_candidate *c = s->plan.candidates;
     size_t chosen = s->plan.node, nearest = nearest_node(s);
     const char *dearer;
@@ -102,12 +148,12 @@ static void sentence_common(const struct join_scene *s, size_t i, const char *no
     if (c[chosen].mean_rtt_us < 0) /* somebody is predicted, by what doesn't speak of this node */
         snprintf(how, sizeof(how), "is taken, with a figure of %zu of the %zu participants",
                  c[chosen].n_reached, s->problem.n_participants);
-    else if (nearest == chosen && measured == 1)
+    else if (nearest == chosen && known == 1)
         snprintf(how, sizeof(how), "is the nearest: %.1f ms", ms(c[chosen].mean_rtt_us));
     else if (nearest == chosen)
-        snprintf(how, sizeof(how),
-                 "has the least mean round trip over the %zu participants with a live report: %.1f ms",
-                 measured, ms(c[chosen].mean_rtt_us));
+        snprintf(how, sizeof(how), "has the least mean round trip over the %zu participants %s: %.1f ms",
+                 known, known > count_measured(s) ? "measured or predicted" : "with a live report",
+                 ms(c[chosen].mean_rtt_us));
     else if (somebody_was_there(s, chosen))
         snprintf(how, sizeof(how), "stays: %.1f ms on average, and %.80s with %.1f ms isn't worth a move",
                  ms(c[chosen].mean_rtt_us), s->problem.nodes[nearest].id, ms(c[nearest].mean_rtt_us));
@@ -123,17 +169,23 @@ static void sentence_common(const struct join_scene *s, size_t i, const char *no
 
 static void sentence_unmeasured(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
-    size_t measured = count_measured(s);
+    size_t measured = count_measured(s), company = count_company(s, i);
     const char *network = i == s->me ? s->network : s->people[i].network;
     char where[NETWORK_ID_MAX + 32] = "";
 
     if (network != NULL)
         snprintf(where, sizeof(where), " for network %s", network);
-    if (measured > 0)
+    if (stays(s, i) && !asks(s, i))
+        snprintf(out, cap, "%s has no live report%s and stays on %s.", s->people[i].agent, where, node);
+    else if (measured > 0)
         snprintf(
             out, cap,
             "%s has no live report%s and goes to %s, which is best for the %zu participant%s that %s one.",
             s->people[i].agent, where, node, measured, plural(measured), measured == 1 ? "has" : "have");
+    else if (company > 0)
+        snprintf(out, cap,
+                 "%s has no live report%s, nor has anybody in the meeting: it goes to %s, where %zu other%s.",
+                 s->people[i].agent, where, node, company, company == 1 ? " is" : "s are");
     else
         snprintf(
             out, cap,
@@ -181,6 +233,22 @@ static void sentence_joined(const struct join_scene *s, size_t i, const char *no
     snprintf(out, cap, "The meeting is on %zu nodes, joined; of them %s is the one for %s%s%s.",
              s->plan.n_joined, node, s->people[i].agent, figure,
              main.mesh_us > 0 ? ": nodes of its organisation's own come first" : "");
+}
+
+/* On one node, though another could serve them all by what they measured. */
+static void sentence_together(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    const struct place_seat *seat = &s->plan.seats[i];
+    char figure[48] = "";
+
+    if (seat->rtt_us >= 0)
+        snprintf(figure, sizeof(figure), ", %.1f ms away", ms(seat->rtt_us));
+    if (!spoken_of(s, i))
+        snprintf(out, cap, "%s stays on %s, of which its live report doesn't speak.", s->people[i].agent,
+                 node);
+    else
+        snprintf(out, cap, "%s is on %s%s, as everybody in the meeting is.", s->people[i].agent, node,
+                 figure);
 }
 
 static void sentence_blind(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
@@ -356,7 +424,7 @@ static unsigned gravest(unsigned rejected)
 }
 
 /* Moved: for the gain, or because the node that it was on can't serve it any longer. */
-static const char *moved(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+static void sentence_moved(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     size_t from = s->problem.participants[i].present;
@@ -366,64 +434,89 @@ static const char *moved(const struct join_scene *s, size_t i, const char *node,
     if (seat->reason == PLACE_WHY_MOVED) {
         snprintf(out, cap, "%s is moved from %s to %s: %.1f ms less, one way.", s->people[i].agent, was, node,
                  ms(seat->gain_us));
-        return "moved";
+        return;
     }
     place_terms(&s->problem, &s->plan, i, from, &there); /* the participant's own: others may have others */
     snprintf(out, cap, "%s is moved from %s, which can't serve it any longer (%s), to %s.",
              s->people[i].agent, was,
              from == PLACE_NONE ? "gone" : place_reject_name((enum place_reject)gravest(there.rejected)),
              node);
-    return "forced";
 }
 
-static const char *reason_of(const struct join_scene *s, size_t i, char *out, size_t cap)
+static void sentence_lifted(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
+{
+    snprintf(out, cap,
+             "Everything that %s could be given failed for it lately; %s is tried again, as the least bad.",
+             s->people[i].agent, node);
+}
+
+static const struct {
+    const char *name;
+    void (*sentence)(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap);
+} whys[JOIN_REASONS] = {
+    [JOIN_NOTHING] = {"nothing", NULL},
+    [JOIN_LEAST_BAD] = {"least_bad", sentence_lifted},
+    [JOIN_MOVED] = {"moved", sentence_moved},
+    [JOIN_FORCED] = {"forced", sentence_moved},
+    [JOIN_UNMEASURED] = {"no_live_report", sentence_unmeasured},
+    [JOIN_PREDICTED] = {"no_live_report", sentence_predicted},
+    [JOIN_STAYS] = {"stays", NULL}, /* told as if it came now */
+    [JOIN_STAYS_LATELY] = {"stays_lately_moved", NULL},
+    [JOIN_COMMON] = {"least_mean_rtt", sentence_common},
+    [JOIN_TOGETHER] = {"least_mean_rtt", sentence_together},
+    [JOIN_BLIND] = {"not_measured", sentence_blind},
+    [JOIN_JOINED] = {"joined_nodes", sentence_joined},
+    [JOIN_ALONE] = {"no_common_node", sentence_alone},
+};
+
+/* Of one with a report, whether it was there before or not. */
+static enum join_reason reason_measured(const struct join_scene *s, size_t i)
+{
+    if (s->plan.seats[i].reason == PLACE_WHY_BLIND && !spoken_of(s, i))
+        return JOIN_BLIND;
+    if (s->plan.outcome == PLACE_COMMON)
+        return JOIN_COMMON;
+    if (s->plan.outcome == PLACE_JOINED)
+        return s->plan.n_joined > 1 ? JOIN_JOINED : JOIN_TOGETHER;
+    return JOIN_ALONE;
+}
+
+enum join_reason join_reason(const struct join_scene *s, size_t i)
 {
     const struct place_seat *seat = &s->plan.seats[i];
-    const char *node = s->nodes[seat->node]->id;
+    if (seat->node == PLACE_NONE)
+        return JOIN_NOTHING;
+    if (s->people[i].lifted)
+        return JOIN_LEAST_BAD;
+    if (!asks(s, i) && seat->reason == PLACE_WHY_MOVED)
+        return JOIN_MOVED;
+    if (!asks(s, i) && (seat->reason == PLACE_WHY_FORCED || (s->people[i].stored && !stays(s, i))))
+        return JOIN_FORCED;
+    if (!s->problem.participants[i].measured)
+        return s->people[i].prediction != NULL ? JOIN_PREDICTED : JOIN_UNMEASURED;
+    if (!asks(s, i) && seat->reason == PLACE_WHY_STAYS_LATELY)
+        return JOIN_STAYS_LATELY;
+    return !asks(s, i) && seat->reason == PLACE_WHY_STAYS ? JOIN_STAYS : reason_measured(s, i);
+}
 
-    if (s->people[i].lifted) {
-        snprintf(
-            out, cap,
-            "Everything that %s could be given failed for it lately; %s is tried again, as the least bad.",
-            s->people[i].agent, node);
-        return "least_bad";
-    }
-    if ((i != s->me || s->stays) && s->people[i].stored && seat->node != s->problem.participants[i].present)
-        return moved(s, i, node, out, cap);
-    if (!s->problem.participants[i].measured) {
-        if (s->people[i].prediction != NULL)
-            sentence_predicted(s, i, node, out, cap);
-        else
-            sentence_unmeasured(s, i, node, out, cap);
-        return "no_live_report";
-    }
-    if (s->reach[seat->node].tested == 0 && seat->reason == PLACE_WHY_BLIND) {
-        sentence_blind(s, i, node, out, cap);
-        return "not_measured";
-    }
-    if (s->plan.outcome == PLACE_COMMON) {
-        sentence_common(s, i, node, out, cap);
-        return "least_mean_rtt";
-    }
-    if (s->plan.outcome == PLACE_JOINED) {
-        sentence_joined(s, i, node, out, cap);
-        return "joined_nodes";
-    }
-    sentence_alone(s, i, node, out, cap);
-    return "no_common_node";
+const char *join_reason_name(enum join_reason r)
+{
+    return whys[r].name;
 }
 
 json_t *join_why(struct join_scene *s, size_t i, size_t candidates)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     json_t *prediction = join_predict_json(s, i), *j;
+    enum join_reason reason = join_reason(s, i), told = reason;
     char sentence[800];
-    const char *reason;
 
     place_view(&s->problem, i, s->reach);
-    reason = reason_of(s, i, sentence, sizeof(sentence));
-    j = json_pack("{s:s, s:s, s:o, s:I}", "reason", reason, "sentence", sentence, "candidates",
-                  candidates_json(s, seat->node, candidates), "candidates_total",
+    if (told == JOIN_STAYS || told == JOIN_STAYS_LATELY)
+        told = reason_measured(s, i);
+    whys[told].sentence(s, i, s->nodes[seat->node]->id, sentence, sizeof(sentence));
+    j = json_pack("{s:s, s:s, s:o, s:I}", "reason", join_reason_name(reason), "sentence", sentence,
+                  "candidates", candidates_json(s, seat->node, candidates), "candidates_total",
                   (json_int_t)s->problem.n_nodes);
     if (prediction != NULL)
         json_object_set_new(j, "prediction", prediction);
@@ -432,6 +525,21 @@ json_t *join_why(struct join_scene *s, size_t i, size_t candidates)
         json_object_set_new(j, "remedy", json_string(place_overflow_remedy(seat->overflow)));
     }
     return j;
+}
+
+json_t *join_rejected_json(const struct join_scene *s)
+{
+    json_t *counts = json_object();
+
+    for (size_t i = 0; i < s->problem.n_nodes; i++) {
+        unsigned rejected = s->plan.candidates[i].rejected;
+        const char *code = place_reject_name((enum place_reject)gravest(rejected));
+
+        if (rejected != 0)
+            json_object_set_new(counts, code,
+                                json_integer(json_integer_value(json_object_get(counts, code)) + 1));
+    }
+    return counts;
 }
 
 /* What keeps participant i, who has no seat, off a node. Nothing does: the plan gave what room there was to others. */

@@ -169,6 +169,11 @@ def test_without_a_report(region):
     alone = region.join(region.meeting(), "ann")
     assert alone["node"] == b and alone["why"]["reason"] == "no_live_report"
     assert [r["transport"] for r in alone["ladder"]] == ["udp", "tcp", "tls", "proxy"]
+    assert "taken as the least loaded node" in alone["why"]["sentence"]
+    m = region.meeting()
+    region.join(m, "cid"), region.join(m, "dan")
+    with_others = region.join(m, "ann")
+    assert with_others["node"] == b and f"it goes to {b}, where 2 others are." in with_others["why"]["sentence"]
     region.report("bob", {"a": {"udp": 5}, "b": {"udp": 50}})
     m = region.meeting()
     assert region.join(m, "bob")["node"] == a

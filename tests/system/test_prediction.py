@@ -136,6 +136,8 @@ def test_others_in_the_meeting_are_predicted_too(place):
         assert answer["node"] == FAR and answer["why"]["prediction"]["source"] == "network"
     explained = place.org.api.get("/v1/meetings/shared/explain").expect(200).json["items"]
     assert [(p["measured"], p["prediction"]["source"]) for p in explained] == [(False, "network")] * 2
+    joined = place.org.api.post("/v1/meetings/shared/participants", {"agent": "a"}).expect(201).json["why"]["sentence"]
+    assert "over the 3 participants measured or predicted" in joined, joined
 
 
 def test_what_came_to_nothing_is_not_remembered(place, admin, node_key, database):
