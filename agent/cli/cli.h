@@ -127,6 +127,9 @@ void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(pr
 const char *cli_cell(const json_t *object, const char *member, char buf[static 64]);
 /* A member in microseconds as milliseconds to two places; "-" where it is none. */
 const char *cli_ms(const json_t *object, const char *member, char buf[static 64]);
+/* What speaks against a candidate: "drained; unreachable for ann, bob". A code may have a member of its name: whom it is about. */
+void cli_rejections(const json_t *candidate, char *out, size_t cap);
+void cli_code_words(char *code); /* "no_node" to "no node" */
 /* Sets what there is: a figure that isn't negative, a text that isn't empty. */
 void cli_set_figure(json_t *object, const char *member, int64_t figure);
 void cli_set_text(json_t *object, const char *member, const char *text);

@@ -21,20 +21,6 @@ static double number(const json_t *object, const char *member)
     return json_number_value(json_object_get(object, member));
 }
 
-/* "drained unreachable_for" */
-static void list_codes(const json_t *candidate, char *out, size_t cap)
-{
-    json_t *code;
-    size_t i;
-    out[0] = '\0';
-    json_array_foreach(json_object_get(candidate, "rejected"), i, code)
-    {
-        size_t len = strlen(out);
-        const char *s = json_string_value(code);
-        snprintf(out + len, cap - len, "%s%s", i > 0 ? " " : "", s != NULL ? s : "?");
-    }
-}
-
 static void add_candidate(struct table *t, const json_t *candidate)
 {
     const json_t *terms = json_object_get(candidate, "terms_ms");
@@ -50,7 +36,7 @@ static void add_candidate(struct table *t, const json_t *candidate)
         if (number(terms, "round_trip") == 0 && number(terms, "unmeasured") != 0)
             snprintf(figures[1], sizeof(figures[1]), "?");
     }
-    list_codes(candidate, against, sizeof(against));
+    cli_rejections(candidate, against, sizeof(against));
     const char *node = json_string_value(json_object_get(candidate, "node"));
     const char *cells[] = {node,       cli_cell(candidate, "transport", via),
                            figures[0], figures[1],
@@ -90,25 +76,74 @@ static enum cli_exit print_person(const struct cli *c, const json_t *person)
     return code;
 }
 
+/* "With nobody moved it would be 72.54 ms, on the best single node 35.50 ms." What a figure is of, where there is one. */
+static void say_others(const struct cli *c, const json_t *costs)
+{
+    static const struct {
+        const char *member, *words;
+    } of[] = {{"present_ms", "with nobody moved"},
+              {"single_node_ms", "on the best single node"},
+              {"best_ms", "in the best plan, whoever is where"}};
+    char text[256] = "With penalties and prices";
+    size_t said = 0;
+    for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+        size_t len = strlen(text);
+        if (json_object_get(costs, of[i].member) != NULL)
+            snprintf(text + len, sizeof(text) - len, "%s %.2f ms %s", said++ == 0 ? " it would be" : ",",
+                     number(costs, of[i].member), of[i].words);
+    }
+    if (said == 0)
+        return;
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), ".");
+    cli_say_wrapped(c, text);
+}
+
+/* Nobody takes part, so no table tells it: "Of the nodes: 2 drained, 1 region denied." */
+static void say_rejected(const struct cli *c, const json_t *rejected)
+{
+    const char *code;
+    json_t *n;
+    char text[512] = "No node of those that the meeting could have has been heard of.", words[64];
+    size_t len = 0;
+    json_object_foreach((json_t *)(uintptr_t)rejected, code, n)
+    {
+        snprintf(words, sizeof(words), "%s", code);
+        cli_code_words(words);
+        snprintf(text + len, sizeof(text) - len, "%s%lld %s", len == 0 ? "What rules the nodes out: " : ", ",
+                 (long long)json_integer_value(n), words);
+        len = strlen(text);
+    }
+    if (len > 0)
+        snprintf(text + len, sizeof(text) - len, ".");
+    if (rejected != NULL)
+        cli_say_wrapped(c, text);
+}
+
 static void say_whole(const struct cli *c, const char *title, const json_t *answer)
 {
     const json_t *costs = json_object_get(answer, "costs");
     long long people = json_integer_value(json_object_get(answer, "participants"));
     long long nodes = json_integer_value(json_object_get(answer, "nodes_joined"));
     char outcome[64], text[512];
+    snprintf(outcome, sizeof(outcome), "%s", cli_cell(answer, "outcome", text));
+    cli_code_words(outcome);
     snprintf(text, sizeof(text), "%.128s: %lld participant%s on %lld node%s, %s.", title, people,
-             people == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", cli_cell(answer, "outcome", outcome));
+             people == 1 ? "" : "s", nodes, nodes == 1 ? "" : "s", outcome);
     cli_say_wrapped(c, text);
+    say_rejected(c, json_object_get(answer, "rejected"));
     if (json_object_get(costs, "latency_ms") != NULL) {
         snprintf(text, sizeof(text),
                  "One way %.2f ms on average, %.2f ms for the worst-off; with penalties and prices %.2f ms.",
                  number(costs, "latency_ms"), number(costs, "worst_ms"), number(costs, "decided_ms"));
         cli_say_wrapped(c, text);
     }
-    cli_say_wrapped(
-        c, "All figures are one-way milliseconds: COST is WAY to the node (?: not measured), EXTRA for "
-           "transport, loss, weight, load, failures, mesh and what was not measured, the OTHERS' ways, and "
-           "the way BETWEEN nodes.");
+    say_others(c, costs);
+    if (people > 0)
+        cli_say_wrapped(
+            c,
+            "All figures are one-way milliseconds: COST is WAY to the node (?: not measured), EXTRA for "
+            "transport, loss, weight, load, failures, mesh and what was not measured, the OTHERS' ways, and "
+            "the way BETWEEN nodes.");
 }
 
 static enum cli_exit print(const struct cli *c, const char *title, const json_t *answer)

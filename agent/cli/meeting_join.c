@@ -54,35 +54,6 @@ static enum cli_exit print_ladder(const struct cli *c, const json_t *ladder)
     return cli_print_table(c, t);
 }
 
-static void append(char *out, size_t cap, const char *before, const char *text)
-{
-    size_t len = strlen(out);
-    snprintf(out + len, cap - len, "%s%s", len > 0 ? before : "", text);
-}
-
-/* Why a candidate can't serve the whole meeting: "drained; unreachable for ann, bob". A code may have a member of its name: whom it is about. */
-static void rejections(const json_t *candidate, char *out, size_t cap)
-{
-    json_t *code, *name;
-    size_t i, k;
-    out[0] = '\0';
-    json_array_foreach(json_object_get(candidate, "rejected"), i, code)
-    {
-        const char *text = json_string_value(code);
-        size_t len = strlen(out);
-        if (text == NULL)
-            continue;
-        append(out, cap, "; ", text);
-        for (char *p = out + len; *p != '\0'; p++)
-            *p = *p == '_' ? ' ' : *p;
-        json_array_foreach(json_object_get(candidate, text), k, name)
-        {
-            if (json_is_string(name))
-                append(out, cap, k == 0 ? " " : ", ", json_string_value(name));
-        }
-    }
-}
-
 static enum cli_exit print_candidates(const struct cli *c, const json_t *candidates)
 {
     static const struct table_column columns[] = {
@@ -97,7 +68,7 @@ static enum cli_exit print_candidates(const struct cli *c, const json_t *candida
     json_array_foreach(candidates, i, candidate)
     {
         char own[64], rtt[64], why[256], node[64];
-        rejections(candidate, why, sizeof(why));
+        cli_rejections(candidate, why, sizeof(why));
         const char *cells[] = {cli_cell(candidate, "node", node), cli_ms(candidate, "rtt_us", own),
                                cli_ms(candidate, "mean_rtt_us", rtt), why};
         if (t != NULL)

@@ -200,3 +200,36 @@ void cli_set_text(json_t *object, const char *member, const char *text)
     if (text[0] != '\0')
         json_object_set_new(object, member, json_string(text));
 }
+
+static void append(char *out, size_t cap, const char *before, const char *text)
+{
+    size_t len = strlen(out);
+    snprintf(out + len, cap - len, "%s%s", len > 0 ? before : "", text);
+}
+
+void cli_code_words(char *code)
+{
+    for (; *code != '\0'; code++)
+        *code = *code == '_' ? ' ' : *code;
+}
+
+void cli_rejections(const json_t *candidate, char *out, size_t cap)
+{
+    json_t *code, *name;
+    size_t i, k;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(candidate, "rejected"), i, code)
+    {
+        const char *text = json_string_value(code);
+        size_t len = strlen(out);
+        if (text == NULL)
+            continue;
+        append(out, cap, "; ", text);
+        cli_code_words(out + len);
+        json_array_foreach(json_object_get(candidate, text), k, name)
+        {
+            if (json_is_string(name))
+                append(out, cap, k == 0 ? " " : ", ", json_string_value(name));
+        }
+    }
+}

@@ -113,13 +113,28 @@ def test_the_command(world, controller, places, meeting):
     id = meeting(regions={"deny": ["us"]})
     table = world.agent("meeting", "explain", id, controller=controller, token=places.key)
     assert table.returncode == 0, table.stderr
-    assert "ann stays" in table.stdout and "region_denied" in table.stdout and "near" in table.stdout
+    assert "ann stays" in table.stdout and "region denied" in table.stdout and "near" in table.stdout
     assert max(len(line) for line in table.stdout.splitlines()) <= 80
     one = world.agent("meeting", "explain", id, "--participant", "bob", "--json", controller=controller, token=places.key).json()
     assert [i["participant"] for i in one["items"]] == ["bob"]
     many = meeting(people=[f"p{n:02}" for n in range(23)])  # more than a page has
     all = world.agent("meeting", "explain", many, "--json", controller=controller, token=places.key).json()
     assert len(all["items"]) == 23 and all["next"] is None
+
+
+def test_the_command_explains_a_meeting_that_nobody_could_join(world, controller, places):
+    """In words, and without the key to a table that isn't there."""
+
+    def told(**policy):
+        id = f"nobody-{'-'.join(policy)}"
+        places.api.post("/v1/meetings", {"id": id, "policy": policy}).expect(201)
+        told = world.agent("meeting", "explain", id, controller=controller, token=places.key)
+        assert told.returncode == 0 and "COST" not in told.stdout, told.stderr
+        return " ".join(told.stdout.split())
+
+    assert "no region allowed. What rules the nodes out: 3 region denied." in told(regions={"allow": ["mars"]})
+    assert "no node. What rules the nodes out: 3 not private." in told(private=True)
+    assert "common node." in told(transports=["udp"])
 
 
 def test_the_command_simulates(world, controller, places, tmp_path):
@@ -131,10 +146,16 @@ def test_the_command_simulates(world, controller, places, tmp_path):
 
     table = berth(str(problem))
     assert table.returncode == 0, table.stderr
-    assert "Simulated: 2 participants" in table.stdout and "region_denied" in table.stdout
+    assert "Simulated: 2 participants" in table.stdout and "region denied" in table.stdout
     assert berth(str(problem), "--json").json()["plan"] == {"ann": "near", "bob": "near"}
     one = berth(str(problem), "--participant", "bob", "--json").json()
     assert [i["participant"] for i in one["items"]] == ["bob"]
+    problem.write_text(json.dumps({"participants": TWO, "plan": {"ann": "far", "bob": "far"}}))
+    moved, answer = " ".join(berth(str(problem)).stdout.split()), berth(str(problem), "--json").json()
+    costs, gain = answer["costs"], answer["items"][0]["decided"]["gain_ms"]
+    assert f"ann would be moved from far to near: {gain:.2f} ms less." in moved and "not measured by" in moved
+    assert f"{costs['present_ms']:.2f} ms with nobody moved, {costs['single_node_ms']:.2f} ms on the best single node" in moved
+    assert f"{costs['best_ms']:.2f} ms in the best plan" in moved
     problem.write_text(json.dumps({"participants": [person(f"p{n:02}", near={"udp": n + 1}) for n in range(43)]}))
     assert len(berth(str(problem), "--json").json()["items"]) == 43, "more than a page has"
     problem.write_text("{")
@@ -172,6 +193,26 @@ def test_a_simulation_of_a_running_meeting(places):
     assert far["plan"] == {"ann": "near", "bob": "near"} and far["moved"] == 2 and far["items"][0]["decided"]["reason"] == "moved"
     little = [person("ann", near={"udp": 20}, far={"udp": 25})]
     assert simulate(places, {"participants": little, "plan": {"ann": "far"}})["plan"] == {"ann": "far"}
+
+
+def test_one_node_is_joined_to_none(places):
+    """ann is where her report doesn't speak of, and another node could serve her."""
+    answer = simulate(places, {"participants": [person("ann", far={"udp": 20})], "plan": {"ann": "near"}})
+    assert answer["plan"] == {"ann": "near"} and answer["nodes_joined"] == 1 and answer["outcome"] == "common_node"
+    assert answer["items"][0]["decided"]["reason"] == "stays"
+
+
+def test_answers_and_explanations_have_one_word_for_it(places, meeting):
+    """Also of one who is where nothing measured put it; and who asks again is answered as before, not that it stays."""
+    id = meeting(people=["ann", "bob"])
+    first = places.api.post(f"/v1/meetings/{id}/participants", {"agent": "cid"}).expect(201).json["why"]
+    again = places.api.post(f"/v1/meetings/{id}/participants", {"agent": "cid"}).expect(200).json["why"]
+    decided = explain(places, id, "?agent=cid")["items"][0]["decided"]
+    assert first == again and again["reason"] == decided["reason"] == "no_live_report", (again, decided)
+    body = {"node": "near", "transport": "udp", "reason": "no answer"}
+    report(places.api, {"near": {"udp": 20, "tcp": 21}}, agent="bob")
+    kept = places.api.post(f"/v1/meetings/{id}/participants/bob/failure", body).expect(200).json
+    assert kept["node"] == "near" and kept["why"]["reason"] == "stays"
 
 
 def test_a_simulation_under_a_policy(places):
