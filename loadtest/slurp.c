@@ -27,7 +27,7 @@ bool same_file(const char *a, const char *b)
 int slurp_json(const char *path, json_t **out, struct replay_error *e)
 {
     char *text = NULL;
-    size_t size;
+    size_t size = 0;
     json_error_t error;
     int err = slurp(path, &text, &size, e);
     if (err < 0)

@@ -39,8 +39,7 @@ static const char *const overflow_remedies[PLACE_OVERFLOWS] = {
     "Bring the mesh nodes back into service: `berth node list` shows their state.",
     "Probe again: `berth probe --report` measures every node that this participant may use.",
     "Let the mesh nodes listen on a transport that the meeting's policy allows, or allow one that they have.",
-    "`berth meeting explain` shows what speaks against the mesh nodes: load, health, or the way to the "
-    "others' nodes.",
+    "`berth meeting explain` shows what speaks against them: load, health, or the way to others' nodes.",
     "Nobody is moved within a call for the mesh alone: whoever leaves and joins again gets a mesh node.",
 };
 
