@@ -85,7 +85,6 @@ static const char *const reason_words[JOIN_REASONS] = {
     [JOIN_STAYS] = "stays: no move gains enough",
     [JOIN_STAYS_LATELY] = "stays: it was moved too lately",
     [JOIN_COMMON] = "is given the node of least latency for the meeting",
-    [JOIN_TOGETHER] = "is given the node of least latency for the meeting",
     [JOIN_BLIND] = "measured nothing that can be used: a node is tried without a measurement",
     [JOIN_JOINED] = "is given the node of least latency for the meeting",
     [JOIN_ALONE] = "is given the node of least latency for the meeting",
@@ -306,13 +305,6 @@ static json_t *people_json(struct join_scene *s, const struct explain_ask *ask, 
 static const char *const outcome_names[] = {"common_node", "joined_nodes", "no_common_node", "no_node",
                                             "no_region_allowed"};
 
-static const char *outcome_name(const struct join_scene *s)
-{
-    bool one = s->plan.outcome == PLACE_JOINED && s->plan.n_joined == 1;
-
-    return outcome_names[one ? PLACE_COMMON : s->plan.outcome];
-}
-
 static int64_t least_single(const struct join_scene *s)
 {
     int64_t least = -1;
@@ -389,11 +381,11 @@ bool join_scene_has(const struct join_scene *s, const char *agent)
 json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const char **last)
 {
     json_t *costs = costs_json(s, ask);
-    json_t *j =
-        json_pack("{s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "outcome", outcome_name(s), "participants",
-                  (json_int_t)s->problem.n_participants, "nodes_joined", (json_int_t)s->plan.n_joined,
-                  "moved", (json_int_t)s->plan.n_moved, "overloaded", s->plan.overloaded, "policy",
-                  meeting_policy_to_json(&s->policy), "costs", costs, "items", people_json(s, ask, last));
+    json_t *j = json_pack(
+        "{s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "outcome", outcome_names[s->plan.outcome], "participants",
+        (json_int_t)s->problem.n_participants, "nodes_joined", (json_int_t)s->plan.n_joined, "moved",
+        (json_int_t)s->plan.n_moved, "overloaded", s->plan.overloaded, "policy",
+        meeting_policy_to_json(&s->policy), "costs", costs, "items", people_json(s, ask, last));
 
     if (j == NULL)
         return NULL;

@@ -152,7 +152,6 @@ enum join_reason {
     JOIN_STAYS,        /* no move gains enough */
     JOIN_STAYS_LATELY, /* one would, but it was moved too lately */
     JOIN_COMMON,       /* best for all of the meeting */
-    JOIN_TOGETHER,     /* all are there, though not all measured it */
     JOIN_BLIND,        /* its report speaks of nothing that can be used */
     JOIN_JOINED,       /* the one for it of several */
     JOIN_ALONE,        /* no node serves all */

@@ -235,22 +235,6 @@ static void sentence_joined(const struct join_scene *s, size_t i, const char *no
              main.mesh_us > 0 ? ": nodes of its organisation's own come first" : "");
 }
 
-/* On one node, though another could serve them all by what they measured. */
-static void sentence_together(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
-{
-    const struct place_seat *seat = &s->plan.seats[i];
-    char figure[48] = "";
-
-    if (seat->rtt_us >= 0)
-        snprintf(figure, sizeof(figure), ", %.1f ms away", ms(seat->rtt_us));
-    if (!spoken_of(s, i))
-        snprintf(out, cap, "%s stays on %s, of which its live report doesn't speak.", s->people[i].agent,
-                 node);
-    else
-        snprintf(out, cap, "%s is on %s%s, as everybody in the meeting is.", s->people[i].agent, node,
-                 figure);
-}
-
 static void sentence_blind(const struct join_scene *s, size_t i, const char *node, char *out, size_t cap)
 {
     snprintf(out, cap,
@@ -463,7 +447,6 @@ static const struct {
     [JOIN_STAYS] = {"stays", NULL}, /* told as if it came now */
     [JOIN_STAYS_LATELY] = {"stays_lately_moved", NULL},
     [JOIN_COMMON] = {"least_mean_rtt", sentence_common},
-    [JOIN_TOGETHER] = {"least_mean_rtt", sentence_together},
     [JOIN_BLIND] = {"not_measured", sentence_blind},
     [JOIN_JOINED] = {"joined_nodes", sentence_joined},
     [JOIN_ALONE] = {"no_common_node", sentence_alone},
@@ -476,9 +459,7 @@ static enum join_reason reason_measured(const struct join_scene *s, size_t i)
         return JOIN_BLIND;
     if (s->plan.outcome == PLACE_COMMON)
         return JOIN_COMMON;
-    if (s->plan.outcome == PLACE_JOINED)
-        return s->plan.n_joined > 1 ? JOIN_JOINED : JOIN_TOGETHER;
-    return JOIN_ALONE;
+    return s->plan.outcome == PLACE_JOINED ? JOIN_JOINED : JOIN_ALONE;
 }
 
 enum join_reason join_reason(const struct join_scene *s, size_t i)

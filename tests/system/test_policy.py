@@ -201,3 +201,19 @@ def rows(place, *ms):
 )
 def test_what_no_policy_is(place, policy, pointer):
     assert place.org.api.post("/v1/meetings", {"policy": policy}).expect(422).json["pointer"] == pointer
+
+
+def test_on_one_node_that_not_all_measured(place):
+    a, b = place.node("a"), place.node("b")
+    place.report("ann", a={"udp": 10})
+    place.report("bob", b={"udp": 10})
+    place.admin.post(f"/v1/nodes/{b}/drain").expect(200)
+    wait_state(place.admin, b, state="draining")
+    m = place.meeting()
+    place.join(m, "ann")
+    bob = place.join(m, "bob")
+    assert bob["node"] == a and bob["why"]["reason"] == "not_measured"
+    ann = place.join(m, "ann")
+    assert ann["node"] == a and ann["why"]["reason"] == "least_mean_rtt"
+    assert "with a figure of 1 of the 2 participants" in ann["why"]["sentence"]
+    assert place.org.api.get(f"/v1/meetings/{m}/explain").expect(200).json["outcome"] == "common_node"
