@@ -92,6 +92,11 @@ static enum cli_exit show_list(const struct cli *c, const char *what, const char
         return code;
     if (c->o.json)
         return print_json(c, list);
+    if (json_array_size(json_object_get(list, "items")) == 0) {
+        cli_say(c, "No live report or call says anything of that.");
+        json_decref(list);
+        return CLI_OK;
+    }
     struct table *t = table_new(columns, n, 0);
     json_array_foreach(json_object_get(list, "items"), i, item)
     {

@@ -109,6 +109,9 @@ bool call_advise(const struct cli *c, enum call_token which, long status, const 
         cli_advise(c, "check %s: it must be this controller's, and not revoked", token_option(c, which));
     else if (strcmp(code, "unknown_meeting") == 0 && joins)
         cli_advise(c, "make it: berth meeting create %s", c->words.v[0]);
+    else if (strcmp(code, "conflict") == 0 && begins(c, "meeting create"))
+        cli_advise(c, "a meeting keeps its policy: berth meeting delete %s, or take another id",
+                   c->words.v[0]);
     else if (strcmp(code, "unknown_node") == 0 && begins(c, "node "))
         cli_advise(c, "%s", advice_of_node(c, which));
     else if (advice != NULL)

@@ -174,6 +174,7 @@ def test_the_command(org, command, world):
         (["rtt", "--network", "office"], [ONE, "82.0 ms"]),
         (["new-node", "--network", "office"], ["4 of 5 agents", "near", "76.5 ms"]),
         (["transports", "--by", "prefix"], ["SITE", "PROXY"]),
+        (["rtt", "--network", "nowhere"], ["No live report"]),
         (["calls"], [ONE, "25.0 ms", "10.0 %", "5.0 ms"]),
         (["transports", "--all-orgs", "--admin-token", world.admin_key], ["9.1.2.0/24"]),
     ):

@@ -308,6 +308,8 @@ def test_a_meeting_from_making_to_joining_to_its_end(berth, nodes):
     again = berth("meeting", "create", "standup", "--transport", "udp", "--transport", "tls")
     assert again.returncode == 0 and "It was there already" in again.stdout
     assert sorted(made["policy"]["transports"]) == ["tls", "udp"]
+    other = berth("meeting", "create", "standup", "--transport", "udp")
+    assert other.returncode == 3 and "berth meeting delete standup" in other.stderr
     assert berth("probe", "--report", "--agent", "ann").returncode == 0
     joined = berth("meeting", "join", "standup", "--agent", "ann", "--json")
     assert joined.returncode == 0, joined.stderr
