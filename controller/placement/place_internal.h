@@ -189,6 +189,10 @@ int32_t place_blind_price(const struct place_problem *p, const struct place_node
 enum place_outcome place_why_nothing(const struct place_problem *p);
 enum place_overflow place_overflow_of(const struct place_problem *p, const struct place_work *w, size_t i,
                                       uint32_t node);
+/* place_cells.c */
+uint32_t place_cell_of(const struct place_row *row, uint32_t capabilities);
+/* The cells of a participant's nodes. True: some row lost more than one probe. */
+bool place_cells_read(const struct place_work *w, const struct place_participant *who, uint32_t *cell);
 /* place_rank.c */
 void place_rank_all(const struct place_problem *p, struct place_work *w);
 void place_rank_terms(const struct place_problem *p, const struct place_work *w, size_t i, size_t v,
