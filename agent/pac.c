@@ -44,7 +44,6 @@ static int append(struct script *s, const char *bytes, size_t n)
 static int load_file(struct script *s, const char *path)
 {
     ssize_t len = file_read_whole(path, PAC_SCRIPT_MAX, &s->text);
-    s->too_big = len == -EFBIG;
     s->len = len > 0 ? (size_t)len : 0;
     return len < 0 ? (int)len : 0;
 }

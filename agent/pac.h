@@ -15,8 +15,8 @@ enum {
         30000, /* then it is ended: names may be slow to resolve; of the processor it gets a few seconds */
 };
 
-/* `source`: a path, or a URL of file:, http: or https: (never fetched through a proxy). *script is to be freed. 0, -ENOENT, -EFBIG,
- * -EINVAL (no script), -EIO, -ENOMEM. */
+/* `source`: a path, or a URL of file:, http: or https: (never fetched through a proxy). *script is to be freed. 0, -EFBIG,
+ * -EINVAL (no script), -EIO, -ENOMEM, or -errno of the file. */
 int pac_load(char **script, const char *source) __attribute__((warn_unused_result));
 
 /* Runs the script's FindProxyForURL("https://host:port/", host) for each question, in a process of its own that is ended with its

@@ -188,7 +188,7 @@ static const struct db_stmt transports_stmt = {
 
 /* Of each agent what works; then of each site. */
 #define SITES(live, share)                                                                               \
-    LIVE(live)                                                                                           \
+    LIVE(live, BY_TURNS)                                                                                 \
     ", each as (select " BY_PREFIX " as site, l.org, u.* from live l cross join lateral (select " WORKS  \
     "  from unnest(l.transport, l.status) x (t, s)) u)"                                                  \
     " select site, count(*), count(*) filter (where not any_ok)," WORKS_COUNTS                           \
@@ -231,8 +231,8 @@ static void read_transports(struct api_request *r)
 
 /* ---- how far nodes are ---- */
 
-#define RTT_OF(where, share, only)                                                               \
-    LIVE(where)                                                                                  \
+#define RTT_OF(where, order, share, only)                                                        \
+    LIVE(where, order)                                                                           \
     PER("''::text", only)                                                                        \
     " select node, count(*) filter (where tested), count(used), min(used & 4294967295),"         \
     "  (percentile_disc(array[0.5, 0.95]) within group (order by used & 4294967295))[1],"        \
@@ -242,15 +242,15 @@ static void read_transports(struct api_request *r)
         share) " from per where node > $2::text collate \"C\" and $1::text is not null"          \
                " group by node having bool_or(tested) order by node limit $3::int"
 
-static const struct db_stmt rtt_stmt = {"analytics_rtt", RTT_OF(OF_ORG, SHARE_OF_ORG, "true")};
+static const struct db_stmt rtt_stmt = {"analytics_rtt", RTT_OF(OF_ORG, BY_TURNS, SHARE_OF_ORG, "true")};
 static const struct db_stmt rtt_network_stmt = {
     "analytics_rtt_network",
     RTT_OF("select " COLUMNS " from report where org = $1 and network = $4::text and expires_at > now()"
            " order by measured_at desc limit " ANALYTICS_SAMPLE,
-           SHARE_OF_ORG, "true")};
+           "r.measured_at desc", SHARE_OF_ORG, "true")};
 /* Of all orgs the cloud's own nodes: others' names mean something to their org alone. */
-static const struct db_stmt rtt_all_stmt = {"analytics_rtt_all",
-                                            RTT_OF(OF_ALL, SHARE_OF_ALL, "x.name = any($4::text[])")};
+static const struct db_stmt rtt_all_stmt = {
+    "analytics_rtt_all", RTT_OF(OF_ALL, BY_TURNS, SHARE_OF_ALL, "x.name = any($4::text[])")};
 
 static json_t *node_json(const struct api_request *r, const PGresult *res, int row)
 {

@@ -20,7 +20,7 @@
 #define OF_ALL "select * from analytics_sample(" ANALYTICS_SAMPLE ")"
 /* What a single org's share of the sample is. */
 #define SHARE_OF_ORG ANALYTICS_SAMPLE
-#define SHARE_OF_ALL "analytics_share(" ANALYTICS_SAMPLE ")"
+#define SHARE_OF_ALL "(select analytics_share(" ANALYTICS_SAMPLE "))" /* once, and not for each org */
 
 /* Sites: networks as reports name them, or the /24 and /48 that the agents are seen from. */
 #define BY_NETWORK "l.network"
@@ -29,13 +29,15 @@
     " || '.0/24' when l.net6 is not null then concat_ws(':', to_hex(l.net6 >> 32),"                    \
     " to_hex(l.net6 >> 16 & 65535), to_hex(l.net6 & 65535)) || '::/48' end)::cidr::text"
 
-/* Of the reports as many as have ANALYTICS_ROWS rows: each org's first agents by name, and its second only once each org's first are in. */
-#define LIVE(where)                                                                                          \
+/* Of the reports as many as have ANALYTICS_ROWS rows, in this order; BY_TURNS: each org's first agents by name, and its second only once each org's
+ * first are in. */
+#define BY_TURNS "r.nth, r.org"
+#define LIVE(where, order)                                                                                   \
     "with taken as materialized (" where                                                                     \
     "), newest as (select distinct on (t.org, t.agent) t.* from taken t"                                     \
     "  order by t.org, t.agent, t.measured_at desc),"                                                        \
     " ranked as (select n.*, row_number() over (partition by n.org order by n.agent) as nth from newest n)," \
-    " counted as materialized (select r.*, sum(cardinality(r.transport)) over (order by r.nth, r.org"        \
+    " counted as materialized (select r.*, sum(cardinality(r.transport)) over (order by " order              \
     "   rows unbounded preceding) as upto from ranked r),"                                                   \
     " live as materialized (select * from counted c where c.upto <= " ANALYTICS_ROWS ")"
 /* Whether that leaves out what there is, or may be. */

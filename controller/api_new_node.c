@@ -11,10 +11,12 @@ enum {
     GAIN_MAX_US = 10000000,
 };
 
+/* Without those of the place nothing is known of it. */
+#define THERE_FIRST "(r.network = $2::text) desc nulls last, " BY_TURNS
 /* One row an agent: its site, its least round trip now; over the nodes that it and the place are known to reach, the greatest difference of their round
  * trips and the least sum; whether it is in the place. $3, $4: the place by round trips from it; or it is the network $2. */
 #define GAIN_OF(where, share, site, only)                                                                  \
-    LIVE(where)                                                                                            \
+    LIVE(where, THERE_FIRST)                                                                               \
     PER(site, only)                                                                                        \
     ", place as materialized (select v.node, v.rtt::bigint as rtt from unnest($3::text[], $4::int[])"      \
     "   as v (node, rtt)"                                                                                  \
@@ -28,7 +30,7 @@ enum {
                                                      "where p.used is not null and $1::text is not null"   \
                                                      " group by p.agent, p.site"
 #define OF_ORG_AND_NETWORK                                                \
-    "(" OF_ORG ") union all (select " COLUMNS                             \
+    "(" OF_ORG ") union (select " COLUMNS                                 \
     " from report where org = $1 and network = $2 and expires_at > now()" \
     " order by measured_at desc limit 200)"
 static const struct db_stmt new_node_stmt = {"analytics_new_node",

@@ -6,12 +6,10 @@
 #include "sys/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 enum { KEY_FILE_MAX = 16 * 1024 };
 

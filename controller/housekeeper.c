@@ -252,11 +252,12 @@ static void drop_news(struct housekeeper *h)
  * meeting. PostgreSQL itself takes a minute to look; a plan is made anew after it. */
 static void analyze_unknown(struct housekeeper *h)
 {
-    if (db_sync_script(&h->db, "do $$ declare t regclass; begin"
-                               " for t in select c.oid from pg_class c where c.reltuples <= 0"
-                               " and c.oid in ('meeting'::regclass, 'participant'::regclass)"
-                               " and pg_relation_size(c.oid) >= 65536"
-                               " loop execute format('analyze %s', t); end loop; end $$") != 0)
+    if (db_sync_script(&h->db,
+                       "do $$ declare t regclass; begin"
+                       " for t in select c.oid from pg_class c where c.reltuples < 0" /* never looked at */
+                       " and c.oid in ('meeting'::regclass, 'participant'::regclass)"
+                       " and pg_relation_size(c.oid) >= 65536"
+                       " loop execute format('analyze %s', t); end loop; end $$") != 0)
         failed(h, "not_analyzed", "");
 }
 

@@ -339,6 +339,9 @@ enum cli_exit call_list(const struct cli *c, enum call_token which, const char *
             code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer is no list", what);
         if (code == CLI_OK && list == NULL)
             list = json_incref(page);
+        if (code == CLI_OK &&
+            json_is_true(json_object_get(page, "sampled"))) /* one page's is the whole list's */
+            (void)json_object_set(list, "sampled", json_true());
         const char *next = json_string_value(json_object_get(page, "next"));
         if (next == NULL)
             break;

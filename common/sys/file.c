@@ -11,13 +11,14 @@
 
 enum { FIRST_CAP = 4096 };
 
-static int open_regular(const char *path)
+static int open_regular(const char *path, size_t *size)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
     if (fd < 0)
         return -errno;
     err = fstat(fd, &st) != 0 ? -errno : S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+    *size = err == 0 ? (size_t)st.st_size : 0;
     if (err == 0)
         return fd;
     close(fd);
@@ -41,7 +42,8 @@ static ssize_t read_up_to(int fd, char *out, size_t cap)
 
 ssize_t file_read(const char *path, char *out, size_t cap)
 {
-    int fd = open_regular(path);
+    size_t size = 0;
+    int fd = open_regular(path, &size);
     if (fd < 0)
         return fd;
     ssize_t len = read_up_to(fd, out, cap);
@@ -52,13 +54,13 @@ ssize_t file_read(const char *path, char *out, size_t cap)
 ssize_t file_read_whole(const char *path, size_t max, char **text)
 {
     char *all = NULL;
-    size_t len = 0, cap = 0;
+    size_t len = 0, cap = 0, size = 0;
     ssize_t n = 0;
-    int fd = open_regular(path);
+    int fd = open_regular(path, &size);
     if (fd < 0)
         return fd;
-    do { /* a size that fstat told may be another by now, or of /proc none */
-        size_t room = cap == 0 ? FIRST_CAP : cap * 2;
+    do { /* at once, as a block that grows leaves what may be a key behind; the size may be another by now, or of /proc none */
+        size_t room = cap != 0 ? cap * 2 : size < FIRST_CAP ? FIRST_CAP : size + 1;
         cap = room > max + 1 ? max + 1 : room;
         char *grown = realloc(all, cap + 1);
         n = grown ? 0 : -ENOMEM;

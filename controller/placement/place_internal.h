@@ -91,7 +91,7 @@ struct place_work {
     uint32_t *n_far;    /* participants that can't be seated on it */
     uint32_t *here;     /* participants that are on it */
     uint8_t *col_of;    /* its column; PLACE_COL_NONE */
-    uint8_t *counted;   /* scratch: whose loss is */
+    uint8_t *counted;   /* scratch */
     uint32_t *list;     /* scratch */
     uint32_t *way_to;   /* of the caller's nodes: rank and transports offered */
     uint32_t *rejected; /* those with rejections, n_rejected of them */

@@ -49,46 +49,54 @@ int64_t place_latency_own(const struct place_work *w, const struct place_draft *
     return own_latency(all, figure(w, s, i), all->ways[s->at[i]]);
 }
 
-/* What the stand-ins' columns lack: from node v (by rank) to those aside, at their own nodes instead of where they stand. */
-static int64_t correction(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
-                          uint32_t v)
-{
-    int64_t us = 0;
+/* ---- those aside, by their nodes ---- */
 
-    for (size_t j = 0; j < w->n; j++) {
-        if (!aside(w, s, j) || figure(w, s, j) < 0)
+/* Who is aside is taken off the column where it stands, and counted at its own node: so many in `gain`, the nodes in `list`. */
+static size_t count_aside(struct place_work *w, const struct place_draft *s, struct place_latency *all)
+{
+    size_t n = 0;
+
+    memset(w->gain, 0, w->nodes * sizeof(*w->gain));
+    for (size_t i = 0; i < w->n; i++) {
+        if (!aside(w, s, i))
             continue;
-        us += place_node_rtt(p, w, v, w->aside[j]) - place_node_rtt(p, w, v, w->col[s->at[j]].node);
+        if (!w->counted[w->aside[i]])
+            w->list[n++] = w->aside[i];
+        w->counted[w->aside[i]] = true;
+        if (figure(w, s, i) >= 0) {
+            all->m[s->at[i]]--;
+            w->gain[w->aside[i]]++;
+        }
     }
-    return us;
+    return n;
 }
 
-/* From node v to all who have a figure, each at the column where it stands. */
-static int64_t ways_to_columns(const struct place_problem *p, struct place_work *w,
-                               const struct place_latency *all, uint32_t v)
+/* The round trips from node v (by rank) to those of all who have a figure. */
+static int64_t ways_from(const struct place_problem *p, struct place_work *w, const struct place_latency *all,
+                         size_t n_aside, uint32_t v)
 {
     int64_t us = 0;
 
     for (size_t k = 0; k + 1 < w->k; k++)
         us += all->m[k] > 0 ? all->m[k] * place_node_rtt(p, w, v, w->col[k].node) : 0;
+    for (size_t k = 0; k < n_aside; k++)
+        us += w->gain[w->list[k]] > 0 ? w->gain[w->list[k]] * place_node_rtt(p, w, v, w->list[k]) : 0;
     return us;
 }
 
 void place_latency_all(const struct place_problem *p, struct place_work *w, const struct place_draft *s,
                        struct place_latency *all, int64_t *own)
 {
-    bool any = false;
+    int64_t *ways = w->sum; /* of nodes: the decision has done with it */
+    size_t n;
 
     place_latency_count(w, s, all);
+    memset(w->counted, 0, w->nodes * sizeof(*w->counted));
+    n = count_aside(w, s, all);
+    for (size_t k = 0; n > 0 && k + 1 < w->k; k++)
+        all->ways[k] = ways_from(p, w, all, n, w->col[k].node);
+    for (size_t k = 0; k < n; k++)
+        ways[w->list[k]] = ways_from(p, w, all, n, w->list[k]);
     for (size_t i = 0; i < w->n; i++)
-        any = any || aside(w, s, i);
-    for (size_t k = 0; any && k + 1 < w->k; k++)
-        all->ways[k] += all->m[k] > 0 ? correction(p, w, s, w->col[k].node) : 0;
-    for (size_t i = 0; i < w->n; i++) {
-        if (aside(w, s, i))
-            own[i] = own_latency(all, figure(w, s, i),
-                                 ways_to_columns(p, w, all, w->aside[i]) + correction(p, w, s, w->aside[i]));
-        else
-            own[i] = place_latency_own(w, s, all, i);
-    }
+        own[i] = own_latency(all, figure(w, s, i), aside(w, s, i) ? ways[w->aside[i]] : all->ways[s->at[i]]);
 }

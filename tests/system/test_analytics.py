@@ -187,12 +187,12 @@ def test_the_command(org, command, world):
     assert berth("new-node", "--network", "nowhere").returncode == 3
 
 
-def put_large_reports(database, org, reports, rows):
+def put_large_reports(database, org, reports, rows, name="large", networks="'net-' || r % 10"):
     """As many reports in ten networks, each of so many rows to nodes that have gone since."""
     database.sql(
         f"""insert into report (org, agent, report_id, measured_at, received_at, expires_at, network, mapped, names, addrs, node, transport, status,
             framing, address, mapped_address, rtt_min_us, rtt_median_us, rtt_p95_us, sent, received, connect_us, tls_us, net4)
-        select '{org}', 'large-' || lpad(r::text, 4, '0'), gen_random_uuid(), now(), now(), now() + interval '1 hour', 'net-' || r % 10,
+        select '{org}', '{name}-' || lpad(r::text, 4, '0'), gen_random_uuid(), now(), now(), now() + interval '1 hour', {networks},
             '{{}}', names, '{{}}', node, transport, status, none, none, none, rtt, rtt, rtt, rtt, rtt, rtt, rtt, (9 << 16) + r % 10
         from generate_series(1, {reports}) r cross join lateral (
             select array_agg(distinct 'a-node-of-a-large-fleet-' || lpad((k / 3)::text, 5, '0')) as names,
@@ -224,6 +224,16 @@ def test_large_reports_are_answered_of(make_org, nodes, admin, database, command
     assert sites["net-1"]["transports"]["udp"]["works"] == sites["net-1"]["agents"]
     assert ("There is more than one answer looks at" in command(org, "rtt").stdout) == (reports > 400)
     assert json.loads(command(org, "rtt", "--json").stdout)["sampled"] == (reports > 400)
+
+
+def test_a_network_whose_agents_come_last(make_org, nodes, database):
+    """What is asked about is in the part that is looked at, however late its agents' names come."""
+    org = make_org("Late")
+    put_large_reports(database, org.id, 420, rows=1000)
+    put_large_reports(database, org.id, 20, rows=1000, name="zz", networks="'late'")
+    told = org.api.get("/v1/analytics/new-node?network=late").expect(200).json
+    assert told["sampled"] and told["landmarks"] > 0 and {s["network"]: s for s in told["sites"]}["late"]["agents"] == 20
+    assert org.api.get("/v1/analytics/rtt?network=late").expect(200).json["sampled"] is False
 
 
 def test_one_report_larger_than_its_share(make_org, nodes, database):

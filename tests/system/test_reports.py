@@ -287,23 +287,29 @@ def test_ids_that_no_agent_has(org, agent_id):
 def test_one_bad_report_costs_its_neighbours_nothing(org, database, controller):
     """A row that the database refuses, in the middle of others that share its commit."""
     database.sql(
-        "create function poison() returns trigger language plpgsql as $$ begin perform pg_sleep(0.15); "
+        "create function poison() returns trigger language plpgsql as $$ begin perform pg_sleep(0.05); "
         "if new.agent = 'poison' then raise exception 'poisoned'; end if; return new; end $$; "
         "create trigger poison before insert on report for each row execute function poison()"
     )
     statuses = {}
 
     def post(name):
-        statuses[name] = org.agent(name).post("/v1/reports", report_body([result("n1", "udp", 5)])).status
+        answer = org.agent(name).post("/v1/reports", report_body([result("n1", "udp", 5)]), connection=connections[name])
+        statuses[name] = answer.status
 
     before = controller.metrics()["berth_report_retries_total"]
     names = [f"neighbour-{i}" for i in range(24)]
     names.insert(8, "poison")  # amid the others: who comes last may find nobody to share with
+    connections = {name: org.api.connection() for name in names}
+    for connection in connections.values():
+        connection.connect()  # handshakes would spread them
     threads = [threading.Thread(target=post, args=(n,)) for n in names]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
+    for connection in connections.values():
+        connection.close()
     database.sql("drop trigger poison on report; drop function poison()")
     assert statuses.pop("poison") == 503
     assert set(statuses.values()) == {201}, statuses
