@@ -4,11 +4,7 @@
 
 #include <string.h>
 
-enum {
-    WAY_RANK = (1 << 24) - 1, /* a node's rank, and from bit 24 what it offers */
-    WAY_OFFERED = 24,
-    BATCH = 256 /* rows that are read at once */
-};
+enum { BATCH = 256 }; /* rows that are read at once */
 _Static_assert((unsigned)PLACE_RTT_MAX_US < PLACE_CELL_RTT_MAX, "a cell has room for every round trip");
 _Static_assert((int)TRANSPORTS_ALL == (int)PLACE_CELL_REST, "and for a bit of every transport");
 
@@ -75,7 +71,7 @@ static void take_batch(const struct place_work *w, const struct batch *b, size_t
         if (b->node[k] >= nodes)
             continue;
         way = w->way_to[b->node[k]];
-        put_cell(&cell[way & WAY_RANK], (is & way >> WAY_OFFERED) != 0 ? is : PLACE_CELL_NONE);
+        put_cell(&cell[way & PLACE_WAY_RANK], (is & way >> PLACE_WAY_OFFERED) != 0 ? is : PLACE_CELL_NONE);
     }
 }
 

@@ -136,6 +136,9 @@ struct place_work {
     int32_t *way; /* nodes x columns */
 };
 
+/* Of `way_to`: a node's rank, and above it what it offers. */
+enum { PLACE_WAY_OFFERED = 24, PLACE_WAY_RANK = (1 << PLACE_WAY_OFFERED) - 1 };
+
 /* A cell is one number, so that a row costs one load and one store: from the top the transport that would be used and its round trip, and
  * in the last bits the transports that could be. Of two, the less is the nearer. */
 enum { PLACE_CELL_TRANSPORT = 30, PLACE_CELL_RTT = 4, PLACE_CELL_REST = (1 << PLACE_CELL_RTT) - 1 };
@@ -184,6 +187,7 @@ void place_order_all(const struct place_problem *p, struct place_work *w);
 /* place_policy.c */
 int64_t place_node_room(const struct place_problem *p, const struct place_node *n);
 void place_policy_nodes(const struct place_problem *p, struct place_work *w);
+int64_t place_mesh_within(const struct place_problem *p); /* negative: no preference */
 int32_t place_failures_price(const struct place_node *n);
 int32_t place_blind_price(const struct place_problem *p, const struct place_node *n);
 enum place_outcome place_why_nothing(const struct place_problem *p);

@@ -173,7 +173,7 @@ void place_policy_nodes(const struct place_problem *p, struct place_work *w)
         w->mesh = w->mesh || n->org != NULL;
         w->rejects[v] = place_node_rejects(p, n);
         w->offered[v] = (uint8_t)(n->transports & p->policy.transports & TRANSPORTS_ALL);
-        w->way_to[w->node_at[v]] = (uint32_t)v | (uint32_t)w->offered[v] << 24;
+        w->way_to[w->node_at[v]] = (uint32_t)v | (uint32_t)w->offered[v] << PLACE_WAY_OFFERED;
         w->plain = w->plain && w->node_at[v] == v && w->offered[v] == w->offered[0];
         w->inverse[v] = inverse_of(n->weight);
         w->weighted = w->weighted || w->inverse[v] != 1000;
@@ -211,6 +211,13 @@ enum place_outcome place_why_nothing(const struct place_problem *p)
     return any ? PLACE_NO_REGION : PLACE_NO_NODE;
 }
 
+int64_t place_mesh_within(const struct place_problem *p)
+{
+    int64_t us = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
+
+    return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
+}
+
 /* How participant i stands to its org's mesh nodes. */
 struct mesh_view {
     bool any, up, reached, near, free; /* each of them says more than the one before */
@@ -246,7 +253,7 @@ static struct mesh_view mesh_view_of(const struct place_problem *p, const struct
 enum place_overflow place_overflow_of(const struct place_problem *p, const struct place_work *w, size_t i,
                                       uint32_t node)
 {
-    int64_t within = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
+    int64_t within = place_mesh_within(p);
     struct mesh_view m;
 
     if (p->nodes[w->node_at[node]].org != NULL || within < 0 || !w->mesh || !(w->flags[i] & PLACE_F_MEASURED))

@@ -70,13 +70,6 @@ bool place_expected(const struct place_reach *r, enum transport *transport, int6
 
 /* ---- the matrix ---- */
 
-static int64_t within_of(const struct place_problem *p)
-{
-    int64_t us = p->policy.mesh_within_us != 0 ? p->policy.mesh_within_us : PLACE_MESH_WITHIN_US;
-
-    return us > PLACE_RTT_MAX_US ? PLACE_RTT_MAX_US : us;
-}
-
 /* What a cloud node costs more: never so much that no seat at all would be better. */
 static int32_t preference_of(int64_t within)
 {
@@ -329,7 +322,7 @@ static bool settled_in_cloud(const struct place_problem *p, const struct place_w
  * gain. */
 static void prefer_mesh(const struct place_problem *p, struct place_work *w, size_t i)
 {
-    int64_t within = within_of(p);
+    int64_t within = place_mesh_within(p);
     int32_t *cost = w->cost + i * w->nodes;
     bool any = false;
 
@@ -448,7 +441,7 @@ void place_rank_terms(const struct place_problem *p, const struct place_work *w,
         t.load_us = w->price[v] - t.failures_us;
     }
     if ((w->flags[i] & PLACE_F_MESH) && n->org == NULL)
-        t.mesh_us = preference_of(within_of(p));
+        t.mesh_us = preference_of(place_mesh_within(p));
     if (!(w->flags[i] & PLACE_F_MEASURED) && v != w->present[i])
         t.mesh_us = place_blind_price(p, n);
     t.unmeasured_us = w->cost[i * w->nodes + v] - t.rtt_us - t.transport_us - t.loss_us - t.weight_us -
