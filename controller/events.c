@@ -2,6 +2,7 @@
 #include "events.h"
 
 #include "controller.h"
+#include "core/hash.h"
 #include "sys/clock.h"
 
 #include <string.h>
@@ -24,17 +25,20 @@ enum event_severity event_severity_parse(const char *name)
     return (enum event_severity)s;
 }
 
-static uint64_t hash(uint64_t h, const char *s)
+/* A kind is one of ours, and has no slash. */
+static uint64_t hash_of(const struct event *e)
 {
-    do
-        h = (h ^ (uint8_t)*s) * 1099511628211U; /* FNV-1a, with the NUL */
-    while (*s++ != '\0');
-    return h;
+    const char *const parts[] = {e->org, "/", e->kind, "/", e->subject};
+    uint64_t hash = HASH64_BEGIN;
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        hash = hash64_add(hash, parts[i]);
+    return hash;
 }
 
 bool events_due(struct events_recent *recent, const struct event *e, int64_t now_us)
 {
-    uint64_t what = hash(hash(hash(14695981039346656037U, e->org), e->kind), e->subject);
+    uint64_t what = hash_of(e);
 
     for (size_t i = 0; i < EVENTS_RECENT_MAX; i++) {
         if (recent->at[i].what != what)

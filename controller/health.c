@@ -2,7 +2,7 @@
  * keeps it there; nothing but a heartbeat that is missing, or several orgs' agents, does. */
 #include "health.h"
 
-#include "hash.h"
+#include "core/hash.h"
 
 enum { FAILURES_LEAST = 6, FAILURES_SHARE = 10, PROBE_ORGS_LEAST = 2 };
 
@@ -147,9 +147,9 @@ bool health_step(struct health *h, const struct health_evidence *e, int64_t now_
 
 bool health_trickles(const char *meeting, const char *node)
 {
-    uint32_t hash = hash_add(hash_add(HASH_BEGIN, meeting != NULL ? meeting : ""), node);
+    uint32_t hash = hash32_add(hash32_add(HASH32_BEGIN, meeting != NULL ? meeting : ""), node);
 
-    return hash_end(hash) % HEALTH_TRICKLE == 0;
+    return hash32_end(hash) % HEALTH_TRICKLE == 0;
 }
 
 /* ---- all at once ---- */

@@ -1,7 +1,7 @@
 /* Whose turn it is. Invariant: of the turns in a list that mean one meeting, the oldest runs, or is due, and the others wait. */
 #include "join_turn.h"
 
-#include "hash.h"
+#include "core/hash.h"
 
 #include <string.h>
 
@@ -12,9 +12,9 @@ static bool same(const struct join_turn *a, const struct join_turn *b)
 
 static struct join_turn_list *list_of(struct join_turns *turns, const struct join_turn *t)
 {
-    uint32_t hash = hash_add(hash_add(HASH_BEGIN, t->org), t->meeting);
+    uint32_t hash = hash32_add(hash32_add(HASH32_BEGIN, t->org), t->meeting);
 
-    return &turns->lists[hash_end(hash) % JOIN_TURN_LISTS];
+    return &turns->lists[hash32_end(hash) % JOIN_TURN_LISTS];
 }
 
 static void append(struct join_turns *turns, struct join_turn *t)

@@ -2,6 +2,7 @@
  * sent, however many come meanwhile. */
 #include "outbox.h"
 
+#include "core/hash.h"
 #include "core/hex.h"
 
 #include <errno.h>
@@ -50,14 +51,7 @@ void outbox_add(struct db_batch *b, h2o_mem_pool_t *pool, const char *org, const
 
 uint64_t outbox_agent_hash(const char *org, const char *agent)
 {
-    uint64_t hash = 14695981039346656037U; /* FNV-1a */
-
-    for (const char *s = org; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 1099511628211U;
-    hash = (hash ^ '/') * 1099511628211U;
-    for (const char *s = agent; *s != '\0'; s++)
-        hash = (hash ^ (uint8_t)*s) * 1099511628211U;
-    return hash;
+    return hash64_add(hash64_add(hash64_add(HASH64_BEGIN, org), "/"), agent);
 }
 
 void outbox_news_add(struct outbox_news *n, uint64_t agent)

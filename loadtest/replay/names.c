@@ -1,6 +1,8 @@
 /* A hash table of names. Invariant: at most half of the slots are taken, so that every search ends at a free one. */
 #include "names.h"
 
+#include "core/hash.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -10,18 +12,10 @@
 
 enum { SLOTS_FIRST = 64 };
 
-static size_t hash(const char *name)
-{
-    uint64_t h = 14695981039346656037U; /* FNV-1a */
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 1099511628211U;
-    return (size_t)(h ^ h >> 32);
-}
-
 /* Where the name is, or the free slot where it belongs. */
 static size_t slot_of(const struct names *t, const char *name)
 {
-    size_t at = hash(name) & (t->n_slots - 1);
+    size_t at = hash64_end(hash64_add(HASH64_BEGIN, name)) & (t->n_slots - 1);
     while (t->slots[at] != 0 && strcmp(t->text[t->slots[at] - 1], name) != 0)
         at = (at + 1) & (t->n_slots - 1);
     return at;

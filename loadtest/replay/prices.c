@@ -3,6 +3,8 @@
  * a step for each of the sample. */
 #include "prices.h"
 
+#include "core/order.h"
+
 #include <stdbool.h>
 #include <string.h>
 
@@ -16,30 +18,31 @@ enum {
 
 struct auction {
     const struct prices_problem *p;
-    uint32_t *node;                 /* nodes by id; what follows is by that rank */
+    size_t *node;                   /* nodes by id; what follows is by that rank */
     uint32_t *seats, *held, *first; /* for the sample; taken; and by whom, as a list */
     int32_t *price;
-    uint32_t *person; /* the sample, in the order of its rows */
-    uint32_t *next;   /* of who holds a seat on the same node; of who waits, the one below */
+    size_t *person; /* the sample, in the order of its rows */
+    uint32_t *next; /* of who holds a seat on the same node; of who waits, the one below */
     int32_t *bid;
 };
 
-static size_t padded(size_t n)
+static size_t padded(size_t n, size_t size)
 {
-    return (n * sizeof(uint32_t) + 15) / 16 * 16;
+    return (n * size + 15) / 16 * 16;
 }
 
 size_t prices_work_size(size_t n_nodes, size_t n_people)
 {
-    return 5 * padded(n_nodes) + 3 * padded(n_people);
+    return padded(n_nodes, sizeof(size_t)) + 4 * padded(n_nodes, sizeof(uint32_t)) +
+           padded(n_people, sizeof(size_t)) + 2 * padded(n_people, sizeof(uint32_t));
 }
 
-static void *take(unsigned char **at, size_t n)
+static void *take(unsigned char **at, size_t n, size_t size)
 {
     void *p = *at;
 
-    memset(p, 0, n * sizeof(uint32_t));
-    *at += padded(n);
+    memset(p, 0, n * size);
+    *at += padded(n, size);
     return p;
 }
 
@@ -48,70 +51,43 @@ static struct auction lay(const struct prices_problem *p, void *work)
     unsigned char *at = work;
     struct auction a = {.p = p};
 
-    a.node = take(&at, p->n_nodes);
-    a.seats = take(&at, p->n_nodes);
-    a.held = take(&at, p->n_nodes);
-    a.first = take(&at, p->n_nodes);
-    a.price = take(&at, p->n_nodes);
-    a.person = take(&at, p->n_people);
-    a.next = take(&at, p->n_people);
-    a.bid = take(&at, p->n_people);
+    a.node = take(&at, p->n_nodes, sizeof(*a.node));
+    a.seats = take(&at, p->n_nodes, sizeof(*a.seats));
+    a.held = take(&at, p->n_nodes, sizeof(*a.held));
+    a.first = take(&at, p->n_nodes, sizeof(*a.first));
+    a.price = take(&at, p->n_nodes, sizeof(*a.price));
+    a.person = take(&at, p->n_people, sizeof(*a.person));
+    a.next = take(&at, p->n_people, sizeof(*a.next));
+    a.bid = take(&at, p->n_people, sizeof(*a.bid));
     return a;
 }
 
 /* ---- order ---- */
 
-static int32_t cost_of(const struct auction *a, uint32_t person, size_t rank)
+static int32_t cost_of(const struct auction *a, size_t person, size_t rank)
 {
     return a->p->cost_us[person * a->p->n_nodes + a->node[rank]];
 }
 
-/* Two with the same row are as one. */
-static int compare(const struct auction *a, bool nodes, uint32_t x, uint32_t y)
+static int by_id(const void *ctx, size_t a, size_t b)
 {
-    if (nodes)
-        return strcmp(a->p->nodes[x].id, a->p->nodes[y].id);
-    for (size_t v = 0; v < a->p->n_nodes; v++) {
-        int32_t cx = cost_of(a, x, v), cy = cost_of(a, y, v);
+    const struct auction *auction = ctx;
 
-        if (cx != cy)
-            return cx < cy ? -1 : 1;
+    return strcmp(auction->p->nodes[a].id, auction->p->nodes[b].id);
+}
+
+/* Two with the same row are as one. */
+static int by_row(const void *ctx, size_t a, size_t b)
+{
+    const struct auction *auction = ctx;
+
+    for (size_t v = 0; v < auction->p->n_nodes; v++) {
+        int32_t cost_a = cost_of(auction, a, v), cost_b = cost_of(auction, b, v);
+
+        if (cost_a != cost_b)
+            return cost_a < cost_b ? -1 : 1;
     }
     return 0;
-}
-
-static void sift_down(const struct auction *a, bool nodes, uint32_t *order, size_t root, size_t n)
-{
-    for (;;) {
-        size_t child = 2 * root + 1;
-        uint32_t t = order[root];
-
-        if (child >= n)
-            return;
-        if (child + 1 < n && compare(a, nodes, order[child], order[child + 1]) < 0)
-            child++;
-        if (compare(a, nodes, order[root], order[child]) >= 0)
-            return;
-        order[root] = order[child];
-        order[child] = t;
-        root = child;
-    }
-}
-
-/* A heap sort, as the engine's: no recursion, no scratch. */
-static void sort(const struct auction *a, bool nodes, uint32_t *order, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        order[i] = (uint32_t)i;
-    for (size_t i = n / 2; i > 0; i--)
-        sift_down(a, nodes, order, i - 1, n);
-    for (size_t end = n; end > 1; end--) {
-        uint32_t t = order[0];
-
-        order[0] = order[end - 1];
-        order[end - 1] = t;
-        sift_down(a, nodes, order, 0, end - 1);
-    }
 }
 
 /* ---- seats ---- */
@@ -238,7 +214,7 @@ static void run(struct auction *a)
     size_t left = (size_t)BIDS * a->p->n_people;
 
     for (size_t i = 0; i < a->p->n_people; i++) {
-        uint32_t person = a->person[i];
+        uint32_t person = (uint32_t)a->person[i];
 
         while (person != NONE && left > 0) {
             size_t node = 0;
@@ -268,8 +244,8 @@ void prices_make(const struct prices_problem *p, void *work, int32_t *price_us)
         p->stay_pct > 100 || (come = to_come(p)) == 0)
         return;
     a = lay(p, work);
-    sort(&a, true, a.node, p->n_nodes);
-    sort(&a, false, a.person, p->n_people);
+    order_sort(a.node, p->n_nodes, by_id, &a);
+    order_sort(a.person, p->n_people, by_row, &a);
     share_seats(&a, come);
     run(&a);
     for (size_t v = 0; v < p->n_nodes; v++)

@@ -1,4 +1,5 @@
 /* Server-sent events: a stream gives the same events and the same end whether it comes whole or byte by byte. */
+#include "core/hash.h"
 #include "core/sse.h"
 #include "fuzz.h"
 
@@ -15,9 +16,7 @@ struct outcome {
 
 static void mix(struct outcome *o, const char *text)
 {
-    for (; *text != '\0'; text++)
-        o->hash = (o->hash ^ (uint8_t)*text) * 16777619U;
-    o->hash = (o->hash ^ 0xff) * 16777619U;
+    o->hash = hash32_add(hash32_add(o->hash, text), "\xff");
 }
 
 static bool take(void *user, const struct sse_event *e)
@@ -33,7 +32,7 @@ static bool take(void *user, const struct sse_event *e)
 
 static struct outcome run(const uint8_t *data, size_t size, size_t step)
 {
-    struct outcome o = {.hash = 2166136261U};
+    struct outcome o = {.hash = HASH32_BEGIN};
     struct sse s;
     char *buf = malloc(ROOM);
 
