@@ -108,6 +108,13 @@ static int failed(int rc)
     return EXIT_REFUSED;
 }
 
+/* Ends what has been told: an object, or a line. */
+static void print_faults(const struct stun_faults *wrong, bool json)
+{
+    (json ? stun_faults_json : stun_faults_text)(wrong, stdout);
+    fputs(json ? "}\n" : "\n", stdout);
+}
+
 static int run_udp(const struct asked *a, struct stun_session *sessions)
 {
     const struct stun_load_opts opts = {.server = a->server,
@@ -127,14 +134,15 @@ static int run_udp(const struct asked *a, struct stun_session *sessions)
     if (a->json)
         printf("{\"sent\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"late\":%" PRIu64
                ",\"wrong\":%" PRIu64 ",\"missed\":%" PRIu64
-               ",\"seconds\":%.6f,\"answers_per_s\":%.0f,\"latency\":%s}\n",
-               r.sent, r.answered, r.lost, r.late, r.wrong, r.missed, (double)r.elapsed_us / 1e6,
-               per_s(r.answered, r.elapsed_us), latency);
+               ",\"seconds\":%.6f,\"answers_per_s\":%.0f,\"latency\":%s,\"wrong_by\":",
+               r.sent, r.answered, r.lost, r.late, stun_faults_sum(&r.wrong), r.missed,
+               (double)r.elapsed_us / 1e6, per_s(r.answered, r.elapsed_us), latency);
     else
-        printf("%.0f answers/s: %" PRIu64 " right, %" PRIu64 " lost, %" PRIu64 " late, %" PRIu64
-               " wrong of %" PRIu64 " sent in %.2f s, %" PRIu64 " not sent in time\n%s\n",
-               per_s(r.answered, r.elapsed_us), r.answered, r.lost, r.late, r.wrong, r.sent,
-               (double)r.elapsed_us / 1e6, r.missed, latency);
+        printf("%.0f answers/s: %" PRIu64 " right, %" PRIu64 " lost, %" PRIu64 " late of %" PRIu64
+               " sent in %.2f s, %" PRIu64 " not sent in time\n%s\n%" PRIu64 " wrong",
+               per_s(r.answered, r.elapsed_us), r.answered, r.lost, r.late, r.sent,
+               (double)r.elapsed_us / 1e6, r.missed, latency, stun_faults_sum(&r.wrong));
+    print_faults(&r.wrong, a->json);
     return r.answered > 0 ? EXIT_WORKED : EXIT_NOTHING;
 }
 
@@ -176,15 +184,16 @@ static void print_streams(const struct stun_streams_result *r, bool json)
     if (json)
         printf("{\"opened\":%" PRIu64 ",\"answered\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"wrong\":%" PRIu64
                ",\"missed\":%" PRIu64 ",\"resumed\":%" PRIu64 ",\"lost\":%" PRIu64
-               ",\"seconds\":%.6f,\"answers_per_s\":%.0f,\"latency\":%s}\n",
-               r->opened, r->answered, r->failed, r->wrong, r->missed, r->resumed, r->lost,
+               ",\"seconds\":%.6f,\"answers_per_s\":%.0f,\"latency\":%s,\"wrong_by\":",
+               r->opened, r->answered, r->failed, stun_faults_sum(&r->wrong), r->missed, r->resumed, r->lost,
                (double)r->elapsed_us / 1e6, per_s(r->answered, r->elapsed_us), latency);
     else
-        printf("%.0f connections/s: %" PRIu64 " answered, %" PRIu64 " resumed, %" PRIu64 " failed, %" PRIu64
-               " wrong of %" PRIu64 " opened in %.2f s, %" PRIu64 " not begun in time, %" PRIu64
-               " lost while held\n%s\n",
-               per_s(r->answered, r->elapsed_us), r->answered, r->resumed, r->failed, r->wrong, r->opened,
-               (double)r->elapsed_us / 1e6, r->missed, r->lost, latency);
+        printf("%.0f connections/s: %" PRIu64 " answered, %" PRIu64 " resumed, %" PRIu64 " failed of %" PRIu64
+               " opened in %.2f s, %" PRIu64 " not begun in time, %" PRIu64 " lost while held\n%s\n%" PRIu64
+               " wrong",
+               per_s(r->answered, r->elapsed_us), r->answered, r->resumed, r->failed, r->opened,
+               (double)r->elapsed_us / 1e6, r->missed, r->lost, latency, stun_faults_sum(&r->wrong));
+    print_faults(&r->wrong, json);
 }
 
 static int run_streams(struct asked *a)

@@ -1,18 +1,22 @@
 /* The loop over UDP. Invariant: a connection's slots say exactly which requests are in flight; an answer counts once, for the
- * slot and the sequence number that its transaction id names. */
+ * run, the slot and the sequence number that its transaction id names. */
 #include "stun_load.h"
 
 #include "core/stun.h"
 #include "sys/clock.h"
 #include "sys/sockaddr.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { ANSWER_MAX = MEDIA_MESSAGE_MAX, REFILL = STUN_LOAD_WINDOW / 2, WAIT_US = 50000 };
+static_assert((STUN_LOAD_WINDOW & (STUN_LOAD_WINDOW - 1)) == 0,
+              "a transaction id's number is slot and sequence");
 
 struct slot {
     uint64_t seq; /* 0: free */
@@ -40,6 +44,9 @@ struct load {
     struct pollfd *fds;
     size_t n, first;
     uint64_t next_seq;
+    int64_t answered_us; /* the last time */
+    uint32_t
+        run; /* random: a port may have been another run's, whose late answers name its slots and numbers too */
     struct batch *batch;
     struct stun_load_result result;
 };
@@ -64,17 +71,17 @@ static int connect_udp(const struct addr *server, const struct addr *from, struc
     return fd;
 }
 
-/* Transaction id: the slot in four bytes, the sequence number in eight. */
-static size_t write_request(const struct connection *c, uint8_t buf[static ANSWER_MAX], uint32_t slot,
-                            uint64_t seq)
+/* Transaction id: the run in four bytes, in eight the sequence number with the slot. */
+static size_t write_request(const struct load *l, const struct connection *c, uint8_t buf[static ANSWER_MAX],
+                            uint32_t slot, uint64_t seq)
 {
     const struct stun_session *s = c->session;
     uint8_t txid[STUN_TXID_LEN];
     struct wire_wr w = wire_wr_init(txid, sizeof txid);
     struct stun_writer b;
     size_t len = 0;
-    wire_wr_u32(&w, slot);
-    wire_wr_u64(&w, seq);
+    wire_wr_u32(&w, l->run);
+    wire_wr_u64(&w, seq * STUN_LOAD_WINDOW + slot);
     if (s)
         return media_write_consent(buf, txid, s->grant.password, &s->id, false, (struct slice){NULL, 0});
     stun_begin(&b, buf, ANSWER_MAX, STUN_REQUEST, STUN_BINDING, txid);
@@ -98,7 +105,7 @@ static void fill(struct load *l, size_t at, int64_t now)
         if (c->slots[i].seq != 0)
             continue;
         used[n] = i;
-        prepare(l->batch, n, write_request(c, l->batch->bytes[n], i, l->next_seq + n));
+        prepare(l->batch, n, write_request(l, c, l->batch->bytes[n], i, l->next_seq + n));
         n++;
     }
     int sent = n > 0 ? sendmmsg(l->fds[at].fd, l->batch->msgs, n, 0) : 0;
@@ -112,39 +119,32 @@ static void fill(struct load *l, size_t at, int64_t now)
     }
 }
 
-/* Of a session only what the node has signed is right. */
-static bool is_right(const struct connection *c, const struct stun_msg *m)
-{
-    struct addr mapped;
-    struct media_answer a;
-    if (c->session)
-        return media_read_answer(&a, m->bytes, m->len, m->txid, c->session->grant.password) == 0 &&
-               a.error == 0 && addr_eq(&a.mapped, &c->local);
-    return m->cls == STUN_SUCCESS && m->method == STUN_BINDING && stun_mapped_address(m, &mapped) == 0 &&
-           addr_eq(&mapped, &c->local);
-}
-
 /* Counts one datagram. An answer to a request in flight frees its slot. */
 static void count(struct load *l, struct connection *c, const uint8_t *p, size_t len, int64_t now)
 {
+    struct stun_faults *wrong = &l->result.wrong;
     struct stun_msg m;
-    if (stun_parse(&m, p, len) < 0 || !is_right(c, &m)) {
-        l->result.wrong++;
+    if (!stun_answer_read(wrong, &m, p, len))
+        return;
+    struct wire_rd rd = wire_rd_init(m.txid, STUN_TXID_LEN);
+    uint32_t run = wire_rd_u32(&rd);
+    uint64_t number = wire_rd_u64(&rd), seq = number / STUN_LOAD_WINDOW;
+    struct slot *slot = &c->slots[number % STUN_LOAD_WINDOW];
+    if (run != l->run || seq == 0 || seq >= l->next_seq) {
+        stun_faults_add(wrong, STUN_FAULT_TRANSACTION);
         return;
     }
-    struct wire_rd rd = wire_rd_init(m.txid, STUN_TXID_LEN);
-    uint32_t slot = wire_rd_u32(&rd);
-    uint64_t seq = wire_rd_u64(&rd);
-    if (slot >= STUN_LOAD_WINDOW || seq == 0 || seq >= l->next_seq) {
-        l->result.wrong++;
-    } else if (c->slots[slot].seq != seq) {
+    if (!stun_answer_is_right(wrong, &m, c->session ? c->session->grant.password : NULL, &c->local))
+        return;
+    if (slot->seq != seq) {
         l->result.late++;
-    } else {
-        c->slots[slot].seq = 0;
-        c->in_flight--;
-        l->result.answered++;
-        histogram_add(&l->result.latency, now - c->slots[slot].meant_us);
+        return;
     }
+    slot->seq = 0;
+    c->in_flight--;
+    l->result.answered++;
+    l->answered_us = now;
+    histogram_add(&l->result.latency, now - slot->meant_us);
 }
 
 static void receive(struct load *l, size_t at)
@@ -157,7 +157,8 @@ static void receive(struct load *l, size_t at)
         count(l, &l->connections[at], l->batch->bytes[i], l->batch->msgs[i].msg_len, now);
 }
 
-static void give_up_lost(struct load *l, struct connection *c, int64_t now)
+/* How many are still in flight. */
+static size_t give_up_lost(struct load *l, struct connection *c, int64_t now)
 {
     for (size_t i = 0; i < STUN_LOAD_WINDOW; i++) {
         if (c->slots[i].seq == 0 || now - c->slots[i].sent_us < STUN_LOAD_LOST_US)
@@ -165,6 +166,18 @@ static void give_up_lost(struct load *l, struct connection *c, int64_t now)
         c->slots[i].seq = 0;
         c->in_flight--;
         l->result.lost++;
+    }
+    return c->in_flight;
+}
+
+static void hear(struct load *l, int64_t most_us)
+{
+    const struct timespec wait = {0, most_us * 1000};
+    if (ppoll(l->fds, (nfds_t)l->n, &wait, NULL) <= 0)
+        return;
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->fds[i].revents)
+            receive(l, i);
     }
 }
 
@@ -182,7 +195,7 @@ static void loop(struct load *l, int64_t end_us)
         bool look = now - looked_for_lost >= STUN_LOAD_LOST_US / 4;
         for (size_t i = 0; i < l->n; i++) {
             if (look)
-                give_up_lost(l, &l->connections[i], now);
+                (void)give_up_lost(l, &l->connections[i], now);
             size_t at = (l->first + i) % l->n; /* each is first in its turn, so all have the same share */
             if (l->scheduled || l->connections[at].in_flight <= REFILL)
                 fill(l, at, now);
@@ -190,19 +203,27 @@ static void loop(struct load *l, int64_t end_us)
         l->first++;
         if (look)
             looked_for_lost = now;
-        const struct timespec wait = {0, wait_us(l, now) * 1000};
-        if (ppoll(l->fds, (nfds_t)l->n, &wait, NULL) <= 0)
-            continue;
-        for (size_t i = 0; i < l->n; i++) {
-            if (l->fds[i].revents)
-                receive(l, i);
-        }
+        hear(l, wait_us(l, now));
+    }
+}
+
+/* What is in flight is answered or lost before its ports are given back: whoever has one next would get the answers. */
+static void finish(struct load *l)
+{
+    for (;;) {
+        int64_t now = clock_mono_us();
+        size_t in_flight = 0;
+        for (size_t i = 0; i < l->n; i++)
+            in_flight += give_up_lost(l, &l->connections[i], now);
+        if (in_flight == 0)
+            return;
+        hear(l, WAIT_US);
     }
 }
 
 int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *out)
 {
-    struct load l = {.next_seq = 1};
+    struct load l = {.next_seq = 1, .run = randombytes_random()};
     size_t wanted = (size_t)opts->connections;
     int answer = -ENOMEM;
     l.connections = calloc(wanted, sizeof *l.connections);
@@ -227,7 +248,9 @@ int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *ou
     if (l.scheduled)
         schedule_init(&l.schedule, opts->arrivals, opts->rate, opts->seed, start);
     loop(&l, end_us);
-    l.result.elapsed_us = clock_mono_us() - start;
+    int64_t over_us = clock_mono_us();
+    finish(&l);
+    l.result.elapsed_us = (l.answered_us > over_us ? l.answered_us : over_us) - start;
     while (l.scheduled && schedule_peek_us(&l.schedule) < end_us) {
         (void)schedule_take_us(&l.schedule);
         l.result.missed++;

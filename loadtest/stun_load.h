@@ -6,6 +6,7 @@
 #include "core/addr.h"
 #include "histogram.h"
 #include "schedule.h"
+#include "stun_faults.h"
 #include "stun_sessions.h"
 
 enum { STUN_LOAD_WINDOW = 64, STUN_LOAD_LOST_US = 500000 };
@@ -25,11 +26,11 @@ struct stun_load_opts {
 struct stun_load_result {
     uint64_t sent;
     uint64_t answered; /* a success for a request in flight, naming the address it came from */
-    uint64_t lost;     /* no answer within STUN_LOAD_LOST_US */
+    uint64_t lost;     /* no right answer within STUN_LOAD_LOST_US; all others that were sent are answered */
     uint64_t late;     /* right, but for a request that was lost or answered before */
-    uint64_t wrong;    /* anything else that came */
-    uint64_t missed;   /* of the schedule, not sent when time was over */
-    int64_t elapsed_us;
+    struct stun_faults wrong; /* anything else that came */
+    uint64_t missed;          /* of the schedule, not sent when time was over */
+    int64_t elapsed_us;       /* until nothing was sent any more, or the last answer */
     struct histogram
         latency; /* of those answered, from the time that was meant (closed loop: from sending) */
 };

@@ -63,9 +63,8 @@ static void release(struct streams *s, struct stream *c)
     s->free[s->n_free++] = (size_t)(c - s->all);
 }
 
-static void end(struct streams *s, struct stream *c, uint64_t *counter)
+static void leave(struct streams *s, struct stream *c)
 {
-    (*counter)++;
     if (c->state == HELD)
         s->held--;
     else
@@ -74,6 +73,12 @@ static void end(struct streams *s, struct stream *c, uint64_t *counter)
         SSL_shutdown(c->ssl); /* our goodbye, as a client says it; the server's isn't waited for */
     ERR_clear_error();
     release(s, c);
+}
+
+static void end(struct streams *s, struct stream *c, uint64_t *counter)
+{
+    (*counter)++;
+    leave(s, c);
 }
 
 /* Where the server is on IPv4's loopback, streams come from many addresses of it. */
@@ -183,15 +188,21 @@ static ssize_t take(struct stream *c)
     return n > 0 ? n : -1;
 }
 
-static bool is_right(const struct stream *c, struct slice message)
+static bool is_right(struct stun_faults *wrong, const struct stream *c, struct slice message)
 {
     struct stun_msg m;
-    struct addr mapped, local;
+    struct addr local;
     uint8_t id[STUN_TXID_LEN];
     transaction_id(c, id);
-    return stun_parse(&m, message.p, message.len) == 0 && m.cls == STUN_SUCCESS && m.method == STUN_BINDING &&
-           memcmp(m.txid, id, sizeof(id)) == 0 && stun_mapped_address(&m, &mapped) == 0 &&
-           socket_local_addr(c->fd, &local) == 0 && addr_eq(&mapped, &local);
+    if (!stun_answer_read(wrong, &m, message.p, message.len))
+        return false;
+    if (memcmp(m.txid, id, sizeof(id)) != 0) {
+        stun_faults_add(wrong, STUN_FAULT_TRANSACTION);
+        return false;
+    }
+    if (socket_local_addr(c->fd, &local) < 0)
+        local = (struct addr){0};
+    return stun_answer_is_right(wrong, &m, NULL, &local);
 }
 
 static void answered(struct streams *s, struct stream *c)
@@ -227,11 +238,12 @@ static void read_answer(struct streams *s, struct stream *c)
         ssize_t whole = frame_next(&mode, c->in, c->len, &message);
         if (whole == 0)
             continue;
-        if (whole < 0 || !is_right(c, message)) {
-            end(s, c, &s->result.wrong);
-            return;
-        }
-        answered(s, c);
+        if (whole < 0)
+            stun_faults_add(&s->result.wrong, STUN_FAULT_BROKEN);
+        if (whole > 0 && is_right(&s->result.wrong, c, message))
+            answered(s, c);
+        else
+            leave(s, c);
         return;
     }
 }

@@ -6,6 +6,7 @@
 #include "core/addr.h"
 #include "histogram.h"
 #include "schedule.h"
+#include "stun_faults.h"
 
 enum {
     STUN_STREAMS_MAX = 20000,               /* connections at once */
@@ -30,7 +31,7 @@ struct stun_streams_opts {
 
 struct stun_streams_result {
     uint64_t opened, answered; /* an answer to its request, naming the address it came from */
-    uint64_t wrong;            /* an answer, but not that */
+    struct stun_faults wrong;  /* an answer, but not that */
     uint64_t failed;           /* refused, reset, ended or silent before it was answered */
     uint64_t missed;           /* of the schedule, not begun when time was over */
     uint64_t resumed;

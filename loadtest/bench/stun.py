@@ -1,4 +1,5 @@
 """STUN: the yardsticks, berth-node and coturn in turn, over UDP, TCP and TLS; and connections that are held."""
+import collections
 import itertools
 import json
 import shutil
@@ -81,7 +82,8 @@ def measure_server(args, name, pid, *at):
     if r["answered"] == 0:
         raise SystemExit(f"{name} answered nothing: {' '.join(map(str, at))}")
     return {"cpu_us": used / r["answered"], "answers_per_s": r["answers_per_s"], "answered": r["answered"],
-            "lost": r.get("failed", 0) + r["lost"], "wrong": r["wrong"], "resumed": r.get("resumed", 0)}
+            "lost": r.get("failed", 0) + r["lost"], "wrong": r["wrong"], "wrong_by": r["wrong_by"],
+            "resumed": r.get("resumed", 0)}
 
 
 def rounds_of(args, transport, *more, also=None):
@@ -100,11 +102,19 @@ def rounds_of(args, transport, *more, also=None):
     return found
 
 
+def wrong_of(rows):
+    """How many answers, and what was wrong with them."""
+    by = collections.Counter()
+    for r in rows:
+        by.update(r["wrong_by"])
+    return {"wrong": sum(r["wrong"] for r in rows), "wrong_by": dict(by)}
+
+
 def summary(found, base):
     """`base`: the yardstick's CPU."""
     return [{"server": name, "cpu_us": median(rows, "cpu_us"), "ratio": median(rows, "cpu_us") / base,
              "answers_per_s": median(rows, "answers_per_s"), "lost": sum(r["lost"] for r in rows),
-             "wrong": sum(r["wrong"] for r in rows), "rounds": [r["cpu_us"] for r in rows]} for name, rows in found.items()]
+             **wrong_of(rows), "rounds": [r["cpu_us"] for r in rows]} for name, rows in found.items()]
 
 
 def table(title, note, rows, per):
@@ -114,8 +124,9 @@ def table(title, note, rows, per):
 
 
 def wrong(figures):
-    return sum(r["wrong"] for rows in figures.values() if isinstance(rows, list) for r in rows
-               if isinstance(r, dict) and "wrong" in r)
+    """[(whose answers, how many, what was wrong with them as far as it is told)]."""
+    rows = [r for part in figures.values() if isinstance(part, list) for r in part if isinstance(r, dict) and r.get("wrong")]
+    return [(r.get("server", "an answer"), r["wrong"], r.get("wrong_by", {})) for r in rows]
 
 
 # ---- UDP ----
@@ -141,7 +152,7 @@ def flood(args):
                 sent = json.loads(flooder.communicate()[0]) if flooder else {"sent": 0, "answered": 0, "seconds": 1}
                 found.append({"flood": flooded, "flood_per_s": sent["sent"] / sent["seconds"],
                               "flood_answered_per_s": sent["answered"] / sent["seconds"], "answered": r["answered"],
-                              "lost": r["lost"] + r["missed"], "wrong": r["wrong"],
+                              "lost": r["lost"] + r["missed"], "wrong": r["wrong"], "wrong_by": r["wrong_by"],
                               "p50_us": r["latency"]["p50_us"], "p99_us": r["latency"]["p99_us"]})
     return found
 
@@ -230,7 +241,7 @@ def hold(args, name, command, transport, port, n):
             r = json.loads(load.stdout.readline())
     if held == 0:
         raise SystemExit(f"{name} held no connection over {transport}")
-    return {"held": held, "wrong": r["wrong"], "kb_each": (after - before) / held, "cpu_us_each": used / held}
+    return {"held": held, "wrong": r["wrong"], "wrong_by": r["wrong_by"], "kb_each": (after - before) / held, "cpu_us_each": used / held}
 
 
 def measure_held(args):
@@ -245,7 +256,7 @@ def measure_held(args):
                     say(f"held, round {number + 1} of {args.rounds}: {args.held} over {transport}, {name}")
                     found.setdefault((transport, name), []).append(hold(args, name, command, transport, port, args.held))
     return {"servers": [{"server": name, "transport": transport, "asked": args.held, "held": min(r["held"] for r in rounds),
-                         "wrong": sum(r["wrong"] for r in rounds), "kb_each": median(rounds, "kb_each"),
+                         **wrong_of(rounds), "kb_each": median(rounds, "kb_each"),
                          "cpu_us_each": median(rounds, "cpu_us_each")} for (transport, name), rounds in found.items()]}
 
 

@@ -155,7 +155,9 @@ class Faults(unittest.TestCase):
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
         self.assertEqual(done.returncode, 1)
-        self.assertGreater(json.loads(done.stdout)["wrong"], 0)
+        figures = json.loads(done.stdout)
+        self.assertGreater(figures["wrong"], 0)
+        self.assertEqual(figures["wrong_by"], {"broken": figures["wrong"]})
 
     def test_usage(self):
         at = ["--tcp", "127.0.0.1:1", "--seconds", "1"]
