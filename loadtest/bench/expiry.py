@@ -8,9 +8,12 @@ from . import world
 from .run import berth_load, cpu_us, die_with_parent, say
 
 NODES, RATE, LIFETIMES, LIFETIME_S, LOAD_S, BLOCKED_MS = 30, 50, 10, 20, 12, 50
+TURN_S = 10  # the housekeeper looks for what has expired at least so often
+LOCK = 7305804402567  # its advisory lock
 SIZE = "select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits where inhparent = 'report'::regclass"
-# Who waits for a lock is logged; and what is filled by the transaction that has emptied it needs no log of what is written.
-SETTINGS = ["log_lock_waits=on", f"deadlock_timeout={BLOCKED_MS}ms", "wal_level=minimal", "max_wal_senders=0"]
+# Who waits for a lock is logged, and what a statement took; and what is filled by the transaction that has emptied it needs no log of what is written.
+SETTINGS = ["log_lock_waits=on", f"deadlock_timeout={BLOCKED_MS}ms", "log_min_duration_statement=1ms", "log_parameter_max_length=0",
+            "wal_level=minimal", "max_wal_senders=0"]
 
 
 def swarm(service, nodes, seconds, *more):
@@ -18,32 +21,10 @@ def swarm(service, nodes, seconds, *more):
             "--connections", 8, *more]
 
 
-class Session:
-    """One connection, as the housekeeper's is: what a program's start and its connecting take isn't the statements'."""
-
-    def __init__(self, db):
-        self.process = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", db.url], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
-        self.pid = int(self.run("select pg_backend_pid()")[0])
-        self.run("\\timing on\nselect 1")
-
-    def run(self, text):
-        """Its lines."""
-        self.process.stdin.write(f"{text};\n\\echo --that-was-it--\n")
-        self.process.stdin.flush()
-        lines = []
-        while (line := self.process.stdout.readline()) and line != "--that-was-it--\n":
-            lines.append(line.rstrip("\n"))
-        if not line:
-            raise SystemExit(f"{text}: psql ended")
-        return lines
-
-    def seconds(self, text):
-        return sum(float(line.split()[1]) for line in self.run(text) if line.startswith("Time: ")) / 1000
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+def load(args, *words, stdout):
+    """Beside what else is done, in a with statement."""
+    return subprocess.Popen([f"{args.build}/loadtest/berth-load", *map(str, words), "--json"], stdin=subprocess.DEVNULL, stdout=stdout,
+                            preexec_fn=die_with_parent)
 
 
 def fill_hour(args, db, service):
@@ -71,18 +52,40 @@ def fill_hour(args, db, service):
     return [name for name, _, _ in hour]
 
 
-def drop(session, name):
-    """The housekeeper's own statements; seconds until it is out of the table, and until its files are gone."""
-    return (session.seconds(f"alter table report detach partition {name} concurrently"),
-            session.seconds(f"begin\\; set local lock_timeout = '2s'\\; drop table {name}\\; "
-                            f"delete from report_partition where name = '{name}'\\; commit"))
-
-
-def blocked(server, session, since):
-    """How often somebody else has waited for a lock for BLOCKED_MS or longer."""
+def logged(server, since):
     with open(server.folder / "log", encoding="utf-8", errors="replace") as f:
         f.seek(since)
-        return sum(int(pid) != session.pid for pid in re.findall(r"process (\d+) still waiting for ", f.read()))
+        return f.read()
+
+
+def housekeeper(db):
+    """The process that serves its connection: whoever holds its lock."""
+    return int(db.sql(f"select pid from pg_locks where locktype = 'advisory' and (classid::bigint << 32) + objid::bigint = {LOCK}"))
+
+
+def drop(db, hour):
+    """Marks the partitions as housekeepers do what is to go, and waits until one has dropped them: looked at seldom, each look costs others."""
+    from support.process import wait_for
+
+    which = f"name = any ('{{{','.join(hour)}}}')"
+    db.sql(f"update report_partition set keep_until = '-infinity' where {which}")
+    wait_for(lambda: db.sql(f"select count(*) from report_partition where {which}") == "0", 120, "the housekeeper to drop the hour", 0.5)
+
+
+def seconds(log, pid, name):
+    """By PostgreSQL's log of slow statements: until it was out of the table, and until its files were gone."""
+    found = []
+    for statement in (f"alter table report detach partition {name} ", f"begin; .*drop table if exists {name};"):
+        took = re.findall(rf"\[{pid}\] LOG:  duration: ([0-9.]+) ms  statement: {statement}", log)
+        if len(took) != 1:
+            raise SystemExit(f"expiry: {len(took)} statements of PostgreSQL's log begin with {statement!r}: there should be one")
+        found.append(float(took[0]) / 1000)
+    return found
+
+
+def blocked(log, pid):
+    """How often somebody else has waited for a lock for BLOCKED_MS or longer."""
+    return sum(int(p) != pid for p in re.findall(r"process (\d+) still waiting for ", log))
 
 
 def oldest_hour(args, server):
@@ -93,21 +96,19 @@ def oldest_hour(args, server):
         rows, size = args.expired, int(db.sql(SIZE))
         say(f"expiry: {rows} reports, {size / 1e6:,.0f} MB, written in {time.monotonic() - began:.0f} s")
         alone = berth_load(args, *swarm(service, args.expired_nodes, LOAD_S))
-        command = [f"{args.build}/loadtest/berth-load",
-                   *map(str, swarm(service, args.expired_nodes, LOAD_S, "--seed", 2)), "--json"]
-        session, log = Session(db), (server.folder / "log").stat().st_size
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=die_with_parent) as load:
-            time.sleep(LOAD_S / 4)
-            used = cpu_us(session.pid)
-            took = [drop(session, name) for name in hour]
-            used = cpu_us(session.pid) - used
-            beside = json.loads(load.stdout.read())
-        waited = blocked(server, session, log)
-        session.close()
+        pid, since = housekeeper(db), (server.folder / "log").stat().st_size
+        with load(args, *swarm(service, args.expired_nodes, TURN_S + LOAD_S, "--seed", 2), stdout=subprocess.PIPE) as loading:
+            used = cpu_us(pid)
+            drop(db, hour)
+            used = cpu_us(pid) - used
+            if loading.poll() is not None:
+                raise SystemExit("expiry: the load ended before the hour was gone: nothing is known of what others wait beside it")
+            beside = json.loads(loading.stdout.read())
+        log = logged(server, since)
         return {"rows": rows, "nodes": args.expired_nodes, "bytes": size, "freed": size - int(db.sql(SIZE)),
-                "took": took, "cpu_us": used, "alone": alone["latency"], "beside": beside["latency"],
-                "wrong": alone["wrong"] + beside["wrong"],
-                "refused": beside["refused"] + beside["failed"], "blocked": waited}
+                "took": [seconds(log, pid, name) for name in hour], "cpu_us": used, "alone": alone["latency"],
+                "beside": beside["latency"], "wrong": alone["wrong"] + beside["wrong"],
+                "refused": beside["refused"] + beside["failed"], "blocked": blocked(log, pid)}
 
 
 def steady(args, server):
@@ -115,11 +116,10 @@ def steady(args, server):
     with (world.database(server, args.build) as db,
           world.controller(args.build, db, threads=1, report_lifetime=LIFETIME_S) as service):
         world.register_nodes(db, service, NODES)
-        command = [f"{args.build}/loadtest/berth-load", *map(str, swarm(service, NODES, LIFETIME_S * LIFETIMES)), "--json"]
         most = [0] * LIFETIMES
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent) as load:
+        with load(args, *swarm(service, NODES, LIFETIME_S * LIFETIMES), stdout=subprocess.DEVNULL) as loading:
             began = time.monotonic()
-            while load.poll() is None:
+            while loading.poll() is None:
                 at = int((time.monotonic() - began) / LIFETIME_S)
                 if at < LIFETIMES:
                     most[at] = max(most[at], int(db.sql(SIZE)))
@@ -140,11 +140,11 @@ def tables(f):
     ms = [", ".join(f"{h[k][at] / 1000:.1f}" for at in ("p50_us", "p99_us", "max_us")) + " ms" for k in ("alone", "beside")]
     seconds = [f"{sum(each):.2f} s ({', '.join(f'{s:.2f}' for s in each)})" for each in zip(*h["took"])]
     return [{"title": "Expiry: the oldest hour is dropped",
-             "note": f"Detached concurrently and dropped, partition by partition, by the housekeeper's statements, while {RATE} "
+             "note": f"Detached concurrently and dropped, partition by partition, by the controller's housekeeper, while {RATE} "
              f"reports a second, of {h['nodes']} nodes by three transports as those in the hour, are posted by their schedule. "
-             "Seconds are the statements' alone, of one connection that was there before; of a drop they are the removal of "
-             "files, which comes after the commit and holds no lock. Blocked: how often PostgreSQL has seen anybody but the dropping "
-             f"session wait for a lock for {BLOCKED_MS} ms.",
+             "Seconds are its statements' alone, by PostgreSQL's log; of a drop they are mostly the removal of files, which comes "
+             "after the commit and holds no lock. Blocked: how often PostgreSQL has seen anybody but the housekeeper's session "
+             f"wait for a lock for {BLOCKED_MS} ms.",
              "header": ["reports in the hour", "size of all", "detached in", "dropped in", "CPU of both",
                         "a report's p50, p99, most: alone", "beside the drop", "refused", "blocked"],
              "rows": [[f"{h['rows']:,}", f"{h['bytes'] / 1e6:,.0f} MB", *seconds, f"{h['cpu_us'] / 1e6:.2f} s", *ms, h["refused"],

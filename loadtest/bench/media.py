@@ -5,10 +5,10 @@ import itertools
 import json
 import os
 import shutil
-from pathlib import Path
 
+from . import world
 from .rtpengine import Rtpengine
-from .run import berth_load, median, say, scratch
+from .run import berth_load, median, say
 
 NODE, RTPENGINE, PARTS = "berth-node", "rtpengine", "sum of the parts"
 CALLS = 10
@@ -44,28 +44,13 @@ class Place:
 
     def __enter__(self):
         with self.stack as stack:
-            os.environ["BERTH_BUILD"] = self.args.build
-            from conftest import Org, migrate
-            from support.berth import Controller, World
-            from support.certs import Authority
-            from support.postgres import Database, Postgres
-
             os.sched_setaffinity(0, {self.args.cores[1]})
-            folder = Path(stack.enter_context(scratch()))
-            authority = Authority(folder / "certs")
-            world = World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))
-            (folder / "postgres").mkdir()
-            postgres = Postgres(folder / "postgres")
-            stack.callback(postgres.remove)
-            stack.callback(world.close)
-            database = Database(postgres)
-            migrate(database.url)
-            self.world, self.folder = world, folder
-            self.controller = Controller(world, database.url, {"threads": 1, "rate_limit": 0}).start()
-            self.admin = self.controller.client(world.admin_key)
-            self.key = self.admin.post("/v1/keys", {"org": "cloud", "kind": "node"}).expect(201).json["key"]
-            self.token = folder / "org.token"
-            self.token.write_text(Org(self.admin, "Load").key)
+            db = stack.enter_context(world.database(stack.enter_context(world.postgres()), self.args.build))
+            service = stack.enter_context(world.controller(self.args.build, db, threads=1))
+            self.world, self.folder, self.controller, self.api = service.world, service.world.folder, service.controller, service.org.api
+            self.key = service.admin.post("/v1/keys", {"org": "cloud", "kind": "node"}).expect(201).json["key"]
+            self.token = self.folder / "org.token"
+            self.token.write_text(service.org.key)
             self.stack = stack.pop_all()
         return self
 

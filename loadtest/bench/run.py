@@ -56,6 +56,17 @@ def clear_scratch(places=(tempfile.gettempdir(), "/var/tmp")):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def script(main):
+    """A script's main: what it has started and made goes with it, however it is ended; after a kill -9 the folders go by the next."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    clear_scratch()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -142,18 +153,29 @@ class Program:
         raise SystemExit(f"{' '.join(self.command)}: {what}: waited {deadline:.0f} s")
 
 
+def output(command, statuses=(0,), env=None):
+    """What a program writes until it ends by itself, and with one of these statuses."""
+    command = list(map(str, command))
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          errors="replace", env=env, check=False, preexec_fn=die_with_parent)
+    if done.returncode not in statuses:
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
 def berth_load(args, *words, core=None):
     """Its figures. Exit status 1, nothing was answered, is a figure too."""
-    command = [f"{args.build}/loadtest/berth-load", *map(str, words), "--json"]
-    done = subprocess.run(on_core(core, command) if core is not None else command, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, preexec_fn=die_with_parent)
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr.decode(errors='replace')}")
-    return json.loads(done.stdout)
+    command = [f"{args.build}/loadtest/berth-load", *words, "--json"]
+    return json.loads(output(on_core(core, command) if core is not None else command, (0, 1)))
 
 
 def median(rows, key):
     return statistics.median(r[key] for r in rows)
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def tcp_answers(port):

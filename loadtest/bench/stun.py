@@ -159,10 +159,9 @@ def flood(args):
 
 def tickets(place):
     """A file of them, for participants of one meeting."""
-    api = place.controller.client(place.token.read_text())
-    api.post("/v1/meetings", {"id": "signed", "policy": {"expected_size": SESSIONS}}).expect(201)
+    place.api.post("/v1/meetings", {"id": "signed", "policy": {"expected_size": SESSIONS}}).expect(201)
     file = place.folder / "tickets.json"
-    joins = [api.post("/v1/meetings/signed/participants", {"agent": f"a{n}"}).expect(201) for n in range(SESSIONS)]
+    joins = [place.api.post("/v1/meetings/signed/participants", {"agent": f"a{n}"}).expect(201) for n in range(SESSIONS)]
     file.write_text(json.dumps([{m: j.json["media"][m] for m in ("username", "password")} for j in joins]))
     return file
 

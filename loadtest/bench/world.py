@@ -1,10 +1,8 @@
-"""A private PostgreSQL, and a controller over it: what the reports' and the meetings' topics measure."""
+"""A private PostgreSQL, and controllers over it: for topics and scripts that measure more than a node."""
 import contextlib
-import os
-import subprocess
 from pathlib import Path
 
-from .run import die_with_parent, scratch
+from .run import output, scratch
 
 # Durable as in production; memory as a small server's.
 SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB"]
@@ -27,27 +25,30 @@ def postgres(*more):
 def database(server, build):
     """A migrated one."""
     from support.postgres import Database
-    from support.process import run
+    from support.process import clean_env
 
     db = Database(server)
     try:
-        run([f"{build}/controller/berth-controller", "migrate", "--database", db.url]).check_returncode()
+        output([f"{build}/controller/berth-controller", "migrate", "--database", db.url], env=clean_env())
         yield db
     finally:
         db.drop()
 
 
 class Service:
-    """A controller, its World, and an org with a key."""
+    """Controllers, their World, and an org with a key. Where nothing else is said it is the first controller that is spoken of."""
 
-    def __init__(self, world, controller):
+    def __init__(self, world, controllers):
+        self.world, self.controllers, self.controller = world, controllers, controllers[0]
+        self.pid = self.controller.process.pid
+        self.url = self.controller.url
+        self.admin = self.controller.client(world.admin_key)
+        self.org = self.make_org("Load")
+
+    def make_org(self, name):
         from conftest import Org
 
-        self.world, self.controller = world, controller
-        self.pid = controller.process.pid
-        self.url = controller.url
-        self.admin = controller.client(world.admin_key)
-        self.org = Org(self.admin, "Load")
+        return Org(self.admin, name)
 
     def restart(self, threads):
         """The same controller with so many threads: it knows nothing then of what it had read."""
@@ -62,22 +63,25 @@ class Service:
 
 
 @contextlib.contextmanager
-def controller(build, db, **options):
-    """One, over TLS on loopback."""
+def controllers(build, db, count, **options):
+    """So many, over TLS on loopback."""
     from support import berth
     from support.certs import Authority
 
-    os.environ["BERTH_BUILD"] = build
-    berth.CONTROLLER = f"{build}/controller/berth-controller"
+    berth.CONTROLLER, berth.NODE = f"{build}/controller/berth-controller", f"{build}/node/berth-node"
     with scratch() as folder:
         folder = Path(folder)
         authority = Authority(folder / "certs")
         world = berth.World(folder, authority, authority.issue("localhost", ips=["127.0.0.1"]))
         try:
             options = {"rate_limit": 0, "max_connections_per_ip": 0, **options}
-            yield Service(world, berth.Controller(world, db.url, options).start())
+            yield Service(world, [berth.Controller(world, db.url, options).start() for _ in range(count)])
         finally:
             world.close()
+
+
+def controller(build, db, **options):
+    return controllers(build, db, 1, **options)
 
 
 def register_nodes(db, service, n):
@@ -94,13 +98,9 @@ def register_nodes(db, service, n):
     wait_for(lambda: len(listed(service.org.api)) == n, 30, f"{n} nodes to be listed")
 
 
-def sql(db, text, seconds=1800):
+def sql(db, text):
     """What takes longer than a test's statement may."""
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", db.url, "-c", text], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, timeout=seconds, check=False, preexec_fn=die_with_parent)
-    if done.returncode != 0:
-        raise SystemExit(f"{text}\n{done.stderr}")
-    return done.stdout.rstrip("\n")
+    return output(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", db.url, "-c", text]).rstrip("\n")
 
 
 def columns(db, table, *but):

@@ -21,7 +21,7 @@ SANITIZER = re.compile(
 )
 
 
-def wait_for(condition, seconds=15.0, what="the condition"):
+def wait_for(condition, seconds=15.0, what="the condition", every=0.02):
     """Polls until `condition()` is true and returns its value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -30,7 +30,7 @@ def wait_for(condition, seconds=15.0, what="the condition"):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def alive(pid):
