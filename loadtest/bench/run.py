@@ -1,59 +1,25 @@
 """Programs that are measured: started on a core, ended with this script however that ends; CPU and memory as the operating system
 has them."""
-import contextlib
 import ctypes
-import fcntl
 import glob
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, f"{ROOT}/tests/system")
+from support.process import free_port  # noqa: E402: found by the line above
+from support.scratch import clear_scratch, scratch  # noqa: E402
 
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-def free_port():
-    """Nobody else is given it: what runs beside connects from ports that the kernel gives out."""
-    from support.process import free_port as port
-
-    return port()
-
-
-SCRATCH = "berth-compare-"
-
-
-@contextlib.contextmanager
-def scratch(where=None):
-    """A folder of this run's, gone with it. Where it is killed the lock goes all the same, and the folder by the next run."""
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=where) as folder, open(f"{folder}/lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
-def clear_scratch(places=(tempfile.gettempdir(), "/var/tmp")):
-    """What killed runs have left."""
-    for path in [path for place in set(places) for path in glob.glob(f"{place}/{SCRATCH}*/lock")]:
-        with contextlib.suppress(OSError), open(path, "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folder = os.path.dirname(path)
-            for told in glob.glob(f"{folder}/**/data-path", recursive=True):  # of a PostgreSQL that ran as somebody else
-                with open(told, encoding="utf-8") as f:
-                    data = f.read().strip()
-                if os.path.basename(os.path.dirname(data)).startswith("berth-postgres-"):
-                    shutil.rmtree(os.path.dirname(data), ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def script(main):

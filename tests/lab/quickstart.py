@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import urllib.parse
 
@@ -189,10 +188,10 @@ def main():
         quickstart.run()
         if not words.once:
             quickstart.stay()
-    except (LabError, OSError, subprocess.SubprocessError, KeyError) as e:
+    except Exception as e:  # whatever it is: ./quickstart waits for this file
         print(f"{type(e).__name__}: {e}", file=sys.stderr, flush=True)
         if quickstart:
-            quickstart.write("error", str(e).splitlines()[0] + "\n")
+            quickstart.write("error", (str(e) or type(e).__name__).splitlines()[0] + "\n")
         return 1
     finally:
         if quickstart:

@@ -95,7 +95,7 @@ def test_two_hundred_nodes_far_away():
         def reported():
             most[0] = max(most[0], watch.own_kb())
             return watch.told("report")
-        wait_until(reported, 60, f"the report\n{lab.read('far.watch')[-2000:]}")
+        wait_until(reported, 60, lambda: f"the report\n{lab.read('far.watch')[-2000:]}")
         (probe,), spent = watch.told("probe"), watch.cpu_s()
         rows = [r for n in probe["nodes"] for r in n["results"]]
         reached = [r for r in rows if r["status"] == "reachable"]

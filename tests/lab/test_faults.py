@@ -66,7 +66,7 @@ class World:
     def wait_told(self, agent, more, seconds=40):
         before = len(self.told(agent))
         wait_until(lambda: len(self.told(agent)) >= before + more, seconds,
-                   f"{agent} reports\n{self.lab.read(f'{agent}.watch')[-2000:]}")
+                   lambda: f"{agent} reports\n{self.lab.read(f'{agent}.watch')[-2000:]}")
 
     def talk(self, packets=PLENTY):
         """They hear each other."""
@@ -75,7 +75,7 @@ class World:
 
     def whole(self):
         """Nothing is wrong any more, without anybody's doing."""
-        wait_until(self.service.ready, 30, f"the controller is ready again\n{self.service.log('controller.controller')}")
+        wait_until(self.service.ready, 30, lambda: f"the controller is ready again\n{self.service.tail('controller.controller')}")
         self.talk()
         for name in AGENTS:
             self.wait_told(name, 1)
@@ -136,7 +136,7 @@ def agent_away_from_controller(world):
     failed = len(world.told("ann", ok=False))
     world.talk(2 * PLENTY)
     wait_until(lambda: len(world.told("ann", ok=False)) > failed or "probe_failed" in world.lab.read("ann.watch"), 40,
-               f"ann notices\n{world.lab.read('ann.watch')[-2000:]}")
+               lambda: f"ann notices\n{world.lab.read('ann.watch')[-2000:]}")
     world.talk()
 
 
@@ -194,5 +194,4 @@ def test_what_was_answered_is_there_once(world):
         told = world.told(name)
         rows = world.service.sql(f"select report_id from report where agent = '{name}'").split()
         assert len(set(rows)) == len(rows) and not set(told) - set(rows), f"{name} is told {told}, there are {rows}"
-    logs = "\n".join(world.service.log(name) for name in world.service.running)
-    assert "Sanitizer" not in logs and "runtime error" not in logs, logs
+    world.lab.assert_no_sanitizer_report()

@@ -73,8 +73,6 @@ def test_firewall(path):
     scenario = Scenario(path)
     skip_unless_installed(scenario)
     with Stage(scenario) as stage:
-        if not stage.agent_program or not stage.node_program:
-            pytest.skip("berth or berth-node is not built")
         check_agents(stage)
         for agent, expected in scenario.data["firewall"].items():
             found, status = examine(stage, agent, expected.get("arguments", ()))
@@ -94,8 +92,6 @@ def test_firewall(path):
 def test_path_mtu(mtu):
     """A link on the way that takes less."""
     with Stage(Scenario(os.path.join(HERE, "firewall", "nat-masquerade.toml"))) as stage:
-        if not stage.agent_program or not stage.node_program:
-            pytest.skip("berth or berth-node is not built")
         stage.lab.hosts["office"].run(["ip", "link", "set", "dev", "wan0", "mtu", str(mtu)])
         found, status = examine(stage, "alice")
         assert (status, found["mtu"]) == (0, mtu)

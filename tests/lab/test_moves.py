@@ -25,13 +25,10 @@ class Roamer:
     """lab-roamer on a host, and what it has told."""
 
     def __init__(self, stage, agent):
-        program = find_program("lab-roamer")
-        if not program:
-            pytest.skip("lab-roamer is not built")
         self.host = stage.lab.hosts[agent]
         path = stage.lab.write("roamer.log", "")
         with open(stage.lab.base.outside(path), "a", encoding="utf-8") as log:
-            self._proc = self.host.ns.start([program], stdin=-1, stdout=-1, stderr=log, bufsize=0,
+            self._proc = self.host.ns.start([find_program("lab-roamer")], stdin=-1, stdout=-1, stderr=log, bufsize=0,
                                             env=stage.service.agent_env(agent))
         self._rest, self.told, self._begun = b"", [], 0
 
@@ -104,7 +101,7 @@ class Watcher:
 
     def check(self, places):
         """It has probed once in each place, and knows which of them were the same."""
-        wait_until(lambda: len(self.told("report")) >= len(places), 30, f"berth watch reports: {self._lab.read(self._log)}")
+        wait_until(lambda: len(self.told("report")) >= len(places), 30, lambda: f"berth watch reports: {self._lab.read(self._log)}")
         networks = [told["network"] for told in self.told("probe")]
         assert [networks.index(n) for n in networks] == [places.index(p) for p in places]
         assert not any("error" in told for told in self.told("report"))
@@ -154,8 +151,6 @@ def come_and_go(stage, roamer, agent):
 def test_moves(path):
     scenario = Scenario(path)
     with Stage(scenario) as stage:
-        if not stage.agent_program:
-            pytest.skip("berth is not built")
         for agent, steps in scenario.data["moves"].items():
             roamer, watcher, known = Roamer(stage, agent), Watcher(stage, agent), {}
             for n, step in enumerate(steps):

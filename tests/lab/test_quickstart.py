@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from labnet.kernel import wait_until, why_not
-from labnet.topology import ROOT, find_program
+from labnet.topology import ROOT
 
 REASON = why_not() or (None if os.path.exists("/usr/sbin/squid") else "squid is not installed")
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -19,9 +19,6 @@ NETWORKS = {"open": ("alice", "udp"), "udp-blocked": ("bob", "tcp"), "443-only":
 
 
 def start(folder, *arguments):
-    for program in ("berth", "berth-node", "berth-controller"):
-        if not find_program(program):
-            pytest.skip(f"{program} is not built")
     return subprocess.Popen(["/usr/bin/python3", "-B", os.path.join(ROOT, "tests", "lab", "quickstart.py"), "--folder",
                              folder, "--build", BUILD, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                             text=True)

@@ -7,7 +7,6 @@
     make_org    module    make more: make_org("Other")         node       module    make nodes: node("n1", cluster="c1")
 """
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from support.berth import Controller, Node, World, mint_jwt as mint
 from support.certs import Authority
 from support.postgres import Database, Postgres
 from support.process import CONTROLLER, run
+from support.scratch import clear_scratch, scratch
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -30,9 +30,9 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def session_folder():
-    folder = Path(tempfile.mkdtemp(prefix="berth-test-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    clear_scratch()
+    with scratch() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

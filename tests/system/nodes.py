@@ -1,28 +1,14 @@
 """berth-node --standalone as a child process of a test, on ports that the kernel chose."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import threading
-import time
-from pathlib import Path
 
-BUILD = Path(os.environ.get("BERTH_BUILD", Path(__file__).parents[2] / "build"))
-BINARY = BUILD / "node" / "berth-node"
+from support.process import NODE
+
 DEADLINE = 20
-
-
-def until(condition, what, deadline=DEADLINE):
-    """Polls a condition; its value once it is true."""
-    end = time.monotonic() + deadline
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {deadline} s: {what}")
 
 
 def make_certificate(folder, name="node", subject="localhost"):
@@ -44,7 +30,7 @@ class Node:
         self.events = []
         self.changed = threading.Condition()
         self.process = subprocess.Popen(
-            [str(BINARY), *map(str, args), "--log-format", "json", "--die-with-parent"],
+            [str(NODE), *map(str, args), "--log-format", "json", "--die-with-parent"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env={"PATH": "/usr/bin:/bin", **(env or {})},
             preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))),
@@ -117,6 +103,6 @@ class Node:
 
 def run_once(*args, env=None):
     """For runs that end by themselves: (status, stdout, stderr)."""
-    done = subprocess.run([str(BINARY), *map(str, args)], capture_output=True, text=True, timeout=DEADLINE,
+    done = subprocess.run([str(NODE), *map(str, args)], capture_output=True, text=True, timeout=DEADLINE,
                           env={"PATH": "/usr/bin:/bin", **(env or {})})  # fmt: skip
     return done.returncode, done.stdout, done.stderr

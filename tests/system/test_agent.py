@@ -170,7 +170,7 @@ class Watch:
             events = [e for e in self.events(name) if all(e.get(k) == v for k, v in want.items())]
             return events if len(events) >= n else None
 
-        return wait_for(found, seconds, f"{n} {name} of the agent\n{self.process.log}")
+        return wait_for(found, seconds, lambda: f"{n} {name} of the agent\n{self.process.log}")
 
 
 @pytest.fixture(scope="module")

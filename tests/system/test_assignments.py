@@ -121,7 +121,7 @@ def test_a_node_that_one_cannot_reach_serves_nobody(region):
 
 
 def test_no_common_node(region):
-    a, b, c = region.node("a"), region.node("b", 2), region.node("c", 3)
+    a, _, c = region.node("a"), region.node("b", 2), region.node("c", 3)
     region.report("ann", {"a": {"udp": 5}, "b": {"udp": None}, "c": {"udp": None}})
     region.report("bob", {"a": {"udp": None}, "b": {"udp": 9}, "c": {"udp": 7}})
     m = region.meeting()
@@ -402,6 +402,7 @@ def test_a_newer_report_changes_the_assignment(region):
     region.report("ann", {"a": {"udp": 5}, "b": {"udp": 50}}, measured_at=now(-60))
     m = region.meeting()
     first = region.join(m, "ann")
+    assert first["node"] == a
     again = region.join(m, "ann", expect=200)
     assert again.pop("media") and first.pop("media")  # a fresh ticket each time
     assert again == first

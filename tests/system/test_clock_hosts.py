@@ -3,7 +3,6 @@
 nobody notices. Reports live as long as before, calls and streams go on, assignments stay, and no token or ticket ends before its time or after."""
 
 import itertools
-import time
 
 import pytest
 from support.api import report, wait_state

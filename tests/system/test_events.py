@@ -2,7 +2,7 @@
 """Events: raised, told again, cleared; listed by pages; counted; bounded."""
 
 import pytest
-from support.api import Heartbeats, register
+from support.api import register
 from support.process import wait_for
 
 

@@ -26,10 +26,10 @@ class Watch:
         return [e for e in self.lines("stream") if e["name"] == name]
 
     def wait(self, name, n=1, seconds=40):
-        return wait_for(lambda: len(self.stream(name)) >= n and self.stream(name), seconds, f"{n} {name}\n{self.process.log}")
+        return wait_for(lambda: len(self.stream(name)) >= n and self.stream(name), seconds, lambda: f"{n} {name}\n{self.process.log}")
 
     def wait_reports(self, n, seconds=40):
-        wait_for(lambda: len([r for r in self.lines("report") if "error" not in r]) >= n, seconds, f"{n} reports\n{self.process.log}")
+        wait_for(lambda: len([r for r in self.lines("report") if "error" not in r]) >= n, seconds, lambda: f"{n} reports\n{self.process.log}")
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,9 @@ def test_an_assignment_reaches_the_application(world, controller, org, near, put
                          "--token", org.key], "follow-words")
     wait_for(lambda: "following the controller's events" in words.log, 20, "the stream")
     put("moved", body=json.dumps(body))
-    wait_for(lambda: re.search(r"Z  moved in m1: to n2 over udp\. It is nearer\.$", words.log, re.M), 20, f"the line\n{words.log}")
+    wait_for(lambda: re.search(r"Z  moved in m1: to n2 over udp\. It is nearer\.$", words.log, re.M), 20, lambda: f"the line\n{words.log}")
     put("moved", body='{"odd": 1}')
-    wait_for(lambda: "moved in ?: to ? over ?." in words.log, 20, f"the line\n{words.log}")
+    wait_for(lambda: "moved in ?: to ? over ?." in words.log, 20, lambda: f"the line\n{words.log}")
     assert watch.process.stop() == 0 and words.stop() == 0
 
 

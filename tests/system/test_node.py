@@ -26,7 +26,7 @@ from node_kit import (  # noqa: F401 (fixtures among them)
     udp_ask,
     udp_silence,
 )
-from nodes import BUILD
+from support.process import BUILD
 
 
 # ---- UDP ----

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from support.process import wait_for
+from support.process import BUILD, wait_for
 
 import berth_stun as stun
 from node_kit import (  # noqa: F401 (fixtures among them)
@@ -24,7 +24,7 @@ from node_kit import (  # noqa: F401 (fixtures among them)
     tls_connect,
     udp_ask,
 )
-from nodes import BUILD, make_certificate, run_once, until
+from nodes import make_certificate, run_once
 
 
 # ---- reload ----
@@ -104,7 +104,7 @@ def test_sigterm_lets_open_streams_finish(start, tls_args, certificate):
             except (ConnectionRefusedError, ConnectionResetError):
                 return True
 
-        until(refused, "new connections are refused")
+        wait_for(refused, 20, "new connections are refused")
         conn = http.client.HTTPConnection("127.0.0.1", node.port("metrics"), timeout=TIMEOUT)
         conn.request("GET", "/readyz")
         assert conn.getresponse().status == 503
@@ -152,7 +152,7 @@ def test_dies_with_its_parent(tmp_path):
         except FileNotFoundError:
             return True
 
-    until(gone, "the node ended with its parent", 5)
+    wait_for(gone, 5, "the node ended with its parent")
 
 
 # ---- usage ----

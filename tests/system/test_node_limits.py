@@ -16,7 +16,7 @@ from node_kit import (  # noqa: F401 (fixtures among them)
     tls_connect,
     udp_ask,
 )
-from nodes import until
+from support.process import wait_for
 
 
 # ---- UDP ----
@@ -31,7 +31,7 @@ def test_rate_limit_of_one_source_leaves_others_alone(start):
         for _ in range(1000):
             flood.sendto(stun.message(), address)
         udp_ask(address, stun.message(), source="127.0.2.2", timeout=2)
-        until(lambda: metrics(node)["berth_node_limited_total"] > 500, "the flood was limited")
+        wait_for(lambda: metrics(node)["berth_node_limited_total"] > 500, 20, "the flood was limited")
         flood.setblocking(False)
         answers = 0
         try:
@@ -47,7 +47,7 @@ def test_rate_limit_of_one_source_leaves_others_alone(start):
             limited = metrics(node)["berth_node_limited_total"]
             for _ in range(200):
                 other.sendto(stun.message(), address)
-            until(lambda: metrics(node)["berth_node_limited_total"] > limited, "another port is limited too")
+            wait_for(lambda: metrics(node)["berth_node_limited_total"] > limited, 20, "another port is limited too")
 
 
 def test_rate_limit_by_prefix(start):
@@ -58,7 +58,7 @@ def test_rate_limit_by_prefix(start):
             s.bind((f"127.0.7.{host}", 0))
             for _ in range(90):  # below the limit of one address
                 s.sendto(stun.message(), address)
-    until(lambda: metrics(node)["berth_node_limited_total"] > 100, "the /24 was limited")
+    wait_for(lambda: metrics(node)["berth_node_limited_total"] > 100, 20, "the /24 was limited")
     udp_ask(address, stun.message(), source="127.0.8.1", timeout=2)
 
 
@@ -83,7 +83,7 @@ def test_silent_flood_disturbs_nobody(start, tls_args, certificate):
     half_open = [connect(node.addresses("tls")[0]) for _ in range(300)]
     for s in half_open[:150]:
         s.sendall(b"\x16\x03\x01\x02\x00\x01")  # a ClientHello that never goes on
-    until(lambda: metrics(node)['berth_node_connections_open{transport="tls"}'] >= 300, "all are open")
+    wait_for(lambda: metrics(node)['berth_node_connections_open{transport="tls"}'] >= 300, 20, "all are open")
     worst = 0
     for _ in range(20):
         started = time.monotonic()
@@ -150,7 +150,7 @@ def test_connection_cap(start):
             except (OSError, EOFError):
                 return None
 
-    until(accepted, "a place is free again")
+    wait_for(accepted, 20, "a place is free again")
 
 
 def test_connection_cap_per_source(start):
@@ -177,9 +177,9 @@ def test_health_answers_while_connections_use_up_the_descriptors(start):
     room = node.wait_for("limits")["connections"]
     assert 50 <= room < 300
     crowd = [connect(node.addresses("tcp")[0]) for _ in range(400)]
-    until(lambda: metrics(node)['berth_node_connections_open{transport="tcp"}'] >= room, "all places are taken")
+    wait_for(lambda: metrics(node)['berth_node_connections_open{transport="tcp"}'] >= room, 20, "all places are taken")
     refused = 'berth_node_connections_refused_total{transport="tcp",limit="listener"}'
-    until(lambda: metrics(node)[refused] > 0, "others are refused")
+    wait_for(lambda: metrics(node)[refused] > 0, 20, "others are refused")
     for _ in range(20):
         metrics(node)
     assert not node.find("accept_paused")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import berth_stun as stun
 from node_kit import metrics, start, udp_ask  # noqa: F401 (a fixture among them)
-from nodes import until
+from support.process import wait_for
 
 OFFICE, SAMPLES = 1000, 5
 FORGED = 70000  # more than the tables have cells (LIMITS_CELLS)
@@ -48,7 +48,7 @@ def test_an_office_of_a_thousand_behind_one_address(start):  # noqa: F811
                 heard[i] += answers(s)
             return all(heard)
 
-        until(everybody, f"every one of {OFFICE} agents has an answer")
+        wait_for(everybody, 20, f"every one of {OFFICE} agents has an answer")
 
 
 def memory_kb(node):
@@ -70,7 +70,7 @@ def test_forged_sources_take_nothing_from_anybody(start):  # noqa: F811
         with udp(f"127.64.{n % 4}.{1 + n}") as s:
             for _ in range(300):
                 s.sendto(request, address)
-    until(lambda: metrics(node)["berth_node_limited_total"] > 5000, "the floods were limited")
+    wait_for(lambda: metrics(node)["berth_node_limited_total"] > 5000, 20, "the floods were limited")
     for n in range(200):  # nobody else is, wherever it comes from
         udp_ask(address, stun.message(), source=f"127.128.{n}.1", timeout=5)
     assert memory_kb(node) - before < GROWTH_MOST_KB

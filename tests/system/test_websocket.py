@@ -5,7 +5,6 @@ import asyncio
 import base64
 import hashlib
 import http.client
-import os
 import signal
 import socket
 import struct
@@ -13,7 +12,7 @@ import time
 
 import pytest
 import websockets
-from websockets.exceptions import ConnectionClosed, InvalidStatusCode
+from websockets.exceptions import ConnectionClosed
 
 import berth_stun as stun
 from node_kit import (  # noqa: F401 (fixtures among them)
@@ -27,7 +26,7 @@ from node_kit import (  # noqa: F401 (fixtures among them)
     tls_connect,
     tls_context,
 )
-from nodes import until
+from support.process import wait_for
 
 BINARY, TEXT, CONTINUE, CLOSE, PING, PONG = 2, 1, 0, 8, 9, 10
 CLEAR, TLS = "tcp", "tls"
@@ -399,7 +398,7 @@ def test_idle_times(start):
         again = time.monotonic()
         assert stun.is_closed(talks)
         assert 1.5 < time.monotonic() - again < TIMEOUT
-    counted = until(lambda: (m := metrics(node))['berth_node_connections_open{transport="tcp"}'] == 0 and m, "all closed")
+    counted = wait_for(lambda: (m := metrics(node))['berth_node_connections_open{transport="tcp"}'] == 0 and m, 20, "all closed")
     assert counted['berth_node_connections_ended_total{reason="idle"}'] == 2
     assert counted["berth_node_websockets_total"] == 2
     assert counted['berth_node_requests_total{transport="tcp"}'] == 1
@@ -415,8 +414,8 @@ def test_vanishing_peers(start, tls_args, certificate):
             if end % 2:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
             s.close()
-    until(lambda: metrics(node)['berth_node_connections_open{transport="tcp"}'] == 0, "closed")
-    until(lambda: metrics(node)['berth_node_connections_open{transport="tls"}'] == 0, "closed")
+    wait_for(lambda: metrics(node)['berth_node_connections_open{transport="tcp"}'] == 0, 20, "closed")
+    wait_for(lambda: metrics(node)['berth_node_connections_open{transport="tls"}'] == 0, 20, "closed")
 
 
 # ---- a clear port ----

@@ -182,14 +182,14 @@ def end(proc, grace=2.0):
 
 
 def wait_until(condition, seconds, what):
-    """Polls until `condition()` is true and returns its value; LabError after `seconds`."""
+    """Polls until `condition()` is true and returns its value; LabError after `seconds`. `what`: a text, or what gives one then."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise LabError(f"not within {seconds} s: {what}")
+            raise LabError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
@@ -207,5 +207,5 @@ def why_not():
                            capture_output=True, check=False, timeout=20, env={"PATH": PATH},
                            input="table inet t { chain c { type nat hook postrouting priority srcnat; masquerade; }; }")
     if probe.returncode != 0:
-        return f"the lab needs network namespaces and nftables: {probe.stderr.strip().splitlines()[:1]}"
+        return f"the lab needs network namespaces and nftables: {probe.stderr.strip()[:200]}"
     return None

@@ -25,9 +25,6 @@ class Service:
         self.host, self.lab, self.authority = host, host.lab, authority
         self.database, self.options = database or host, options
         self.programs = {name: find_program(name, build) for name in ("berth-controller", "berth-node", "berth")}
-        missing = [name for name, path in self.programs.items() if not path]
-        if missing:
-            raise LabError(f"not built: {', '.join(missing)}")
         self.name = f"{host.name}.lab"
         self.url = f"https://{self.name}"
         self.admin_key = f"admin-{secrets.token_hex(24)}"
@@ -41,10 +38,13 @@ class Service:
     def assert_running(self):
         for name, proc in self.running.items():
             if proc.poll() is not None:
-                raise LabError(f"{name} ended by itself: {proc.returncode}\n{self.log(name)}")
+                raise LabError(f"{name} ended by itself: {proc.returncode}\n{self.tail(name)}")
 
     def log(self, name):
-        return self.lab.read(name)[-3000:]
+        return self.lab.read(name)
+
+    def tail(self, name):
+        return self.log(name)[-3000:]
 
     def _start(self, host, log, argv, **kw):
         name = f"{host.name}.{log}"
@@ -71,7 +71,7 @@ class Service:
             self.assert_running()
             env = clean_env(PGPASSWORD=password())
             return self.database.run([*ask, "SELECT 1"], env=env, check=False).returncode == 0
-        wait_until(answers, 60, f"PostgreSQL answers\n{self.log(name)}")
+        wait_until(answers, 60, lambda: f"PostgreSQL answers\n{self.tail(name)}")
         self.database.run([*ask, "CREATE DATABASE berth"], env=clean_env(PGPASSWORD=password()))
         self._ask, self._password = ask, password()
         at = "127.0.0.1" if self.database is self.host else self.database.ip4
@@ -93,7 +93,7 @@ class Service:
             self.programs["berth-controller"], *words, "--public-name", self.name, "--cert", cert, "--key", key,
             "--master-key", secret[0], "--admin-key", secret[1], "--threads", threads, *self.options,
         ], env=clean_env(BERTH_DATABASE=self._url))
-        wait_until(self.ready, 30, f"the controller is ready\n{self.log(name)}")
+        wait_until(self.ready, 30, lambda: f"the controller is ready\n{self.tail(name)}")
 
     def probe(self, path):
         """What /livez or /readyz answers on the controller's own host."""

@@ -2,7 +2,7 @@
 import json
 import time
 
-from . import pki, portal, proxies, servers, wpad
+from . import pki, portal, proxies, wpad
 from .kernel import clean_env
 from .pki import Authority
 from .rules import PORTAL_PORTS, accept
@@ -80,9 +80,6 @@ class Stage:
     def _start_node(self, host, table, authority):
         ports = self.scenario.ports(host.name)
         certificate = authority.issue(host.name, [host.name, f"{host.name}.lab"], host.ips)
-        if not self.node_program:
-            servers.coturn(host, ports["udp"][0], ports["tls"][0] if "tls" in ports else 0, certificate)
-            return
         alternate, ips = table.get("alternate"), host.ips
         more = ["--cert", certificate[0], "--key", certificate[1]] if "tls" in ports else []
         if alternate:  # it offers RFC 5780 there
@@ -94,12 +91,8 @@ class Stage:
         """One node that answers for all the farm's addresses."""
         table, host = self.scenario.farms()[farm], self.lab.hosts[f"{farm}-0"]
         port = table.get("udp", 5004)
-        if self.node_program:
-            self._berth_node(host, [("udp", "::" if ":" in table["first"] else "0.0.0.0", port)],
-                             ["--stun-rate", "0", "--stun-rate-prefix", "0"])
-        else:
-            host.ips = [ip for _, ip, _ in self.scenario.farm_members(farm)]
-            servers.coturn(host, port)
+        self._berth_node(host, [("udp", "::" if ":" in table["first"] else "0.0.0.0", port)],
+                         ["--stun-rate", "0", "--stun-rate-prefix", "0"])
 
     def _berth_node(self, host, listeners, more):
         words = [f"--{transport}={address(ip, port)}" for transport, ip, port in listeners]

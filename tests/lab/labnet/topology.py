@@ -16,13 +16,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 
 
 def find_program(name, build=None):
-    """A built program: below `build`, $BERTH_BUILD or any build folder of the tree, the newest; None without one."""
+    """A built program: below `build`, $BERTH_BUILD or any build folder of the tree, the newest. LabError without one."""
     folder = {"lab-internet": "tests/lab", "lab-roamer": "tests/lab", "berth-node": "node", "berth": "agent",
               "berth-controller": "controller"}[name]
     build = build or os.environ.get("BERTH_BUILD")
     builds = [build] if build else [os.path.join(ROOT, d) for d in os.listdir(ROOT) if d.startswith("build")]
     found = [p for p in (os.path.join(b, folder, name) for b in builds) if os.access(p, os.X_OK)]
-    return max(found, key=os.path.getmtime) if found else None
+    if not found:
+        raise LabError(f"{name} is not built")
+    return max(found, key=os.path.getmtime)
 
 
 class Look:
@@ -69,6 +71,7 @@ class Host:
         if not log:
             return self.ns.start(argv, stdout=kw.pop("stdout", subprocess.DEVNULL), stderr=subprocess.DEVNULL, **kw)
         path = self.lab.write(f"{self.name}.{log}", "")
+        self.lab.kept.add(f"{self.name}.{log}")
         with open(self.lab.base.outside(path), "a", encoding="utf-8") as f:
             return self.ns.start(argv, stdout=f, stderr=f, **kw)
 
@@ -121,9 +124,8 @@ class Lab:
 
     def __init__(self, build=None, seed=1):
         self.program = find_program("lab-internet", build)
-        if not self.program:
-            raise LabError("lab-internet is not built")
         self.hosts = {}
+        self.kept = set()  # logs, by name
         self._sites = {}
         self._paths = []
         self._default = "0"
@@ -296,11 +298,12 @@ class Lab:
 
     def logs(self):
         """The end of every log that Host.start keeps."""
-        texts = []
-        for entry in sorted(os.scandir(self.base.outside(self.files)), key=lambda e: e.name):
-            if entry.is_file() and entry.name.endswith(".node"):
-                texts.append(f"--- {entry.name}\n{self.read(entry.name)[-2000:]}")
-        return "\n".join(texts)
+        return "\n".join(f"--- {name}\n{self.read(name)[-2000:]}" for name in sorted(self.kept))
+
+    def assert_no_sanitizer_report(self):
+        for name in sorted(self.kept):
+            log = self.read(name)
+            assert "Sanitizer" not in log and "runtime error" not in log, f"{name}:\n{log[-6000:]}"
 
     def wait_port(self, host, port, protocol="tcp", seconds=10):
         """Until somebody listens on the port in the host's namespace."""

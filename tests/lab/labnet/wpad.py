@@ -62,4 +62,4 @@ def lease(host):
             return "lease {" in host.lab.read("dhcp/dhclient.leases")
         except OSError:
             return False
-    wait_until(has_one, 15, f"{host.name} has a lease\n{host.lab.read(f'{host.name}.dhclient')[-2000:]}")
+    wait_until(has_one, 15, lambda: f"{host.name} has a lease\n{host.lab.read(f'{host.name}.dhclient')[-2000:]}")

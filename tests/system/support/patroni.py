@@ -98,7 +98,7 @@ class Cluster:
         self.machines = [Machine(self, name) for name in ("one", "two")]
         for m in self.machines:
             m.start()
-            wait_for(lambda: m.state().get("state") == "running", 180, f"the PostgreSQL of {m.name}\n{m.process.tail()}")
+            wait_for(lambda: m.state().get("state") == "running", 180, lambda: f"the PostgreSQL of {m.name}\n{m.process.tail()}")
         self.wait_synchronous()
 
     def _etcd_answers(self):
@@ -123,7 +123,7 @@ class Cluster:
                 r.get("sync_state") in ("sync", "quorum") for r in leader.state().get("replication", []) or []
             )
 
-        wait_for(both, seconds, "a synchronous standby\n" + "\n".join(m.process.tail(20) for m in self.machines))
+        wait_for(both, seconds, lambda: "a synchronous standby\n" + "\n".join(m.process.tail(20) for m in self.machines))
 
     def url(self, database):
         user, password = SUPERUSER

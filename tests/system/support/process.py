@@ -22,14 +22,14 @@ SANITIZER = re.compile(
 
 
 def wait_for(condition, seconds=15.0, what="the condition", every=0.02):
-    """Polls until `condition()` is true and returns its value."""
+    """Polls until `condition()` is true and returns its value. `what`: a text, or what gives one when it has failed."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
+            raise AssertionError(f"waited {seconds} s for {what() if callable(what) else what}")
         time.sleep(every)
 
 

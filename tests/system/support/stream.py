@@ -38,7 +38,7 @@ class Stream:
         assert self.answer.status == 200, (self.answer.status, self.answer.read())
         assert self.answer.headers["Content-Type"] == "text/event-stream"
         self.last = last
-        self.queue = queue.Queue()
+        self.queue, self.first = queue.Queue(), None
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
         self.first = self.next()
@@ -64,7 +64,7 @@ class Stream:
 
     def next(self, seconds=15, comments=False):
         """The next event, None at the end."""
-        if getattr(self, "first", None) is not None and self.first.kind is not None:
+        if self.first is not None and self.first.kind is not None:
             event, self.first = self.first, None
             return event
         while True:
