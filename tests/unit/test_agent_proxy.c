@@ -86,66 +86,68 @@ static void long_texts_are_refused(void **state)
     }
 }
 
+static const struct {
+    const char *list, *host;
+    uint16_t port;
+    bool direct;
+} no_proxy_cases[] = {
+    {NULL, "a.example", 443, false},
+    {"", "a.example", 443, false},
+    {",, ,", "a.example", 443, false},
+    {"*", "a.example", 443, true},
+    {"*", "10.0.0.1", 443, true},
+    {"example", "a.example", 443, true},
+    {"example", "example", 443, true},
+    {"example", "notexample", 443, false},
+    {".example", "example", 443, true},
+    {".example", "a.b.example", 443, true},
+    {"*.example", "a.example", 443, true},
+    {"A.Example", "a.eXample", 443, true},
+    {"a.example.", "a.example", 443, true},
+    {"a.example", "a.example.", 443, true},
+    {"b.example,a.example", "a.example", 443, true},
+    {"b.example a.example", "a.example", 443, true},
+    {"b.example;a.example", "a.example", 443, true},
+    {"a.example:443", "a.example", 443, true},
+    {"a.example:8443", "a.example", 443, false},
+    {"a.example:", "a.example", 443, false},
+    {"a.example:99999", "a.example", 443, false},
+    {"10.0.0.1", "10.0.0.1", 443, true},
+    {"10.0.0.1", "10.0.0.11", 443, false},
+    {"10.0.0.1:443", "10.0.0.1", 443, true},
+    {"10.0.0.1:444", "10.0.0.1", 443, false},
+    {"10.0.0.0/8", "10.200.3.4", 443, true},
+    {"10.0.0.0/8", "11.200.3.4", 443, false},
+    {"10.0.0.0/31", "10.0.0.1", 443, true},
+    {"10.0.0.0/32", "10.0.0.1", 443, false},
+    {"0.0.0.0/0", "10.0.0.1", 443, true},
+    {"10.0.0.0/33", "10.0.0.0", 443, false},
+    {"10.0.0.0/", "10.0.0.0", 443, false},
+    {"10.0.0.0/x", "10.0.0.0", 443, false},
+    {"0.0.0.0/0", "::1", 443, false},
+    {"0.0.0.0/0", "a.example", 443, false},
+    {"fd00::/8", "fd12:3456::1", 443, true},
+    {"fd00::/8", "fe80::1", 443, false},
+    {"::1", "::1", 443, true},
+    {"[::1]", "::1", 443, true},
+    {"[::1]:443", "::1", 443, true},
+    {"[::1]:444", "::1", 443, false},
+    {"0.1", "10.0.0.1", 443, false}, /* a name's end, not an address's */
+    {"<local>", "intranet", 443, true},
+    {"<local>", "a.example", 443, false},
+    {"<local>", "::1", 443, false},
+    {".", "a.example", 443, false},
+    {":443", "a.example", 443, false},
+    {"/8", "10.0.0.1", 443, false},
+};
+
 static void no_proxy_lists(void **state)
 {
-    static const struct {
-        const char *list, *host;
-        uint16_t port;
-        bool direct;
-    } cases[] = {
-        {NULL, "a.example", 443, false},
-        {"", "a.example", 443, false},
-        {",, ,", "a.example", 443, false},
-        {"*", "a.example", 443, true},
-        {"*", "10.0.0.1", 443, true},
-        {"example", "a.example", 443, true},
-        {"example", "example", 443, true},
-        {"example", "notexample", 443, false},
-        {".example", "example", 443, true},
-        {".example", "a.b.example", 443, true},
-        {"*.example", "a.example", 443, true},
-        {"A.Example", "a.eXample", 443, true},
-        {"a.example.", "a.example", 443, true},
-        {"a.example", "a.example.", 443, true},
-        {"b.example,a.example", "a.example", 443, true},
-        {"b.example a.example", "a.example", 443, true},
-        {"b.example;a.example", "a.example", 443, true},
-        {"a.example:443", "a.example", 443, true},
-        {"a.example:8443", "a.example", 443, false},
-        {"a.example:", "a.example", 443, false},
-        {"a.example:99999", "a.example", 443, false},
-        {"10.0.0.1", "10.0.0.1", 443, true},
-        {"10.0.0.1", "10.0.0.11", 443, false},
-        {"10.0.0.1:443", "10.0.0.1", 443, true},
-        {"10.0.0.1:444", "10.0.0.1", 443, false},
-        {"10.0.0.0/8", "10.200.3.4", 443, true},
-        {"10.0.0.0/8", "11.200.3.4", 443, false},
-        {"10.0.0.0/31", "10.0.0.1", 443, true},
-        {"10.0.0.0/32", "10.0.0.1", 443, false},
-        {"0.0.0.0/0", "10.0.0.1", 443, true},
-        {"10.0.0.0/33", "10.0.0.0", 443, false},
-        {"10.0.0.0/", "10.0.0.0", 443, false},
-        {"10.0.0.0/x", "10.0.0.0", 443, false},
-        {"0.0.0.0/0", "::1", 443, false},
-        {"0.0.0.0/0", "a.example", 443, false},
-        {"fd00::/8", "fd12:3456::1", 443, true},
-        {"fd00::/8", "fe80::1", 443, false},
-        {"::1", "::1", 443, true},
-        {"[::1]", "::1", 443, true},
-        {"[::1]:443", "::1", 443, true},
-        {"[::1]:444", "::1", 443, false},
-        {"0.1", "10.0.0.1", 443, false}, /* a name's end, not an address's */
-        {"<local>", "intranet", 443, true},
-        {"<local>", "a.example", 443, false},
-        {"<local>", "::1", 443, false},
-        {".", "a.example", 443, false},
-        {":443", "a.example", 443, false},
-        {"/8", "10.0.0.1", 443, false},
-    };
-    for (size_t i = 0; i < N(cases); i++) {
-        if (no_proxy_match(cases[i].list, cases[i].host, cases[i].port) != cases[i].direct)
-            fail_msg("'%s' with %s:%u", cases[i].list ? cases[i].list : "(null)", cases[i].host,
-                     cases[i].port);
+    for (size_t i = 0; i < N(no_proxy_cases); i++) {
+        if (no_proxy_match(no_proxy_cases[i].list, no_proxy_cases[i].host, no_proxy_cases[i].port) !=
+            no_proxy_cases[i].direct)
+            fail_msg("'%s' with %s:%u", no_proxy_cases[i].list ? no_proxy_cases[i].list : "(null)",
+                     no_proxy_cases[i].host, no_proxy_cases[i].port);
     }
 }
 

@@ -91,78 +91,78 @@ static void plain_ones_are_taken(void **state)
     }
 }
 
+static const char *const others[] = {
+    "",
+    "[]",
+    "{}",
+    "\"results\"",
+    "{\"results\":{}}",
+    "{\"a\":{\"results\":[]}}",
+    "{\"results\":[]",
+    "{\"results\":[]}}",
+    HEAD "],\"results\":[]}",         /* twice */
+    HEAD "],\"r\\u0065sults\":[]}",   /* twice, once in disguise */
+    "{\"r\\u0065sults\":[" ROW "}]}", /* in disguise */
+    HEAD ROW "},]}",
+    HEAD ROW ",}]}",
+    HEAD ROW "}{}]}",
+    HEAD "[]]}",
+    HEAD "null]}",
+    HEAD ROW "]}",
+    HEAD ROW ",\"node\":\"n2\"}]}", /* a member twice */
+    HEAD ROW ",\"extra\":1}]}",     /* one that isn't known */
+    HEAD ROW ",\"sent\":-1}]}",
+    HEAD ROW ",\"sent\":01}]}",
+    HEAD ROW ",\"sent\":1.0}]}",
+    HEAD ROW ",\"sent\":1e1}]}",
+    HEAD ROW ",\"sent\":1000001}]}",
+    HEAD ROW ",\"sent\":}]}",
+    HEAD ROW ",\"sent\":\"1\"}]}",
+    HEAD ROW ",\"sent\":null}]}",
+    HEAD ROW ",\"sent\":99999999999999999999}]}",
+    HEAD ROW ",\"tls_us\":60000001}]}",
+    HEAD ROW ",\"sent\":1,\"received\":2}]}",
+    HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\"}]}",
+    HEAD "{\"node\":\"n1\",\"transport\":\"udp\"}]}",
+    HEAD "{\"node\":\"n 1\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+    HEAD "{\"node\":\"n\\u0031\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+    HEAD "{\"node\":\"\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
+    HEAD "{\"node\":\"n1\",\"transport\":\"UDP\",\"status\":\"timeout\"}]}",
+    HEAD ROW ",\"framing\":\"none\"}]}",
+    HEAD ROW ",\"address\":\"192.0.2.1\"}]}",
+    HEAD ROW ",\"address\":\"192.0.2.1:0\"}]}",
+    HEAD ROW ",\"mapped_address\":\"x\"}]}",
+    HEAD ROW ",\"mapped_address\":\"\"}]}",
+    HEAD ROW ",\"mapped_address\":\"256.0.2.1:1\"}]}",
+    HEAD ROW ",\"mapped_address\":\"1920.0.2.1:1\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.02.1:1\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2.1:65536\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2.1:443000\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2.1:1x\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2.1:\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2:1\"}]}",
+    HEAD ROW ",\"mapped_address\":\"192.0.2.1.1:1\"}]}",
+    HEAD ROW ",\"framing\":\"stun\n\"}]}",
+    HEAD ROW ",\"framing\":\"stun\t\"}]}",
+    HEAD ROW ",\"framing\":\"stu\"}]}",
+    HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2}}]}",
+    HEAD ROW ",\"rtt_us\":{\"min\":3,\"median\":2,\"p95\":4}}]}",
+    HEAD ROW ",\"rtt_us\":{\"min\":1,\"min\":1,\"median\":2,\"p95\":4}}]}",
+    HEAD ROW ",\"rtt_us\":{}}]}",
+    HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":4,\"min\":1}}]}",
+    HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":60000001}}]}",
+    HEAD ROW ",\"address\":\"192.0.2.1:443\"},{\"node\":\"n2\",\"transport\":\"udp\",\"status\":\"timeout\","
+             "\"address\":\"192.0.2.1:0\"}]}",
+    HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\",\"rtt\":{}}]}",
+    HEAD ROW ",\"via_proxy\":{\"url\":\"http://p\"}}]}",
+};
+
 static void others_are_left(void **state)
 {
-    static const char *const texts[] = {
-        "",
-        "[]",
-        "{}",
-        "\"results\"",
-        "{\"results\":{}}",
-        "{\"a\":{\"results\":[]}}",
-        "{\"results\":[]",
-        "{\"results\":[]}}",
-        HEAD "],\"results\":[]}",         /* twice */
-        HEAD "],\"r\\u0065sults\":[]}",   /* twice, once in disguise */
-        "{\"r\\u0065sults\":[" ROW "}]}", /* in disguise */
-        HEAD ROW "},]}",
-        HEAD ROW ",}]}",
-        HEAD ROW "}{}]}",
-        HEAD "[]]}",
-        HEAD "null]}",
-        HEAD ROW "]}",
-        HEAD ROW ",\"node\":\"n2\"}]}", /* a member twice */
-        HEAD ROW ",\"extra\":1}]}",     /* one that isn't known */
-        HEAD ROW ",\"sent\":-1}]}",
-        HEAD ROW ",\"sent\":01}]}",
-        HEAD ROW ",\"sent\":1.0}]}",
-        HEAD ROW ",\"sent\":1e1}]}",
-        HEAD ROW ",\"sent\":1000001}]}",
-        HEAD ROW ",\"sent\":}]}",
-        HEAD ROW ",\"sent\":\"1\"}]}",
-        HEAD ROW ",\"sent\":null}]}",
-        HEAD ROW ",\"sent\":99999999999999999999}]}",
-        HEAD ROW ",\"tls_us\":60000001}]}",
-        HEAD ROW ",\"sent\":1,\"received\":2}]}",
-        HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\"}]}",
-        HEAD "{\"node\":\"n1\",\"transport\":\"udp\"}]}",
-        HEAD "{\"node\":\"n 1\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
-        HEAD "{\"node\":\"n\\u0031\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
-        HEAD "{\"node\":\"\",\"transport\":\"udp\",\"status\":\"timeout\"}]}",
-        HEAD "{\"node\":\"n1\",\"transport\":\"UDP\",\"status\":\"timeout\"}]}",
-        HEAD ROW ",\"framing\":\"none\"}]}",
-        HEAD ROW ",\"address\":\"192.0.2.1\"}]}",
-        HEAD ROW ",\"address\":\"192.0.2.1:0\"}]}",
-        HEAD ROW ",\"mapped_address\":\"x\"}]}",
-        HEAD ROW ",\"mapped_address\":\"\"}]}",
-        HEAD ROW ",\"mapped_address\":\"256.0.2.1:1\"}]}",
-        HEAD ROW ",\"mapped_address\":\"1920.0.2.1:1\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.02.1:1\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2.1:65536\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2.1:443000\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2.1:1x\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2.1:\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2:1\"}]}",
-        HEAD ROW ",\"mapped_address\":\"192.0.2.1.1:1\"}]}",
-        HEAD ROW ",\"framing\":\"stun\n\"}]}",
-        HEAD ROW ",\"framing\":\"stun\t\"}]}",
-        HEAD ROW ",\"framing\":\"stu\"}]}",
-        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2}}]}",
-        HEAD ROW ",\"rtt_us\":{\"min\":3,\"median\":2,\"p95\":4}}]}",
-        HEAD ROW ",\"rtt_us\":{\"min\":1,\"min\":1,\"median\":2,\"p95\":4}}]}",
-        HEAD ROW ",\"rtt_us\":{}}]}",
-        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":4,\"min\":1}}]}",
-        HEAD ROW ",\"rtt_us\":{\"min\":1,\"median\":2,\"p95\":60000001}}]}",
-        HEAD ROW
-        ",\"address\":\"192.0.2.1:443\"},{\"node\":\"n2\",\"transport\":\"udp\",\"status\":\"timeout\","
-        "\"address\":\"192.0.2.1:0\"}]}",
-        HEAD "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"reachable\",\"rtt\":{}}]}",
-        HEAD ROW ",\"via_proxy\":{\"url\":\"http://p\"}}]}",
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (taken(texts[i], strlen(texts[i])))
-            fail_msg("taken: %s", texts[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (taken(others[i], strlen(others[i])))
+            fail_msg("taken: %s", others[i]);
     }
 }
 
