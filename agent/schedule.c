@@ -2,25 +2,18 @@
  * shorter than the server asked for. */
 #include "schedule.h"
 
+#include "core/splitmix.h"
+
 static int64_t min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-/* splitmix64: it spreads load, it keeps no secret. */
-static uint64_t next_random(struct schedule *s)
-{
-    uint64_t z = s->random += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
 }
 
 int64_t schedule_random(struct schedule *s, int64_t low, int64_t high)
 {
     if (high <= low)
         return low;
-    return low + (int64_t)(next_random(s) % (uint64_t)(high - low + 1));
+    return low + (int64_t)(splitmix64(&s->random) % (uint64_t)(high - low + 1));
 }
 
 void schedule_init(struct schedule *s, uint64_t seed)

@@ -3,6 +3,7 @@
  * that the decision is about. */
 #include "command.h"
 
+#include "core/splitmix.h"
 #include "placement/place.h"
 #include "sys/clock.h"
 
@@ -45,13 +46,9 @@ struct bench {
     size_t n_ns;
 };
 
-/* splitmix64. */
 static uint64_t mix(uint64_t x)
 {
-    x += 0x9E3779B97F4A7C15U;
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U;
-    x = (x ^ x >> 27) * 0x94D049BB133111EBU;
-    return x ^ x >> 31;
+    return splitmix64(&x);
 }
 
 static struct spot spot_next(struct bench *b)

@@ -1,6 +1,8 @@
 /* Composes one log line. Invariant: TAIL bytes always stay free, so that a line that is cut can still be closed. */
 #include "sys/log_text.h"
 
+#include "core/utf8.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,26 +26,6 @@ static bool put(struct log_text *t, const char *s, size_t len)
     memcpy(t->buf + t->len, s, len);
     t->len += len;
     return true;
-}
-
-/* The length of the valid UTF-8 sequence at `s`, and its code point; 0 where there is none (RFC 3629). */
-static size_t utf8_next(const char *s, uint32_t *cp)
-{
-    const unsigned char *u = (const unsigned char *)s;
-    size_t n = u[0] < 0x80 ? 1 : u[0] < 0xC2 ? 0 : u[0] < 0xE0 ? 2 : u[0] < 0xF0 ? 3 : u[0] < 0xF5 ? 4 : 0;
-    if (n == 0)
-        return 0;
-    uint32_t c = n == 1 ? u[0] : u[0] & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((u[i] & 0xC0) != 0x80)
-            return 0;
-        c = c << 6 | (u[i] & 0x3Fu);
-    }
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))
-        return 0;
-    *cp = c;
-    return n;
 }
 
 /* Control characters of both ranges, and the Unicode line and paragraph separators, could end a line on some terminal. */

@@ -1,15 +1,13 @@
 /* Random numbers. Invariant: the same seed gives the same numbers everywhere. */
 #include "rng.h"
 
+#include "core/splitmix.h"
+
 #include <math.h>
 
 uint64_t rng_next(uint64_t *state)
 {
-    *state += 0x9e3779b97f4a7c15U; /* splitmix64 */
-    uint64_t z = *state;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
+    return splitmix64(state);
 }
 
 double rng_uniform(uint64_t *state)

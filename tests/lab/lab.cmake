@@ -6,7 +6,7 @@ set(LAB_SOURCES ${LAB}/netmap.c ${LAB}/delayq.c ${LAB}/path.c)
 add_subdirectory(${LAB})
 
 add_executable(test_internet ${LAB}/test_internet.c ${LAB_SOURCES})
-target_link_libraries(test_internet PRIVATE PkgConfig::CMOCKA)
+target_link_libraries(test_internet PRIVATE berth_core PkgConfig::CMOCKA)
 set_target_properties(test_internet PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${LAB_OUTPUT})
 add_test(NAME lab.test_internet COMMAND test_internet)
 set_tests_properties(lab.test_internet PROPERTIES TIMEOUT 60 LABELS lab)

@@ -2,15 +2,13 @@
  * the path was told to reorder. */
 #include "path.h"
 
+#include "core/splitmix.h"
+
 #include <stdbool.h>
 
 uint64_t rng_next(struct rng *r)
 {
-    /* splitmix64: short, and good from any seed, also 0 */
-    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return splitmix64(&r->state);
 }
 
 double rng_unit(struct rng *r)

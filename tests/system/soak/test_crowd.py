@@ -30,7 +30,7 @@ class Timetable:
 
     def __init__(self, folder):
         library = folder / "schedule.so"
-        built = run(["cc", "-std=c11", "-shared", "-fPIC", "-o", library, SOURCE / "agent" / "schedule.c"])
+        built = run(["cc", "-std=c11", "-shared", "-fPIC", "-I", SOURCE / "common", "-o", library, SOURCE / "agent" / "schedule.c"])
         assert built.returncode == 0, built.stderr
         self.library = ctypes.CDLL(str(library))
         self.library.schedule_delivery_failed.restype = ctypes.c_int64
