@@ -12,7 +12,7 @@
 
 enum {
     BACKLOG = 4096,
-    STREAM_RECEIVE_BUFFER = 64 * 1024, /* bounds what a peer that doesn't read its answers can make us hold */
+    STREAM_RECEIVE_BUFFER = 64 * 1024, /* of requests, from a peer that doesn't read its answers */
     UDP_BUFFER = 4 * 1024 * 1024       /* bursts; the kernel may give less */
 };
 

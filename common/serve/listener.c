@@ -184,14 +184,15 @@ static bool take_place(struct listener_sources *t, const struct addr *peer, _Ato
     return true;
 }
 
-/* Of the listening socket, whose connections inherit them: two calls less for each. libh2o has no time-out for writing. The kernel's ends a
- * connection whose data stays unacknowledged, or whose window stays shut. */
+/* Of the listening socket, whose connections inherit them: calls less for each. libh2o has no time-out for writing. The kernel's ends a
+ * connection whose data stays unacknowledged, or whose window stays shut; until then it would take some megabytes of answers that nobody reads. */
 static void set_tcp_options(int fd, const struct listener_opts *opts)
 {
     int64_t stall_us = opts->stall_timeout_us > 0 ? opts->stall_timeout_us : LISTENER_STALL_US;
     unsigned stall_ms = (unsigned)(stall_us / 1000);
-    int on = 1;
+    int on = 1, unsent = LISTENER_UNSENT_MOST;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
 }
 

@@ -49,7 +49,11 @@ struct listener_budget {
     _Atomic int64_t open;
 };
 
-enum { LISTENER_STALL_US = 20 * 1000 * 1000 };
+enum {
+    LISTENER_STALL_US = 20 * 1000 * 1000,
+    LISTENER_UNSENT_MOST =
+        64 * 1024, /* what the kernel keeps for a peer beside what is on its way; then writing waits */
+};
 
 struct listener_opts {
     int fd;                 /* listening, non-blocking; the listener owns and closes it */

@@ -242,6 +242,36 @@ def test_slow_and_silent_clients_are_let_go(controller, world, org):
     assert time.monotonic() - start < 35
 
 
+DRIPS = {
+    "headers": (b"", b"X: y\r\n"),
+    "a body": (b"Content-Length: 100000\r\n\r\n", b" "),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "a chunk's extension": (b"Transfer-Encoding: chunked\r\n\r\n1;", b"a"),
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n0\r\n", b"X: y\r\n"),
+}
+
+
+def test_who_drips_is_let_go_too(controller, world):
+    """A little now and then, all of it allowed: a request has its time as a whole."""
+    start = time.monotonic()
+    dripping = {}
+    for name, (head, drop) in DRIPS.items():
+        dripping[name] = raw(controller, world, b"POST /v1/reports HTTP/1.1\r\nHost: x\r\n" + head), drop
+        dripping[name][0].settimeout(0.1)
+    while dripping and time.monotonic() - start < 35:
+        for name, (s, drop) in list(dripping.items()):
+            try:
+                s.sendall(drop)
+                ended = s.recv(1000) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                dripping.pop(name)[0].close()
+    assert not dripping, list(dripping)
+
+
 def test_the_connection_limit(controllers, world):
     mine = controllers(max_connections=5, threads=1)
     held = [raw(mine, world) for _ in range(5)]

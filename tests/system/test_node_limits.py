@@ -1,8 +1,12 @@
 # timeout: 300
 """berth-node under sources, streams and connections that ask too much, or too little."""
 
+import select
 import socket
+import ssl
 import time
+
+import pytest
 
 import berth_stun as stun
 from node_kit import (  # noqa: F401 (fixtures among them)
@@ -14,6 +18,7 @@ from node_kit import (  # noqa: F401 (fixtures among them)
     connect,
     metrics,
     tls_connect,
+    tls_context,
     udp_ask,
 )
 from support.process import wait_for
@@ -130,6 +135,50 @@ def test_slow_bytes_do_not_extend_the_first_timeout(start):
             if closed:
                 break
         assert closed and time.monotonic() - started < 8
+
+
+HELD_MOST = 512 * 1024  # bytes; what is on its way included
+
+
+def held(port):
+    """Bytes that the kernel keeps for the peers of connections to this port, to be sent or acknowledged; None: there are none."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    sizes = [int(row[4].partition(":")[0], 16) for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"]
+    return sum(sizes) if sizes else None
+
+
+def pour(s, request, port):
+    """Requests without end, of which no answer is read, until the node ends it. The most that it held meanwhile."""
+    most = 0
+    s.setblocking(False)
+    while (now := held(port)) is not None:
+        most = max(most, now)
+        if now > HELD_MOST:
+            break
+        try:
+            s.send(request)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            select.select([], [s], [], 0.1)
+        except OSError:
+            break
+    return most
+
+
+@pytest.mark.parametrize("what", ["tcp", "tls", "http"])
+def test_answers_that_nobody_reads_take_little_memory(start, tls_args, certificate, what):
+    """Of the kernel, too, which would keep megabytes for each connection."""
+    transport = "tls" if what == "tls" else "tcp"
+    node = start("--tcp", "127.0.0.1:0", "--tls", "127.0.0.1:0", *tls_args, "--threads", "1", "--idle-timeout", "5")
+    port = node.port(transport)
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", port))
+        if transport == "tls":
+            s = tls_context(certificate).wrap_socket(s, server_hostname="localhost")
+        one = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" if what == "http" else stun.message()
+        assert 0 < pour(s, one * 500, port) <= HELD_MOST
+        s.close()
 
 
 def test_connection_cap(start):

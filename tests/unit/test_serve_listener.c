@@ -31,6 +31,7 @@ static void hands_over_with_the_peer(void **state)
     assert_int_equal(s.stats.open, 1);
     assert_int_equal(tcp_option(s.sock[0], TCP_USER_TIMEOUT), LISTENER_STALL_US / 1000);
     assert_int_equal(tcp_option(s.sock[0], TCP_NODELAY), 1);
+    assert_int_equal(tcp_option(s.sock[0], TCP_NOTSENT_LOWAT), LISTENER_UNSENT_MOST);
     h2o_socket_close(s.sock[0]);
     s.sock[0] = NULL;
     assert_int_equal(s.stats.open, 0); /* counted off whoever closes */
