@@ -20,7 +20,9 @@ PROBE_POLICY_MEMBERS(X)
 
 static const struct config_key keys[] = {
     {"database", "controller", CONFIG_STRING, AT(database), NULL, 0, 0, "URL",
-     "PostgreSQL: postgresql://user:password@host:port/name.", false},
+     "PostgreSQL: postgresql://user:password@host:port/name; with a password better in the file or "
+     "BERTH_DATABASE, since others see arguments.",
+     false},
     {"listen", "controller", CONFIG_LIST, AT(listen), "0.0.0.0:443,[::]:443", 0, 0, "ADDR:PORT",
      "Answer HTTPS here; repeatable; port 0 takes a free one.", false},
     {"metrics", "controller", CONFIG_STRING, AT(metrics), "127.0.0.1:9640", 0, 0, "ADDR:PORT",

@@ -11,8 +11,8 @@
 static const struct config_key common[] = {
     {"controller", NULL, CONFIG_STRING, AT(controller), NULL, 0, 0, "URL",
      "The controller: https://host[:port].", false},
-    {"token", NULL, CONFIG_STRING, AT(token), NULL, 0, 0, "TOKEN", "API key, or a token made with one.",
-     false},
+    {"token", NULL, CONFIG_STRING, AT(token), NULL, 0, 0, "TOKEN",
+     "API key, or a token made with one; better in BERTH_TOKEN, where other users don't see it.", false},
     {"ca", NULL, CONFIG_STRING, AT(ca), NULL, 0, 0, "FILE",
      "Trust these certificates (PEM) instead of the system's.", false},
     {"agent", NULL, CONFIG_STRING, AT(agent), NULL, 0, 0, "ID",
@@ -34,10 +34,12 @@ static const struct config_key common[] = {
     {"version", NULL, CONFIG_BOOL, AT(version), NULL, 0, 0, NULL, "Show the version.", true},
 };
 
-#define ADMIN_TOKEN                                                                         \
-    {                                                                                       \
-        "admin-token", NULL, CONFIG_STRING, AT(admin_token), NULL, 0, 0, "TOKEN",           \
-            "The operator's admin key; preferred to BERTH_TOKEN where both are set.", false \
+#define ADMIN_TOKEN                                                                                       \
+    {                                                                                                     \
+        "admin-token", NULL, CONFIG_STRING, AT(admin_token), NULL, 0, 0, "TOKEN",                         \
+            "The operator's admin key, better in BERTH_ADMIN_TOKEN; preferred to BERTH_TOKEN where both " \
+            "are set.",                                                                                   \
+            false                                                                                         \
     }
 #define NODE_SPEC                                                                                   \
     {                                                                                               \

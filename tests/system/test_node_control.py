@@ -16,7 +16,7 @@ import berth_stun as stun
 from support.berth import Node
 from support.certs import Authority
 from support.process import free_port, wait_for
-from support.proxies import PASSWORD, USER, squid
+from support.proxies import IN_URL, PASSWORD, USER, squid
 
 HEARTBEATS = 15  # seconds in which a heartbeat or two surely happened
 
@@ -61,7 +61,7 @@ def test_registers_what_it_listens_on(node, org, admin):
 
 
 def login(url):
-    return url.replace("//", f"//{USER}:correct%3Ahorse@")
+    return url.replace("//", f"//{USER}:{IN_URL}@")
 
 
 def test_registers_and_beats_through_a_proxy(controller, org, node):
@@ -73,7 +73,7 @@ def test_registers_and_beats_through_a_proxy(controller, org, node):
         wait_for(lambda: metric(n, "heartbeats_total") > 0, HEARTBEATS, "a heartbeat through the proxy")
         wait_for(lambda: listed(org.agent("a1"), "behind-1"), HEARTBEATS, "the node in the agents' list")
         assert f"CONNECT {controller.url.partition('//')[2]}" in proxy.log()
-        assert PASSWORD not in n.process.log and "correct%3Ahorse" not in n.process.log
+        assert PASSWORD not in n.process.log and IN_URL not in n.process.log
         assert n.stop() == 0
     finally:
         proxy.close()

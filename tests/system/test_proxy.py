@@ -10,7 +10,7 @@ import pytest
 from support.api import listed
 from support.certs import Authority
 from support.process import free_port, wait_for
-from support.proxies import PASSWORD, USER, squid, tinyproxy
+from support.proxies import IN_URL, PASSWORD, USER, squid, tinyproxy
 
 LOGIN = {"BERTH_PROXY_USER": USER, "BERTH_PROXY_PASSWORD": PASSWORD}
 
@@ -47,7 +47,7 @@ def probe(world, lone):
         if ca is not None:
             settings["BERTH_CA"] = ca
         done = world.agent("probe", "--json", "--node", target, *args, env=settings)
-        assert PASSWORD not in done.stdout + done.stderr and "correct%3Ahorse" not in done.stdout + done.stderr
+        assert PASSWORD not in done.stdout + done.stderr and IN_URL not in done.stdout + done.stderr
         rows = {r["transport"]: r for r in done.json()["nodes"][0]["results"]}
         return rows, done
 
@@ -88,7 +88,7 @@ def test_authentication(make, probe, scheme):
     assert done.returncode == 0, done.stderr
     assert rows["proxy"]["status"] == "reachable", rows["proxy"]
     assert rows["proxy"]["via_proxy"]["auth"] == scheme
-    in_url = proxy.url.replace("//", f"//{USER}:correct%3Ahorse@")
+    in_url = proxy.url.replace("//", f"//{USER}:{IN_URL}@")
     rows, done = probe("--proxy", in_url)
     assert rows["proxy"]["status"] == "reachable", rows["proxy"]
     assert rows["proxy"]["via_proxy"]["url"] == proxy.url
@@ -278,7 +278,7 @@ def test_scripts_that_do_not_work(probe, tmp_path, text):
 
 
 def test_a_proxy_of_the_environment_that_is_none_is_told(probe):
-    rows, done = probe(env={"https_proxy": f"socks5://{USER}:correct%3Ahorse@127.0.0.1:1"})
+    rows, done = probe(env={"https_proxy": f"socks5://{USER}:{IN_URL}@127.0.0.1:1"})
     assert done.returncode == 0 and "proxy" not in rows
     assert "the proxy of the environment (https_proxy or all_proxy) can't be used" in done.stderr
 

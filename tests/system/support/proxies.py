@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from . import secret
 from .process import Process, free_port, wait_for
 from .scratch import scratch
 
@@ -16,7 +17,9 @@ sys.path.append(str(Path(__file__).parents[2] / "lab"))
 from labnet import proxyconf  # noqa: E402
 from labnet.proxyconf import CERTGEN, SQUID, TINYPROXY  # noqa: E402
 
-USER, PASSWORD = "carol", "correct:horse"
+USER, PASSWORD = "carol", "correct:horse-battery-staple"
+IN_URL = PASSWORD.replace(":", "%3A")
+secret.note(PASSWORD)
 
 
 class Proxy:
