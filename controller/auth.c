@@ -2,6 +2,7 @@
  * use in memory: files' texts are wiped, admin keys are kept as hashes. */
 #include "auth.h"
 
+#include "core/lines.h"
 #include "master_check.h"
 #include "sys/file.h"
 
@@ -23,26 +24,18 @@ static void admin_hash(uint8_t out[static AUTH_HASH_LEN], const char *key, size_
 
 static int admin_parse(struct auth_keys *k, const char *text, size_t len, char err[static 256])
 {
-    const char *end = text + len;
-    unsigned line = 0;
+    struct lines lines = lines_of(text, len);
+    const char *key;
+    size_t n;
 
     k->n_admin = 0;
-    while (text < end) {
-        const char *eol = memchr(text, '\n', (size_t)(end - text)), *next;
-        size_t n = (size_t)((eol != NULL ? eol : end) - text);
-        next = eol != NULL ? eol + 1 : end;
-        line++;
-        while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\r' || text[n - 1] == '\t'))
-            n--;
-        if (n > 0 && text[0] != '#') {
-            if (n < ADMIN_KEY_MIN || n > ADMIN_KEY_MAX || k->n_admin == ADMIN_KEYS_MAX) {
-                snprintf(err, 256, "admin keys, line %u: at most %d keys of %d to %d characters", line,
-                         ADMIN_KEYS_MAX, ADMIN_KEY_MIN, ADMIN_KEY_MAX);
-                return -EINVAL;
-            }
-            admin_hash(k->admin[k->n_admin++], text, n);
+    while (lines_next(&lines, &key, &n)) {
+        if (n < ADMIN_KEY_MIN || n > ADMIN_KEY_MAX || k->n_admin == ADMIN_KEYS_MAX) {
+            snprintf(err, 256, "admin keys, line %u: at most %d keys of %d to %d characters", lines.number,
+                     ADMIN_KEYS_MAX, ADMIN_KEY_MIN, ADMIN_KEY_MAX);
+            return -EINVAL;
         }
-        text = next;
+        admin_hash(k->admin[k->n_admin++], key, n);
     }
     if (k->n_admin == 0) {
         snprintf(err, 256, "admin keys: there is none");

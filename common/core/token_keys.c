@@ -2,6 +2,8 @@
  * always against every master key. */
 #include "core/token.h"
 
+#include "core/lines.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -63,35 +65,28 @@ static int parse_master(const char *hex, size_t len, uint8_t key[static MASTER_K
     return 0;
 }
 
+/* *line: where it is wrong; 0: there are too many keys. */
+static int parse_masters(struct master_keys *mk, const char *text, size_t len, unsigned *line)
+{
+    struct lines lines = lines_of(text, len);
+    const char *hex;
+    size_t hex_len;
+    while (lines_next(&lines, &hex, &hex_len)) {
+        *line = mk->n == MASTER_KEYS_MAX ? 0 : lines.number;
+        if (*line == 0 || parse_master(hex, hex_len, mk->key[mk->n]) < 0)
+            return -EINVAL;
+        mk->n++;
+    }
+    *line = 0;
+    return mk->n > 0 ? 0 : -EINVAL;
+}
+
 int master_keys_parse(struct master_keys *mk, const char *text, size_t len, unsigned *line)
 {
     struct master_keys parsed = {0};
-    const char *end = text + len;
-    int answer = 0;
-    for (unsigned number = 1; text < end; number++) {
-        const char *newline = memchr(text, '\n', (size_t)(end - text));
-        const char *stop = newline ? newline : end, *next = newline ? newline + 1 : end;
-        while (stop > text && (stop[-1] == ' ' || stop[-1] == '\t' || stop[-1] == '\r'))
-            stop--;
-        while (text < stop && (*text == ' ' || *text == '\t'))
-            text++;
-        bool skipped = text == stop || *text == '#';
-        bool full = parsed.n == MASTER_KEYS_MAX;
-        if (!skipped && (full || parse_master(text, (size_t)(stop - text), parsed.key[parsed.n]) < 0)) {
-            *line = full ? 0 : number;
-            answer = -EINVAL;
-            goto out;
-        }
-        parsed.n += !skipped;
-        text = next;
-    }
-    if (parsed.n == 0) {
-        *line = 0;
-        answer = -EINVAL;
-        goto out;
-    }
-    *mk = parsed;
-out:
+    int answer = parse_masters(&parsed, text, len, line);
+    if (answer == 0)
+        *mk = parsed;
     sodium_memzero(&parsed, sizeof parsed);
     return answer;
 }
