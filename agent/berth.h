@@ -195,8 +195,9 @@ struct berth_options {
     struct berth_callbacks callbacks;
     void *user; /* handed to every callback */
 
-    /* How to find HTTP proxies, for the calls on the controller and for the nodes (a further transport, BERTH_PROXY). The library
-     * reads no environment: a program that wants https_proxy and no_proxy to count hands them in here. */
+    /* How to find HTTP proxies, for the calls on the controller and for the nodes (a further transport,
+     * BERTH_PROXY). The library reads no environment: a program that wants https_proxy and no_proxy to count hands
+     * them in here. */
     const char *
         proxy; /* "http://[user:password@]host:port" or "https://..."; "none"; "auto": ask the network (WPAD);
                             * NULL: proxy_pac, else ask the network only if the controller can't be reached directly */
@@ -205,16 +206,17 @@ struct berth_options {
     const char *proxy_user,
         *proxy_password; /* where the URL has none. Without, Kerberos is tried where Negotiate is asked for.
                                               * What the network alone names (WPAD) is never sent them as Basic. */
-    /* A file in a folder that is there, in which the fingerprints of networks that were reported of outlast this process, so that the next one can
-     * name its network when it joins (berth_agent_network_id). Read and replaced as a whole, for its owner alone; processes may share
-     * it. NULL: none. */
+    /* A file in a folder that is there, in which the fingerprints of networks that were reported of outlast this
+     * process, so that the next one can name its network when it joins (berth_agent_network_id). Read and replaced
+     * as a whole, for its owner alone; processes may share it. NULL: none. */
     const char *state_file;
-    /* The program that runs PAC scripts, in a process of its own: berth-pac. NULL: ../libexec/berth/berth-pac of the folder of this program,
-     * else where it was installed. */
+    /* The program that runs PAC scripts, in a process of its own: berth-pac. NULL: ../libexec/berth/berth-pac of the
+     * folder of this program, else where it was installed. */
     const char *pac_helper;
 };
 
-/* Functions take an agent that berth_agent_create has made: only berth_agent_destroy and berth_free take NULL. An `out` is written on success alone. */
+/* Functions take an agent that berth_agent_create has made: only berth_agent_destroy and berth_free take NULL. An
+ * `out` is written on success alone. */
 
 /* ---- an agent's life ---- */
 
@@ -227,8 +229,8 @@ BERTH_API void berth_agent_destroy(struct berth_agent *agent);
 
 /* A descriptor to poll for readability, the same for the agent's whole life. It stays the agent's. */
 BERTH_API int berth_agent_fd(const struct berth_agent *agent);
-/* Milliseconds until dispatch must be called even if the descriptor isn't readable: 0 now, -1 never. Ask again before each
- * wait, and after any other call on the agent. */
+/* Milliseconds until dispatch must be called even if the descriptor isn't readable: 0 now, -1 never. Ask again
+ * before each wait, and after any other call on the agent. */
 BERTH_API int berth_agent_timeout(struct berth_agent *agent);
 /* Does what there is to do and runs callbacks; never waits. 0, -EBUSY (the agent has a thread, or dispatch is running
  * already), or an error that is fatal to the agent. */
@@ -236,11 +238,12 @@ BERTH_API int berth_agent_dispatch(struct berth_agent *agent);
 
 /* ---- or in its own thread ---- */
 
-/* 0, -EALREADY, or -errno. All signals are blocked in the thread. It ends by itself only by an error of dispatch: that is logged as
- * "thread_failed", and kept for berth_agent_stop_thread. */
+/* 0, -EALREADY, or -errno. All signals are blocked in the thread. It ends by itself only by an error of dispatch:
+ * that is logged as "thread_failed", and kept for berth_agent_stop_thread. */
 BERTH_API int berth_agent_start_thread(struct berth_agent *agent);
 /* Returns when the thread has ended and no callback runs any more; the agent keeps its state and may go on, with
- * dispatch or another thread. 0, -ESRCH (it has none), -EDEADLK (called by a callback), or the error that had ended the thread. */
+ * dispatch or another thread. 0, -ESRCH (it has none), -EDEADLK (called by a callback), or the error that had ended
+ * the thread. */
 BERTH_API int berth_agent_stop_thread(struct berth_agent *agent);
 
 /* ---- what to do ---- */
@@ -248,9 +251,9 @@ BERTH_API int berth_agent_stop_thread(struct berth_agent *agent);
 enum {
     BERTH_PROBE_REPORT = 1 /* send the results to the controller when done */
 };
-/* Starts one probe. 0; -EBUSY (one is under way); -EINVAL (a report without a controller, unknown flags). Its end is told
- * by `done`, and with BERTH_PROBE_REPORT `delivery` follows it. A report that could not be delivered is tried again
- * with growing pauses while it is valid. */
+/* Starts one probe. 0; -EBUSY (one is under way); -EINVAL (a report without a controller, unknown flags). Its end is
+ * told by `done`, and with BERTH_PROBE_REPORT `delivery` follows it. A report that could not be delivered is tried
+ * again with growing pauses while it is valid. */
 BERTH_API int berth_agent_probe(struct berth_agent *agent, unsigned flags);
 /* Stops the probe under way, if any: what isn't measured yet is "untested", and `done` comes at the next dispatch. */
 BERTH_API int berth_agent_cancel(struct berth_agent *agent);
@@ -289,21 +292,23 @@ struct berth_event {
 /* Zero it, set `size`, and fill in what you need. Copied. */
 struct berth_follow_options {
     size_t size;
-    /* Called as the callbacks of berth_options are. May be NULL: then probes that are asked for are all that comes of it. */
+    /* Called as the callbacks of berth_options are. May be NULL: then probes that are asked for are all that comes
+     * of it. */
     void (*event)(void *user, struct berth_agent *agent, const struct berth_event *e);
     void *user;
 };
 
-/* Follows the controller's events, by the way that the calls on the controller take, until called with NULL. It comes back after a
- * failure with growing, jittered pauses (of a minute at most, five where the token is refused), at once with another token or in another
- * network, and resumes where it was. Another call replaces options. 0, -EINVAL (no controller), or -ENOMEM. */
+/* Follows the controller's events, by the way that the calls on the controller take, until called with NULL. It
+ * comes back after a failure with growing, jittered pauses (of a minute at most, five where the token is refused),
+ * at once with another token or in another network, and resumes where it was. Another call replaces options. 0,
+ * -EINVAL (no controller), or -ENOMEM. */
 BERTH_API int berth_agent_follow(struct berth_agent *agent, const struct berth_follow_options *options);
 
 /* ---- connecting ---- */
 
-/* By the ladder of an assignment (the answer to POST /v1/meetings/{id}/participants): its rungs are raced, the best that answers
- * wins, and a keep-alive holds its 5-tuple open. Where the path is lost, or the network is another one, the race begins again from
- * the first rung, until berth_agent_disconnect. */
+/* By the ladder of an assignment (the answer to POST /v1/meetings/{id}/participants): its rungs are raced, the best
+ * that answers wins, and a keep-alive holds its 5-tuple open. Where the path is lost, or the network is another one,
+ * the race begins again from the first rung, until berth_agent_disconnect. */
 
 enum berth_connection_state {
     BERTH_CONNECTION_RACING = 0,
@@ -371,7 +376,8 @@ struct berth_connect_options {
     void *user;
 };
 
-/* 0 with *connection filled; -EINVAL (no ladder in it, a figure out of range), -EMFILE (BERTH_CONNECTIONS_MAX are open), -ENOMEM. */
+/* 0 with *connection filled; -EINVAL (no ladder in it, a figure out of range), -EMFILE (BERTH_CONNECTIONS_MAX are
+ * open), -ENOMEM. */
 BERTH_API int berth_agent_connect(struct berth_agent *agent, const struct berth_connect_options *options,
                                   uint64_t *connection);
 /* Closes it. Only a `changed` that runs in another thread just then may still be under way. 0, or -ENOENT. */
@@ -381,17 +387,18 @@ BERTH_API int berth_agent_connection(struct berth_agent *agent, uint64_t connect
 /* Rung `index`, in the order of the ladder that was given. 0, or -ENOENT. */
 BERTH_API int berth_agent_rung(struct berth_agent *agent, uint64_t connection, size_t index,
                                struct berth_rung_result *out);
-/* The "network" to name when joining: the fingerprint under which this agent's report of the network that it is in now was made, also one
- * of before an excursion to another network, or, with a state_file, by an earlier process. 0, or -ENOENT: none of the last two
- * hours. */
+/* The "network" to name when joining: the fingerprint under which this agent's report of the network that it is in
+ * now was made, also one of before an excursion to another network, or, with a state_file, by an earlier process. 0,
+ * or -ENOENT: none of the last two hours. */
 BERTH_API int berth_agent_network_id(struct berth_agent *agent, char out[BERTH_NETWORK_ID_TEXT]);
 
 /* ---- calls: media on the assigned node ---- */
 
-/* berth_agent_join makes a call of a meeting: it asks the controller for an assignment, connects to the node by the ladder, shakes hands, and
- * then RTP and RTCP packets go and come as they are: protecting them is the library's work, codecs are the caller's. It stays in the
- * call: where the path is lost it is looked for again, where the node is lost that is reported and the next node taken, and where the call is moved
- * the new node is connected to before the old one is left. The agent follows the controller's events while it has calls. */
+/* berth_agent_join makes a call of a meeting: it asks the controller for an assignment, connects to the node by the
+ * ladder, shakes hands, and then RTP and RTCP packets go and come as they are: protecting them is the library's
+ * work, codecs are the caller's. It stays in the call: where the path is lost it is looked for again, where the node
+ * is lost that is reported and the next node taken, and where the call is moved the new node is connected to before
+ * the old one is left. The agent follows the controller's events while it has calls. */
 
 enum berth_call_state {
     BERTH_CALL_JOINING = 0,    /* asking the controller */
@@ -441,7 +448,8 @@ struct berth_join_options {
     size_t size;
     const char *meeting;    /* [A-Za-z0-9._:-]{1,128} */
     const char *assignment; /* JSON, where your backend has joined for this agent; NULL: the agent joins */
-    /* 0: the default that berth_connect_options names; keepalive_ms is the time between consent checks (80 to 120 % of it, at random). */
+    /* 0: the default that berth_connect_options names; keepalive_ms is the time between consent checks (80 to 120 %
+     * of it, at random). */
     int64_t rung_delay_ms, grace_ms, rung_timeout_ms, timeout_ms, keepalive_ms;
     /* Ids (1 to 14) of the one-byte header extensions (RFC 8285) that your packets carry; 0: none. */
     int audio_level_ext;    /* RFC 6464: without it you are heard last in a large meeting */
@@ -458,13 +466,15 @@ struct berth_join_options {
 /* 0 with *call filled; -EINVAL (no controller, an option out of range), -EMFILE (BERTH_CALLS_MAX), -ENOMEM. */
 BERTH_API int berth_agent_join(struct berth_agent *agent, const struct berth_join_options *options,
                                uint64_t *call);
-/* Tells the node at once, and the controller in the background, 10 s at most (berth_agent_call_count counts the call as long; berth_agent_destroy
- * doesn't wait for it). No callback of the call comes any more, but one that runs in another thread just then. 0, or -ENOENT. */
+/* Tells the node at once, and the controller in the background, 10 s at most (berth_agent_call_count counts the call
+ * as long; berth_agent_destroy doesn't wait for it). No callback of the call comes any more, but one that runs in
+ * another thread just then. 0, or -ENOENT. */
 BERTH_API int berth_agent_leave(struct berth_agent *agent, uint64_t call);
-/* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number goes out again only with the very bytes that it had, since SRTP's
- * secrecy depends on that, and they should begin below 32768 (RFC 3711 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is no room, and the
- * packet dropped; -EMSGSIZE: over BERTH_PACKET_MAX; -EINVAL: no such packet, or other bytes under a number that was used, or an SSRC that has made room
- * for another; -ENOSPC: 16 other SSRCs have sent within 11 s. */
+/* Sends one RTP or RTCP packet (told apart by RFC 5761), which is copied. A sequence number goes out again only with
+ * the very bytes that it had, since SRTP's secrecy depends on that, and they should begin below 32768 (RFC 3711
+ * 3.3.1). 0; -ENOENT; -ENOTCONN: not UP; -EAGAIN: there is no room, and the packet dropped; -EMSGSIZE: over
+ * BERTH_PACKET_MAX; -EINVAL: no such packet, or other bytes under a number that was used, or an SSRC that has made
+ * room for another; -ENOSPC: 16 other SSRCs have sent within 11 s. */
 BERTH_API int berth_agent_send(struct berth_agent *agent, uint64_t call, const void *packet, size_t len);
 BERTH_API int berth_agent_call(struct berth_agent *agent, uint64_t call,
                                struct berth_call *out);             /* 0, or -ENOENT */
@@ -478,7 +488,8 @@ BERTH_API size_t berth_agent_result_count(struct berth_agent *agent);
 BERTH_API int berth_agent_result(struct berth_agent *agent, size_t index, struct berth_result *out);
 BERTH_API size_t berth_agent_node_count(struct berth_agent *agent);
 BERTH_API int berth_agent_node(struct berth_agent *agent, size_t index, struct berth_node_info *out);
-/* All rows as JSON: {"nodes":[{"node":...,"results":[...]}]}, each row as in a report. Free it with berth_free. 0, -ENOMEM. */
+/* All rows as JSON: {"nodes":[{"node":...,"results":[...]}]}, each row as in a report. Free it with berth_free. 0,
+ * -ENOMEM. */
 BERTH_API int berth_agent_results_json(struct berth_agent *agent, char **out);
 BERTH_API void berth_free(void *p);
 

@@ -1,5 +1,5 @@
-/* A call's decisions. Invariant: what is UP is kept until something else is UP in its place, one question is under way at a time, and
- * questions that lead nowhere come ever less often. */
+/* A call's decisions. Invariant: what is UP is kept until something else is UP in its place, one question is under
+ * way at a time, and questions that lead nowhere come ever less often. */
 #include "call.h"
 
 #include <string.h>

@@ -105,8 +105,8 @@ void call_told(struct call *c, bool again, int64_t now_us);
 /* ---- what is to be done ---- */
 
 enum call_action { CALL_DO_NOTHING, CALL_DO_OPEN, CALL_DO_CLOSE, CALL_DO_ASK };
-/* The next action; of OPEN and CLOSE *leg. OPEN is by the newest assignment, in place of what the leg had; of ASK it is `asking`, `failed_node`,
- * `failed_transport`, in place of what may be under way. */
+/* The next action; of OPEN and CLOSE *leg. OPEN is by the newest assignment, in place of what the leg had; of ASK it
+ * is `asking`, `failed_node`, `failed_transport`, in place of what may be under way. */
 enum call_action call_next(struct call *c, int64_t now_us, size_t *leg);
 int64_t call_deadline(const struct call *c); /* INT64_MAX: none */
 

@@ -1,4 +1,5 @@
-/* Reading an assignment. Invariant: what is taken names a node, a transport of its own ladder or none, and a ticket whole or none. */
+/* Reading an assignment. Invariant: what is taken names a node, a transport of its own ladder or none, and a ticket
+ * whole or none. */
 #include "call_assignment.h"
 
 #include "core/utf8.h"

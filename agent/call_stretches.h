@@ -1,4 +1,5 @@
-/* What a call has measured and the controller hasn't been told of yet: a stretch for each node and transport that it was up on. Pure. */
+/* What a call has measured and the controller hasn't been told of yet: a stretch for each node and transport that it
+ * was up on. Pure. */
 #ifndef BERTH_AGENT_CALL_STRETCHES_H
 #define BERTH_AGENT_CALL_STRETCHES_H
 
@@ -17,8 +18,8 @@ struct call_stretch_mark {
 };
 
 void call_stretch_begin(struct call_stretch_mark *m, const struct media_leg_figures *f, int64_t now_us);
-/* What `f` has more than at the mark, which moves on. `c` has its node, transport and what was expected already. Its round trips are of the newest
- * consent checks. False: no check was answered since, there is nothing to tell. */
+/* What `f` has more than at the mark, which moves on. `c` has its node, transport and what was expected already. Its
+ * round trips are of the newest consent checks. False: no check was answered since, there is nothing to tell. */
 bool call_stretch_cut(struct call_stretch *c, struct call_stretch_mark *m, const struct media_leg_figures *f,
                       int64_t now_us);
 

@@ -1,5 +1,5 @@
-/* A connection's life. Invariant: it is UP exactly while its ladder_io is, a race begins with the proxies that are known by then, and none
- * sooner after a failure than the pause says. */
+/* A connection's life. Invariant: it is UP exactly while its ladder_io is, a race begins with the proxies that are
+ * known by then, and none sooner after a failure than the pause says. */
 #include "connection.h"
 
 #include "core/utf8.h"

@@ -1,5 +1,5 @@
-/* One connection by a ladder, for as long as the caller wants it: race, stay, notice that it is lost, race again after a pause. It has no lock
- * and never waits. */
+/* One connection by a ladder, for as long as the caller wants it: race, stay, notice that it is lost, race again
+ * after a pause. It has no lock and never waits. */
 #ifndef BERTH_AGENT_CONNECTION_H
 #define BERTH_AGENT_CONNECTION_H
 

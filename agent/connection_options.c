@@ -1,4 +1,5 @@
-/* What a connection is asked for. Invariant: a ladder that is taken has at least one rung, and every figure is within its limits. */
+/* What a connection is asked for. Invariant: a ladder that is taken has at least one rung, and every figure is
+ * within its limits. */
 #include "connection.h"
 
 #include <errno.h>

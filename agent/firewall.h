@@ -1,5 +1,6 @@
-/* What a network lets through, judged from what was seen: ports, mapping, allow-lists, the clock, which rung media would take and how
- * good it is, and what to open. Pure; firewall_run.h does the seeing. Nothing is guessed: what can't be told is unknown. */
+/* What a network lets through, judged from what was seen: ports, mapping, allow-lists, the clock, which rung media
+ * would take and how good it is, and what to open. Pure; firewall_run.h does the seeing. Nothing is guessed: what
+ * can't be told is unknown. */
 #ifndef BERTH_AGENT_FIREWALL_H
 #define BERTH_AGENT_FIREWALL_H
 
@@ -19,8 +20,9 @@ enum {
     RANGE_TEXT = ADDR_TEXT_LEN + 4, /* "2001:db8::/48" */
 };
 
-/* Thresholds of the quality classes. "good" is what nobody notices, "fair" is what people talk through, and all else is "poor". Over TCP a
- * lost packet holds up what follows for a round trip or more, so a stream is never good, and fair only on a short path. */
+/* Thresholds of the quality classes. "good" is what nobody notices, "fair" is what people talk through, and all else
+ * is "poor". Over TCP a lost packet holds up what follows for a round trip or more, so a stream is never good, and
+ * fair only on a short path. */
 enum {
     QUALITY_GOOD_RTT_US = 150 * 1000,
     QUALITY_FAIR_RTT_US = 300 * 1000,
@@ -35,8 +37,8 @@ const char *quality_name(enum quality q); /* "none", "poor", "fair", "good" */
 enum { CLOCK_WRONG_S = 300 };
 #define CLOCK_UNKNOWN INT64_MIN
 
-/* What a call with picture, and one with sound alone, needs in each direction: a sender's streams and one receiver's; more of each with
- * every further picture. */
+/* What a call with picture, and one with sound alone, needs in each direction: a sender's streams and one
+ * receiver's; more of each with every further picture. */
 enum { CALL_VIDEO_BPS = 1500 * 1000, CALL_AUDIO_BPS = 100 * 1000 };
 enum enough { ENOUGH_UNKNOWN, ENOUGH_NOTHING, ENOUGH_AUDIO, ENOUGH_VIDEO };
 const char *enough_name(enum enough e); /* "unknown", "nothing", "audio", "video" */

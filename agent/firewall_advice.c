@@ -1,5 +1,5 @@
-/* What to open, in which order, and what it would bring. Invariant: the step that brings most comes first, and every figure is one that was
- * measured here. */
+/* What to open, in which order, and what it would bring. Invariant: the step that brings most comes first, and every
+ * figure is one that was measured here. */
 #include "firewall.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* The parts of an examination, for firewall_run.c (the whole), firewall_ports.c (the probe) and firewall_questions.c (STUN questions). */
+/* The parts of an examination, for firewall_run.c (the whole), firewall_ports.c (the probe) and firewall_questions.c
+ * (STUN questions). */
 #ifndef BERTH_AGENT_FIREWALL_LOOK_H
 #define BERTH_AGENT_FIREWALL_LOOK_H
 
@@ -15,8 +16,8 @@ int firewall_lay_out(struct firewall_seen *seen, const struct firewall_plan *pla
 int firewall_probe(struct firewall_seen *seen, const struct firewall_plan *plan)
     __attribute__((warn_unused_result));
 
-/* Then looks for proxies, asking the network itself only where no node was reached without, and probes through them: a row more for each
- * node, as far as there is room. 0, or -errno. */
+/* Then looks for proxies, asking the network itself only where no node was reached without, and probes through them:
+ * a row more for each node, as far as there is room. 0, or -errno. */
 int firewall_probe_proxies(struct firewall_seen *seen, const struct firewall_plan *plan)
     __attribute__((warn_unused_result));
 
@@ -29,8 +30,8 @@ int firewall_run_probe(const struct firewall_plan *plan, struct sys_poller *poll
                        void (*result)(void *user, struct prober *p, size_t target), void *user)
     __attribute__((warn_unused_result));
 
-/* firewall_measure.c: after the probe, by the nearest node that TCP or TLS reached; and along any other way. What can't be measured stays
- * unknown. */
+/* firewall_measure.c: after the probe, by the nearest node that TCP or TLS reached; and along any other way. What
+ * can't be measured stays unknown. */
 void firewall_measure_directly(struct firewall_seen *seen, const struct firewall_plan *plan);
 void firewall_measure(struct firewall_seen *seen, struct sys_poller *poller, SSL_CTX *tls_ctx,
                       const struct stream_io_target *target, int64_t rtt_us);

@@ -1,4 +1,5 @@
-/* The quick figure of throughput, on a stream of its own. Invariant: whatever happens to the stream, what was seen before it counts. */
+/* The quick figure of throughput, on a stream of its own. Invariant: whatever happens to the stream, what was seen
+ * before it counts. */
 #include "firewall_look.h"
 #include "firewall_throughput.h"
 

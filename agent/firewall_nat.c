@@ -1,5 +1,5 @@
-/* RFC 5780 sections 4.3 (mapping) and 4.4 (filtering) as a list of steps. Invariant: silence convicts a filter only where the place that was
- * to answer is known to be there. */
+/* RFC 5780 sections 4.3 (mapping) and 4.4 (filtering) as a list of steps. Invariant: silence convicts a filter only
+ * where the place that was to answer is known to be there. */
 #include "firewall_nat.h"
 
 enum step {

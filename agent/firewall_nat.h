@@ -1,5 +1,6 @@
-/* How a NAT maps and filters (RFC 4787), told by the tests of RFC 5780 at a node that offers them, or, as for mapping, by how several
- * nodes see one socket. Pure: it says what to ask next and is told what came of it. What can't be told stays unknown. */
+/* How a NAT maps and filters (RFC 4787), told by the tests of RFC 5780 at a node that offers them, or, as for
+ * mapping, by how several nodes see one socket. Pure: it says what to ask next and is told what came of it. What
+ * can't be told stays unknown. */
 #ifndef BERTH_AGENT_FIREWALL_NAT_H
 #define BERTH_AGENT_FIREWALL_NAT_H
 

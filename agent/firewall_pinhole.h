@@ -1,5 +1,5 @@
-/* How long a silent UDP pinhole stays open. Many sockets are silent at the same time, each for its own while, so that the whole takes no
- * longer than the longest. Pure. */
+/* How long a silent UDP pinhole stays open. Many sockets are silent at the same time, each for its own while, so
+ * that the whole takes no longer than the longest. Pure. */
 #ifndef BERTH_AGENT_FIREWALL_PINHOLE_H
 #define BERTH_AGENT_FIREWALL_PINHOLE_H
 

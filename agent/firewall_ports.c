@@ -1,5 +1,5 @@
-/* Which ports of which nodes, and their probe: each a target of its own, so that each has a status of its own. Invariant: a row whose
- * address has no way there is untested, and nothing is sent to it. */
+/* Which ports of which nodes, and their probe: each a target of its own, so that each has a status of its own.
+ * Invariant: a row whose address has no way there is untested, and nothing is sent to it. */
 #include "firewall_look.h"
 
 #include "sys/clock.h"

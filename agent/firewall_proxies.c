@@ -1,5 +1,5 @@
-/* Proxies of an examination: who names them, and where they lead. Invariant: the password stays in the finder, which outlives the probe;
- * nothing here copies it. */
+/* Proxies of an examination: who names them, and where they lead. Invariant: the password stays in the finder, which
+ * outlives the probe; nothing here copies it. */
 #include "firewall_look.h"
 
 #include "results.h"

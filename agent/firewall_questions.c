@@ -1,5 +1,5 @@
-/* Single STUN questions over UDP: behaviour discovery, path MTU, pinholes. Invariant: an answer counts only within its question's time,
- * and no question is sent oftener than its patience allows. */
+/* Single STUN questions over UDP: behaviour discovery, path MTU, pinholes. Invariant: an answer counts only within
+ * its question's time, and no question is sent oftener than its patience allows. */
 #include "firewall_look.h"
 
 #include "sys/clock.h"

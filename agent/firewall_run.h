@@ -1,5 +1,5 @@
-/* A network's examination: the observations that firewall.h judges, made with the prober and a few STUN questions. Unlike the rest of
- * the library it waits: one thread, one call. */
+/* A network's examination: the observations that firewall.h judges, made with the prober and a few STUN questions.
+ * Unlike the rest of the library it waits: one thread, one call. */
 #ifndef BERTH_AGENT_FIREWALL_RUN_H
 #define BERTH_AGENT_FIREWALL_RUN_H
 
@@ -28,8 +28,8 @@ struct firewall_plan {
     void *user;
 };
 
-/* 0 and *seen filled (firewall_seen_clear it), or -errno. Blocks, at most the list's time budget for the ports, some seconds for NAT
- * and MTU, and the limit for pinholes. */
+/* 0 and *seen filled (firewall_seen_clear it), or -errno. Blocks, at most the list's time budget for the ports, some
+ * seconds for NAT and MTU, and the limit for pinholes. */
 int firewall_look(struct firewall_seen *seen, const struct firewall_plan *plan)
     __attribute__((warn_unused_result));
 void firewall_seen_clear(struct firewall_seen *seen);

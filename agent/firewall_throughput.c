@@ -1,5 +1,5 @@
-/* A window of requests over a stream, first padded, then small. Invariant: what is unanswered never exceeds the window by more than one chunk, and
- * what is sent never the phase's limit. */
+/* A window of requests over a stream, first padded, then small. Invariant: what is unanswered never exceeds the
+ * window by more than one chunk, and what is sent never the phase's limit. */
 #include "firewall_throughput.h"
 
 #include <errno.h>

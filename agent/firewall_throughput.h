@@ -1,6 +1,7 @@
-/* How much gets through to a node and back, over one stream: padded Binding requests, answered small, tell the way up; small ones, whose
- * answers are larger than they are, the way down. What the node is asked is what any client may ask, over a connection that has proved its address,
- * and its answers are never larger than twice what they answer: nothing can be amplified. Pure: bytes in, bytes out, a deadline. */
+/* How much gets through to a node and back, over one stream: padded Binding requests, answered small, tell the way
+ * up; small ones, whose answers are larger than they are, the way down. What the node is asked is what any client
+ * may ask, over a connection that has proved its address, and its answers are never larger than twice what they
+ * answer: nothing can be amplified. Pure: bytes in, bytes out, a deadline. */
 #ifndef BERTH_AGENT_FIREWALL_THROUGHPUT_H
 #define BERTH_AGENT_FIREWALL_THROUGHPUT_H
 
@@ -17,8 +18,9 @@ enum {
     THROUGHPUT_CHUNK_MAX = 4096, /* given out at once */
 };
 
-/* Of what is unanswered: what would come through, at the last round trip's rate, in twice the probe's round trip, or in this much more than it. So
- * it doubles from round trip to round trip until the path is full, and then makes a queue no longer than that. */
+/* Of what is unanswered: what would come through, at the last round trip's rate, in twice the probe's round trip, or
+ * in this much more than it. So it doubles from round trip to round trip until the path is full, and then makes a
+ * queue no longer than that. */
 enum {
     THROUGHPUT_WINDOW_LEAST = 4 * 1024,
     THROUGHPUT_WINDOW_FIRST = 16 * 1024,

@@ -1,5 +1,5 @@
-/* A line an entry: local fingerprint, reported fingerprint, end. Invariant: the file is replaced as a whole, and what isn't a right line counts for
- * nothing. */
+/* A line an entry: local fingerprint, reported fingerprint, end. Invariant: the file is replaced as a whole, and
+ * what isn't a right line counts for nothing. */
 #include "network_memory.h"
 
 #include "sys_machine.h"

@@ -1,5 +1,5 @@
-/* PAC scripts: loaded here, run by a process of their own (berth-pac), since their engine can be brought to crash. Invariant: nothing that
- * a script does is ours but its answers, whose form and length are checked. */
+/* PAC scripts: loaded here, run by a process of their own (berth-pac), since their engine can be brought to crash.
+ * Invariant: nothing that a script does is ours but its answers, whose form and length are checked. */
 #include "pac.h"
 
 #include "pac_answers.h"

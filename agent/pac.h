@@ -19,10 +19,11 @@ enum {
  * -EINVAL (no script), -EIO, -ENOMEM, or -errno of the file. */
 int pac_load(char **script, const char *source) __attribute__((warn_unused_result));
 
-/* Runs the script's FindProxyForURL("https://host:port/", host) for each question, in a process of its own that is ended with its
- * time, and hands out its answers ("" where it failed). *began_us: when it began (monotonic); left alone until then. 0; of the
- * script: -EINVAL (none that runs), -EDOM (it threw), -EMSGSIZE (too long an answer), -ETIME, -ECHILD (its process was ended: memory,
- * stack or processor; or crashed); -ECANCELED, -ENOEXEC (no process can be started), -ENOMEM. */
+/* Runs the script's FindProxyForURL("https://host:port/", host) for each question, in a process of its own that is
+ * ended with its time, and hands out its answers ("" where it failed). *began_us: when it began (monotonic); left
+ * alone until then. 0; of the script: -EINVAL (none that runs), -EDOM (it threw), -EMSGSIZE (too long an answer),
+ * -ETIME, -ECHILD (its process was ended: memory, stack or processor; or crashed); -ECANCELED, -ENOEXEC (no process
+ * can be started), -ENOMEM. */
 struct pac_question {
     const char *host;
     unsigned port;

@@ -1,4 +1,5 @@
-/* Packets that have come and are to be handed to the caller once no lock is held: a bounded FIFO in one piece of memory. Not thread-safe. */
+/* Packets that have come and are to be handed to the caller once no lock is held: a bounded FIFO in one piece of
+ * memory. Not thread-safe. */
 #ifndef BERTH_AGENT_PACKETS_H
 #define BERTH_AGENT_PACKETS_H
 

@@ -1,5 +1,5 @@
-/* Proxies of destinations. Invariant: a job is the thread's and the finder's together; whoever lets go last frees it, and the thread
- * touches nothing else; what it found is the finder's once it is `finished`. */
+/* Proxies of destinations. Invariant: a job is the thread's and the finder's together; whoever lets go last frees
+ * it, and the thread touches nothing else; what it found is the finder's once it is `finished`. */
 #include "proxy_finder.h"
 
 #include "pac.h"

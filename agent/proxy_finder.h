@@ -1,5 +1,5 @@
-/* Finds out which proxies lead to a destination, from the options, a PAC script, or what the network says (WPAD). Scripts and look-ups
- * run in a thread of their own; the session waits for them no longer than PROXY_FINDER_US. */
+/* Finds out which proxies lead to a destination, from the options, a PAC script, or what the network says (WPAD).
+ * Scripts and look-ups run in a thread of their own; the session waits for them no longer than PROXY_FINDER_US. */
 #ifndef BERTH_AGENT_PROXY_FINDER_H
 #define BERTH_AGENT_PROXY_FINDER_H
 
@@ -36,8 +36,10 @@ void proxy_finder_destroy(struct proxy_finder *f);
  * poller's dispatch; -errno. What was asked before is forgotten. */
 int proxy_finder_ask(struct proxy_finder *f, const struct proxy_destination *d, size_t n,
                      void (*done)(void *user), void *user) __attribute__((warn_unused_result));
-/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then goes on
- * until PAC_END_MS: so long every further question is answered at once, with no proxy, until proxy_finder_network_changed. What it says when it ends counts for the same question from then on, which isn't asked again. */
+/* Waits no longer for what was asked: all of it is reached directly. A script that has run for PAC_RUN_MS by then
+ * goes on until PAC_END_MS: so long every further question is answered at once, with no proxy, until
+ * proxy_finder_network_changed. What it says when it ends counts for the same question from then on, which isn't
+ * asked again. */
 void proxy_finder_give_up(struct proxy_finder *f);
 /* The question isn't asked any more. That says nothing of the script. */
 void proxy_finder_cancel(struct proxy_finder *f);

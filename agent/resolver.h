@@ -13,7 +13,8 @@ struct resolved {
 };
 
 struct resolver;
-/* Begins; `hosts` are copied; addresses among them are known at once. `done` is called once, when all lookups have ended, from the poller's dispatch. 0, or -errno. */
+/* Begins; `hosts` are copied; addresses among them are known at once. `done` is called once, when all lookups have
+ * ended, from the poller's dispatch. 0, or -errno. */
 int resolver_new(struct resolver **out, struct sys_poller *poller, const char *const *hosts, size_t n,
                  void (*done)(void *user), void *user) __attribute__((warn_unused_result));
 /* What host `i` has, at any time; valid for the resolver's life. */

@@ -79,8 +79,8 @@ static void on_done(struct curl_job *job, CURLcode code)
     clear_call(&ended);
 }
 
-/* curl keeps what it has connected, and counts its age in whole seconds. What was made in the network of before is older than the quiet
- * that came before the forgetting, so that a second more or less makes no difference. */
+/* curl keeps what it has connected, and counts its age in whole seconds. What was made in the network of before is
+ * older than the quiet that came before the forgetting, so that a second more or less makes no difference. */
 static void set_connection(struct rest_client *c)
 {
     _Static_assert(SCHEDULE_SETTLE_US >= 2000000, "two whole seconds");

@@ -31,8 +31,8 @@ struct results {
     struct result_routes *routes; /* one for each node; NULL: no proxies */
 };
 
-/* Takes the list over (leaving an empty one; on failure it is left alone) and makes a row "untested" for each transport of the first
- * RESULTS_NODES_MAX nodes. 0, or -ENOMEM. */
+/* Takes the list over (leaving an empty one; on failure it is left alone) and makes a row "untested" for each
+ * transport of the first RESULTS_NODES_MAX nodes. 0, or -ENOMEM. */
 int results_begin(struct results *s, struct nodelist *list) __attribute__((warn_unused_result));
 /* The same nodes again. */
 void results_reset(struct results *s);

@@ -1,5 +1,5 @@
-/* The agent's timetable. Invariant: every pause has jitter, so that agents that failed together don't come back together, and none is
- * shorter than the server asked for. */
+/* The agent's timetable. Invariant: every pause has jitter, so that agents that failed together don't come back
+ * together, and none is shorter than the server asked for. */
 #include "schedule.h"
 
 #include "core/splitmix.h"

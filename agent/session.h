@@ -1,5 +1,5 @@
-/* What an agent does over time: fetch the list or resolve names, probe, keep and deliver the report, watch. It has no lock and no thread
- * and never waits; agent.c gives it both. Its events come only from within session_step. */
+/* What an agent does over time: fetch the list or resolve names, probe, keep and deliver the report, watch. It has
+ * no lock and no thread and never waits; agent.c gives it both. Its events come only from within session_step. */
 #ifndef BERTH_AGENT_SESSION_H
 #define BERTH_AGENT_SESSION_H
 

@@ -1,5 +1,5 @@
-/* The connections of a call's legs. Invariant: a leg that is in use has a connection with the newest ticket of its node, and the call hears of
- * each change of it once. */
+/* The connections of a call's legs. Invariant: a leg that is in use has a connection with the newest ticket of its
+ * node, and the call hears of each change of it once. */
 #include "session_calls.h"
 
 #include "core/utf8.h"

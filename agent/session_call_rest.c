@@ -1,5 +1,5 @@
-/* A call's questions to the controller. Invariant: what was asked is answered to the call once: an assignment, or that there is none; but what is
- * told may make way. */
+/* A call's questions to the controller. Invariant: what was asked is answered to the call once: an assignment, or
+ * that there is none; but what is told may make way. */
 #include "session_calls.h"
 
 #include "sys/clock.h"

@@ -1,5 +1,5 @@
-/* What a call measured, and telling the controller. Invariant: what isn't taken by the controller stays, until the next report takes it along or
- * newer figures need the room. */
+/* What a call measured, and telling the controller. Invariant: what isn't taken by the controller stays, until the
+ * next report takes it along or newer figures need the room. */
 #include "session_calls.h"
 
 #include "sys/clock.h"

@@ -1,5 +1,5 @@
-/* The calls of a session. Invariant: a call keeps its place until the caller has left it and the controller was told, or the time for that is
- * over, and the stream is followed as long as there is one. */
+/* The calls of a session. Invariant: a call keeps its place until the caller has left it and the controller was
+ * told, or the time for that is over, and the stream is followed as long as there is one. */
 #include "session_calls.h"
 
 #include "sys/clock.h"

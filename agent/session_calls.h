@@ -1,5 +1,5 @@
-/* The session's calls, inside: session_calls.c (their life), session_call_legs.c (their connections), session_call_rest.c (their questions to the
- * controller), session_call_tell.c (what they measured). */
+/* The session's calls, inside: session_calls.c (their life), session_call_legs.c (their connections),
+ * session_call_rest.c (their questions to the controller), session_call_tell.c (what they measured). */
 #ifndef BERTH_AGENT_SESSION_CALLS_H
 #define BERTH_AGENT_SESSION_CALLS_H
 

@@ -1,5 +1,5 @@
-/* The session's connections. Invariant: netlink is listened to exactly while somebody watches or a connection is open, and a connection
- * hears of another network only once it has settled. */
+/* The session's connections. Invariant: netlink is listened to exactly while somebody watches or a connection is
+ * open, and a connection hears of another network only once it has settled. */
 #include "session_internal.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way out),
- * session_probe.c (one probe), session_connect.c (connections by a ladder), session_calls.c (calls) and session_networks.c (networks that are known). */
+/* The session's inside, for session.c (what happens when), session_rest.c (the controller), session_proxy.c (the way
+ * out), session_probe.c (one probe), session_connect.c (connections by a ladder), session_calls.c (calls) and
+ * session_networks.c (networks that are known). */
 #ifndef BERTH_AGENT_SESSION_INTERNAL_H
 #define BERTH_AGENT_SESSION_INTERNAL_H
 
@@ -154,8 +155,8 @@ int session_follow_for_calls(struct session *s, int64_t now_us);
 /* session_proxy.c */
 /* The proxy that calls go through now, in *hop; NULL: none. */
 const struct rest_proxy *session_route(struct session *s, struct proxy_hop *hop);
-/* 0: the way to the controller is known. 1: it will be, and then `next` is called (perhaps before this returns). -errno: it can't be
- * looked for. */
+/* 0: the way to the controller is known. 1: it will be, and then `next` is called (perhaps before this returns).
+ * -errno: it can't be looked for. */
 int session_find_route(struct session *s, void (*next)(struct session *s, int64_t now_us), int64_t now_us)
     __attribute__((warn_unused_result));
 void session_forget_route(struct session *s);

@@ -1,5 +1,6 @@
-/* The session's way out: which proxies lead to the controller and to the nodes. Invariant: what follows a search that has begun (`after_find`) comes
- * exactly once, with what was found, or with nothing when the time is up; one that can't begin is an error, and not "no proxies". */
+/* The session's way out: which proxies lead to the controller and to the nodes. Invariant: what follows a search
+ * that has begun (`after_find`) comes exactly once, with what was found, or with nothing when the time is up; one
+ * that can't begin is an error, and not "no proxies". */
 #include "session_internal.h"
 
 #include <errno.h>

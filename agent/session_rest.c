@@ -1,5 +1,5 @@
-/* The session's calls on the controller. Invariant: a report is kept until the controller has stored it, has said that it never will,
- * or it is too old. */
+/* The session's calls on the controller. Invariant: a report is kept until the controller has stored it, has said
+ * that it never will, or it is too old. */
 #include "session_internal.h"
 
 #include "core/utf8.h"

@@ -1,5 +1,5 @@
-/* Following the controller's events. Invariant: last_id is that of the last event that the caller's queue has taken, or of the position that
- * the controller named; so what is lost with a connection comes again. */
+/* Following the controller's events. Invariant: last_id is that of the last event that the caller's queue has taken,
+ * or of the position that the controller named; so what is lost with a connection comes again. */
 #include "session_internal.h"
 
 #include "sys/clock.h"

@@ -166,8 +166,8 @@ static bool leads_out(const struct sys_network *net, const char *interface)
     return has_line(net, start);
 }
 
-/* Containers' interfaces come and go. A tunnel (point to point) leads somewhere without a default route, and where nothing has one, all
- * may. */
+/* Containers' interfaces come and go. A tunnel (point to point) leads somewhere without a default route, and where
+ * nothing has one, all may. */
 static bool may_lead_somewhere(const struct sys_network *net, const struct ifaddrs *i)
 {
     return (i->ifa_flags & IFF_POINTOPOINT) != 0 || leads_out(net, i->ifa_name) || !has_line(net, "gateway ");

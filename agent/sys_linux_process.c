@@ -1,5 +1,5 @@
-/* Other programs on Linux. Invariant: the process is signalled by its pidfd alone, since its number may be another's as soon as somebody
- * has reaped it. */
+/* Other programs on Linux. Invariant: the process is signalled by its pidfd alone, since its number may be another's
+ * as soon as somebody has reaped it. */
 #include "sys_process.h"
 
 #include "probe/sys.h"

@@ -13,8 +13,8 @@ void sys_netwatch_clear(int fd);
 
 enum { SYS_NETWORK_LINES = 64, SYS_NETWORK_LINE = 112 };
 
-/* What tells one network from another: a line each for default gateways, DNS servers, and the prefixes of interfaces that lead out, in no
- * particular order. Neither loopback nor containers' interfaces count. */
+/* What tells one network from another: a line each for default gateways, DNS servers, and the prefixes of interfaces
+ * that lead out, in no particular order. Neither loopback nor containers' interfaces count. */
 struct sys_network {
     size_t n;
     char line[SYS_NETWORK_LINES][SYS_NETWORK_LINE];
@@ -26,8 +26,8 @@ void sys_dhcp_leases(void (*each)(void *user, const char *text), void *user);
 /* The resolver's configuration, as much of it as fits. */
 bool sys_resolver_config(char *out, size_t cap);
 
-/* Blocks a little. The file, regular or not there yet, is replaced as a whole or stays as it was, readable by its owner alone. 0; -EINVAL: no regular
- * file; -errno. */
+/* Blocks a little. The file, regular or not there yet, is replaced as a whole or stays as it was, readable by its
+ * owner alone. 0; -EINVAL: no regular file; -errno. */
 int sys_file_replace(const char *path, const char *text, size_t len) __attribute__((warn_unused_result));
 
 /* What an errno means, or NULL; static text. */

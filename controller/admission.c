@@ -1,5 +1,5 @@
-/* Tickets and TURN credentials of an assignment. Invariant: whatever is secret here is derived from the newest master key for one node, and
- * goes into the answer alone. */
+/* Tickets and TURN credentials of an assignment. Invariant: whatever is secret here is derived from the newest
+ * master key for one node, and goes into the answer alone. */
 #include "admission.h"
 
 #include "auth.h"
@@ -197,7 +197,8 @@ json_t *admission_turn_secrets(const struct controller *ctl, const char *org, co
     return list;
 }
 
-/* As coturn's use-auth-secret wants it: the username is "<expiry>:<whoever>", the credential base64(HMAC-SHA1(secret, username)). */
+/* As coturn's use-auth-secret wants it: the username is "<expiry>:<whoever>", the credential
+ * base64(HMAC-SHA1(secret, username)). */
 static json_t *turn_server(const json_t *turn, const char *secret, const char *agent, int64_t expires_s)
 {
     char username[TURN_USERNAME_MAX + 1],

@@ -129,8 +129,8 @@ json_t *analytics_calls(struct analytics_call *calls, size_t n)
 
 enum { OWN_NETWORK_US = 2000, MARGIN_US = 5000 };
 
-/* Half as much again as the greatest difference, and 5 ms, and no more than the least sum; in a network of its own 2 ms. docs/placement.md says how far
- * that was from measured matrices. */
+/* Half as much again as the greatest difference, and 5 ms, and no more than the least sum; in a network of its own 2
+ * ms. docs/placement.md says how far that was from measured matrices. */
 int64_t analytics_then(const struct analytics_agent *a)
 {
     int64_t then = a->apart_us == NOT_MEASURED ? NOT_MEASURED : a->apart_us * 3 / 2 + MARGIN_US;

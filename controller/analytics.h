@@ -26,8 +26,9 @@ struct analytics_agent {
 };
 /* What it would measure to a node there; NOT_MEASURED: nothing tells. */
 int64_t analytics_then(const struct analytics_agent *a);
-/* {"agents", "helped", ..., "sites": [...]}: who gains least_gain_us at least, and where they are, those sites first that gain most together.
- * `name`: what a site is called. *told: of how many anything can be told. Sorts. A new reference; NULL: out of memory. */
+/* {"agents", "helped", ..., "sites": [...]}: who gains least_gain_us at least, and where they are, those sites first
+ * that gain most together. `name`: what a site is called. *told: of how many anything can be told. Sorts. A new
+ * reference; NULL: out of memory. */
 json_t *analytics_gain(struct analytics_agent *agents, size_t n, int64_t least_gain_us, size_t sites_max,
                        const char *name, size_t *told);
 

@@ -1,5 +1,5 @@
-/* What handlers answer and ask with. Invariant: a request is answered exactly once, and nothing of it is touched after its pool is gone: a
- * batch under way is detached by the pool's end (request.c). */
+/* What handlers answer and ask with. Invariant: a request is answered exactly once, and nothing of it is touched
+ * after its pool is gone: a batch under way is detached by the pool's end (request.c). */
 #include "api.h"
 
 #include "migrate.h"

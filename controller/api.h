@@ -1,6 +1,7 @@
-/* What a REST handler works with: its request, who calls, the database, and ways to answer. A handler runs on one worker's thread, never
- * blocks, and answers exactly once: at once, or in a continuation of api_db_send. Memory of a request comes from its pool
- * (api_alloc) and lives until the answer has been sent or the client has gone; continuations of a client that has gone aren't called. */
+/* What a REST handler works with: its request, who calls, the database, and ways to answer. A handler runs on one
+ * worker's thread, never blocks, and answers exactly once: at once, or in a continuation of api_db_send. Memory of a
+ * request comes from its pool (api_alloc) and lives until the answer has been sent or the client has gone;
+ * continuations of a client that has gone aren't called. */
 #ifndef BERTH_CONTROLLER_API_H
 #define BERTH_CONTROLLER_API_H
 
@@ -32,8 +33,8 @@ struct caller {
     int64_t expires_s;            /* JWT: exp, Unix time; 0: never */
 };
 
-/* Called once the batch is committed (error 0), or refused by a constraint (error -ECANCELED and an sqlstate of class 23); everything else
- * has been answered already (503 or 500). `result` lives until it returns. */
+/* Called once the batch is committed (error 0), or refused by a constraint (error -ECANCELED and an sqlstate of
+ * class 23); everything else has been answered already (503 or 500). `result` lives until it returns. */
 typedef void api_db_cb(struct api_request *r, const struct db_result *result);
 
 struct catalogue;
@@ -109,8 +110,8 @@ bool api_page(struct api_request *r, struct api_page *page);
 void api_page_json(struct api_request *r, json_t *items, const char *last);
 json_t *api_page_next(const char *last); /* the member "next" alone */
 
-/* A list that is one statement. Its parameters are the handler's own, then the cursor's text ("" at the start), then how many rows to
- * give, one more than the page shows; its first column is what a cursor holds. */
+/* A list that is one statement. Its parameters are the handler's own, then the cursor's text ("" at the start), then
+ * how many rows to give, one more than the page shows; its first column is what a cursor holds. */
 struct api_list {
     enum db_role role;
     const struct db_stmt *stmt;

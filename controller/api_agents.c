@@ -1,5 +1,5 @@
-/* What is known of agents: their live reports and where they take part. Invariant: whatever the cleaner does or doesn't do, an expired
- * report is never counted or shown. */
+/* What is known of agents: their live reports and where they take part. Invariant: whatever the cleaner does or
+ * doesn't do, an expired report is never counted or shown. */
 #include "api.h"
 #include "core/timefmt.h"
 #include "modules.h"
@@ -165,8 +165,8 @@ static void get_report(struct api_request *r)
 
 /* ---- erasing ---- */
 
-/* A bounded piece a transaction, over the queue for what is slow: others get their turn between, and what is done stays done. The same ctid
- * in several partitions only erases more of the same agent. */
+/* A bounded piece a transaction, over the queue for what is slow: others get their turn between, and what is done
+ * stays done. The same ctid in several partitions only erases more of the same agent. */
 static const struct db_stmt erase_participant_stmt = {
     "berth_agent_erase_participant",
     "with bumped as (update meeting set epoch = epoch + 1 where org = $1 and id = any (array("

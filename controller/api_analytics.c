@@ -1,5 +1,6 @@
-/* What live reports tell of an org, or of all, as a whole: which transports work where, how far nodes are, what calls measured. Invariant: reports
- * that are alive and the org's own, by row-level security; of SAMPLE of them and ROWS of their rows at most, over the queue of what may be slow. */
+/* What live reports tell of an org, or of all, as a whole: which transports work where, how far nodes are, what
+ * calls measured. Invariant: reports that are alive and the org's own, by row-level security; of SAMPLE of them and
+ * ROWS of their rows at most, over the queue of what may be slow. */
 #include "api_analytics.h"
 #include "analytics.h"
 #include "core/doc.h"
@@ -131,8 +132,8 @@ struct db_param analysis_nodes(struct api_request *r, const struct analysis *a)
     return db_text_array(&r->req->pool, ids, n);
 }
 
-/* $1 the org, $2 the last page's end, $3 one row more than the page shows, $4 what the statement needs besides. Each row says whether all of them are
- * of a sample. */
+/* $1 the org, $2 the last page's end, $3 one row more than the page shows, $4 what the statement needs besides. Each
+ * row says whether all of them are of a sample. */
 static void list(struct api_request *r, struct analysis *a, const struct db_stmt *stmt,
                  const struct db_param *more, size_t n_params)
 {
@@ -161,8 +162,8 @@ static void list(struct api_request *r, struct analysis *a, const struct db_stmt
     " count(*) filter (where k1), count(*) filter (where t2), count(*) filter (where k2)," \
     " count(*) filter (where t3), count(*) filter (where k3)"
 
-/* From network to network by index, of each the newest reports: as many as make ANALYTICS_SAMPLE on a page and ANALYTICS_ROWS rows. The newest one
- * counts in any case, with its first rows. */
+/* From network to network by index, of each the newest reports: as many as make ANALYTICS_SAMPLE on a page and
+ * ANALYTICS_ROWS rows. The newest one counts in any case, with its first rows. */
 #define NETWORKS_ROWS ANALYTICS_ROWS " / $3::int"
 static const struct db_stmt transports_stmt = {
     "analytics_transports",

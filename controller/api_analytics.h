@@ -12,7 +12,8 @@
 #define ANALYTICS_SAMPLE TEXT(SAMPLE)
 #define ANALYTICS_ROWS   TEXT(ROWS)
 
-/* Reports, of which each agent's newest counts: of an org ($1), those of its first agents by name; of all, the same share of each. */
+/* Reports, of which each agent's newest counts: of an org ($1), those of its first agents by name; of all, the same
+ * share of each. */
 #define COLUMNS "org, agent, network, net4, net6, measured_at, names, node, transport, status, rtt_min_us"
 #define OF_ORG        \
     "select " COLUMNS \
@@ -29,8 +30,8 @@
     " || '.0/24' when l.net6 is not null then concat_ws(':', to_hex(l.net6 >> 32),"                    \
     " to_hex(l.net6 >> 16 & 65535), to_hex(l.net6 & 65535)) || '::/48' end)::cidr::text"
 
-/* Of the reports as many as have ANALYTICS_ROWS rows, in this order; BY_TURNS: each org's first agents by name, and its second only once each org's
- * first are in. */
+/* Of the reports as many as have ANALYTICS_ROWS rows, in this order; BY_TURNS: each org's first agents by name, and
+ * its second only once each org's first are in. */
 #define BY_TURNS "r.nth, r.org"
 #define LIVE(where, order)                                                                                   \
     "with taken as materialized (" where                                                                     \
@@ -45,8 +46,9 @@
     "(select count(*) >= " ANALYTICS_SAMPLE " from taken) or exists (select from taken t group by t.org" \
     "  having count(*) >= " share ") or exists (select from counted c where c.upto > " ANALYTICS_ROWS    \
     ") as sampled"
-/* Of each agent and node the transport that it would use, with its least round trip below. A report names a node once; its names are unpacked
- * once, since each look into an array of them unpacks it all. `only`: a condition on x.name. */
+/* Of each agent and node the transport that it would use, with its least round trip below. A report names a node
+ * once; its names are unpacked once, since each look into an array of them unpacks it all. `only`: a condition on
+ * x.name. */
 #define PER(site, only)                                                                                 \
     ", per as materialized (select l.org || ' ' || l.agent as agent, " site " as site, x.name as node," \
     "  x.tested, x.used from live l cross join lateral (select n.name, u.tested, u.used from (select "  \

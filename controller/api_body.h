@@ -1,5 +1,5 @@
-/* Reading the members of a request's body. Each answers 422 invalid_member with the member's pointer itself, and then returns false.
- * Strings belong to the body. */
+/* Reading the members of a request's body. Each answers 422 invalid_member with the member's pointer itself, and
+ * then returns false. Strings belong to the body. */
 #ifndef BERTH_CONTROLLER_API_BODY_H
 #define BERTH_CONTROLLER_API_BODY_H
 

@@ -1,5 +1,5 @@
-/* GET /v1/events: what operators are to know of, the newest first. Invariant: a cursor is an event's number, of a fixed width, so texts and
- * numbers have one order. */
+/* GET /v1/events: what operators are to know of, the newest first. Invariant: a cursor is an event's number, of a
+ * fixed width, so texts and numbers have one order. */
 #include "api.h"
 #include "core/timefmt.h"
 #include "events.h"

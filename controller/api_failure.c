@@ -1,5 +1,5 @@
-/* POST .../participants/{agent}/failure: this node did not work for me. Invariant: what failed is stored before anything is decided, so
- * whoever decides from then on knows it; a repeat changes nothing. */
+/* POST .../participants/{agent}/failure: this node did not work for me. Invariant: what failed is stored before
+ * anything is decided, so whoever decides from then on knows it; a repeat changes nothing. */
 #include "api_body.h"
 #include "api_meetings.h"
 #include "catalogue.h"

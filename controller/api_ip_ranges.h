@@ -1,4 +1,5 @@
-/* The cloud's ranges, kept ready: anybody may ask for them, so they are made once for each version of the catalogue. One a worker. */
+/* The cloud's ranges, kept ready: anybody may ask for them, so they are made once for each version of the catalogue.
+ * One a worker. */
 #ifndef BERTH_CONTROLLER_API_IP_RANGES_H
 #define BERTH_CONTROLLER_API_IP_RANGES_H
 

@@ -1,5 +1,5 @@
-/* Joining a meeting: what the request says, and the answer. Invariant: what is answered has been committed, or needed no change (join_run.c
- * decides and keeps). */
+/* Joining a meeting: what the request says, and the answer. Invariant: what is answered has been committed, or
+ * needed no change (join_run.c decides and keeps). */
 #include "api_body.h"
 #include "api_meetings.h"
 #include "geo.h"
@@ -49,7 +49,8 @@ static bool read_network(struct api_request *r, const char **out)
     return true;
 }
 
-/* The addresses that it says it has, and, of an agent itself, the one that it comes from. An org's key speaks for agents that are elsewhere. */
+/* The addresses that it says it has, and, of an agent itself, the one that it comes from. An org's key speaks for
+ * agents that are elsewhere. */
 static bool read_place(struct api_request *r, struct join_predict *p)
 {
     const json_t *v = json_object_get(json_object_get(r->body, "network"), "mapped_addresses"), *one;

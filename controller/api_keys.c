@@ -1,5 +1,5 @@
-/* /v1/keys: making, listing and revoking API keys. Invariant: the database learns a key's id and never its secret, which is in one answer
- * and nowhere else. */
+/* /v1/keys: making, listing and revoking API keys. Invariant: the database learns a key's id and never its secret,
+ * which is in one answer and nowhere else. */
 #include "api_body.h"
 #include "api_quota.h"
 #include "auth.h"

@@ -1,5 +1,6 @@
-/* What nodes are told for their media: joined nodes and who has left, and the secret of the TURN server beside one. Invariant: a place that is given
- * to a node has nothing before it that the node hasn't been told, whatever commits in whatever order. */
+/* What nodes are told for their media: joined nodes and who has left, and the secret of the TURN server beside one.
+ * Invariant: a place that is given to a node has nothing before it that the node hasn't been told, whatever commits
+ * in whatever order. */
 #include "api_links.h"
 
 #include "admission.h"

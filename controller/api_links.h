@@ -14,8 +14,9 @@ enum {
     LINKS_PLACE_MAX = 3 * (LINKS_NUMBER_LEN + 1) + 2 + 32 + 1 + 128 + 1 + AGENT_ID_MAX,
 };
 
-/* Up to where a node has been told: everything below transaction `since`, which was the oldest under way at that second. In the midst of an answer's
- * pages also the row that was the last. Texts are digits, or ids, from the request's pool. */
+/* Up to where a node has been told: everything below transaction `since`, which was the oldest under way at that
+ * second. In the midst of an answer's pages also the row that was the last. Texts are digits, or ids, from the
+ * request's pool. */
 struct links_place {
     bool given;
     bool whole, paging; /* whole: these pages are everything anew */

@@ -1,5 +1,5 @@
-/* GET /v1/analytics/new-node: whom a node in a new place would help, and by how much. Invariant: the database brings each agent's figures together,
- * and analytics.c says what they mean. */
+/* GET /v1/analytics/new-node: whom a node in a new place would help, and by how much. Invariant: the database brings
+ * each agent's figures together, and analytics.c says what they mean. */
 #include "analytics.h"
 #include "api_analytics.h"
 
@@ -13,8 +13,9 @@ enum {
 
 /* Without those of the place nothing is known of it. */
 #define THERE_FIRST "(r.network = $2::text) desc nulls last, " BY_TURNS
-/* One row an agent: its site, its least round trip now; over the nodes that it and the place are known to reach, the greatest difference of their round
- * trips and the least sum; whether it is in the place. $3, $4: the place by round trips from it; or it is the network $2. */
+/* One row an agent: its site, its least round trip now; over the nodes that it and the place are known to reach, the
+ * greatest difference of their round trips and the least sum; whether it is in the place. $3, $4: the place by round
+ * trips from it; or it is the network $2. */
 #define GAIN_OF(where, share, site, only)                                                                  \
     LIVE(where, THERE_FIRST)                                                                               \
     PER(site, only)                                                                                        \

@@ -1,5 +1,5 @@
-/* What changes a node that is registered: heartbeats, drain, weight, removal. Invariant: a caller changes nodes of its own org only; the admin key
- * speaks for the cloud unless it names an org. */
+/* What changes a node that is registered: heartbeats, drain, weight, removal. Invariant: a caller changes nodes of
+ * its own org only; the admin key speaks for the cloud unless it names an org. */
 #include "admission.h"
 #include "api_body.h"
 #include "api_links.h"

@@ -1,5 +1,5 @@
-/* POST /v1/nodes: a registration is read whole, then it is one statement's. Invariant: a caller registers nodes of its own org only, and what is not
- * changed is no change of the catalogue. */
+/* POST /v1/nodes: a registration is read whole, then it is one statement's. Invariant: a caller registers nodes of
+ * its own org only, and what is not changed is no change of the catalogue. */
 #include "admission.h"
 #include "api_body.h"
 #include "api_nodes.h"
@@ -197,8 +197,8 @@ static bool read_registration(struct api_request *r, struct registration *g)
            read_all_addresses(r, g) && read_labels(r, g) && read_location(r, g) && read_services(r, g);
 }
 
-/* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. What stood there before, and whether
- * somebody kept it alive, is told too: two programs with one id show by that. */
+/* An unchanged node is no change of the catalogue. A node that was deleted comes back, not drained. What stood there
+ * before, and whether somebody kept it alive, is told too: two programs with one id show by that. */
 static const struct db_stmt register_stmt = {
     "node_register",
     "insert into node as n (org, id, cluster, region, addresses, advertised, tls_name, capacity, labels, "
@@ -259,8 +259,8 @@ static void refuse_registration(struct api_request *r, const PGresult *why)
         api_problem(r, 401, "token_invalid", "the key's org is no more");
 }
 
-/* Whoever had this id was alive at other addresses: it has moved without saying that it stops, or there are two of them, and each takes
- * the other's place. */
+/* Whoever had this id was alive at other addresses: it has moved without saying that it stops, or there are two of
+ * them, and each takes the other's place. */
 static void warn_of_two(const struct api_request *r, const struct registration *g, const PGresult *res)
 {
     if (PQntuples(res) == 1 && !db_null(res, 0, 1))

@@ -1,5 +1,5 @@
-/* GET /v1/nodes and /v1/clusters, out of the catalogue in memory. Invariant: an org is shown cloud nodes and its own, and of the cloud's
- * load nothing. */
+/* GET /v1/nodes and /v1/clusters, out of the catalogue in memory. Invariant: an org is shown cloud nodes and its
+ * own, and of the cloud's load nothing. */
 #include "api_nodes.h"
 
 #include "catalogue.h"

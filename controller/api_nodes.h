@@ -13,8 +13,8 @@
 
 enum { HEARTBEAT_S = 5, MEDIA_KEY_LEN = 43 /* base64url */ };
 
-/* In an answer to a node: whose it is, the time, and the keys that open tickets: for whoever has a node's key, so for the node itself. Keys of an org or
- * the operator's manage nodes, they aren't told what admits to them. */
+/* In an answer to a node: whose it is, the time, and the keys that open tickets: for whoever has a node's key, so
+ * for the node itself. Keys of an org or the operator's manage nodes, they aren't told what admits to them. */
 void api_node_tell_keys(struct api_request *r, json_t *answer, const char *org, const char *node,
                         int64_t now_us);
 

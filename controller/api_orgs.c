@@ -1,5 +1,5 @@
-/* /v1/orgs: the operator's customers. Invariant: an org is first marked deleted, so that its keys stop, and then its data is erased; asking
- * again finishes what was interrupted. */
+/* /v1/orgs: the operator's customers. Invariant: an org is first marked deleted, so that its keys stop, and then its
+ * data is erased; asking again finishes what was interrupted. */
 #include "api_body.h"
 #include "core/timefmt.h"
 #include "modules.h"
@@ -101,8 +101,8 @@ static const struct db_stmt stop_stmt = {
 static const struct db_stmt stop_nodes_stmt = {
     "org_stop_nodes", "update node set deleted_at = now() where org = $1 and deleted_at is null"};
 static const struct db_stmt stop_loads_stmt = {"org_stop_loads", "delete from node_load where org = $1"};
-/* A bounded piece a transaction, so that nobody waits long and what is done stays done. The same ctid in several partitions only erases
- * more of the same org. */
+/* A bounded piece a transaction, so that nobody waits long and what is done stays done. The same ctid in several
+ * partitions only erases more of the same org. */
 static const struct db_stmt erase_meetings_stmt = {"org_erase_meetings",
                                                    "delete from meeting where org = $1 and id = any (array("
                                                    "select id from meeting where org = $1 limit 200))"};

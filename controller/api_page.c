@@ -1,5 +1,5 @@
-/* Pages of lists. Invariant: a cursor is a place in the caller's own list, not a count, so a page never shows a row twice whatever has come
- * and gone since the page before. */
+/* Pages of lists. Invariant: a cursor is a place in the caller's own list, not a count, so a page never shows a row
+ * twice whatever has come and gone since the page before. */
 #include "api.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* GET /v1/nodes/{node}/peers, and what heartbeats tell of round trips. Invariant: a node is shown, and may speak of, cloud nodes and the mesh
- * nodes of its own org; a cloud node, of cloud nodes alone. */
+/* GET /v1/nodes/{node}/peers, and what heartbeats tell of round trips. Invariant: a node is shown, and may speak of,
+ * cloud nodes and the mesh nodes of its own org; a cloud node, of cloud nodes alone. */
 #include "api_peers.h"
 
 #include "api_nodes.h"

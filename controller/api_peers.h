@@ -7,8 +7,9 @@
 
 enum {
     PEERS_RTT_MAX = 256, /* figures in one heartbeat */
-    /* Of one org's mesh nodes, by one controller: a thousand nodes repeat all theirs at that rate, and what can be kept of an org may be told at
-     * once. What is over is left out: a node tells each figure again after five minutes. */
+    /* Of one org's mesh nodes, by one controller: a thousand nodes repeat all theirs at that rate, and what can be
+     * kept of an org may be told at once. What is over is left out: a node tells each figure again after five
+     * minutes. */
     PEERS_ORG_FIGURES_PER_S = 1000,
     PEERS_ORG_FIGURES_BURST = 2 * LINKS_ORG_MAX,
 };
@@ -25,7 +26,8 @@ bool peers_read_rtt(struct api_request *r, struct peers_rtt *out);
 /* Adds the statement, where there is something to store. `target`: the two parameters of NODE_TARGET. */
 void peers_add_rtt(struct api_request *r, struct db_batch *b, const struct db_param target[static 2],
                    const struct peers_rtt *rtt);
-/* The version of the list of peers of that org's nodes; NULL: there is no catalogue yet. `out` has room for CATALOGUE_VERSION_LEN + 1. */
+/* The version of the list of peers of that org's nodes; NULL: there is no catalogue yet. `out` has room for
+ * CATALOGUE_VERSION_LEN + 1. */
 const char *peers_version(struct api_request *r, const char *org, char *out);
 
 #endif

@@ -1,6 +1,7 @@
-/* How much an org may have at once. A statement that makes something counts in its condition, with quota_param; where it made nothing
- * for that reason, quota_refuse says so. The count is of what is committed: requests at the same moment may each pass by one, so an org
- * can come to have one more than it may for each thread of each controller, and no further. The cloud's own has no bounds. */
+/* How much an org may have at once. A statement that makes something counts in its condition, with quota_param;
+ * where it made nothing for that reason, quota_refuse says so. The count is of what is committed: requests at the
+ * same moment may each pass by one, so an org can come to have one more than it may for each thread of each
+ * controller, and no further. The cloud's own has no bounds. */
 #ifndef BERTH_CONTROLLER_API_QUOTA_H
 #define BERTH_CONTROLLER_API_QUOTA_H
 

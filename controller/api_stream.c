@@ -1,5 +1,5 @@
-/* GET /v1/stream, and what an org puts into it: the wish for a probe. Invariant: a stream is of one agent, the caller's own or, with an org
- * key, the one that is named. */
+/* GET /v1/stream, and what an org puts into it: the wish for a probe. Invariant: a stream is of one agent, the
+ * caller's own or, with an org key, the one that is named. */
 #include "api_body.h"
 #include "modules.h"
 #include "outbox.h"
@@ -41,7 +41,8 @@ static void get_stream(struct api_request *r)
 
 /* ---- a probe ---- */
 
-/* Known by a live report, by a meeting, or by what it was told lately. Where nothing is to be put, the statement behind this one puts nothing. */
+/* Known by a live report, by a meeting, or by what it was told lately. Where nothing is to be put, the statement
+ * behind this one puts nothing. */
 static const struct db_stmt known_stmt = {
     "stream_probe_known",
     "select k.known, case when not k.known or exists (select from outbox where org = $1 and agent = $2"

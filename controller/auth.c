@@ -1,5 +1,5 @@
-/* Tokens to callers. Invariant: every comparison with a secret takes the same time whatever is presented, and no secret outlives its
- * use in memory: files' texts are wiped, admin keys are kept as hashes. */
+/* Tokens to callers. Invariant: every comparison with a secret takes the same time whatever is presented, and no
+ * secret outlives its use in memory: files' texts are wiped, admin keys are kept as hashes. */
 #include "auth.h"
 
 #include "core/lines.h"

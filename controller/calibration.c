@@ -1,5 +1,5 @@
-/* How far placement's figures are from calls'. Invariant: a node's id is written before it is counted, so whoever reads the page while another
- * thread adds sees whole lines. */
+/* How far placement's figures are from calls'. Invariant: a node's id is written before it is counted, so whoever
+ * reads the page while another thread adds sees whole lines. */
 #include "calibration.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What placement counted on against what calls then measured, for the metrics page. Pure but for atomics: one set a worker, which alone adds to
- * its own; whoever writes the page adds them up. */
+/* What placement counted on against what calls then measured, for the metrics page. Pure but for atomics: one set a
+ * worker, which alone adds to its own; whoever writes the page adds them up. */
 #ifndef BERTH_CONTROLLER_CALIBRATION_H
 #define BERTH_CONTROLLER_CALIBRATION_H
 
@@ -23,8 +23,8 @@ struct calibration {
     } nodes[CALIBRATION_NODES_MAX + 1];
 };
 
-/* By how much a call's least round trip was longer than what its assignment counted on. False: nothing was, or the call came up over another
- * transport than was counted on. */
+/* By how much a call's least round trip was longer than what its assignment counted on. False: nothing was, or the
+ * call came up over another transport than was counted on. */
 bool calibration_error(const struct call_stretch *c, int64_t *error_us);
 /* `node`: what the operator calls it; NULL: one without a line of its own. */
 void calibration_add(struct calibration *k, const char *node, const struct call_stretch *c);

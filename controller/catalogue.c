@@ -1,5 +1,5 @@
-/* The catalogue in memory: nodes sorted by (org, id), their loads beside them. Invariant: nothing here changes once it is built, but for
- * the count of snapshots that share the nodes. */
+/* The catalogue in memory: nodes sorted by (org, id), their loads beside them. Invariant: nothing here changes once
+ * it is built, but for the count of snapshots that share the nodes. */
 #include "catalogue.h"
 
 #include <h2o.h>

@@ -1,6 +1,6 @@
-/* The catalogue: every node, what it offers, and how it does. An immutable snapshot, built by a thread of its own (watch.h); what nodes are (their
- * addresses, names) is shared between snapshots until it changes, their load is new every second. Readers hold a snapshot of
- * SNAPSHOT_CATALOGUE and may keep no pointer into it beyond. Any thread. */
+/* The catalogue: every node, what it offers, and how it does. An immutable snapshot, built by a thread of its own
+ * (watch.h); what nodes are (their addresses, names) is shared between snapshots until it changes, their load is new
+ * every second. Readers hold a snapshot of SNAPSHOT_CATALOGUE and may keep no pointer into it beyond. Any thread. */
 #ifndef BERTH_CONTROLLER_CATALOGUE_H
 #define BERTH_CONTROLLER_CATALOGUE_H
 
@@ -62,8 +62,9 @@ const char *node_state_name(enum node_state s);
 struct catalogue;
 extern const struct snapshot_builder catalogue_builder;
 
-/* Goes over what an org may see: cloud nodes, then its own mesh nodes, each by id; a mesh node whose id a cloud node has is hidden by it.
- * org NULL: everything (the operator). Deleted nodes are left out. Start with a zeroed iterator. */
+/* Goes over what an org may see: cloud nodes, then its own mesh nodes, each by id; a mesh node whose id a cloud node
+ * has is hidden by it. org NULL: everything (the operator). Deleted nodes are left out. Start with a zeroed
+ * iterator. */
 struct catalogue_iter {
     size_t at;
     bool mesh;
@@ -98,8 +99,8 @@ void catalogue_version(const struct catalogue *c, const char *org, const struct 
 char *catalogue_list_json(const struct catalogue *c, const char *org, const struct probe_policy *policy,
                           size_t *len);
 
-/* The round trip between two nodes, as at least one of them measured it of late (the lesser where both did); 0 from a node to itself. False:
- * nobody did. One look in a table, whatever the number of nodes. */
+/* The round trip between two nodes, as at least one of them measured it of late (the lesser where both did); 0 from
+ * a node to itself. False: nobody did. One look in a table, whatever the number of nodes. */
 bool catalogue_rtt(const struct catalogue *c, const struct catalogue_node *a, const struct catalogue_node *b,
                    int32_t *rtt_us);
 /* The same with when it was told, in seconds of Unix time. False for a node and itself. */
@@ -108,12 +109,12 @@ bool catalogue_link(const struct catalogue *c, const struct catalogue_node *a, c
 /* They tried, and neither reaches the other. */
 bool catalogue_apart(const struct catalogue *c, const struct catalogue_node *a,
                      const struct catalogue_node *b);
-/* What it is likely to be by where the two stand: better than nothing, worse than what measurements to third parties say. False: one of them
- * has no location. */
+/* What it is likely to be by where the two stand: better than nothing, worse than what measurements to third parties
+ * say. False: one of them has no location. */
 bool catalogue_rtt_by_place(const struct catalogue_node *a, const struct catalogue_node *b, int32_t *rtt_us);
 
-/* What nodes are told of the others: the version of the list of a node of that org, and its body (to be freed) with each peer's round trip
- * where it is known. now_s: Unix time. */
+/* What nodes are told of the others: the version of the list of a node of that org, and its body (to be freed) with
+ * each peer's round trip where it is known. now_s: Unix time. */
 void catalogue_peers_version(const struct catalogue *c, const char *org,
                              char out[static CATALOGUE_VERSION_LEN + 1]);
 char *catalogue_peers_json(const struct catalogue *c, const struct catalogue_node *of, int64_t now_s,

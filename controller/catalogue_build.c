@@ -143,8 +143,8 @@ static bool same_org(const PGresult *res, int a, int b)
     return strcmp(PQgetvalue(res, a, 0), PQgetvalue(res, b, 0)) == 0;
 }
 
-/* Where most nodes of an org are silent at once, that counts before a controller's turn has come to say so: the same rule of the same
- * figures. Rows are sorted by org. */
+/* Where most nodes of an org are silent at once, that counts before a controller's turn has come to say so: the same
+ * rule of the same figures. Rows are sorted by org. */
 static bool doubted(const PGresult *res, int first, int end)
 {
     struct health_hearing hearing = {0};

@@ -1,5 +1,5 @@
-/* The catalogue as lists in JSON. Invariant: a list's version depends on what stands in it of nodes and policy, and on nothing else: not on load,
- * nor on round trips. */
+/* The catalogue as lists in JSON. Invariant: a list's version depends on what stands in it of nodes and policy, and
+ * on nothing else: not on load, nor on round trips. */
 #include "catalogue.h"
 
 #include <sodium.h>

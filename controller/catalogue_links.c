@@ -1,5 +1,5 @@
-/* A hash table of pairs, open addressing. Invariant: at most half of the slots are taken, so that looking is a step or two; a slot's lesser
- * key stands first, and each direction has its own figure. */
+/* A hash table of pairs, open addressing. Invariant: at most half of the slots are taken, so that looking is a step
+ * or two; a slot's lesser key stands first, and each direction has its own figure. */
 #include "catalogue_links.h"
 
 #include <math.h>

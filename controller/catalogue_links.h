@@ -1,5 +1,5 @@
-/* Round trips between nodes as the nodes themselves measured them: a table that is immutable once snapshots share it. Pure: no database, clock
- * or log. Times are seconds of the database's clock. */
+/* Round trips between nodes as the nodes themselves measured them: a table that is immutable once snapshots share
+ * it. Pure: no database, clock or log. Times are seconds of the database's clock. */
 #ifndef BERTH_CONTROLLER_CATALOGUE_LINKS_H
 #define BERTH_CONTROLLER_CATALOGUE_LINKS_H
 
@@ -15,7 +15,8 @@ enum {
     LINKS_STALE_S = 1200, /* older figures count no more; nodes repeat theirs every five minutes */
 };
 
-/* Tells one node from all others: a hash, so strong that nobody finds an id that is taken for another org's node, or the cloud's. */
+/* Tells one node from all others: a hash, so strong that nobody finds an id that is taken for another org's node, or
+ * the cloud's. */
 struct link_id {
     uint64_t a, b; /* the lowest bit of b: a mesh node's, and then b is the org's alone */
 };
@@ -29,7 +30,8 @@ struct links *links_reserve(struct links *l, size_t more, int64_t now_s);
 struct links *links_ref(struct links *l);
 void links_unref(struct links *l); /* NULL is fine */
 enum { LINK_NO_WAY = -2 }; /* in place of a figure: `from` tried every transport, and doesn't reach `to` */
-/* Before it is shared. What `from` measured to `to`, or LINK_NO_WAY; an older figure doesn't replace a newer one. False: there is no room. */
+/* Before it is shared. What `from` measured to `to`, or LINK_NO_WAY; an older figure doesn't replace a newer one.
+ * False: there is no room. */
 bool links_put(struct links *l, struct link_id from, struct link_id to, int32_t rtt_us, int64_t at_s);
 
 /* That very figure of that time is in it already. `l` NULL: no. */

@@ -1,5 +1,5 @@
-/* One blocking connection as the operator role, for what is done every second and for the outbox. Invariant: nothing that requests can't do without
- * depends on how long this takes: the snapshots have threads of their own. */
+/* One blocking connection as the operator role, for what is done every second and for the outbox. Invariant: nothing
+ * that requests can't do without depends on how long this takes: the snapshots have threads of their own. */
 #include "control.h"
 
 #include "auth.h"
@@ -57,8 +57,8 @@ static void watch_partitions(struct control *c)
     PQclear(res);
 }
 
-/* True when the schema has what this program needs. Migrations only add, so one that is newer has it too: controllers go on while they are
- * replaced one by one. */
+/* True when the schema has what this program needs. Migrations only add, so one that is newer has it too:
+ * controllers go on while they are replaced one by one. */
 static bool check_schema(struct control *c)
 {
     int version = schema_version_read(&c->db);
@@ -101,7 +101,8 @@ static bool check_master_keys(struct control *c)
     return false;
 }
 
-/* One controller at a time adds up what has changed; the others find the lock taken. And leases of controllers that were killed end. */
+/* One controller at a time adds up what has changed; the others find the lock taken. And leases of controllers that
+ * were killed end. */
 static void fold_counts(struct control *c)
 {
     char at_most[24];
@@ -186,7 +187,8 @@ static bool checks(struct control *c, int64_t now)
 
 /* ---- the outbox ---- */
 
-/* News of all workers in one NOTIFY, and that not too often: each is a commit that no other NOTIFY may overlap. It need not be durable. */
+/* News of all workers in one NOTIFY, and that not too often: each is a commit that no other NOTIFY may overlap. It
+ * need not be durable. */
 static void tell_news(struct control *c)
 {
     struct outbox_news news;

@@ -1,5 +1,5 @@
-/* The control thread: whether this program and the database fit, nodes' health, counts, and the news of the outbox. And those beside it that
- * keep the snapshots (watch.h). */
+/* The control thread: whether this program and the database fit, nodes' health, counts, and the news of the outbox.
+ * And those beside it that keep the snapshots (watch.h). */
 #ifndef BERTH_CONTROLLER_CONTROL_H
 #define BERTH_CONTROLLER_CONTROL_H
 

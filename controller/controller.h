@@ -16,8 +16,8 @@
 
 #include <h2o.h>
 
-/* Kinds of snapshots. KEYS: master and admin keys (from files); AUTH: revoked keys and deleted orgs; CATALOGUE: nodes; LINKS: round trips
- * between them, which the catalogue's builder alone takes. */
+/* Kinds of snapshots. KEYS: master and admin keys (from files); AUTH: revoked keys and deleted orgs; CATALOGUE:
+ * nodes; LINKS: round trips between them, which the catalogue's builder alone takes. */
 enum controller_snapshot {
     SNAPSHOT_KEYS,
     SNAPSHOT_AUTH,
@@ -88,8 +88,8 @@ static inline struct worker *worker_of(h2o_req_t *req)
     return H2O_STRUCT_FROM_MEMBER(struct worker, http, req->conn->ctx);
 }
 
-/* Unix time as the database has it: the one clock that reports, tokens and tickets end by, whatever the host's time of day is. Before the database
- * has been asked it is the host's. */
+/* Unix time as the database has it: the one clock that reports, tokens and tickets end by, whatever the host's time
+ * of day is. Before the database has been asked it is the host's. */
 static inline int64_t controller_unix_us(const struct controller *ctl)
 {
     int64_t ahead_us = atomic_load(&ctl->clock_us);

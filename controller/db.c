@@ -1,5 +1,5 @@
-/* A thread's connections, one a role, and the face that handlers see. Invariant: at most one batch of a connection is being built, and it is
- * sent or refused before control returns to the loop. */
+/* A thread's connections, one a role, and the face that handlers see. Invariant: at most one batch of a connection
+ * is being built, and it is sent or refused before control returns to the loop. */
 #include "db.h"
 
 #include "db_conn.h"

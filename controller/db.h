@@ -73,8 +73,9 @@ struct db_wait {
 void db_wait_begin(struct db_wait *w, const struct db *db);
 void db_wait_end(struct db_wait *w, const struct db *db);
 
-/* What a client is told of a db_begin that failed, or of a batch that wasn't done in time (-ETIMEDOUT): a 503 with this code and detail. Of a time
- * `took_us` that is over it isn't the database that failed where it had less than half. Static texts. */
+/* What a client is told of a db_begin that failed, or of a batch that wasn't done in time (-ETIMEDOUT): a 503 with
+ * this code and detail. Of a time `took_us` that is over it isn't the database that failed where it had less than
+ * half. Static texts. */
 struct db_refusal {
     const char *code, *detail;
 };

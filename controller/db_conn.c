@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A pipeline is serial: who waits for a lock makes all behind it wait. What a join asks has one good plan whatever its arguments are; left to
- * itself, PostgreSQL plans some of it anew each time, as a meeting of many looks dearer than the mean one. Over the other connection goes
- * what is asked now and then, and of more. */
+/* A pipeline is serial: who waits for a lock makes all behind it wait. What a join asks has one good plan whatever
+ * its arguments are; left to itself, PostgreSQL plans some of it anew each time, as a meeting of many looks dearer
+ * than the mean one. Over the other connection goes what is asked now and then, and of more. */
 struct conn_role {
     const char *name;
     int64_t lock_timeout_us; /* 0: as long as a statement may take */

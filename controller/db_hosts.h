@@ -1,5 +1,6 @@
-/* Which of a connection string's hosts is asked first. libpq asks them in order and goes on to the next when one refuses, but who gives up on
- * one that doesn't answer at all would begin with it again, and never come to the others. */
+/* Which of a connection string's hosts is asked first. libpq asks them in order and goes on to the next when one
+ * refuses, but who gives up on one that doesn't answer at all would begin with it again, and never come to the
+ * others. */
 #ifndef BERTH_CONTROLLER_DB_HOSTS_H
 #define BERTH_CONTROLLER_DB_HOSTS_H
 

@@ -1,5 +1,5 @@
-/* A blocking connection for the threads that have no loop (control, housekeeper) and for migrate: every wait ends at its deadline, or
- * at once when `stop_fd` becomes readable. Used by one thread. */
+/* A blocking connection for the threads that have no loop (control, housekeeper) and for migrate: every wait ends at
+ * its deadline, or at once when `stop_fd` becomes readable. Used by one thread. */
 #ifndef BERTH_CONTROLLER_DB_SYNC_H
 #define BERTH_CONTROLLER_DB_SYNC_H
 

@@ -1,4 +1,5 @@
-/* Raising events from workers. Invariant: a worker tells of one thing at most once in EVENTS_AGAIN_US, however many requests meet it. */
+/* Raising events from workers. Invariant: a worker tells of one thing at most once in EVENTS_AGAIN_US, however many
+ * requests meet it. */
 #include "events.h"
 
 #include "controller.h"

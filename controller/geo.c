@@ -14,8 +14,8 @@ struct geo {
     MMDB_s db;
 };
 
-/* Whether the file speaks of countries at all: its type ends in Country, City, Enterprise or the like, or says so in words; a file of
- * autonomous systems has none, which would be noticed by nobody. */
+/* Whether the file speaks of countries at all: its type ends in Country, City, Enterprise or the like, or says so in
+ * words; a file of autonomous systems has none, which would be noticed by nobody. */
 static bool has_countries(const MMDB_s *db)
 {
     const char *type = db->metadata.database_type;

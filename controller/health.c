@@ -1,5 +1,5 @@
-/* The state machine of a node's health. Invariant: where there are others, what one org's agents say neither takes a cloud node a step down nor
- * keeps it there; nothing but a heartbeat that is missing, or several orgs' agents, does. */
+/* The state machine of a node's health. Invariant: where there are others, what one org's agents say neither takes a
+ * cloud node a step down nor keeps it there; nothing but a heartbeat that is missing, or several orgs' agents, does. */
 #include "health.h"
 
 #include "core/hash.h"

@@ -1,5 +1,6 @@
-/* A node's health: in service, suspect, quarantined, on probation, and back, by itself. Pure: evidence and a time go in, a state comes out. The
- * state is kept in the database; health_turn.c carries both. docs/architecture.md has the rules in words. */
+/* A node's health: in service, suspect, quarantined, on probation, and back, by itself. Pure: evidence and a time go
+ * in, a state comes out. The state is kept in the database; health_turn.c carries both. docs/architecture.md has the
+ * rules in words. */
 #ifndef BERTH_CONTROLLER_HEALTH_H
 #define BERTH_CONTROLLER_HEALTH_H
 
@@ -52,8 +53,8 @@ struct health_evidence {
 /* True: something in `h` changed, and is to be kept. */
 bool health_step(struct health *h, const struct health_evidence *e, int64_t now_us);
 
-/* How many agents' failures quarantine a node, and what the given ones count towards a limit: no org's for more than half of it on a cloud
- * node, so that it takes two. */
+/* How many agents' failures quarantine a node, and what the given ones count towards a limit: no org's for more than
+ * half of it on a cloud node, so that it takes two. */
 double health_failures_limit(int64_t participants);
 double health_failures_count(const struct health_evidence *e, double limit);
 
@@ -67,11 +68,11 @@ struct health_hearing {
     size_t gone;            /* of the dead: not even listed any more */
 };
 void health_hear(struct health_hearing *to, enum health_state state, bool planned, int64_t heartbeat_age_us);
-/* Most of HEALTH_DOUBT_NODES or more are silent at once: it is more likely the way to them that is broken, or the controllers. Nodes that
- * are gone speak for that only while nobody at all is heard. */
+/* Most of HEALTH_DOUBT_NODES or more are silent at once: it is more likely the way to them that is broken, or the
+ * controllers. Nodes that are gone speak for that only while nobody at all is heard. */
 bool health_doubts(const struct health_hearing *n);
-/* The doubt of the turn before, and what becomes of it: it ends HEALTH_GRACE_US after most were heard again (*heard_us, 0: they aren't
- * yet), so that all have had the time to come back. */
+/* The doubt of the turn before, and what becomes of it: it ends HEALTH_GRACE_US after most were heard again
+ * (*heard_us, 0: they aren't yet), so that all have had the time to come back. */
 bool health_doubt_next(bool doubt, int64_t *heard_us, const struct health_hearing *n, int64_t now_us);
 
 #endif

@@ -1,6 +1,6 @@
-/* Reads what is known of the nodes, lets health.c judge, writes what has changed, and tells operators. Invariant: a turn's states are written
- * only where no other controller has ended the same turn; events follow the states as they are stored, so whatever is interrupted is
- * made good by a later turn. */
+/* Reads what is known of the nodes, lets health.c judge, writes what has changed, and tells operators. Invariant: a
+ * turn's states are written only where no other controller has ended the same turn; events follow the states as they
+ * are stored, so whatever is interrupted is made good by a later turn. */
 #include "health_turn.h"
 
 #include "catalogue.h"
@@ -289,7 +289,8 @@ static bool end_turn(struct turn *t, json_t *changed)
     return ended;
 }
 
-/* The cloud's first. Then the orgs', from another place each turn: what there is no room to tell comes again, and may not go before all else. */
+/* The cloud's first. Then the orgs', from another place each turn: what there is no room to tell comes again, and
+ * may not go before all else. */
 static void tell_all(struct turn *t, const PGresult *nodes, const struct health *all)
 {
     int n = PQntuples(nodes), first = n > 0 ? (int)(t->number * EVENTS_MAX % n) : 0;

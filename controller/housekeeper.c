@@ -1,6 +1,6 @@
-/* One blocking connection as the schema's owner. Invariant: only the holder of the advisory lock makes or drops; a partition is dropped only
- * when its keep_until had passed by the database's clock when it was claimed, and what is claimed nobody claims back; whatever is
- * interrupted is finished by the next turn. */
+/* One blocking connection as the schema's owner. Invariant: only the holder of the advisory lock makes or drops; a
+ * partition is dropped only when its keep_until had passed by the database's clock when it was claimed, and what is
+ * claimed nobody claims back; whatever is interrupted is finished by the next turn. */
 #include "housekeeper.h"
 
 #include "api_links.h"
@@ -248,8 +248,8 @@ static void drop_news(struct housekeeper *h)
 
 /* ---- what the planner knows ---- */
 
-/* Statements of joins keep the plan that they have once, and of a table of which nothing is known the index by agent looks as good as the one by
- * meeting. PostgreSQL itself takes a minute to look; a plan is made anew after it. */
+/* Statements of joins keep the plan that they have once, and of a table of which nothing is known the index by agent
+ * looks as good as the one by meeting. PostgreSQL itself takes a minute to look; a plan is made anew after it. */
 static void analyze_unknown(struct housekeeper *h)
 {
     if (db_sync_script(&h->db,

@@ -1,5 +1,5 @@
-/* From addresses and names to what a firewall is told. Invariant: the prefixes hold exactly the addresses that were added, and no two of
- * them could be written as one. */
+/* From addresses and names to what a firewall is told. Invariant: the prefixes hold exactly the addresses that were
+ * added, and no two of them could be written as one. */
 #include "ip_ranges.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* What a firewall or a proxy must let out so that agents work: the nodes' addresses made into prefixes, their ports and host names, and
- * the controller's own. Pure: filled, finished once, then written in any format. The same content gives the same bytes, in whatever
- * order it was added. One thread at a time. */
+/* What a firewall or a proxy must let out so that agents work: the nodes' addresses made into prefixes, their ports
+ * and host names, and the controller's own. Pure: filled, finished once, then written in any format. The same
+ * content gives the same bytes, in whatever order it was added. One thread at a time. */
 #ifndef BERTH_CONTROLLER_IP_RANGES_H
 #define BERTH_CONTROLLER_IP_RANGES_H
 
@@ -33,7 +33,8 @@ enum ip_ranges_format {
     IP_RANGES_FORMATS
 };
 int ip_ranges_format_parse(const char *name, enum ip_ranges_format *out) __attribute__((warn_unused_result));
-/* From an Accept header: application/json, text/plain, text/csv, the one of the highest weight; JSON where it names none of them. */
+/* From an Accept header: application/json, text/plain, text/csv, the one of the highest weight; JSON where it names
+ * none of them. */
 enum ip_ranges_format ip_ranges_format_accepted(const char *accept);
 const char *ip_ranges_content_type(enum ip_ranges_format f);
 

@@ -1,5 +1,5 @@
-/* The formats of the ranges. Invariant: names that get here hold letters, digits, '.', '-', '_' and a leading "*." alone, so nothing needs
- * quoting in any of them. */
+/* The formats of the ranges. Invariant: names that get here hold letters, digits, '.', '-', '_' and a leading "*."
+ * alone, so nothing needs quoting in any of them. */
 #include "ip_ranges.h"
 
 #include <errno.h>

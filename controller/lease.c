@@ -1,5 +1,5 @@
-/* A worker's leases of seats. Invariant: no seat of a lease is handed out again unless the join that had it is known to have failed; one
- * whose end is unknown keeps it until the lease ends. */
+/* A worker's leases of seats. Invariant: no seat of a lease is handed out again unless the join that had it is known
+ * to have failed; one whose end is unknown keeps it until the lease ends. */
 #include "lease.h"
 
 #include "controller.h"

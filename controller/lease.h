@@ -1,6 +1,6 @@
-/* Seats of nodes with a capacity, leased in blocks from the database: a join that has one waits for no other join. One set a worker, used
- * by its thread alone. What holds capacity is in the database (schema/0006_capacity_leases.sql); here is only which seats of a lease have
- * been handed out. */
+/* Seats of nodes with a capacity, leased in blocks from the database: a join that has one waits for no other join.
+ * One set a worker, used by its thread alone. What holds capacity is in the database
+ * (schema/0006_capacity_leases.sql); here is only which seats of a lease have been handed out. */
 #ifndef BERTH_CONTROLLER_LEASE_H
 #define BERTH_CONTROLLER_LEASE_H
 
@@ -26,8 +26,8 @@ struct leases;
 int leases_new(struct leases **out, struct worker *w) __attribute__((warn_unused_result));
 void leases_destroy(struct leases *l); /* after its database; NULL is fine */
 
-/* A lease that has so many seats of this node left, which are the caller's now; 0: there is none, and the database counts. Asks for one, in
- * the background, where the node is in demand. */
+/* A lease that has so many seats of this node left, which are the caller's now; 0: there is none, and the database
+ * counts. Asks for one, in the background, where the node is in demand. */
 int64_t lease_take(struct leases *l, const char *org, const char *node, int64_t seats);
 /* The database says that it serves no more: whoever was refused ended it, or the node's capacity was lowered. */
 void lease_lost(struct leases *l, int64_t lease);

@@ -1,5 +1,5 @@
-/* Reads from the database what nodes have told of the ways between them. Invariant: the table is copied once a round, however much is new, and rounds
- * take an eighth of the time at most. */
+/* Reads from the database what nodes have told of the ways between them. Invariant: the table is copied once a
+ * round, however much is new, and rounds take an eighth of the time at most. */
 #include "links_build.h"
 
 #include "catalogue.h"

@@ -1,5 +1,5 @@
-/* Which nodes have to be left. Invariant: each that somebody is on is found within as many searches as there are times LOST_NODES_MAX of
- * them, and one that nobody is on is none. */
+/* Which nodes have to be left. Invariant: each that somebody is on is found within as many searches as there are
+ * times LOST_NODES_MAX of them, and one that nobody is on is none. */
 #include "lost_nodes.h"
 
 /* For too long, and it is not rather we who don't hear. */

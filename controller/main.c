@@ -1,6 +1,6 @@
-/* berth-controller: the order of starting is the order of dependence, the end is its exact reverse: requests under way at the end need
- * the snapshots to stay fresh. Invariant: only this file exits, reads the
- * environment and waits for signals. */
+/* berth-controller: the order of starting is the order of dependence, the end is its exact reverse: requests under
+ * way at the end need the snapshots to stay fresh. Invariant: only this file exits, reads the environment and waits
+ * for signals. */
 #include "api_peers.h"
 #include "auth.h"
 #include "control.h"

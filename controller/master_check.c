@@ -1,5 +1,5 @@
-/* Fingerprints of master keys, compared with the database's. Invariant: the database is never given a key, nor what a key could be guessed
- * from. */
+/* Fingerprints of master keys, compared with the database's. Invariant: the database is never given a key, nor what
+ * a key could be guessed from. */
 #include "master_check.h"
 
 #include "db.h"

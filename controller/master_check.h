@@ -1,5 +1,5 @@
-/* Whether this controller's master keys are those of the database's other controllers. A controller with another master key would refuse
- * every key there is, and make keys that nobody else knows. */
+/* Whether this controller's master keys are those of the database's other controllers. A controller with another
+ * master key would refuse every key there is, and make keys that nobody else knows. */
 #ifndef BERTH_CONTROLLER_MASTER_CHECK_H
 #define BERTH_CONTROLLER_MASTER_CHECK_H
 

@@ -9,8 +9,8 @@
 int schema_version_needed(void);
 /* The version that the database has (0: none yet), as the connection's current role may see it; -errno. */
 int schema_version_read(struct db_sync *d);
-/* Blocks. 0 done (also when there was nothing to do), -EPROTONOSUPPORT: the database's schema is newer, else -errno; all logged. Safe
- * when several run at once: one works, the others wait. */
+/* Blocks. 0 done (also when there was nothing to do), -EPROTONOSUPPORT: the database's schema is newer, else -errno;
+ * all logged. Safe when several run at once: one works, the others wait. */
 int migrate_run(const char *conninfo, struct log *log) __attribute__((warn_unused_result));
 
 #endif

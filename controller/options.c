@@ -1,5 +1,5 @@
-/* The controller's configuration keys, each listed once. Invariant: what options_load accepts lies within its ranges; what depends on
- * several keys is checked by options_check_serve. */
+/* The controller's configuration keys, each listed once. Invariant: what options_load accepts lies within its
+ * ranges; what depends on several keys is checked by options_check_serve. */
 #include "options.h"
 
 #include "core/addr.h"

@@ -1,5 +1,5 @@
-/* What is put, and who is to be told. Invariant: what was committed before outbox_tell stays on the board until a NOTIFY that speaks of it has been
- * sent, however many come meanwhile. */
+/* What is put, and who is to be told. Invariant: what was committed before outbox_tell stays on the board until a
+ * NOTIFY that speaks of it has been sent, however many come meanwhile. */
 #include "outbox.h"
 
 #include "core/hash.h"

@@ -29,17 +29,18 @@ enum {
 
 /* ---- putting ---- */
 
-/* `kind`: "assignment" (the participant was moved by somebody else's join, a node's end or the like; who asks gets an answer and needs no
- * event) or "probe". `body`: the event's data, a JSON object as text. Of an assignment: what the answer to a join is, with "meeting"
- * besides, and in "why" the reason for the move. It is stored for an hour or so, so it holds no secret. Where it
- * is larger than 32 KiB, why/candidates is left out. */
+/* `kind`: "assignment" (the participant was moved by somebody else's join, a node's end or the like; who asks gets
+ * an answer and needs no event) or "probe". `body`: the event's data, a JSON object as text. Of an assignment: what
+ * the answer to a join is, with "meeting" besides, and in "why" the reason for the move. It is stored for an hour or
+ * so, so it holds no secret. Where it is larger than 32 KiB, why/candidates is left out. */
 struct outbox_event {
     const char *agent, *kind, *body;
 };
 
-/* Adds one statement to a batch of this org (DB_TENANT or DB_TENANT_SLOW), with nothing to tell none, so who moves nobody pays nothing.
- * Where an earlier statement of the batch may come to nothing without failing, as a conditional update does, it says so by
- * OUTBOX_VOID: then nothing is put. Its result is one more in db_result, and may be ignored. Any order of agents is fine. */
+/* Adds one statement to a batch of this org (DB_TENANT or DB_TENANT_SLOW), with nothing to tell none, so who moves
+ * nobody pays nothing. Where an earlier statement of the batch may come to nothing without failing, as a conditional
+ * update does, it says so by OUTBOX_VOID: then nothing is put. Its result is one more in db_result, and may be
+ * ignored. Any order of agents is fine. */
 void outbox_add(struct db_batch *b, h2o_mem_pool_t *pool, const char *org, const struct outbox_event *v,
                 size_t n);
 #define OUTBOX_VOID     "set_config('berth.outbox_void', '1', true)"

@@ -1,5 +1,5 @@
-/* Predictions from aggregates. Invariant: no figure comes from anything but the group that it is told of, and none is surer than its source
- * allows. */
+/* Predictions from aggregates. Invariant: no figure comes from anything but the group that it is told of, and none
+ * is surer than its source allows. */
 #include "predict.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* What live reports tell of a participant that has none: which prefixes an address stands for, how sure a prediction is, and the rows that
- * the placement engine is given for it. Pure; docs/placement.md has the sources, their order and what other orgs may learn. */
+/* What live reports tell of a participant that has none: which prefixes an address stands for, how sure a prediction
+ * is, and the rows that the placement engine is given for it. Pure; docs/placement.md has the sources, their order
+ * and what other orgs may learn. */
 #ifndef BERTH_CONTROLLER_PREDICT_H
 #define BERTH_CONTROLLER_PREDICT_H
 

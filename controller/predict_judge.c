@@ -1,4 +1,5 @@
-/* From predictions that were kept to a histogram for each source. Invariant: each is judged once, by whichever controller took its row. */
+/* From predictions that were kept to a histogram for each source. Invariant: each is judged once, by whichever
+ * controller took its row. */
 #include "predict_judge.h"
 
 #include "db.h"

@@ -6,7 +6,8 @@
 
 #include <h2o.h>
 
-/* Routes, knows the caller, limits, checks rights and body, then calls the route's handler. `ctx` of the handler is found by worker_of. */
+/* Routes, knows the caller, limits, checks rights and body, then calls the route's handler. `ctx` of the handler is
+ * found by worker_of. */
 void request_register(h2o_hostconf_t *host);
 
 #endif

@@ -1,5 +1,5 @@
-/* Which meetings are decided on again, and when. Invariant: a meeting waits once, however many reasons there are; and however many people a
- * node has, its meetings are decided one by one, a few at a time. */
+/* Which meetings are decided on again, and when. Invariant: a meeting waits once, however many reasons there are;
+ * and however many people a node has, its meetings are decided one by one, a few at a time. */
 #include "reviews.h"
 
 #include "api_meetings.h"

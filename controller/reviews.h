@@ -1,5 +1,6 @@
-/* Meetings that are decided on again though nobody asks: somebody left, a participant has measured anew, or a node that somebody is on can't
- * serve any longer. By the rules of stability as ever; who is moved is told. One set a worker, used by its thread alone. */
+/* Meetings that are decided on again though nobody asks: somebody left, a participant has measured anew, or a node
+ * that somebody is on can't serve any longer. By the rules of stability as ever; who is moved is told. One set a
+ * worker, used by its thread alone. */
 #ifndef BERTH_CONTROLLER_REVIEWS_H
 #define BERTH_CONTROLLER_REVIEWS_H
 

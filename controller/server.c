@@ -1,5 +1,5 @@
-/* The workers' threads: loops, listeners, and a graceful end. Invariant: everything a worker owns is made before its thread runs and
- * destroyed by that thread; in between only that thread touches it. */
+/* The workers' threads: loops, listeners, and a graceful end. Invariant: everything a worker owns is made before its
+ * thread runs and destroyed by that thread; in between only that thread touches it. */
 #include "server.h"
 
 #include "api_ip_ranges.h"

@@ -7,8 +7,8 @@
 
 struct server;
 
-/* Binds every address (logged as "listening", with the port taken where 0 was asked), then starts the workers. ctl->workers and n_workers
- * are set here. `tls` NULL: clear HTTP. -errno; what went wrong is logged. */
+/* Binds every address (logged as "listening", with the port taken where 0 was asked), then starts the workers.
+ * ctl->workers and n_workers are set here. `tls` NULL: clear HTTP. -errno; what went wrong is logged. */
 int server_start(struct server **out, struct controller *ctl, struct tls_server *tls)
     __attribute__((warn_unused_result));
 /* Do all workers turn their loops? For the watchdog. */

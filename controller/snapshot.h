@@ -1,5 +1,5 @@
-/* What all threads share of the database: immutable snapshots, each built by a thread of its own (watch.h), held by reference count. A reader takes the
- * newest, uses it for one request and releases it; the last holder destroys it. */
+/* What all threads share of the database: immutable snapshots, each built by a thread of its own (watch.h), held by
+ * reference count. A reader takes the newest, uses it for one request and releases it; the last holder destroys it. */
 #ifndef BERTH_CONTROLLER_SNAPSHOT_H
 #define BERTH_CONTROLLER_SNAPSHOT_H
 
@@ -48,8 +48,8 @@ struct snapshot_builder {
     const char *channel; /* a plain identifier, or NULL */
     int64_t period_us;
     bool optional; /* requests are answered without it, or by one that is old */
-    /* Reads the database (as role operator) and makes new data. 0 with *data, SNAPSHOT_UNCHANGED when `old` (NULL: none yet) is still
-     * right, or -errno (the old one stays and grows stale). Its watch's thread alone. */
+    /* Reads the database (as role operator) and makes new data. 0 with *data, SNAPSHOT_UNCHANGED when `old` (NULL:
+     * none yet) is still right, or -errno (the old one stays and grows stale). Its watch's thread alone. */
     int (*build)(struct controller *ctl, struct db_sync *db, const void *old, void **data);
     void (*destroy)(void *data);
     int slot; /* enum controller_snapshot */

@@ -1,5 +1,6 @@
-/* One stream on its socket. Invariant: at most one write is outstanding, of at most STREAM_QUEUE_MAX bytes, and while it is nothing is
- * gathered or read; who has gone is noticed by reading, which goes on until the stream is told to end. */
+/* One stream on its socket. Invariant: at most one write is outstanding, of at most STREAM_QUEUE_MAX bytes, and
+ * while it is nothing is gathered or read; who has gone is noticed by reading, which goes on until the stream is
+ * told to end. */
 #include "streams_internal.h"
 
 #include "sys/clock.h"

@@ -1,5 +1,6 @@
-/* What streams read of the outbox. Invariant: a stream's position is that of the last event given to its socket, so what is lost with the
- * socket is what its client has not seen; and no event is given to a key of which it isn't known that it still counts. */
+/* What streams read of the outbox. Invariant: a stream's position is that of the last event given to its socket, so
+ * what is lost with the socket is what its client has not seen; and no event is given to a key of which it isn't
+ * known that it still counts. */
 #include "streams_internal.h"
 
 #include "admission.h"

@@ -1,5 +1,5 @@
-/* Which streams there are, and what becomes of them over time. Invariant: every stream is in `all`, in its bucket and counted in its org
- * from streams_open to stream_free, and an org exactly while it has one. */
+/* Which streams there are, and what becomes of them over time. Invariant: every stream is in `all`, in its bucket
+ * and counted in its org from streams_open to stream_free, and an org exactly while it has one. */
 #include "streams_internal.h"
 
 #include "auth.h"

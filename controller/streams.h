@@ -1,5 +1,5 @@
-/* The open streams of one worker (GET /v1/stream): each a socket and a position in its agent's outbox. None holds a database connection, a
- * request or, while it is idle, a buffer. Everything here runs on the worker's thread. */
+/* The open streams of one worker (GET /v1/stream): each a socket and a position in its agent's outbox. None holds a
+ * database connection, a request or, while it is idle, a buffer. Everything here runs on the worker's thread. */
 #ifndef BERTH_CONTROLLER_STREAMS_H
 #define BERTH_CONTROLLER_STREAMS_H
 
@@ -32,7 +32,8 @@ int streams_new(struct streams **out, struct worker *w, h2o_multithread_queue_t 
     __attribute__((warn_unused_result));
 /* Tells all that they should reconnect, and takes no more. */
 void streams_end(struct streams *s);
-/* Ends what is left. Reads under way are still to be answered, so this comes before the database's end, and streams_destroy after. */
+/* Ends what is left. Reads under way are still to be answered, so this comes before the database's end, and
+ * streams_destroy after. */
 void streams_close(struct streams *s);
 void streams_destroy(struct streams *s); /* NULL is fine */
 

@@ -1,5 +1,6 @@
-/* One blocking connection as the operator role: LISTEN, and a look every period besides. Invariant: a slot's checked_us is the time before the
- * query that confirmed its content, so "younger than 4 s" can be trusted whatever the query took. */
+/* One blocking connection as the operator role: LISTEN, and a look every period besides. Invariant: a slot's
+ * checked_us is the time before the query that confirmed its content, so "younger than 4 s" can be trusted whatever
+ * the query took. */
 #include "watch.h"
 
 #include "control.h"

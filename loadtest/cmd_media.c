@@ -1,4 +1,5 @@
-/* berth-load media: participants of meetings send and hear each other through a node; what was lost, how long it took, and what it cost the node. */
+/* berth-load media: participants of meetings send and hear each other through a node; what was lost, how long it
+ * took, and what it cost the node. */
 #include "command.h"
 #include "media_legs_file.h"
 #include "media_load.h"

@@ -1,5 +1,6 @@
-/* berth-load media-engine: what the node's media engine costs for each packet that it sends on, without sockets and threads: unprotect once, and for each
- * receiver map, copy and protect. Every participant sends in turn, all are heard. Only the engine's own work is counted. */
+/* berth-load media-engine: what the node's media engine costs for each packet that it sends on, without sockets and
+ * threads: unprotect once, and for each receiver map, copy and protect. Every participant sends in turn, all are
+ * heard. Only the engine's own work is counted. */
 #include "command.h"
 
 #include "media/rtp.h"

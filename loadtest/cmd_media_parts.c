@@ -1,6 +1,6 @@
-/* berth-load media-parts: what the parts cost that forwarding is made of: receive, parse and unprotect for each packet that comes, copy, protect
- * and send for each that goes out. Their sum is the least that a node can cost. CPU of this thread; what the kernel does for a datagram on the
- * loopback interface is counted with its sending. */
+/* berth-load media-parts: what the parts cost that forwarding is made of: receive, parse and unprotect for each
+ * packet that comes, copy, protect and send for each that goes out. Their sum is the least that a node can cost. CPU
+ * of this thread; what the kernel does for a datagram on the loopback interface is counted with its sending. */
 #include "command.h"
 
 #include "media/rtp.h"

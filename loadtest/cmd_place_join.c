@@ -1,6 +1,6 @@
-/* berth-load place-join: what a join costs the placement engine, by the size of the meeting: people come one after another to a made-up
- * world, each has measured every node, and then the newest is seated again and again. Beside it the least there can be: one look at each row
- * that the decision is about. */
+/* berth-load place-join: what a join costs the placement engine, by the size of the meeting: people come one after
+ * another to a made-up world, each has measured every node, and then the newest is seated again and again. Beside it
+ * the least there can be: one look at each row that the decision is about. */
 #include "command.h"
 
 #include "core/splitmix.h"

@@ -1,6 +1,6 @@
-/* berth-load reports-sql: what PostgreSQL takes when nothing stands before it: the swarm's rows in pipelined batches of prepared inserts, as
- * one would write them by hand, or of the controller's own statements of many rows. Invariant: a batch is a transaction; rows count once its commit
- * has been read. */
+/* berth-load reports-sql: what PostgreSQL takes when nothing stands before it: the swarm's rows in pipelined batches
+ * of prepared inserts, as one would write them by hand, or of the controller's own statements of many rows.
+ * Invariant: a batch is a transaction; rows count once its commit has been read. */
 #include "command.h"
 #include "swarm_reports.h"
 

@@ -1,5 +1,5 @@
-/* Latencies in log buckets. Invariant: the buckets' counts add up to n, and each value's bucket holds it between two powers of two, cut into
- * 1 << HISTOGRAM_PARTS_BITS equal parts (values below that have a bucket each). */
+/* Latencies in log buckets. Invariant: the buckets' counts add up to n, and each value's bucket holds it between two
+ * powers of two, cut into 1 << HISTOGRAM_PARTS_BITS equal parts (values below that have a bucket each). */
 #include "histogram.h"
 
 #include <inttypes.h>

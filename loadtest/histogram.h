@@ -1,5 +1,5 @@
-/* Latencies in buckets whose width grows with the value: each is at most 1/64 of what is in it, from a microsecond to twelve days. Pure, and of a
- * fixed size; one thread at a time. A zeroed one is empty. */
+/* Latencies in buckets whose width grows with the value: each is at most 1/64 of what is in it, from a microsecond
+ * to twelve days. Pure, and of a fixed size; one thread at a time. A zeroed one is empty. */
 #ifndef BERTH_LOADTEST_HISTOGRAM_H
 #define BERTH_LOADTEST_HISTOGRAM_H
 
@@ -22,12 +22,13 @@ struct histogram {
 
 void histogram_add(struct histogram *h, int64_t us); /* what is below 0 counts as 0 */
 void histogram_merge(struct histogram *h, const struct histogram *other);
-/* The least value that `share` (0 to 1) of all are at or below: the upper end of its bucket, but no more than the greatest. 0: none. */
+/* The least value that `share` (0 to 1) of all are at or below: the upper end of its bucket, but no more than the
+ * greatest. 0: none. */
 int64_t histogram_quantile(const struct histogram *h, double share);
 double histogram_mean_us(const struct histogram *h);
 
-/* {"n": 2, "mean_us": 1.5, "min_us": 1, "p50_us": 1, "p90_us": 2, "p99_us": 2, "p999_us": 2, "max_us": 2}, in which an empty one has
- * nothing but "n". */
+/* {"n": 2, "mean_us": 1.5, "min_us": 1, "p50_us": 1, "p90_us": 2, "p99_us": 2, "p999_us": 2, "max_us": 2}, in which
+ * an empty one has nothing but "n". */
 void histogram_json(const struct histogram *h, char out[static HISTOGRAM_TEXT_LEN]);
 /* The same for people, in milliseconds: "p50 1.20 ms, p90 ..."; "none" where there is none. */
 void histogram_text(const struct histogram *h, char out[static HISTOGRAM_TEXT_LEN]);

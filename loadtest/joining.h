@@ -1,4 +1,5 @@
-/* Who joins which meeting next: meetings of published sizes fill beside one another, and most of a meeting's people are from one place. Pure. */
+/* Who joins which meeting next: meetings of published sizes fill beside one another, and most of a meeting's people
+ * are from one place. Pure. */
 #ifndef BERTH_LOADTEST_JOINING_H
 #define BERTH_LOADTEST_JOINING_H
 

@@ -1,4 +1,5 @@
-/* A leg of SRTP over UDP whose keys are known beforehand, as SDES tells them (RFC 4568): what other servers of media speak. One thread at a time. */
+/* A leg of SRTP over UDP whose keys are known beforehand, as SDES tells them (RFC 4568): what other servers of media
+ * speak. One thread at a time. */
 #ifndef BERTH_LOADTEST_KEYED_LEG_H
 #define BERTH_LOADTEST_KEYED_LEG_H
 

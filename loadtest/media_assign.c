@@ -1,4 +1,5 @@
-/* Joins for media load. Invariant: what can't be had ends the whole with one line that says which call it was and what was answered. */
+/* Joins for media load. Invariant: what can't be had ends the whole with one line that says which call it was and
+ * what was answered. */
 #include "media_assign.h"
 
 #include "sys/rest.h"

@@ -1,4 +1,5 @@
-/* Media load. Invariant: a packet is due when the schedule says so and stamped with that, however late it leaves; none is sent before every leg is up. */
+/* Media load. Invariant: a packet is due when the schedule says so and stamped with that, however late it leaves;
+ * none is sent before every leg is up. */
 #include "media_load.h"
 
 #include "path/ladder_io.h"

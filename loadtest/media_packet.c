@@ -1,5 +1,5 @@
-/* Packets of media load. Invariant: what media_packet_read takes is byte for byte what media_packet_write makes of the same stamp, but for the sequence
- * number, which a node may change. */
+/* Packets of media load. Invariant: what media_packet_read takes is byte for byte what media_packet_write makes of
+ * the same stamp, but for the sequence number, which a node may change. */
 #include "media_packet.h"
 
 #include "core/wire.h"

@@ -1,5 +1,5 @@
-/* What is in the packets of `berth-load media`: RTP as a client would send it, and in its payload a text that is never to be seen on the wire, and
- * who sent it when it was due. Pure. */
+/* What is in the packets of `berth-load media`: RTP as a client would send it, and in its payload a text that is
+ * never to be seen on the wire, and who sent it when it was due. Pure. */
 #ifndef BERTH_LOADTEST_MEDIA_PACKET_H
 #define BERTH_LOADTEST_MEDIA_PACKET_H
 

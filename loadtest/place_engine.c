@@ -1,5 +1,5 @@
-/* The engine's problem from the replay's. Invariant: the engine is told what was measured, never the truth; its answers are read, not
- * judged, here. */
+/* The engine's problem from the replay's. Invariant: the engine is told what was measured, never the truth; its
+ * answers are read, not judged, here. */
 #include "place_engine.h"
 
 #include "meeting_policy.h"

@@ -22,14 +22,14 @@ struct place_engine_member {
     int64_t moved_ago_us; /* 0: never */
 };
 
-/* `policy` is a meeting's policy as in the API, or NULL, and `file` what errors call it; it, the world and the measurements stay the caller's for as long as the engine
- * lives. NULL: *e says why. */
+/* `policy` is a meeting's policy as in the API, or NULL, and `file` what errors call it; it, the world and the
+ * measurements stay the caller's for as long as the engine lives. NULL: *e says why. */
 struct place_engine *place_engine_new(const struct world *w, const struct matrix *measured,
                                       const json_t *policy, const char *file, struct replay_error *e);
 void place_engine_destroy(struct place_engine *p);
 
-/* used[v]: participants on node v now, this meeting's included. seat[i]: the node for member i, or NAMES_NONE; *ns: the thread's CPU
- * time of the decision. 0 or -ENOMEM. */
+/* used[v]: participants on node v now, this meeting's included. seat[i]: the node for member i, or NAMES_NONE; *ns:
+ * the thread's CPU time of the decision. 0 or -ENOMEM. */
 int place_engine_decide(struct place_engine *p, enum place_engine_mode mode, size_t n,
                         const struct place_engine_member *member, const int64_t *used, size_t *seat,
                         int64_t *ns) __attribute__((warn_unused_result));

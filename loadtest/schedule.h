@@ -1,6 +1,7 @@
-/* When things are meant to happen: arrivals of an open loop, from a rate and a seed. Pure. Whoever makes load starts each arrival at its
- * time or as soon after it as it can, and counts latency from the time that was meant: a server that stands still for a second so shows
- * in everything that should have been asked in that second, not in one request. */
+/* When things are meant to happen: arrivals of an open loop, from a rate and a seed. Pure. Whoever makes load starts
+ * each arrival at its time or as soon after it as it can, and counts latency from the time that was meant: a server
+ * that stands still for a second so shows in everything that should have been asked in that second, not in one
+ * request. */
 #ifndef BERTH_LOADTEST_SCHEDULE_H
 #define BERTH_LOADTEST_SCHEDULE_H
 

@@ -1,8 +1,9 @@
-/* The least that answers a Binding over TCP or TLS: accept, read, answer, and close once the client has, one after the other. It looks at
- * nothing but the transaction id. Who closes first leaves the other's system most of the work of ending, a third of all that a connection
- * over TCP costs: as any server does (RFC 8489 6.2.2), this one leaves it to the client. So that it needn't wait for that, an answered
- * connection is closed when KEPT others have been answered after it.
- * Invariant: one connection at a time is served; what goes wrong with it ends it and nothing else. */
+/* The least that answers a Binding over TCP or TLS: accept, read, answer, and close once the client has, one after
+ * the other. It looks at nothing but the transaction id. Who closes first leaves the other's system most of the work
+ * of ending, a third of all that a connection over TCP costs: as any server does (RFC 8489 6.2.2), this one leaves
+ * it to the client. So that it needn't wait for that, an answered connection is closed when KEPT others have been
+ * answered after it. Invariant: one connection at a time is served; what goes wrong with it ends it and nothing
+ * else. */
 #include "yardstick.h"
 
 #include "sys/clock.h"

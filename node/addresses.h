@@ -1,4 +1,5 @@
-/* Which addresses a node tells the controller: bound ones with wildcards made concrete, and what --advertise puts in their place. Pure. */
+/* Which addresses a node tells the controller: bound ones with wildcards made concrete, and what --advertise puts in
+ * their place. Pure. */
 #ifndef BERTH_NODE_ADDRESSES_H
 #define BERTH_NODE_ADDRESSES_H
 

@@ -1,5 +1,5 @@
-/* The node's tie to its controller: a thread that registers, sends heartbeats, hears drain, and comes back by itself. The node serves
- * whether or not it succeeds. */
+/* The node's tie to its controller: a thread that registers, sends heartbeats, hears drain, and comes back by
+ * itself. The node serves whether or not it succeeds. */
 #ifndef BERTH_NODE_CONTROL_H
 #define BERTH_NODE_CONTROL_H
 

@@ -1,5 +1,5 @@
-/* One link that this node dials: the race, the handshake, what its home is told of it, and its packets on the way in. Invariant: a home hears of a link
- * before any of its packets, and of each end once, from here or from itself. */
+/* One link that this node dials: the race, the handshake, what its home is told of it, and its packets on the way
+ * in. Invariant: a home hears of a link before any of its packets, and of each end once, from here or from itself. */
 #include "dialer_internal.h"
 #include "sys/clock.h"
 

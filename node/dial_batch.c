@@ -1,5 +1,6 @@
-/* Packets on their way to links. Invariant: those of one link leave in the order in which they came, but for video, which leaves behind the others of its batch: so what
- * tells a link whose a source is comes before the source's first packet. */
+/* Packets on their way to links. Invariant: those of one link leave in the order in which they came, but for video,
+ * which leaves behind the others of its batch: so what tells a link whose a source is comes before the source's
+ * first packet. */
 #include "dialer_internal.h"
 
 #include <string.h>

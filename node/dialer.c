@@ -1,5 +1,5 @@
-/* The thread of dialled links: its orders, what homes have for it, its loop. Invariant: the thread alone touches links and poller; new orders come, and
- * counts are shown, under the lock. */
+/* The thread of dialled links: its orders, what homes have for it, its loop. Invariant: the thread alone touches
+ * links and poller; new orders come, and counts are shown, under the lock. */
 #include "dialer_internal.h"
 #include "sys/clock.h"
 

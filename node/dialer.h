@@ -1,5 +1,6 @@
-/* Links that this node dials to others (docs/media.md, "Joined nodes"): a thread that climbs the ladder to each, shakes hands, asks for consent, and
- * carries packets between the connection and the meeting's home, which has the keys. What has fallen is dialled again. Any thread may call. */
+/* Links that this node dials to others (docs/media.md, "Joined nodes"): a thread that climbs the ladder to each,
+ * shakes hands, asks for consent, and carries packets between the connection and the meeting's home, which has the
+ * keys. What has fallen is dialled again. Any thread may call. */
 #ifndef BERTH_NODE_DIALER_H
 #define BERTH_NODE_DIALER_H
 

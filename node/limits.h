@@ -1,5 +1,6 @@
-/* How many unauthenticated requests a source is answered: per IP (the port doesn't count), and per IPv4 /24 or IPv6 /48. What comes by UDP, whose
- * source may be forged, and what comes over streams are counted apart. The tables have a fixed size, are filled by all threads, and forget by themselves. */
+/* How many unauthenticated requests a source is answered: per IP (the port doesn't count), and per IPv4 /24 or IPv6
+ * /48. What comes by UDP, whose source may be forged, and what comes over streams are counted apart. The tables have
+ * a fixed size, are filled by all threads, and forget by themselves. */
 #ifndef BERTH_NODE_LIMITS_H
 #define BERTH_NODE_LIMITS_H
 

@@ -1,5 +1,5 @@
-/* Pages of answers into sorted tables. Invariant: of a participant of a meeting there is one entry, with the greatest number that was told; of a meeting
- * there is one, as it was told last, and none that has no peers. */
+/* Pages of answers into sorted tables. Invariant: of a participant of a meeting there is one entry, with the
+ * greatest number that was told; of a meeting there is one, as it was told last, and none that has no peers. */
 #include "links.h"
 
 #include <errno.h>
@@ -200,7 +200,8 @@ static struct links_peer *find_peer(const struct links_meeting *m, const char *w
     return NULL;
 }
 
-/* Of the same links as before: which have been ordered; and where one is still to be dialled, and the answer has no ticket, the one of before. */
+/* Of the same links as before: which have been ordered; and where one is still to be dialled, and the answer has no
+ * ticket, the one of before. */
 static void inherit(struct links_meeting *m, const struct links_meeting *before)
 {
     for (size_t i = 0; i < m->n_peers; i++) {

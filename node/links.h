@@ -1,5 +1,5 @@
-/* What a controller tells of the meetings on this node beside the keys (GET /v1/nodes/{node}/links): over which nodes they are joined, how those
- * are reached, and who has been removed from them. Pure; one thread's. */
+/* What a controller tells of the meetings on this node beside the keys (GET /v1/nodes/{node}/links): over which
+ * nodes they are joined, how those are reached, and who has been removed from them. Pure; one thread's. */
 #ifndef BERTH_NODE_LINKS_H
 #define BERTH_NODE_LINKS_H
 

@@ -1,5 +1,5 @@
-/* berth-node. What follows in main is the order of things: configuration, log, sockets (the only privileged part), threads; then signals
- * until the end; then the same backwards. */
+/* berth-node. What follows in main is the order of things: configuration, log, sockets (the only privileged part),
+ * threads; then signals until the end; then the same backwards. */
 #include "node.h"
 #include "sys/clock.h"
 #include "sys/service.h"

@@ -10,8 +10,8 @@
 
 enum { CLOCK_STEP_S = 2 }; /* a clock that differs by less than before is the same */
 
-/* The controller's time less our monotonic clock's, in whole seconds: whatever our own time of day does between two answers, tickets are judged by
- * theirs. */
+/* The controller's time less our monotonic clock's, in whole seconds: whatever our own time of day does between two
+ * answers, tickets are judged by theirs. */
 static int64_t clock_of(const struct control_answer *a)
 {
     int64_t unix_us = a->now_us > 0 ? a->now_us : clock_wall_us();

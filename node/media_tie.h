@@ -1,4 +1,5 @@
-/* What the controller's answers say of media, passed on to the threads that serve: keys of tickets, links, and whether the node is drained. */
+/* What the controller's answers say of media, passed on to the threads that serve: keys of tickets, links, and
+ * whether the node is drained. */
 #ifndef BERTH_NODE_MEDIA_TIE_H
 #define BERTH_NODE_MEDIA_TIE_H
 

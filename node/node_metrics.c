@@ -1,4 +1,5 @@
-/* What a node tells of itself: health, metrics, and its load for heartbeats. Invariant: it only reads; on any worker's thread, and the control's. */
+/* What a node tells of itself: health, metrics, and its load for heartbeats. Invariant: it only reads; on any
+ * worker's thread, and the control's. */
 #include "node_internal.h"
 
 #include "sys/clock.h"

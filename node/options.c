@@ -1,4 +1,5 @@
-/* The table of keys and the checks across keys. Invariant: a plan that was made can be carried out, but for what the machine refuses. */
+/* The table of keys and the checks across keys. Invariant: a plan that was made can be carried out, but for what the
+ * machine refuses. */
 #include "options.h"
 
 #include <ctype.h>

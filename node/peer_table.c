@@ -1,5 +1,5 @@
-/* The table of peers. Invariant: starts of probes are at least interval_us / PEER_ROUND_MAX apart, however many peers there are, and every
- * peer that has an address is probed before any is probed again. */
+/* The table of peers. Invariant: starts of probes are at least interval_us / PEER_ROUND_MAX apart, however many
+ * peers there are, and every peer that has an address is probed before any is probed again. */
 #include "peer_table.h"
 
 #include <errno.h>

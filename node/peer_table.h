@@ -1,5 +1,5 @@
-/* What a node knows of its peers, the other nodes: whom to probe when, the smoothed round trip to each, and what the controller has not
- * been told yet. Pure: times and figures in, decisions out. One thread at a time. */
+/* What a node knows of its peers, the other nodes: whom to probe when, the smoothed round trip to each, and what the
+ * controller has not been told yet. Pure: times and figures in, decisions out. One thread at a time. */
 #ifndef BERTH_NODE_PEER_TABLE_H
 #define BERTH_NODE_PEER_TABLE_H
 
@@ -60,9 +60,9 @@ struct peer_rtt {
     char node[NODE_ID_MAX + 1];
     int64_t rtt_us; /* NOT_MEASURED: out of reach */
 };
-/* What to tell now: figures that have changed by more than a twentieth and more than a millisecond, peers that are out of reach now or back
- * again, and what was told long ago. At most
- * PEER_TELL_MAX; how many. peer_table_told follows. */
+/* What to tell now: figures that have changed by more than a twentieth and more than a millisecond, peers that are
+ * out of reach now or back again, and what was told long ago. At most PEER_TELL_MAX; how many. peer_table_told
+ * follows. */
 size_t peer_table_tell(struct peer_table *t, struct peer_rtt out[static PEER_TELL_MAX], int64_t now_us);
 /* Whether what peer_table_tell said last has been heard; else it is said again. */
 void peer_table_told(struct peer_table *t, bool heard, int64_t now_us);

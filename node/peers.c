@@ -1,5 +1,5 @@
-/* The prober's thread. Invariant: a probe works on a copy of what the table says of its peer, so the list may change at any time; the
- * thread alone touches probes and poller, the table is touched under the lock alone. */
+/* The prober's thread. Invariant: a probe works on a copy of what the table says of its peer, so the list may change
+ * at any time; the thread alone touches probes and poller, the table is touched under the lock alone. */
 #include "peers.h"
 
 #include "probe/probe_io.h"

@@ -1,5 +1,5 @@
-/* Round trips to the other nodes: a thread that probes them slowly, one after another, with the agent's prober. Any thread may call; what is
- * shared is behind a lock. */
+/* Round trips to the other nodes: a thread that probes them slowly, one after another, with the agent's prober. Any
+ * thread may call; what is shared is behind a lock. */
 #ifndef BERTH_NODE_PEERS_H
 #define BERTH_NODE_PEERS_H
 

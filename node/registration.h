@@ -7,7 +7,8 @@
 #include "options.h"
 #include "peer_table.h"
 
-/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL: no TLS. `media_key` NULL: no links. */
+/* Bodies are text to free(); NULL: out of memory. `advertise` NULL: the bound addresses are handed out. `spki` NULL:
+ * no TLS. `media_key` NULL: no links. */
 char *registration_body(const struct node_identity *id, const struct node_addresses *addresses,
                         const struct node_addresses *advertise, const char *spki, const char *media_key);
 

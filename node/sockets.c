@@ -1,4 +1,5 @@
-/* Binds. Invariant: an address that another program holds is an error, although our own threads share each address by SO_REUSEPORT. */
+/* Binds. Invariant: an address that another program holds is an error, although our own threads share each address
+ * by SO_REUSEPORT. */
 #include "sockets.h"
 
 #include "sys/sockaddr.h"

@@ -1,5 +1,5 @@
-/* One connection: route, then frames. Invariant: while `out` holds answers reading is stopped; a timer always runs, but while a session of
- * media is attached and nothing is being written: then the session's end is what ends it. */
+/* One connection: route, then frames. Invariant: while `out` holds answers reading is stopped; a timer always runs,
+ * but while a session of media is attached and nothing is being written: then the session's end is what ends it. */
 #include "stream.h"
 
 #include "media/rtp.h"

@@ -1,6 +1,7 @@
-/* STUN over a TCP or TLS connection, told from HTTP by its first bytes: frames in, answers out. What a connection may hold is bounded: the kernel's receive buffer, one
- * read's worth of input, and one write of STREAM_OUT_MAX bytes; while that write waits for the peer nothing more is read. A session
- * of media on it brings a queue (media/stream_media.h), and the connection is read from whatever its peer takes. */
+/* STUN over a TCP or TLS connection, told from HTTP by its first bytes: frames in, answers out. What a connection
+ * may hold is bounded: the kernel's receive buffer, one read's worth of input, and one write of STREAM_OUT_MAX
+ * bytes; while that write waits for the peer nothing more is read. A session of media on it brings a queue
+ * (media/stream_media.h), and the connection is read from whatever its peer takes. */
 #ifndef BERTH_NODE_STREAM_H
 #define BERTH_NODE_STREAM_H
 

@@ -33,8 +33,8 @@ struct stun_stream_turn {
     bool refused;               /* broken it is for that alone */
 };
 
-/* Takes whole messages from the front of `in` while `out` has STUN_STREAM_ROOM, and writes their answers, framed as they were. What the tap
- * takes without an answer needs no room. `tap` NULL: nobody looks. */
+/* Takes whole messages from the front of `in` while `out` has STUN_STREAM_ROOM, and writes their answers, framed as
+ * they were. What the tap takes without an answer needs no room. `tap` NULL: nobody looks. */
 struct stun_stream_turn stun_stream_take(struct stun_stream *s, const uint8_t *in, size_t len,
                                          const struct stun_tap *tap, uint8_t *out, size_t cap);
 

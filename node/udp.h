@@ -1,5 +1,5 @@
-/* What comes by UDP to one socket of one thread, in batches: STUN is answered from the address that was asked, media goes to its post. No
- * allocation per packet. */
+/* What comes by UDP to one socket of one thread, in batches: STUN is answered from the address that was asked, media
+ * goes to its post. No allocation per packet. */
 #ifndef BERTH_NODE_UDP_H
 #define BERTH_NODE_UDP_H
 

@@ -1,5 +1,6 @@
-/* A WebSocket on its socket. Invariant: while the session's `out` holds something reading is stopped; a timer always runs, but while a session
- * of media is attached and nothing is being written: then the session's end is what ends it. */
+/* A WebSocket on its socket. Invariant: while the session's `out` holds something reading is stopped; a timer always
+ * runs, but while a session of media is attached and nothing is being written: then the session's end is what ends
+ * it. */
 #include "websocket.h"
 
 #include "core/ws_handshake.h"

@@ -1,4 +1,5 @@
-/* A serving thread. Invariant: everything but the atomics, and what its lock is for, is made, used and disposed of by the thread alone. */
+/* A serving thread. Invariant: everything but the atomics, and what its lock is for, is made, used and disposed of
+ * by the thread alone. */
 #include "worker.h"
 
 #include "media/post.h"

@@ -1,5 +1,5 @@
-/* The server's side of WebSocket frames (RFC 6455 section 5) around a byte stream: binary messages of any length up to a limit, whose
- * borders mean nothing. No I/O. */
+/* The server's side of WebSocket frames (RFC 6455 section 5) around a byte stream: binary messages of any length up
+ * to a limit, whose borders mean nothing. No I/O. */
 #ifndef BERTH_NODE_WS_FRAMES_H
 #define BERTH_NODE_WS_FRAMES_H
 
@@ -46,8 +46,8 @@ void ws_frames_destroy(struct ws_frames *f);
 
 /* The next event. Some bytes may be kept inside: call again until WS_MORE, then with more bytes. */
 struct ws_read ws_frames_read(struct ws_frames *f, const uint8_t *in, size_t len);
-/* One whole frame, at most WS_HEADER_MAX longer than its payload, which is at most WS_WRITE_MAX (control frames: WS_CONTROL_MAX). Its
- * length; 0: `cap` was too small. */
+/* One whole frame, at most WS_HEADER_MAX longer than its payload, which is at most WS_WRITE_MAX (control frames:
+ * WS_CONTROL_MAX). Its length; 0: `cap` was too small. */
 size_t ws_frames_write(struct ws_frames *f, enum ws_opcode opcode, const void *payload, size_t len,
                        uint8_t *out, size_t cap);
 /* The header of a whole binary frame whose payload, up to 65535 bytes, follows apart. Its length. */

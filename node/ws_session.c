@@ -1,5 +1,5 @@
-/* Frames to stream to answers to frames. Invariant: whatever comes in, `out` keeps room for a close frame while open, and nothing is
- * taken from the peer that `out` has no room to answer. */
+/* Frames to stream to answers to frames. Invariant: whatever comes in, `out` keeps room for a close frame while
+ * open, and nothing is taken from the peer that `out` has no room to answer. */
 #include "ws_session.h"
 
 #include <assert.h>

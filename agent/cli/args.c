@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does this option, spelled without '=', take the next word as its value? Any command's option counts: the command isn't known yet. */
+/* Does this option, spelled without '=', take the next word as its value? Any command's option counts: the command
+ * isn't known yet. */
 static bool takes_word(const char *arg)
 {
     struct config_key keys[CLI_KEYS_MAX];

@@ -12,8 +12,9 @@ enum call_token {
     CALL_TOKEN_ADMIN, /* --admin-token where set, unless --token stands on the command line */
 };
 
-/* `what` for errors: "make the organisation" of "cannot make the organisation: ...". `body` is stolen; may be NULL. CLI_OK with *answer a new
- * reference (JSON null where the answer has no body), else CLI_CONTROLLER with everything told on stderr. */
+/* `what` for errors: "make the organisation" of "cannot make the organisation: ...". `body` is stolen; may be NULL.
+ * CLI_OK with *answer a new reference (JSON null where the answer has no body), else CLI_CONTROLLER with everything
+ * told on stderr. */
 enum cli_exit call(const struct cli *c, enum call_token which, const char *what, const char *method,
                    const char *path, json_t *body, json_t **answer) __attribute__((warn_unused_result));
 /* A POST of what may be there already: *made tells. */

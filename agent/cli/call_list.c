@@ -1,4 +1,5 @@
-/* Paths with ids in them, and lists page by page. Invariant: whatever an id or a cursor holds, it stays one segment or one value. */
+/* Paths with ids in them, and lists page by page. Invariant: whatever an id or a cursor holds, it stays one segment
+ * or one value. */
 #include "call.h"
 
 #include <stdio.h>

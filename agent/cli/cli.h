@@ -92,7 +92,8 @@ enum { CLI_KEYS_MAX = 24 };
 size_t cli_keys(const struct command *command, struct config_key out[static CLI_KEYS_MAX]);
 
 /* ---- args.c: the command line ---- */
-/* The command that the first words name. *words: how many of them (0: none); *at: their places in argv. NULL: none of the table's. */
+/* The command that the first words name. *words: how many of them (0: none); *at: their places in argv. NULL: none
+ * of the table's. */
 const struct command *cli_find_command(int argc, char **argv, size_t *words, int at[static 2]);
 /* Loads c->o and c->words (owned by *config) for c->command; a message is printed where it fails. CLI_OK or CLI_USAGE. */
 enum cli_exit cli_load(struct cli *c, struct config **config, int argc, char **argv, char **environ_);

@@ -5,8 +5,8 @@
 #include "../berth.h"
 #include "cli.h"
 
-/* Connects, stays for --seconds, and adds what happened to the assignment as its member "connection". CLI_OK; CLI_BUT: no rung works, or
- * the connection did not last (told); or another, told. */
+/* Connects, stays for --seconds, and adds what happened to the assignment as its member "connection". CLI_OK;
+ * CLI_BUT: no rung works, or the connection did not last (told); or another, told. */
 enum cli_exit connect_assignment(struct cli *c, json_t *assignment) __attribute__((warn_unused_result));
 /* The rungs, one by one, and what it ended on, of an assignment's "connection". */
 enum cli_exit connect_print(const struct cli *c, const json_t *assignment)

@@ -34,8 +34,8 @@ enum cli_exit driver_nodes(struct driver *s)
     return CLI_OK;
 }
 
-/* The file in which networks are remembered, or NULL. The default's folder is made where it is missing, and where that can't be the library
- * says so. */
+/* The file in which networks are remembered, or NULL. The default's folder is made where it is missing, and where
+ * that can't be the library says so. */
 static const char *state_file(const struct cli *c)
 {
     char folder[sizeof(c->state)];

@@ -21,7 +21,8 @@ enum cli_exit driver_open(struct driver *s, struct cli *c, const struct berth_ca
                           void *user) __attribute__((warn_unused_result));
 void driver_close(struct driver *s);
 
-/* Waits for the agent, or for a signal where `signal_fd` is not -1, and lets it work. 0: go on; 1: a signal waits; or a negative errno. */
+/* Waits for the agent, or for a signal where `signal_fd` is not -1, and lets it work. 0: go on; 1: a signal waits;
+ * or a negative errno. */
 int driver_step(struct driver *s, int signal_fd) __attribute__((warn_unused_result));
 
 /* The same without a signal, and no longer than until that time (monotonic; a day ahead at most). */

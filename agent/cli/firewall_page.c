@@ -1,5 +1,5 @@
-/* The page of `berth firewall`. Invariant: no line is wider than the page, and what comes from elsewhere (reasons) is printed by the
- * table, which lets no control character through. */
+/* The page of `berth firewall`. Invariant: no line is wider than the page, and what comes from elsewhere (reasons)
+ * is printed by the table, which lets no control character through. */
 #include "firewall_page.h"
 
 #include "result_table.h"

@@ -1,4 +1,5 @@
-/* berth join: a call with test media, a line while it goes on, figures at its end. Invariant: it is told as a success only if media flowed at its end. */
+/* berth join: a call with test media, a line while it goes on, figures at its end. Invariant: it is told as a
+ * success only if media flowed at its end. */
 #include "commands.h"
 
 #include "call.h"

@@ -1,5 +1,5 @@
-/* The command `berth`: finds the subcommand, loads its options, runs it, and exits with its status. Only this file reads the environment,
- * asks what the terminal is like, and sets up signals. */
+/* The command `berth`: finds the subcommand, loads its options, runs it, and exits with its status. Only this file
+ * reads the environment, asks what the terminal is like, and sets up signals. */
 #include "cli.h"
 #include "sys/service.h"
 

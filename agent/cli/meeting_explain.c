@@ -1,5 +1,6 @@
-/* berth meeting explain, berth simulate: a table for each participant, the node that it is given first. Invariant: every participant is
- * asked for, page by page; of each one's candidates so many rows are shown, and the rest counted. */
+/* berth meeting explain, berth simulate: a table for each participant, the node that it is given first. Invariant:
+ * every participant is asked for, page by page; of each one's candidates so many rows are shown, and the rest
+ * counted. */
 #include "commands.h"
 #include "core/token.h"
 #include "list.h"

@@ -168,8 +168,8 @@ static enum cli_exit probe_first(struct cli *c, char network[static BERTH_NETWOR
     return code;
 }
 
-/* Where this network was reported of within two hours, by whatever command: the assignment then goes by that report, though there is a newer one of
- * another network. */
+/* Where this network was reported of within two hours, by whatever command: the assignment then goes by that report,
+ * though there is a newer one of another network. */
 static enum cli_exit name_network(struct cli *c, char network[static BERTH_NETWORK_ID_TEXT])
 {
     static const struct berth_callbacks none = {0};

@@ -6,8 +6,8 @@ static const double r_best = 93.2; /* G.107 with all defaults: 93.2 for Ro - Is 
 /* Speech in frames of 20 ms, and a buffer that holds twice the jitter. */
 enum { FRAME_US = 20000, BUFFER_JITTERS = 2 };
 
-/* G.113 Appendix I: G.711 with packet loss concealment, the nearest to Opus' own that the recommendation has a figure for. Ie is 0 there, and for Opus' wide band
- * the model has none. */
+/* G.113 Appendix I: G.711 with packet loss concealment, the nearest to Opus' own that the recommendation has a
+ * figure for. Ie is 0 there, and for Opus' wide band the model has none. */
 static const double loss_robustness = 25.1;
 
 /* Cole and Rosenbluth: 0.024 a ms, and 0.11 more for each beyond 177.3 ms, where conversations begin to suffer. */

@@ -1,6 +1,7 @@
-/* How a call is likely to sound: the E-model of ITU-T G.107 (06/2015) with its default values, in the simplified form of Cole and Rosenbluth ("Voice over IP
- * performance monitoring", 2001), which keeps delay and loss and leaves everything about the telephone sets at its defaults. An estimate for speech from what a network
- * does, not a measurement of sound. Pure. */
+/* How a call is likely to sound: the E-model of ITU-T G.107 (06/2015) with its default values, in the simplified
+ * form of Cole and Rosenbluth ("Voice over IP performance monitoring", 2001), which keeps delay and loss and leaves
+ * everything about the telephone sets at its defaults. An estimate for speech from what a network does, not a
+ * measurement of sound. Pure. */
 #ifndef BERTH_CLI_QUALITY_H
 #define BERTH_CLI_QUALITY_H
 

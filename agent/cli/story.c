@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The library's reasons: "n1: the connection was lost: port unreachable", "n1: no rung of the ladder works: udp 192.0.2.1:5004 ..." */
+/* The library's reasons: "n1: the connection was lost: port unreachable", "n1: no rung of the ladder works: udp
+ * 192.0.2.1:5004 ..." */
 static const char was_lost[] = ": the connection was lost: ", no_rung[] = ": no rung of the ladder works";
 
 void story_init(struct story *s, int64_t began_us)

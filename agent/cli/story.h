@@ -1,5 +1,5 @@
-/* What happened to a call, in order: where it came up, what was lost and why, where it went, and how long nobody was heard meanwhile. Pure: the
- * library's news and times in, events out. The newest STORY_MAX are kept. */
+/* What happened to a call, in order: where it came up, what was lost and why, where it went, and how long nobody was
+ * heard meanwhile. Pure: the library's news and times in, events out. The newest STORY_MAX are kept. */
 #ifndef BERTH_CLI_STORY_H
 #define BERTH_CLI_STORY_H
 
@@ -56,7 +56,8 @@ const struct story_event *story_newest(const struct story *s, enum story_kind ki
 
 /* "lost n1: port unreachable": one line for people, while it happens. */
 void story_line(const struct story_event *e, char out[static STORY_LINE_MAX]);
-/* "n2 -> n1 at 5 s (port unreachable), 0.2 s without media": of an UP after a loss, and MOVED. False: the event has no such line. */
+/* "n2 -> n1 at 5 s (port unreachable), 0.2 s without media": of an UP after a loss, and MOVED. False: the event has
+ * no such line. */
 bool story_return_line(const struct story_event *e, char out[static STORY_LINE_MAX]);
 /* [{"at_us","event",...}] */
 json_t *story_json(const struct story *s);

@@ -1,5 +1,5 @@
-/* A table for people: columns aligned, fitted to a terminal's width. Knows nothing of what it shows; control characters in cells are
- * replaced, so that no name from elsewhere can talk to the terminal. */
+/* A table for people: columns aligned, fitted to a terminal's width. Knows nothing of what it shows; control
+ * characters in cells are replaced, so that no name from elsewhere can talk to the terminal. */
 #ifndef BERTH_CLI_TABLE_H
 #define BERTH_CLI_TABLE_H
 

@@ -9,7 +9,8 @@
  * there is as if it were not set. */
 void way_from_environment(struct cli_options *o, char *const *environ_);
 bool way_valid(const char *proxy); /* a --proxy that can be used */
-/* CLI_OK, or CLI_USAGE with its reason told: --proxy can't be used. What the environment names and can't be used is told, and no more. */
+/* CLI_OK, or CLI_USAGE with its reason told: --proxy can't be used. What the environment names and can't be used is
+ * told, and no more. */
 enum cli_exit way_check(const struct cli *c);
 
 struct way {
@@ -18,7 +19,8 @@ struct way {
 };
 /* Waits where a script has to be asked. The proxy (in *w), or NULL: directly. way_clear in either case. */
 const struct rest_proxy *way_find(struct way *w, const struct cli *c);
-/* Nothing was said of proxies, and the controller can't be reached: asks the network, as an agent does. A proxy (in *w), or NULL. */
+/* Nothing was said of proxies, and the controller can't be reached: asks the network, as an agent does. A proxy (in
+ * *w), or NULL. */
 const struct rest_proxy *way_ask_network(struct way *w, const struct cli *c);
 void way_clear(struct way *w);
 

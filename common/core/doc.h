@@ -121,15 +121,15 @@ bool report_is_of_calls(const struct report *r);
  * are acceptable is the controller's to say. 0, -EINVAL with *e filled, or -ENOMEM. On failure nothing is kept. */
 int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
     __attribute__((warn_unused_result));
-/* The same from text, at a fraction of the price where the results are as Berth's agents write them: these are read without making JSON of
- * them. Takes over *rows where `there`; they are read in place of what `j` holds as results. */
+/* The same from text, at a fraction of the price where the results are as Berth's agents write them: these are read
+ * without making JSON of them. Takes over *rows where `there`; they are read in place of what `j` holds as results. */
 struct doc_rows {
     bool there;
     size_t n;
     struct probe_result *row; /* doc_rows_clear frees it */
 };
-/* *rest: a new reference to the document with an empty array of results. -EAGAIN: not so plain; use doc_parse, which also says what is
- * wrong. -ENOMEM. Nothing is kept on failure. */
+/* *rest: a new reference to the document with an empty array of results. -EAGAIN: not so plain; use doc_parse, which
+ * also says what is wrong. -ENOMEM. Nothing is kept on failure. */
 int report_rows_read(const char *text, size_t len, struct doc_rows *rows, json_t **rest)
     __attribute__((warn_unused_result));
 void doc_rows_clear(struct doc_rows *rows);
@@ -221,8 +221,9 @@ struct nodelist {
     struct doc_error first_left_out; /* code "": nothing was */
 };
 json_t *node_entry_to_json(const struct node_entry *n);
-/* Leaves out, and counts, what an agent can't use: entries that are wrong, repeat a node or stand behind the first NODELIST_MAX, and of
- * the others each address that is none. 0, -EINVAL with *e filled (no list, or a list of which no entry is right), or -ENOMEM. */
+/* Leaves out, and counts, what an agent can't use: entries that are wrong, repeat a node or stand behind the first
+ * NODELIST_MAX, and of the others each address that is none. 0, -EINVAL with *e filled (no list, or a list of which
+ * no entry is right), or -ENOMEM. */
 int nodelist_from_json(const json_t *j, struct nodelist *l, struct doc_error *e)
     __attribute__((warn_unused_result));
 void nodelist_clear(struct nodelist *l);

@@ -1,5 +1,5 @@
-/* What calls measured, in a report, and what the controller counted on. Invariant: a parsed stretch has its round trips, and what was not told
- * of it is NOT_MEASURED, "" or CALL_GOES_ON. */
+/* What calls measured, in a report, and what the controller counted on. Invariant: a parsed stretch has its round
+ * trips, and what was not told of it is NOT_MEASURED, "" or CALL_GOES_ON. */
 #include "core/doc_json.h"
 
 #include <errno.h>

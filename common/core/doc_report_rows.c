@@ -1,7 +1,8 @@
-/* A report's results read straight from its text. Making JSON of them first is most of what a report costs a controller. Invariant: what is read
- * here is what report_from_json would make of it; whatever is not plain (escapes, unknown or repeated members, proxies, anything wrong) is
- * left to that, which also says what is wrong. What most reports hold is compared as a whole, in the order in which agents write it, before it is
- * gone through byte by byte. */
+/* A report's results read straight from its text. Making JSON of them first is most of what a report costs a
+ * controller. Invariant: what is read here is what report_from_json would make of it; whatever is not plain
+ * (escapes, unknown or repeated members, proxies, anything wrong) is left to that, which also says what is wrong.
+ * What most reports hold is compared as a whole, in the order in which agents write it, before it is gone through
+ * byte by byte. */
 #include "core/doc_json.h"
 
 #include <assert.h>

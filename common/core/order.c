@@ -1,4 +1,5 @@
-/* A heap sort: no recursion, no scratch, and n log n whatever comes. Invariant: `order` is a permutation of 0 to n - 1 throughout. */
+/* A heap sort: no recursion, no scratch, and n log n whatever comes. Invariant: `order` is a permutation of 0 to n -
+ * 1 throughout. */
 #include "core/order.h"
 
 #include <stdbool.h>

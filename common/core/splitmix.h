@@ -1,5 +1,5 @@
-/* splitmix64: numbers that look like chance, the same everywhere, good from any seed and from 0 too. It spreads load and draws worlds; it
- * keeps no secret. Pure. */
+/* splitmix64: numbers that look like chance, the same everywhere, good from any seed and from 0 too. It spreads load
+ * and draws worlds; it keeps no secret. Pure. */
 #ifndef BERTH_CORE_SPLITMIX_H
 #define BERTH_CORE_SPLITMIX_H
 

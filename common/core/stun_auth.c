@@ -44,8 +44,8 @@ static void begin_pass(SHA256_CTX *c, const uint8_t key[static SHA256_CBLOCK], u
     sodium_memzero(block, sizeof block);
 }
 
-/* By libcrypto's oldest functions: they are on the stack and use the processor's instructions, where libsodium's HMAC has none, EVP_MAC allocates,
- * and HMAC() looks its digest up. A packet is signed in a fifth of the time. */
+/* By libcrypto's oldest functions: they are on the stack and use the processor's instructions, where libsodium's
+ * HMAC has none, EVP_MAC allocates, and HMAC() looks its digest up. A packet is signed in a fifth of the time. */
 static void mac_sha256(const uint8_t *msg, size_t offset, size_t tag_len, const void *key, size_t key_len,
                        uint8_t out[static STUN_SHA256_LEN])
 {

@@ -1,5 +1,5 @@
-/* Behaviour discovery, RFC 5780, the server's side: two IP addresses with the same two ports each, and a choice of which of the four
- * answers. Pure: which socket, to whom and what; the caller sends. */
+/* Behaviour discovery, RFC 5780, the server's side: two IP addresses with the same two ports each, and a choice of
+ * which of the four answers. Pure: which socket, to whom and what; the caller sends. */
 #ifndef BERTH_CORE_STUN_BEHAVIOUR_H
 #define BERTH_CORE_STUN_BEHAVIOUR_H
 

@@ -146,8 +146,8 @@ static const uint32_t crc_table[4][256] = {
     },
 };
 
-/* Of whole words, which all of a message is (RFC 8489 5). Four bytes at once are looked up beside one another; one by one each would wait for the one
- * before. */
+/* Of whole words, which all of a message is (RFC 8489 5). Four bytes at once are looked up beside one another; one
+ * by one each would wait for the one before. */
 static uint32_t crc32(uint32_t crc, const uint8_t *p, size_t len)
 {
     for (; len >= 4; p += 4, len -= 4) {

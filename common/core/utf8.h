@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How many bytes the character at `text` has, and its code; 0: there is none, be it overlong, a surrogate, beyond U+10FFFF or cut off by the
- * text's end. */
+/* How many bytes the character at `text` has, and its code; 0: there is none, be it overlong, a surrogate, beyond
+ * U+10FFFF or cut off by the text's end. */
 size_t utf8_next(const char *text, uint32_t *code);
 /* How many bytes of the text, `max` at most, hold whole characters: for "%.*s". */
 int utf8_prefix(const char *text, size_t max);

@@ -1,5 +1,6 @@
-/* The media handshake and the consent check on the wire. Invariant: what is read is a view that nobody believes yet; a success that an agent
- * is told of had the right integrity, and an error is never longer than the request that it answers. */
+/* The media handshake and the consent check on the wire. Invariant: what is read is a view that nobody believes yet;
+ * a success that an agent is told of had the right integrity, and an error is never longer than the request that it
+ * answers. */
 #include "media/handshake.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* The media handshake and the consent check as STUN messages, and the keys that come of them: docs/media.md, "The handshake". Pure: the
- * caller brings randomness. Used by the agent, by nodes of one another, and by tests. */
+/* The media handshake and the consent check as STUN messages, and the keys that come of them: docs/media.md, "The
+ * handshake". Pure: the caller brings randomness. Used by the agent, by nodes of one another, and by tests. */
 #ifndef BERTH_MEDIA_HANDSHAKE_H
 #define BERTH_MEDIA_HANDSHAKE_H
 
@@ -63,7 +63,8 @@ struct media_answer {
     struct media_news news;
     struct slice nonce; /* of the message */
 };
-/* Reads an answer to the transaction `txid`. 0; -ENOENT: not an answer to it; -EBADMSG: broken, or without the integrity that it needs. */
+/* Reads an answer to the transaction `txid`. 0; -ENOENT: not an answer to it; -EBADMSG: broken, or without the
+ * integrity that it needs. */
 int media_read_answer(struct media_answer *a, const uint8_t *bytes, size_t len,
                       const uint8_t txid[static STUN_TXID_LEN], const char *password)
     __attribute__((warn_unused_result));

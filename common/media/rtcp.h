@@ -1,6 +1,7 @@
-/* RTCP: RFC 3550 6 (SR, RR, SDES, BYE), RFC 4585 (generic NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb-03 (REMB), and transport-wide
- * feedback as draft-holmer-rmcat-transport-wide-cc-extensions-01. Pure. Reading is in two steps: rtcp_next checks every length of a packet
- * once, and what reads its parts can't fail. Writing leaves nothing behind where there is no room. */
+/* RTCP: RFC 3550 6 (SR, RR, SDES, BYE), RFC 4585 (generic NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb-03
+ * (REMB), and transport-wide feedback as draft-holmer-rmcat-transport-wide-cc-extensions-01. Pure. Reading is in two
+ * steps: rtcp_next checks every length of a packet once, and what reads its parts can't fail. Writing leaves nothing
+ * behind where there is no room. */
 #ifndef BERTH_MEDIA_RTCP_H
 #define BERTH_MEDIA_RTCP_H
 
@@ -49,7 +50,8 @@ struct rtcp {
     struct slice body, deltas; /* what the functions below read */
 };
 
-/* Goes through a compound packet. 1: *out is the next; 0: the end; -EBADMSG: a length is wrong, or a version, or there is padding before the end. */
+/* Goes through a compound packet. 1: *out is the next; 0: the end; -EBADMSG: a length is wrong, or a version, or
+ * there is padding before the end. */
 int rtcp_next(struct wire_rd *rd, struct rtcp *out) __attribute__((warn_unused_result));
 /* Is every packet of it whole? */
 bool rtcp_whole(const uint8_t *p, size_t len);
@@ -99,8 +101,8 @@ bool rtcp_write_nack(struct wire_wr *w, uint32_t sender, uint32_t media, const u
 bool rtcp_write_pli(struct wire_wr *w, uint32_t sender, uint32_t media);
 bool rtcp_write_fir(struct wire_wr *w, uint32_t sender, uint32_t media, uint8_t number);
 bool rtcp_write_remb(struct wire_wr *w, uint32_t sender, uint64_t bitrate, const uint32_t *ssrcs, size_t n);
-/* `at_us`: for `n` numbers from `base` on when each arrived, INT64_MIN: it didn't. How many of them it covers: fewer than n where two
- * arrivals are too far apart for one feedback; 0: there is no room, or nothing has arrived. */
+/* `at_us`: for `n` numbers from `base` on when each arrived, INT64_MIN: it didn't. How many of them it covers: fewer
+ * than n where two arrivals are too far apart for one feedback; 0: there is no room, or nothing has arrived. */
 size_t rtcp_write_wide(struct wire_wr *w, uint32_t sender, uint32_t media, uint8_t feedback, uint16_t base,
                        const int64_t *at_us, size_t n);
 

@@ -1,5 +1,5 @@
-/* Transport-wide feedback, draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1. Invariant: the chunks that are read are followed by every
- * delta that they announce. */
+/* Transport-wide feedback, draft-holmer-rmcat-transport-wide-cc-extensions-01 3.1. Invariant: the chunks that are
+ * read are followed by every delta that they announce. */
 #include "media/rtcp_internal.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* RTP packets, RFC 3550 5.1, with header extensions of RFC 8285 (one byte and two bytes), and what tells packets of one 5-tuple apart
- * (RFC 7983, RFC 5761). Pure. */
+/* RTP packets, RFC 3550 5.1, with header extensions of RFC 8285 (one byte and two bytes), and what tells packets of
+ * one 5-tuple apart (RFC 7983, RFC 5761). Pure. */
 #ifndef BERTH_MEDIA_RTP_H
 #define BERTH_MEDIA_RTP_H
 
@@ -35,7 +35,8 @@ struct rtp {
 int rtp_parse(struct rtp *r, const uint8_t *p, size_t len) __attribute__((warn_unused_result));
 /* The same of an SRTP packet, whose padding is encrypted: payload_len counts it, and the tag. 0, or -EBADMSG. */
 int rtp_parse_protected(struct rtp *r, const uint8_t *p, size_t len) __attribute__((warn_unused_result));
-/* The value of that extension element (`*len` may be 0), NULL: it isn't there. Elements behind one that overruns aren't looked at. */
+/* The value of that extension element (`*len` may be 0), NULL: it isn't there. Elements behind one that overruns
+ * aren't looked at. */
 const uint8_t *rtp_extension(const struct rtp *r, const uint8_t *packet, uint8_t id, size_t *len);
 /* RFC 6464: 0 (loudest) to 127; -1: the packet doesn't say, and `voice` stays as it is. */
 int rtp_audio_level(const struct rtp *r, const uint8_t *packet, uint8_t ext_id, bool *voice);

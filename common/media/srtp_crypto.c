@@ -1,5 +1,5 @@
-/* libsrtp2's ciphers over libcrypto: AES-GCM (RFC 7714), AES in counter mode (RFC 3711 4.1.1), HMAC-SHA1. Invariant: a state has its key from
- * `init` on, and nothing is allocated after that but by libcrypto itself. */
+/* libsrtp2's ciphers over libcrypto: AES-GCM (RFC 7714), AES in counter mode (RFC 3711 4.1.1), HMAC-SHA1. Invariant:
+ * a state has its key from `init` on, and nothing is allocated after that but by libcrypto itself. */
 #include "media/srtp_crypto.h"
 
 #include <errno.h>

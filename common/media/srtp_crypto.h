@@ -1,5 +1,5 @@
-/* The ciphers that libsrtp2 works with, over libcrypto: the distribution's libsrtp2 is built on NSS, which takes milliseconds for a session's keys, and
- * memory for every packet. Private to common/media. */
+/* The ciphers that libsrtp2 works with, over libcrypto: the distribution's libsrtp2 is built on NSS, which takes
+ * milliseconds for a session's keys, and memory for every packet. Private to common/media. */
 #ifndef BERTH_MEDIA_SRTP_CRYPTO_H
 #define BERTH_MEDIA_SRTP_CRYPTO_H
 

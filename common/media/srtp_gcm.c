@@ -1,5 +1,7 @@
-/* SRTP's AES-128-GCM, the sender's side of RTP alone, which is what a node does most: its caller knows each packet's index, so nothing is looked up, and a receiver of a
- * thousand SSRCs has one state. All else, receiving, RTCP and the other suite, which keep windows and counters for each SSRC, is libsrtp2's (srtp_leg.c). Invariant: what it makes is what libsrtp makes of the same packet, index and keys. */
+/* SRTP's AES-128-GCM, the sender's side of RTP alone, which is what a node does most: its caller knows each packet's
+ * index, so nothing is looked up, and a receiver of a thousand SSRCs has one state. All else, receiving, RTCP and
+ * the other suite, which keep windows and counters for each SSRC, is libsrtp2's (srtp_leg.c). Invariant: what it
+ * makes is what libsrtp makes of the same packet, index and keys. */
 #include "media/srtp_gcm.h"
 
 #include "media/rtp.h"
@@ -25,7 +27,8 @@ struct srtp_gcm {
     uint8_t salt[SALT_LEN];
 };
 
-/* RFC 3711 4.3.3 with a key derivation rate of 0: AES in counter mode, under the master key, from the salt with the label. One block is enough. */
+/* RFC 3711 4.3.3 with a key derivation rate of 0: AES in counter mode, under the master key, from the salt with the
+ * label. One block is enough. */
 static int derive(uint8_t out[static BLOCK_LEN], const struct srtp_keys *keys, uint8_t label)
 {
     static const uint8_t zeros[BLOCK_LEN];

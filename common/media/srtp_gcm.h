@@ -1,5 +1,6 @@
-/* Protects RTP with AES-128-GCM (RFC 7714) on libcrypto, for who sends one packet to many: a quarter of what libsrtp takes for it, and no state. It is
- * told each packet's index; libsrtp keeps everything else (what is received, RTCP, other suites) in srtp_leg. */
+/* Protects RTP with AES-128-GCM (RFC 7714) on libcrypto, for who sends one packet to many: a quarter of what libsrtp
+ * takes for it, and no state. It is told each packet's index; libsrtp keeps everything else (what is received, RTCP,
+ * other suites) in srtp_leg. */
 #ifndef BERTH_MEDIA_SRTP_GCM_H
 #define BERTH_MEDIA_SRTP_GCM_H
 

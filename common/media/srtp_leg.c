@@ -1,6 +1,7 @@
-/* SRTP and SRTCP of one hop, over libsrtp2. Its sessions go through their streams one by one, so each direction has as many sessions as keep that
- * short, all with the same keys, and each with a template for any SSRC. Invariant: an SSRC stays in its session as long as it is known, and one that
- * is received from is known by an authentic packet alone. */
+/* SRTP and SRTCP of one hop, over libsrtp2. Its sessions go through their streams one by one, so each direction has
+ * as many sessions as keep that short, all with the same keys, and each with a template for any SSRC. Invariant: an
+ * SSRC stays in its session as long as it is known, and one that is received from is known by an authentic packet
+ * alone. */
 #include "media/srtp_leg.h"
 
 #include "core/wire.h"
@@ -235,7 +236,8 @@ void srtp_leg_forget_received(struct srtp_leg *l, uint32_t ssrc)
 
 typedef srtp_err_status_t srtp_function(srtp_t session, void *bytes, int *len);
 
-/* In the session of that SSRC; one that isn't known is known from then on, if it works. 0, -ENOSPC, or libsrtp2's status in *status. */
+/* In the session of that SSRC; one that isn't known is known from then on, if it works. 0, -ENOSPC, or libsrtp2's
+ * status in *status. */
 static int run(struct direction *d, srtp_function *f, uint32_t ssrc, uint8_t *bytes, size_t *len,
                srtp_err_status_t *status)
 {

@@ -35,18 +35,20 @@ void srtp_leg_set_limit(struct srtp_leg *l, size_t ssrcs);
 /* How many it has received from, and not forgotten. */
 size_t srtp_leg_received(const struct srtp_leg *l);
 
-/* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed (rtp.h). A packet may be protected again
- * only byte for byte as it was (a retransmission), header included, while it is among the last SRTP_REPLAY_WINDOW: else one nonce meets two
- * texts. 0, or -EINVAL: older than the window, malformed, or of an SSRC beyond SRTP_LEG_SENDS_MAX. */
+/* In place; `bytes` has room for SRTP_OVERHEAD more, and is aligned to 4. The packet is whole and well-formed
+ * (rtp.h). A packet may be protected again only byte for byte as it was (a retransmission), header included, while
+ * it is among the last SRTP_REPLAY_WINDOW: else one nonce meets two texts. 0, or -EINVAL: older than the window,
+ * malformed, or of an SSRC beyond SRTP_LEG_SENDS_MAX. */
 int srtp_leg_protect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_protect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));
-/* In place. 0; -EACCES: not authentic; -EALREADY: a replay, or too old to tell; -EBADMSG: no such packet; -ENOSPC: an SSRC beyond the limit.
- * The bytes of what is refused may have changed. */
+/* In place. 0; -EACCES: not authentic; -EALREADY: a replay, or too old to tell; -EBADMSG: no such packet; -ENOSPC:
+ * an SSRC beyond the limit. The bytes of what is refused may have changed. */
 int srtp_leg_unprotect(struct srtp_leg *l, uint8_t *bytes, size_t *len) __attribute__((warn_unused_result));
 int srtp_leg_unprotect_rtcp(struct srtp_leg *l, uint8_t *bytes, size_t *len)
     __attribute__((warn_unused_result));
-/* Forgets what was sent, RTP and RTCP, under that SSRC: never for one that may be sent again under these keys, or its indices begin anew. */
+/* Forgets what was sent, RTP and RTCP, under that SSRC: never for one that may be sent again under these keys, or
+ * its indices begin anew. */
 void srtp_leg_forget_sent(struct srtp_leg *l, uint32_t ssrc);
 /* ... and what was received: what comes under it again is taken for new. */
 void srtp_leg_forget_received(struct srtp_leg *l, uint32_t ssrc);

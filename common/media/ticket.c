@@ -1,5 +1,5 @@
-/* Tickets: sealing and opening. Invariant: nothing of a ticket is believed, or written for the caller, before its seal has been found right
- * with a key of this very node. */
+/* Tickets: sealing and opening. Invariant: nothing of a ticket is believed, or written for the caller, before its
+ * seal has been found right with a key of this very node. */
 #include "media/ticket.h"
 
 #include <assert.h>

@@ -63,8 +63,8 @@ struct ticket_keys {
     struct ticket_key key[TICKET_KEYS_MAX];
     char node_org[ORG_ID_MAX + 1], node[TICKET_NODE_MAX + 1];
 };
-/* `password` is filled too. Whether it has expired is the caller's to see. 0, -EBADMSG: no ticket; -EACCES: sealed for another node, under
- * a key that isn't known, or altered. Nothing is allocated. */
+/* `password` is filled too. Whether it has expired is the caller's to see. 0, -EBADMSG: no ticket; -EACCES: sealed
+ * for another node, under a key that isn't known, or altered. Nothing is allocated. */
 int ticket_open(struct ticket *t, char password[static TICKET_PASSWORD_LEN + 1],
                 const struct ticket_keys *keys, const uint8_t *username, size_t len)
     __attribute__((warn_unused_result));

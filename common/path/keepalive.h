@@ -1,5 +1,5 @@
-/* Keeping a path open and knowing that it is: a STUN request at a steady interval, sooner where the last one was not answered, and the
- * verdict that the path is lost. Pure: times and bytes in, bytes and the next deadline out. */
+/* Keeping a path open and knowing that it is: a STUN request at a steady interval, sooner where the last one was not
+ * answered, and the verdict that the path is lost. Pure: times and bytes in, bytes and the next deadline out. */
 #ifndef BERTH_PATH_KEEPALIVE_H
 #define BERTH_PATH_KEEPALIVE_H
 

@@ -39,11 +39,12 @@ struct ladder_policy {
 };
 void ladder_policy_init(struct ladder_policy *p); /* 300, 250, 150, 200, 1000, 5000, 15000 */
 
-/* Reads the "ladder" of an assignment (the answer to POST .../participants). How many, -EINVAL with *e filled. Lines of transports that
- * aren't known are left out. */
+/* Reads the "ladder" of an assignment (the answer to POST .../participants). How many, -EINVAL with *e filled. Lines
+ * of transports that aren't known are left out. */
 ssize_t ladder_from_json(const json_t *assignment, struct ladder_place out[static LADDER_PLACES_MAX],
                          struct doc_error *e);
-/* The order in which places are begun: by rung in the order of first lines; in a rung the families in turn, port 33434 of UDP last. */
+/* The order in which places are begun: by rung in the order of first lines; in a rung the families in turn, port
+ * 33434 of UDP last. */
 void ladder_order(const struct ladder_place *places, size_t n, size_t order[static LADDER_PLACES_MAX]);
 
 struct ladder;

@@ -1,5 +1,5 @@
-/* What the shell hands in: datagrams, streams' bytes and ends. Invariant: an answer counts only for the place that its transaction id names,
- * and only if it came from there; a closed stream's events count for nothing. */
+/* What the shell hands in: datagrams, streams' bytes and ends. Invariant: an answer counts only for the place that
+ * its transaction id names, and only if it came from there; a closed stream's events count for nothing. */
 #include "path/ladder_internal.h"
 #include "probe/prober_message.h"
 

@@ -1,5 +1,6 @@
-/* Sockets for the ladder and for what it ends on. Invariant: once the race is won only the winner's stream is open, every message from the
- * peer passes through `heard` and every one to it through `say`, and either the keep-alive or the media's leg listens. */
+/* Sockets for the ladder and for what it ends on. Invariant: once the race is won only the winner's stream is open,
+ * every message from the peer passes through `heard` and every one to it through `say`, and either the keep-alive or
+ * the media's leg listens. */
 #include "path/ladder_io.h"
 
 #include "core/frame.h"

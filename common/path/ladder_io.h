@@ -29,7 +29,8 @@ struct ladder_io_plan {
     int64_t keepalive_us;
     /* What this proxy of a place is to be told of us. NULL: nothing. */
     struct proxy_identity (*identity)(void *user, const struct proxy_endpoint *proxy);
-    /* Media on the winner: a handshake, and consent checks in place of the keep-alive. Copied; what is of the path is filled in. NULL: none. */
+    /* Media on the winner: a handshake, and consent checks in place of the keep-alive. Copied; what is of the path
+     * is filled in. NULL: none. */
     const struct media_leg_plan *media;
     /* An RTP or RTCP packet has come, from the poller's dispatch. Nothing may be ended in it. */
     void (*packet)(void *user, const uint8_t *bytes, size_t len, bool rtcp, int64_t now_us);
@@ -72,10 +73,12 @@ bool ladder_io_intercepted(const struct ladder_io *io, size_t place);
 
 /* The media's end; NULL before the race is won, or where there is none. It stays ladder_io's: protecting and time are its. */
 struct media_leg *ladder_io_leg(const struct ladder_io *io);
-/* One RTP or RTCP packet, which is copied: 0; -ENOTCONN: not UP; -EAGAIN: there is no room, and it is dropped; -EMSGSIZE; -EINVAL. */
+/* One RTP or RTCP packet, which is copied: 0; -ENOTCONN: not UP; -EAGAIN: there is no room, and it is dropped;
+ * -EMSGSIZE; -EINVAL. */
 int ladder_io_send(struct ladder_io *io, const uint8_t *packet, size_t len)
     __attribute__((warn_unused_result));
-/* Packets of a link, which are protected already: how many have gone; there was no room for the others, or it isn't UP (any more). */
+/* Packets of a link, which are protected already: how many have gone; there was no room for the others, or it isn't
+ * UP (any more). */
 size_t ladder_io_pass(struct ladder_io *io, const struct slice *packets, size_t n, bool video);
 /* Ends the session at the node, as far as one message may. */
 void ladder_io_leave(struct ladder_io *io);

@@ -1,5 +1,5 @@
-/* One address of a ladder on its way from the connect to the answer. Invariant: a place has a stream from the OPEN that it was given to the
- * CLOSE, and an ended one sends nothing and says why it ended. */
+/* One address of a ladder on its way from the connect to the answer. Invariant: a place has a stream from the OPEN
+ * that it was given to the CLOSE, and an ended one sends nothing and says why it ended. */
 #include "path/ladder_internal.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* An assignment's lines, and the order in which they are tried. Invariant: the order is a permutation of the places, and no place of
- * one rung stands between those of another. */
+/* An assignment's lines, and the order in which they are tried. Invariant: the order is a permutation of the places,
+ * and no place of one rung stands between those of another. */
 #include "path/ladder.h"
 
 #include <stdio.h>

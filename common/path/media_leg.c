@@ -1,6 +1,6 @@
-/* A media session from the agent's end. Invariant: packets are protected exactly with the keys of the newest handshake that was answered, no
- * two handshakes have the same random, and silence is counted from the first request that nothing has answered since, or from the
- * last packet where packets should have come. */
+/* A media session from the agent's end. Invariant: packets are protected exactly with the keys of the newest
+ * handshake that was answered, no two handshakes have the same random, and silence is counted from the first request
+ * that nothing has answered since, or from the last packet where packets should have come. */
 #include "path/media_leg_internal.h"
 
 #include <errno.h>
@@ -335,8 +335,8 @@ static struct flight *find_flight(struct media_leg *l, const uint8_t *txid)
     return NULL;
 }
 
-/* Nobody on the path ends a session by an error that the node would have signed: it can't where the ticket doesn't open (401), where it has no keys (508)
- * or no such session (437). */
+/* Nobody on the path ends a session by an error that the node would have signed: it can't where the ticket doesn't
+ * open (401), where it has no keys (508) or no such session (437). */
 static bool is_the_nodes(const struct media_answer *a)
 {
     return a->authentic || a->error == 401 || a->error == 437 || a->error == 508;

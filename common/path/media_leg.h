@@ -39,7 +39,8 @@ struct media_leg_plan {
     bool reliable;      /* a stream: nothing is sent again */
     int64_t rtt_us;     /* of the path, as far as is known; -1 */
     int64_t consent_us; /* between consent checks */
-    /* A link between nodes: what they share is mixed into the keys, and SRTP is somebody else's (media_leg_keys): packets pass as they are. */
+    /* A link between nodes: what they share is mixed into the keys, and SRTP is somebody else's (media_leg_keys):
+     * packets pass as they are. */
     bool link;
     uint8_t shared[TICKET_SECRET_LEN];
 };
@@ -71,8 +72,8 @@ struct media_leg_keys {
     struct srtp_keys sends, receives;
 };
 uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out);
-/* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0, and whether it is video; -ENOTCONN: not UP; -EINVAL: no RTP or RTCP packet; and as
- * sending_take. */
+/* In place, with room for SRTP_OVERHEAD more, aligned to 4. 0, and whether it is video; -ENOTCONN: not UP; -EINVAL:
+ * no RTP or RTCP packet; and as sending_take. */
 int media_leg_protect(struct media_leg *l, uint8_t *bytes, size_t *len, int64_t now_us, bool *video)
     __attribute__((warn_unused_result));
 

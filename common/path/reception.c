@@ -1,5 +1,5 @@
-/* Figures of what arrives. Invariant: of each source expected counts every sequence number from its first to its newest once, and so what
- * is expected and not received is what is lost, late packets counting when they come. */
+/* Figures of what arrives. Invariant: of each source expected counts every sequence number from its first to its
+ * newest once, and so what is expected and not received is what is lost, late packets counting when they come. */
 #include "path/reception.h"
 
 static struct reception_source *find_source(struct reception *r, uint32_t ssrc)

@@ -1,4 +1,5 @@
-/* What is known of the RTP streams that arrive: packets, losses, jitter (RFC 3550). Pure: whole packets and times in, figures out. */
+/* What is known of the RTP streams that arrive: packets, losses, jitter (RFC 3550). Pure: whole packets and times
+ * in, figures out. */
 #ifndef BERTH_PATH_RECEPTION_H
 #define BERTH_PATH_RECEPTION_H
 

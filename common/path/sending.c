@@ -1,5 +1,6 @@
-/* The sender's own memory. Invariant: of each stream the window has the newest SRTP_REPLAY_WINDOW numbers, each with a hash of the bytes that
- * went out under it, and what is older is refused; so is all of a stream whose window is gone. */
+/* The sender's own memory. Invariant: of each stream the window has the newest SRTP_REPLAY_WINDOW numbers, each with
+ * a hash of the bytes that went out under it, and what is older is refused; so is all of a stream whose window is
+ * gone. */
 #include "path/sending.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* What is sent under one session's keys: a sequence number is protected again only with the very bytes that it had, so that no nonce meets two
- * texts (RFC 7714 8.4), whatever the caller does; and which streams are video, for their DSCP. Pure but for the memory that it takes. */
+/* What is sent under one session's keys: a sequence number is protected again only with the very bytes that it had,
+ * so that no nonce meets two texts (RFC 7714 8.4), whatever the caller does; and which streams are video, for their
+ * DSCP. Pure but for the memory that it takes. */
 #ifndef BERTH_PATH_SENDING_H
 #define BERTH_PATH_SENDING_H
 
@@ -41,8 +42,9 @@ struct sending {
 /* New keys: nothing has been sent under them. `s` is zeroed at first; `key`: random. */
 void sending_begin(struct sending *s, const uint8_t key[static SENDING_KEY_LEN], uint8_t audio_level_ext);
 void sending_clear(struct sending *s);
-/* May this packet, parsed as *r, be protected? 0, and whether it is video; -EINVAL: its number was another packet's, or is too old to tell, or its SSRC made
- * room for another; -ENOSPC: SENDING_SOURCES_MAX others have sent within SENDING_SILENT_US; -ENOMEM. */
+/* May this packet, parsed as *r, be protected? 0, and whether it is video; -EINVAL: its number was another packet's,
+ * or is too old to tell, or its SSRC made room for another; -ENOSPC: SENDING_SOURCES_MAX others have sent within
+ * SENDING_SILENT_US; -ENOMEM. */
 int sending_take(struct sending *s, const uint8_t *packet, size_t len, const struct rtp *r, int64_t now_us,
                  bool *video) __attribute__((warn_unused_result));
 

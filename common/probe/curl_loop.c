@@ -1,5 +1,5 @@
-/* A curl multi handle on the caller's poller. Invariant: no call into curl that may write is made without SIGPIPE held, since OpenSSL
- * writes with plain write(2). */
+/* A curl multi handle on the caller's poller. Invariant: no call into curl that may write is made without SIGPIPE
+ * held, since OpenSSL writes with plain write(2). */
 #include "probe/curl_loop.h"
 
 #include "sys/clock.h"

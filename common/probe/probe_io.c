@@ -1,6 +1,6 @@
-/* Sockets for the prober. One UDP socket a family serves all targets; answers find their sample by transaction id and source, and the
- * error queue tells which datagram bounced.
- * Invariant: a stream exists from its PROBER_OPEN to its PROBER_CLOSE, and no longer. */
+/* Sockets for the prober. One UDP socket a family serves all targets; answers find their sample by transaction id
+ * and source, and the error queue tells which datagram bounced. Invariant: a stream exists from its PROBER_OPEN to
+ * its PROBER_CLOSE, and no longer. */
 #include "probe/probe_io.h"
 
 #include "probe/stream_shell.h"

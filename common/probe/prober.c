@@ -1,5 +1,6 @@
-/* The whole probe: which target acts next, the pace over all of them, the budgets, the transaction ids. Invariant: no
- * two paced actions leave closer than the pace allows (but for PROBER_CATCH_UP_US), and `active` holds exactly the running targets. */
+/* The whole probe: which target acts next, the pace over all of them, the budgets, the transaction ids. Invariant:
+ * no two paced actions leave closer than the pace allows (but for PROBER_CATCH_UP_US), and `active` holds exactly
+ * the running targets. */
 #include "probe/prober_internal.h"
 #include "probe/prober_message.h"
 

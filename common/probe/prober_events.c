@@ -1,5 +1,5 @@
-/* What the shell hands in: datagrams, streams' bytes and ends. Invariant: a message counts only for the sample that its transaction id
- * names, and only from where that sample was sent to. */
+/* What the shell hands in: datagrams, streams' bytes and ends. Invariant: a message counts only for the sample that
+ * its transaction id names, and only from where that sample was sent to. */
 #include "probe/prober_internal.h"
 #include "probe/prober_message.h"
 

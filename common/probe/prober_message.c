@@ -1,5 +1,6 @@
-/* The messages of a probe. Invariant: what prober_answer_read accepts is a well-formed answer to a request of the same seed in which nothing
- * is left that must be understood, and a success names the mapped address, an error its code. */
+/* The messages of a probe. Invariant: what prober_answer_read accepts is a well-formed answer to a request of the
+ * same seed in which nothing is left that must be understood, and a success names the mapped address, an error its
+ * code. */
 #include "probe/prober_message.h"
 
 #include "core/stun.h"

@@ -1,5 +1,5 @@
-/* A keyed hash of the sample's name, and the name masked by a hash of that hash. Invariant: an id that txid_read accepts was made by
- * txid_make with the same seed, but for one chance in 2^64. */
+/* A keyed hash of the sample's name, and the name masked by a hash of that hash. Invariant: an id that txid_read
+ * accepts was made by txid_make with the same seed, but for one chance in 2^64. */
 #include "probe/prober_txid.h"
 
 #include "core/wire.h"

@@ -35,9 +35,9 @@ const char *proxy_format(const struct proxy_endpoint *p, char out[static PROXY_U
 const char *proxy_scheme_name(enum proxy_kind kind); /* "http", "https", "direct" */
 bool proxy_eq(const struct proxy_endpoint *a, const struct proxy_endpoint *b);
 
-/* Does the list (commas or spaces between) say that host:port is reached directly? Entries: "*"; a domain with or without a dot before
- * it, which stands for itself and all below it; an IP; a prefix (10.0.0.0/8, fd00::/8); "<local>" (names without a dot);
- * names and IPs may be followed by :port. NULL list: no. */
+/* Does the list (commas or spaces between) say that host:port is reached directly? Entries: "*"; a domain with or
+ * without a dot before it, which stands for itself and all below it; an IP; a prefix (10.0.0.0/8, fd00::/8);
+ * "<local>" (names without a dot); names and IPs may be followed by :port. NULL list: no. */
 bool no_proxy_match(const char *list, const char *host, uint16_t port);
 
 /* All proxies that are known, each once, and a destination's: places in the table, in the order in which to try them. */

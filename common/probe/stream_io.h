@@ -1,5 +1,5 @@
-/* One connection to a peer, plain TCP or TLS, TLS through an HTTP proxy, WebSocket inside TLS, on the caller's poller: what the probe and
- * the ladder both send their messages over. One thread at a time. */
+/* One connection to a peer, plain TCP or TLS, TLS through an HTTP proxy, WebSocket inside TLS, on the caller's
+ * poller: what the probe and the ladder both send their messages over. One thread at a time. */
 #ifndef BERTH_PROBE_STREAM_IO_H
 #define BERTH_PROBE_STREAM_IO_H
 
@@ -48,13 +48,15 @@ struct stream_io_target {
 enum { STREAM_IO_LEFT_MAX = 16 * 1024 };
 
 struct stream_io;
-/* Begins to connect; *started_us says when. Borrows poller, `events` and `user`. 0, -EINVAL (no name that can be verified), or -errno. */
+/* Begins to connect; *started_us says when. Borrows poller, `events` and `user`. 0, -EINVAL (no name that can be
+ * verified), or -errno. */
 int stream_io_open(struct stream_io **out, struct sys_poller *poller, SSL_CTX *tls_ctx,
                    const struct stream_io_target *target, const struct stream_io_events *events, void *user,
                    int64_t *started_us) __attribute__((warn_unused_result));
 /* Says goodbye where it can. No event comes after it; NULL is fine. */
 void stream_io_close(struct stream_io *s);
-/* When connected, over TLS secured, by WebSocket upgraded. *sent_us: when it left. 0, or -errno: the stream is over, without an event. */
+/* When connected, over TLS secured, by WebSocket upgraded. *sent_us: when it left. 0, or -errno: the stream is over,
+ * without an event. */
 int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64_t *sent_us)
     __attribute__((warn_unused_result));
 /* The DSCP of what it sends from now on; through a proxy, on the way there. */

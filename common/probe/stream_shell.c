@@ -1,4 +1,5 @@
-/* stream_io's events, handed on with the stream's number. Invariant: an event comes only between stream_shell_open and stream_shell_close. */
+/* stream_io's events, handed on with the stream's number. Invariant: an event comes only between stream_shell_open
+ * and stream_shell_close. */
 #include "probe/stream_shell.h"
 
 static void tell(void *user, const struct shell_event *e)

@@ -1,5 +1,5 @@
-/* A numbered stream of a pure state machine (the prober, the ladder): stream_io's events as one call that says which stream and what. Header of
- * the shells alone; one thread at a time. */
+/* A numbered stream of a pure state machine (the prober, the ladder): stream_io's events as one call that says which
+ * stream and what. Header of the shells alone; one thread at a time. */
 #ifndef BERTH_PROBE_STREAM_SHELL_H
 #define BERTH_PROBE_STREAM_SHELL_H
 

@@ -1,6 +1,7 @@
-/* What a probe needs of the operating system: waiting, threads, sockets. What differs between systems is behind this header (and the
- * agent's sys_machine.h), and a port is another set of sys_<system>*.c files. Calls answer 0 (or what they say) or -errno. Descriptors are non-blocking
- * and not inherited. Nothing here blocks, but where it says so. */
+/* What a probe needs of the operating system: waiting, threads, sockets. What differs between systems is behind this
+ * header (and the agent's sys_machine.h), and a port is another set of sys_<system>*.c files. Calls answer 0 (or
+ * what they say) or -errno. Descriptors are non-blocking and not inherited. Nothing here blocks, but where it says
+ * so. */
 #ifndef BERTH_PROBE_SYS_H
 #define BERTH_PROBE_SYS_H
 

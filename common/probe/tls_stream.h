@@ -1,5 +1,5 @@
-/* One TLS client connection as bytes in, bytes out: it has no descriptor. ALPN is "stun.nat-discovery" (RFC 7443). The peer must prove
- * to be `host`. One thread at a time. */
+/* One TLS client connection as bytes in, bytes out: it has no descriptor. ALPN is "stun.nat-discovery" (RFC 7443).
+ * The peer must prove to be `host`. One thread at a time. */
 #ifndef BERTH_PROBE_TLS_STREAM_H
 #define BERTH_PROBE_TLS_STREAM_H
 
@@ -22,13 +22,15 @@ int tls_stream_offer_http(struct tls_stream *t) __attribute__((warn_unused_resul
  * empty: any is the node's). */
 bool tls_stream_intercepted(const struct tls_stream *t, const struct node_spki *keys);
 
-/* After the handshake, or its failure: who signed a certificate that was refused, or an interceptor's; "" where there is nothing to tell. */
+/* After the handshake, or its failure: who signed a certificate that was refused, or an interceptor's; "" where
+ * there is nothing to tell. */
 const char *tls_stream_issuer(struct tls_stream *t, const struct node_spki *keys);
 
 /* Takes bytes from the wire; at most TLS_STREAM_FEED_MAX, all of which is read before the next feed. 0, or -ENOMEM. */
 int tls_stream_feed(struct tls_stream *t, const uint8_t *bytes, size_t len)
     __attribute__((warn_unused_result));
-/* Goes on with the handshake: 1 it is done and the peer verified; 0 it needs bytes; -EPROTO it failed, tls_stream_error says why. */
+/* Goes on with the handshake: 1 it is done and the peer verified; 0 it needs bytes; -EPROTO it failed,
+ * tls_stream_error says why. */
 int tls_stream_handshake(struct tls_stream *t) __attribute__((warn_unused_result));
 /* >0 bytes of plain text; 0 none now; -ECONNRESET closed by the peer; -EPROTO broken. */
 ssize_t tls_stream_read(struct tls_stream *t, uint8_t *buf, size_t cap) __attribute__((warn_unused_result));

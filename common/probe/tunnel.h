@@ -1,5 +1,5 @@
-/* A byte stream to host:port through an HTTP proxy by CONNECT (RFC 9110 9.3.6). libcurl opens it, with whatever authentication the proxy
- * wants; then the bytes are ours. One thread at a time. */
+/* A byte stream to host:port through an HTTP proxy by CONNECT (RFC 9110 9.3.6). libcurl opens it, with whatever
+ * authentication the proxy wants; then the bytes are ours. One thread at a time. */
 #ifndef BERTH_PROBE_TUNNEL_H
 #define BERTH_PROBE_TUNNEL_H
 

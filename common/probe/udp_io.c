@@ -1,4 +1,5 @@
-/* A UDP socket for each family. Invariant: a socket that could not be opened is not tried again; its error stands for every send. */
+/* A UDP socket for each family. Invariant: a socket that could not be opened is not tried again; its error stands
+ * for every send. */
 #include "probe/udp_io.h"
 
 #include "sys/clock.h"

@@ -1,5 +1,5 @@
-/* The client's side of a WebSocket (RFC 6455) as bytes in, bytes out: it has no descriptor. Binary messages carry a byte stream, the same
- * frames as without WebSocket. One thread at a time. */
+/* The client's side of a WebSocket (RFC 6455) as bytes in, bytes out: it has no descriptor. Binary messages carry a
+ * byte stream, the same frames as without WebSocket. One thread at a time. */
 #ifndef BERTH_PROBE_WEBSOCKET_H
 #define BERTH_PROBE_WEBSOCKET_H
 

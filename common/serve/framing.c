@@ -1,6 +1,7 @@
-/* Refuses requests that another server in the way might cut differently (RFC 9112 3.2, 5.2, 6.1, 6.3). libh2o takes the last of several
- * and doesn't show them among the request's headers, so they are counted in its bytes.
- * Invariant: runs before every other handler of a host; the input begins with the request's head until the answer has been sent. */
+/* Refuses requests that another server in the way might cut differently (RFC 9112 3.2, 5.2, 6.1, 6.3). libh2o takes
+ * the last of several and doesn't show them among the request's headers, so they are counted in its bytes.
+ * Invariant: runs before every other handler of a host; the input begins with the request's head until the answer
+ * has been sent. */
 #include "serve/http.h"
 
 #include <string.h>

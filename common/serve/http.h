@@ -24,12 +24,13 @@ void http_context_dispose(h2o_context_t *ctx);
 
 /* Sends a whole answer. `body` is copied into the request's pool. content_type NULL: no body. */
 void http_send(h2o_req_t *req, int status, const char *content_type, const char *body, size_t len);
-/* RFC 9457 as text, to be freed: {"type":"about:blank","title","status","code","detail","pointer","request_id"}; what is NULL is left out.
- * NULL: out of memory, to be answered with HTTP_PROBLEM_BARE. */
+/* RFC 9457 as text, to be freed: {"type":"about:blank","title","status","code","detail","pointer","request_id"};
+ * what is NULL is left out. NULL: out of memory, to be answered with HTTP_PROBLEM_BARE. */
 char *http_problem_text(int status, const char *code, const char *detail, const char *pointer,
                         const char *request_id);
 #define HTTP_PROBLEM_BARE "{\"type\":\"about:blank\"}"
-/* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where retry_after_s > 0. */
+/* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where
+ * retry_after_s > 0. */
 void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s);
 
 /* GET /livez, /readyz and /metrics on a clear listener of its own. Callbacks run on the loop's thread and must not block. */

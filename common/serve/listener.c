@@ -184,8 +184,9 @@ static bool take_place(struct listener_sources *t, const struct addr *peer, _Ato
     return true;
 }
 
-/* Of the listening socket, whose connections inherit them: calls less for each. libh2o has no time-out for writing. The kernel's ends a
- * connection whose data stays unacknowledged, or whose window stays shut; until then it would take some megabytes of answers that nobody reads. */
+/* Of the listening socket, whose connections inherit them: calls less for each. libh2o has no time-out for writing.
+ * The kernel's ends a connection whose data stays unacknowledged, or whose window stays shut; until then it would
+ * take some megabytes of answers that nobody reads. */
 static void set_tcp_options(int fd, const struct listener_opts *opts)
 {
     int64_t stall_us = opts->stall_timeout_us > 0 ? opts->stall_timeout_us : LISTENER_STALL_US;

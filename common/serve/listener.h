@@ -1,4 +1,5 @@
-/* A TCP listener on one thread's libh2o loop: accepts, limits, optionally does the TLS handshake within a time, and hands the socket over. */
+/* A TCP listener on one thread's libh2o loop: accepts, limits, optionally does the TLS handshake within a time, and
+ * hands the socket over. */
 #ifndef BERTH_SERVE_LISTENER_H
 #define BERTH_SERVE_LISTENER_H
 
@@ -61,8 +62,8 @@ struct listener_opts {
     int64_t handshake_timeout_us;
     int64_t stall_timeout_us; /* until a peer that takes nothing is cut off; 0: LISTENER_STALL_US */
     int64_t max_open;         /* stats->open at most; one more is accepted and closed */
-    /* ... or, with this, ends the one that has been open for longest, first of those that nothing is written to: nobody keeps others out by
-     * holding connections. */
+    /* ... or, with this, ends the one that has been open for longest, first of those that nothing is written to:
+     * nobody keeps others out by holding connections. */
     bool oldest_yields;
     listener_conn_cb *on_conn;
     void *ctx;
@@ -78,7 +79,8 @@ int listener_open(struct listener **out, h2o_loop_t *loop, const struct listener
 /* Stops accepting; handshakes under way are ended; sockets handed over live on. Not from within on_conn. */
 void listener_close(struct listener *l);
 
-/* For SSL_CTX_set_info_callback of a server's context: libh2o drops the alerts of failed handshakes, this keeps them for the log. */
+/* For SSL_CTX_set_info_callback of a server's context: libh2o drops the alerts of failed handshakes, this keeps them
+ * for the log. */
 void listener_tls_info(const SSL *ssl, int where, int ret);
 
 #endif

@@ -1,6 +1,7 @@
-/* Configuration as a table. One row a key gives the flag (--report-lifetime), the environment variable (BERTH_REPORT_LIFETIME), the key
- * in the file ([section] report-lifetime = ...), the range, the default, --help, and the sample file. Later sources override: defaults,
- * file (--config FILE or BERTH_CONFIG), environment, flags. An unknown key or a bad value is an error that names where it stands. */
+/* Configuration as a table. One row a key gives the flag (--report-lifetime), the environment variable
+ * (BERTH_REPORT_LIFETIME), the key in the file ([section] report-lifetime = ...), the range, the default, --help,
+ * and the sample file. Later sources override: defaults, file (--config FILE or BERTH_CONFIG), environment, flags.
+ * An unknown key or a bad value is an error that names where it stands. */
 #ifndef BERTH_SYS_CONFIG_H
 #define BERTH_SYS_CONFIG_H
 
@@ -49,8 +50,9 @@ struct config_source {
     size_t positional_max; /* words that are no flags; more are an error */
 };
 
-/* Fills `target` (a struct of the caller's). Positional words are in *words (owned by the config). 0, or -EINVAL with *e, or -ENOMEM.
- * "--help" and "--version" are ordinary keys of the caller's (CONFIG_BOOL). "--" ends the flags. "--key=value" and "--key value" both work. */
+/* Fills `target` (a struct of the caller's). Positional words are in *words (owned by the config). 0, or -EINVAL
+ * with *e, or -ENOMEM. "--help" and "--version" are ordinary keys of the caller's (CONFIG_BOOL). "--" ends the
+ * flags. "--key=value" and "--key value" both work. */
 int config_load(struct config **out, const struct config_source *src, void *target, struct config_list *words,
                 struct config_error *e) __attribute__((warn_unused_result));
 void config_destroy(struct config *c);

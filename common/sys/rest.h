@@ -18,8 +18,8 @@ struct rest_proxy {
     const char *ca_file;         /* of an HTTPS proxy: trusted beside the system's store; NULL: none */
 };
 
-/* Patience with a proxy: libcurl reads its answers to CONNECT byte by byte, and as long as bytes come it neither returns nor looks at its
- * own time limits. */
+/* Patience with a proxy: libcurl reads its answers to CONNECT byte by byte, and as long as bytes come it neither
+ * returns nor looks at its own time limits. */
 struct rest_patience {
     size_t steps; /* bytes of answers to CONNECT, and a few others */
     bool exceeded;
@@ -64,19 +64,21 @@ struct rest_call {
     char error[CURL_ERROR_SIZE];
 };
 
-/* A handle that ends at once, with a lookup of a name under way as well (its thread goes on alone), and raises no signal. NULL: no memory. */
+/* A handle that ends at once, with a lookup of a name under way as well (its thread goes on alone), and raises no
+ * signal. NULL: no memory. */
 CURL *rest_easy_new(void) __attribute__((warn_unused_result));
 
-/* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be called (HTTPS, or
- * HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is then empty, and may be cleared. */
+/* The call is ready for curl_easy_perform or curl_multi_add_handle. 0, -ENOMEM, or -EINVAL: not a URL that may be
+ * called (HTTPS, or HTTP to loopback; no user, query or fragment), or a token or etag with control characters. *c is
+ * then empty, and may be cleared. */
 int rest_call_init(struct rest_call *c, const struct rest_request *r) __attribute__((warn_unused_result));
 /* The URL as it may be shown: without user and password, whether it is one or not, and cut. */
 enum { REST_URL_TEXT = 256 };
 const char *rest_url_text(const char *url, char out[static REST_URL_TEXT]);
 /* Sends what `easy` does through the proxy (NULL: directly), whatever the environment says. Texts are copied. */
 void rest_set_proxy(CURL *easy, const struct rest_proxy *proxy);
-/* Breaks off (CURLE_ABORTED_BY_CALLBACK) when proxies have said more than REST_PROXY_ANSWER_MAX before the destination said anything. *p
- * stays where it is as long as `easy`. */
+/* Breaks off (CURLE_ABORTED_BY_CALLBACK) when proxies have said more than REST_PROXY_ANSWER_MAX before the
+ * destination said anything. *p stays where it is as long as `easy`. */
 void rest_set_patience(CURL *easy, struct rest_patience *p);
 /* The authentication that a proxy was satisfied with: "basic", "digest", "ntlm", "negotiate", or "none". Static. */
 const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *proxy);

@@ -21,7 +21,8 @@ int service_watchdog_ms(void);
 unsigned long service_raise_fds(void);
 /* How many descriptors may yet be opened with `reserve` left over; at least 1. */
 int64_t service_spare_fds(int64_t reserve);
-/* A daemon started by a script dies with it: SIGTERM when the parent ends (asked for with --die-with-parent). -errno when the parent is gone already. */
+/* A daemon started by a script dies with it: SIGTERM when the parent ends (asked for with --die-with-parent). -errno
+ * when the parent is gone already. */
 int service_die_with_parent(void) __attribute__((warn_unused_result));
 
 #endif

@@ -1,4 +1,5 @@
-/* Socket addresses and sockets. Invariant: every descriptor made here is non-blocking, close-on-exec, and closed again on failure. */
+/* Socket addresses and sockets. Invariant: every descriptor made here is non-blocking, close-on-exec, and closed
+ * again on failure. */
 #include "sys/sockaddr.h"
 
 #include <errno.h>

@@ -53,11 +53,13 @@ void tls_client_verdict(SSL *ssl, struct tls_verdict *v);
 
 /* Sets SNI (for names, not IP literals) and the name that the certificate must carry. 0, or -EINVAL. */
 int tls_client_expect(SSL *ssl, const char *host) __attribute__((warn_unused_result));
-/* Who says that it signed this certificate: the common name, else the organisation, of printable ASCII alone; "" where it names neither. */
+/* Who says that it signed this certificate: the common name, else the organisation, of printable ASCII alone; ""
+ * where it names neither. */
 void tls_issuer(const X509 *certificate, char out[static TLS_ISSUER_TEXT]);
 /* SHA-256 of the certificate's SubjectPublicKeyInfo, in base64. 0, or -ENOMEM. */
 int tls_spki(const X509 *certificate, char out[static SPKI_TEXT_LEN + 1]) __attribute__((warn_unused_result));
-/* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for verification failures). */
+/* Empties OpenSSL's error queue into text ("certificate has expired", "unable to get local issuer certificate" for
+ * verification failures). */
 void tls_error_text(const SSL *ssl, char err[static TLS_ERROR_TEXT]);
 
 #endif

@@ -1,5 +1,6 @@
-/* Chains of exchanges: one leaves a seat for another's, who leaves it for a third's, until one comes to a free seat or to the first one's. By meetings of one,
- * whose cost at a node is their leg alone. Invariant: a chain is applied only if all in it together gain, and it fills no node beyond its capacity. */
+/* Chains of exchanges: one leaves a seat for another's, who leaves it for a third's, until one comes to a free seat
+ * or to the first one's. By meetings of one, whose cost at a node is their leg alone. Invariant: a chain is applied
+ * only if all in it together gain, and it fills no node beyond its capacity. */
 #include "run_internal.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@ enum { CHAINS_A_MEETING = 8 }; /* applied at most, for each */
 
 static const int64_t no_way = INT64_MAX / 4;
 
-/* Places are nodes, and behind them the free seat: it leads to every node that somebody may leave, and nodes with room lead to it. */
+/* Places are nodes, and behind them the free seat: it leads to every node that somebody may leave, and nodes with
+ * room lead to it. */
 struct chains {
     struct run *r;
     size_t n;            /* places */

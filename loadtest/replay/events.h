@@ -42,8 +42,8 @@ struct events {
     struct stay *stay;
 };
 
-/* A zeroed struct is empty. `text` has size + 1 bytes, the last a NUL, and is not changed. Unknown sites, times that go back, joins of who is there and leaves of who isn't
- * are refused. -EINVAL with *e; -ENOMEM. */
+/* A zeroed struct is empty. `text` has size + 1 bytes, the last a NUL, and is not changed. Unknown sites, times that
+ * go back, joins of who is there and leaves of who isn't are refused. -EINVAL with *e; -ENOMEM. */
 int events_read(struct events *v, const struct world *w, const char *file, const char *text, size_t size,
                 struct replay_error *e) __attribute__((warn_unused_result));
 void events_clear(struct events *v);

@@ -1,5 +1,5 @@
-/* Exchanges of seats between two meetings, after every meeting has been decided by itself. Invariant: an exchange is kept only if both
- * meetings together gain by it, and no node has more than its capacity after it. */
+/* Exchanges of seats between two meetings, after every meeting has been decided by itself. Invariant: an exchange is
+ * kept only if both meetings together gain by it, and no node has more than its capacity after it. */
 #include "run_internal.h"
 
 #include <errno.h>
@@ -30,8 +30,9 @@ static int64_t cost_of(const struct exchange *x, const struct crowd *c, const si
     return c->n == 1 ? house_leg(&h, 0, seat[0]) : house_sum(&h, seat) / (int64_t)(c->n - 1);
 }
 
-/* The engine's plan for a meeting as if it came anew, with a seat more on `node` if that is full (NAMES_NONE: on none). Those with room
- * enough are shown as empty: the price of the last seats keeps them for those who are to come, and nobody is to come here. */
+/* The engine's plan for a meeting as if it came anew, with a seat more on `node` if that is full (NAMES_NONE: on
+ * none). Those with room enough are shown as empty: the price of the last seats keeps them for those who are to
+ * come, and nobody is to come here. */
 static int ask(struct exchange *x, const struct crowd *c, size_t node, size_t *seat)
 {
     struct run *r = x->r;
@@ -138,7 +139,8 @@ static bool attracts(const struct exchange *x, const struct crowd *c, size_t nod
     return false;
 }
 
-/* What a meeting would have with a seat more on a full node, if another meeting makes room for less than that gains. 1: exchanged. */
+/* What a meeting would have with a seat more on a full node, if another meeting makes room for less than that gains.
+ * 1: exchanged. */
 static int try_node(struct exchange *x, const struct crowd *c, size_t node)
 {
     size_t moved = x->moved;

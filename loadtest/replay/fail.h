@@ -1,4 +1,5 @@
-/* What the replay's input files have in common: what is wrong with one, in one line that names the file and the line in it, and where it begins. */
+/* What the replay's input files have in common: what is wrong with one, in one line that names the file and the line
+ * in it, and where it begins. */
 #ifndef BERTH_LOADTEST_REPLAY_FAIL_H
 #define BERTH_LOADTEST_REPLAY_FAIL_H
 

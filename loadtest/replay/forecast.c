@@ -1,4 +1,5 @@
-/* What is expected, and so what seats cost. Invariant: of another day its sites and its numbers are used, and of the one that is replayed nothing that is yet to come. */
+/* What is expected, and so what seats cost. Invariant: of another day its sites and its numbers are used, and of the
+ * one that is replayed nothing that is yet to come. */
 #include "forecast.h"
 
 #include "pace.h"

@@ -1,6 +1,7 @@
-/* Prices of seats. From another day's meetings in the same world: from a sample of that day's participants, of how many were there at once at the same time and in as long
- * as people stayed; never from the day that is replayed. Or from what is known without a forecast: everybody's measurements, whoever comes, and the replay's joins and
- * leaves up to now. */
+/* Prices of seats. From another day's meetings in the same world: from a sample of that day's participants, of how
+ * many were there at once at the same time and in as long as people stayed; never from the day that is replayed. Or
+ * from what is known without a forecast: everybody's measurements, whoever comes, and the replay's joins and leaves
+ * up to now. */
 #ifndef BERTH_LOADTEST_REPLAY_FORECAST_H
 #define BERTH_LOADTEST_REPLAY_FORECAST_H
 

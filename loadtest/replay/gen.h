@@ -38,8 +38,9 @@ struct gen_workload {
 /* A synthetic world: sites and nodes on a sphere, cities around their countries, detours and access delays. 0 or -ENOMEM. */
 int gen_synthetic(struct gen_world *g, uint64_t seed, size_t sites, size_t nodes)
     __attribute__((warn_unused_result));
-/* A measured one, from the texts of three CSV files: a client's row of round trips to the nodes; the nodes' among themselves; and the
- * clients with the columns client, country and continent_code. The texts are overwritten. -EINVAL with *e; -ENOMEM. */
+/* A measured one, from the texts of three CSV files: a client's row of round trips to the nodes; the nodes' among
+ * themselves; and the clients with the columns client, country and continent_code. The texts are overwritten.
+ * -EINVAL with *e; -ENOMEM. */
 struct gen_text {
     const char *file;
     char *text;
@@ -52,7 +53,8 @@ void gen_clear(struct gen_world *g);
 /* A meeting's size, distributed as is published of meetings. */
 size_t gen_size(uint64_t *random);
 
-/* The files. `lost` is the share of cells left empty, `jitter` the share that a figure is off by, up or down; 0: the truth itself. */
+/* The files. `lost` is the share of cells left empty, `jitter` the share that a figure is off by, up or down; 0: the
+ * truth itself. */
 int gen_write_matrix(const struct gen_world *g, double lost, double jitter, uint64_t seed, FILE *to)
     __attribute__((warn_unused_result));
 int gen_write_nodes(const struct gen_world *g, int64_t capacity, FILE *to)

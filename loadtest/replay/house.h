@@ -1,5 +1,5 @@
-/* Who is in a meeting, and what a plan for them costs. Costs are sums over pairs of the round trip from one participant over the nodes
- * to the other, in us: twice the one-way latency, and exact. */
+/* Who is in a meeting, and what a plan for them costs. Costs are sums over pairs of the round trip from one
+ * participant over the nodes to the other, in us: twice the one-way latency, and exact. */
 #ifndef BERTH_LOADTEST_REPLAY_HOUSE_H
 #define BERTH_LOADTEST_REPLAY_HOUSE_H
 

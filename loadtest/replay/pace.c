@@ -1,4 +1,5 @@
-/* A queue's law: how many are there = how fast they come, times how long they stay. Invariant: nothing counts but events that have been noted. */
+/* A queue's law: how many are there = how fast they come, times how long they stay. Invariant: nothing counts but
+ * events that have been noted. */
 #include "pace.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* How many will be there, by what has been seen so far and nothing else: as many as come in as long as people stay. Every controller can count both. */
+/* How many will be there, by what has been seen so far and nothing else: as many as come in as long as people stay.
+ * Every controller can count both. */
 #ifndef BERTH_LOADTEST_REPLAY_PACE_H
 #define BERTH_LOADTEST_REPLAY_PACE_H
 
@@ -13,7 +14,8 @@ struct pace {
 
 /* A join (1) or a leave (-1). Times don't go back. */
 void pace_note(struct pace *p, int64_t t_us, int change);
-/* One stay ahead, a working day at most: how many are expected at once, those who are there now included, and how many per cent of these will be there still. */
+/* One stay ahead, a working day at most: how many are expected at once, those who are there now included, and how
+ * many per cent of these will be there still. */
 int64_t pace_expected(const struct pace *p, unsigned *stay_pct);
 
 #endif

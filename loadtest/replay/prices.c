@@ -1,6 +1,7 @@
-/* An auction: each of the sample bids for the node that is best for it, prices included, as much as that is better than the next, and a step. Invariant: nobody
- * holds a seat that is dearer to it than its best one by more than a step, and a node with a price has no seat left: so the prices are optimal duals but for
- * a step for each of the sample. */
+/* An auction: each of the sample bids for the node that is best for it, prices included, as much as that is better
+ * than the next, and a step. Invariant: nobody holds a seat that is dearer to it than its best one by more than a
+ * step, and a node with a price has no seat left: so the prices are optimal duals but for a step for each of the
+ * sample. */
 #include "prices.h"
 
 #include "core/order.h"

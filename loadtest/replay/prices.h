@@ -1,6 +1,7 @@
-/* Prices of seats, from a forecast: what a seat that a newcomer takes on a node will cost those who are expected after it. They are the duals of seating
- * the expected ones at the least sum of round trips, so they are 0 on every node that will have seats left. Pure: no clock, allocation or log; the same
- * people and nodes, in whatever order, give the same prices. Any thread. */
+/* Prices of seats, from a forecast: what a seat that a newcomer takes on a node will cost those who are expected
+ * after it. They are the duals of seating the expected ones at the least sum of round trips, so they are 0 on every
+ * node that will have seats left. Pure: no clock, allocation or log; the same people and nodes, in whatever order,
+ * give the same prices. Any thread. */
 #ifndef BERTH_PLACEMENT_PRICES_H
 #define BERTH_PLACEMENT_PRICES_H
 
@@ -30,12 +31,13 @@ struct prices_problem {
 };
 
 size_t prices_work_size(size_t n_nodes, size_t n_people);
-/* `work`: so many bytes, aligned as malloc does. price_us: n_nodes, 0 to PRICES_MOST_US. Of more people or nodes than there may be, and of
- * nobody, all are 0. */
+/* `work`: so many bytes, aligned as malloc does. price_us: n_nodes, 0 to PRICES_MOST_US. Of more people or nodes
+ * than there may be, and of nobody, all are 0. */
 void prices_make(const struct prices_problem *p, void *work, int32_t *price_us);
 
-/* How many will be there at once: `most_then` were in the time ahead of another day's moment at which `then` were, of `day_most` that day. A day that begins
- * with half as many goes on with half as many; a handful more or less says nothing. Never fewer than `now`. */
+/* How many will be there at once: `most_then` were in the time ahead of another day's moment at which `then` were,
+ * of `day_most` that day. A day that begins with half as many goes on with half as many; a handful more or less says
+ * nothing. Never fewer than `now`. */
 int64_t prices_expected(int64_t now, int64_t then, int64_t most_then, int64_t day_most);
 
 #endif

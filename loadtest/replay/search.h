@@ -1,4 +1,5 @@
-/* The best plan that a long search finds, and what no plan can be better than: the yardsticks of the engine, sharing no code with it. */
+/* The best plan that a long search finds, and what no plan can be better than: the yardsticks of the engine, sharing
+ * no code with it. */
 #ifndef BERTH_LOADTEST_REPLAY_SEARCH_H
 #define BERTH_LOADTEST_REPLAY_SEARCH_H
 

@@ -1,5 +1,6 @@
-/* Who is let in, stays and goes: handshakes and consent checks. Invariant: nothing changes but for a request with the right integrity, and an address takes a
- * session's place, or another session's address, only when it has answered a challenge that was made for just that. */
+/* Who is let in, stays and goes: handshakes and consent checks. Invariant: nothing changes but for a request with
+ * the right integrity, and an address takes a session's place, or another session's address, only when it has
+ * answered a challenge that was made for just that. */
 #include "engine.h"
 
 #include <sodium.h>
@@ -82,8 +83,9 @@ static void mix_in(crypto_generichash_state *st, const struct leg *l)
     crypto_generichash_update(st, (const uint8_t *)&l->moves, sizeof l->moves);
 }
 
-/* Does the request prove that who signed it receives at that address now? `session`: whose place or address is to change; `there`: who is at the
- * address. The nonce is good for this one change: what was copied moves nothing a second time. False: it was answered with a challenge. */
+/* Does the request prove that who signed it receives at that address now? `session`: whose place or address is to
+ * change; `there`: who is at the address. The nonce is good for this one change: what was copied moves nothing a
+ * second time. False: it was answered with a challenge. */
 static bool proven(const struct asking *a, const struct leg *session, const struct leg *there,
                    const char *password)
 {
@@ -323,15 +325,16 @@ static bool is_at_its_own(const struct asking *a, const struct leg *l)
     return l->has_path && media_path_eq(&l->path, a->from) && a->from->taken == 0;
 }
 
-/* Requests that were copied could be sent for ever in the name of who is gone, so that the node goes on sending there. Who leaves needs no proof: a copy
- * of that finds no session. A stream is its own. */
+/* Requests that were copied could be sent for ever in the name of who is gone, so that the node goes on sending
+ * there. Who leaves needs no proof: a copy of that finds no session. A stream is its own. */
 static bool is_proof_due(const struct asking *a, const struct leg *l)
 {
     return a->from->carrier == MEDIA_UDP && !a->r.leave && a->now_us - l->proven_us >= MEDIA_PROVEN_US;
 }
 
-/* A check that isn't of the session at its path counts there, apart from what that session sends: it may be forged. Where its thread is wrong about there being
- * one, it hears of that: what comes from there counts by its source again. */
+/* A check that isn't of the session at its path counts there, apart from what that session sends: it may be forged.
+ * Where its thread is wrong about there being one, it hears of that: what comes from there counts by its source
+ * again. */
 static bool stray_may_ask(const struct asking *a, struct leg *there)
 {
     const struct media_sink *sink = &a->h->opts.sink;

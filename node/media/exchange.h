@@ -1,6 +1,6 @@
-/* What the threads of a node share of media: the rings between each two of them, their bells, and the count of sessions. The homes come first; behind
- * them is the thread that dials links. Made before the
- * threads and destroyed after them; immutable but for what is atomic. */
+/* What the threads of a node share of media: the rings between each two of them, their bells, and the count of
+ * sessions. The homes come first; behind them is the thread that dials links. Made before the threads and destroyed
+ * after them; immutable but for what is atomic. */
 #ifndef BERTH_NODE_MEDIA_EXCHANGE_H
 #define BERTH_NODE_MEDIA_EXCHANGE_H
 

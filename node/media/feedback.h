@@ -127,7 +127,8 @@ struct feedback_to {
     uint8_t intra_number; /* of its newest FIR */
 };
 
-/* `ssrc`: what the node calls itself to that leg, at random. `wide_ext` 0: no transport-wide feedback. `link`: the leg is another node. 0, or -ENOMEM. */
+/* `ssrc`: what the node calls itself to that leg, at random. `wide_ext` 0: no transport-wide feedback. `link`: the
+ * leg is another node. 0, or -ENOMEM. */
 int feedback_leg_begin(struct feedback *f, struct feedback_leg *l, void *user, uint32_t ssrc,
                        uint8_t wide_ext, bool link, int64_t now_us) __attribute__((warn_unused_result));
 /* Its sources have other senders, or none, before. */
@@ -156,8 +157,8 @@ struct feedback_ops {
     /* A source that this leg sends, or is sent (and what is known of that); NULL: none of that name. */
     struct feedback_source *(*from_leg)(void *ctx, uint32_t ssrc);
     struct feedback_source *(*to_leg)(void *ctx, uint32_t ssrc, struct feedback_to **to);
-    /* The leg misses a packet that it knows by that number. The engine maps it, sends what feedback_kept gives where feedback_may_resend
-     * agrees, and asks for what isn't there with feedback_want. */
+    /* The leg misses a packet that it knows by that number. The engine maps it, sends what feedback_kept gives where
+     * feedback_may_resend agrees, and asks for what isn't there with feedback_want. */
     void (*missing)(void *ctx, struct feedback_source *s, struct feedback_to *to, uint16_t number);
     /* The leg says BYE for a source that it sends. */
     void (*left)(void *ctx, struct feedback_source *s);
@@ -168,8 +169,8 @@ int feedback_rtcp_in(struct feedback_leg *l, const uint8_t *packet, size_t len,
     __attribute__((warn_unused_result));
 /* May so many bytes be sent to that leg again? Takes them from its budget. */
 bool feedback_may_resend(struct feedback_leg *l, size_t len, int64_t now_us);
-/* The sender is to be asked for the packet of its own that has this sequence number, which hasn't come: once, whoever asks, and again where that was in
- * vain, a few times. */
+/* The sender is to be asked for the packet of its own that has this sequence number, which hasn't come: once,
+ * whoever asks, and again where that was in vain, a few times. */
 void feedback_want(struct feedback_source *s, uint16_t sequence, int64_t now_us);
 /* A key frame is wanted, for another reason than a receiver's own PLI or FIR (it is heard now, and wasn't before). */
 void feedback_want_keyframe(struct feedback_source *s, int64_t now_us);

@@ -1,5 +1,5 @@
-/* What a source's sender is asked for on behalf of all receivers: packets that are missing, key frames, a lower rate. Invariant: n_wanted entries
- * of `asked` are wanted, and none is ever asked for more than FEEDBACK_ASK_TIMES. */
+/* What a source's sender is asked for on behalf of all receivers: packets that are missing, key frames, a lower
+ * rate. Invariant: n_wanted entries of `asked` are wanted, and none is ever asked for more than FEEDBACK_ASK_TIMES. */
 #include "feedback_internal.h"
 
 #include <string.h>

@@ -11,8 +11,8 @@ struct feedback_kept {
     uint16_t len;
 };
 
-/* Memory for packets in pieces of two sizes. It is taken from the system a block at a time, and given back with the block's last packet: so
- * what one size doesn't use the other has. */
+/* Memory for packets in pieces of two sizes. It is taken from the system a block at a time, and given back with the
+ * block's last packet: so what one size doesn't use the other has. */
 struct feedback_pool {
     struct feedback_block *open[2]; /* with free pieces: of large ones, of small ones */
     size_t bytes, bytes_max;

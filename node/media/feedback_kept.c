@@ -1,5 +1,6 @@
-/* Packets that are kept to be sent again. Invariant: a piece of memory is free, or one source's; a block with a free piece is in the list of its
- * size, one without any used piece is given back, and all blocks together aren't more than the home's bound. */
+/* Packets that are kept to be sent again. Invariant: a piece of memory is free, or one source's; a block with a free
+ * piece is in the list of its size, one without any used piece is given back, and all blocks together aren't more
+ * than the home's bound. */
 #include "feedback_internal.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* RTCP that has come from a leg. Invariant: nothing of a packet counts before all of it is known to be whole, and a leg speaks for its own sources,
- * and about those that it is sent, alone. */
+/* RTCP that has come from a leg. Invariant: nothing of a packet counts before all of it is known to be whole, and a
+ * leg speaks for its own sources, and about those that it is sent, alone. */
 #include "feedback_internal.h"
 
 #include "media/rtcp.h"

@@ -1,5 +1,5 @@
-/* How a source arrives: RFC 3550 A.1, A.3 and A.8. Invariant: `highest` counts cycles from `first` on, and never goes back while the sender
- * stays. */
+/* How a source arrives: RFC 3550 A.1, A.3 and A.8. Invariant: `highest` counts cycles from `first` on, and never
+ * goes back while the sender stays. */
 #include "feedback_internal.h"
 
 #include "media/rtcp.h"

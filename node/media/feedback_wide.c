@@ -1,4 +1,5 @@
-/* Transport-wide feedback to one sender. Invariant: at_us[0..n) are the numbers from the base on, the last of them one that has arrived. */
+/* Transport-wide feedback to one sender. Invariant: at_us[0..n) are the numbers from the base on, the last of them
+ * one that has arrived. */
 #include "feedback_internal.h"
 
 #include "media/rtcp.h"

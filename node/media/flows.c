@@ -1,6 +1,7 @@
-/* A hash table with open addressing, half full at most. Not table.c's: that holds pointers to what others own and grows, while a flow is nothing but its cell, which is
- * found by its address with no second look in memory, swept in place, and never more than were made room for at start, in pages that nobody has touched.
- * Invariant: between a flow's first cell and the one that it is in, none is empty. */
+/* A hash table with open addressing, half full at most. Not table.c's: that holds pointers to what others own and
+ * grows, while a flow is nothing but its cell, which is found by its address with no second look in memory, swept in
+ * place, and never more than were made room for at start, in pages that nobody has touched. Invariant: between a
+ * flow's first cell and the one that it is in, none is empty. */
 #include "flows.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Which thread is the home of what comes from an address: one thread's table of the UDP flows that sessions use. Of a fixed size. */
+/* Which thread is the home of what comes from an address: one thread's table of the UDP flows that sessions use. Of
+ * a fixed size. */
 #ifndef BERTH_NODE_MEDIA_FLOWS_H
 #define BERTH_NODE_MEDIA_FLOWS_H
 
@@ -16,8 +17,8 @@ int media_flows_put(struct media_flows *f, const struct media_path *path, uint8_
     __attribute__((warn_unused_result));
 /* Forgets it, where its home is still that one. */
 void media_flows_remove(struct media_flows *f, const struct media_path *path, uint8_t home);
-/* Once a second or so: forgets what nobody has put for MEDIA_STALE_US, whose home's last word got lost. It looks at a part of them at a time, at
- * all of them in MEDIA_FLOWS_PARTS calls. */
+/* Once a second or so: forgets what nobody has put for MEDIA_STALE_US, whose home's last word got lost. It looks at
+ * a part of them at a time, at all of them in MEDIA_FLOWS_PARTS calls. */
 void media_flows_sweep(struct media_flows *f, int64_t now_us);
 /* The home, -1: unknown. */
 int media_flows_find(const struct media_flows *f, const struct media_path *path);

@@ -1,5 +1,6 @@
-/* What comes from one leg goes to the others of its meeting: unprotected once, and for each receiver copied, numbered and protected where it is sent
- * from. Invariant: only what is authentic, within its sender's limit and of its sender's own SSRC is sent on, and never to who sent it. */
+/* What comes from one leg goes to the others of its meeting: unprotected once, and for each receiver copied,
+ * numbered and protected where it is sent from. Invariant: only what is authentic, within its sender's limit and of
+ * its sender's own SSRC is sent on, and never to who sent it. */
 #include "engine.h"
 
 #include <errno.h>
@@ -83,7 +84,8 @@ static uint32_t ssrc_of(const uint8_t *bytes, size_t len)
     return wire_rd_u32(&rd);
 }
 
-/* What is authentic, of its sender's own SSRC and within its limit: its source. The packet is plain then. NULL: nothing of it counts. */
+/* What is authentic, of its sender's own SSRC and within its limit: its source. The packet is plain then. NULL:
+ * nothing of it counts. */
 static struct source *let_in(struct leg *from, uint8_t *bytes, size_t *len, struct rtp *r, int64_t now_us)
 {
     size_t wire_len = *len;

@@ -1,5 +1,6 @@
-/* Who is heard in a meeting. A participant is heard with all its sources or with none, and has one place wherever its packets come from: on its way from one node to
- * another it keeps that. What comes over a link has been chosen where it comes from, by the same ranking: it is always passed on, and takes places here as the levels of its
+/* Who is heard in a meeting. A participant is heard with all its sources or with none, and has one place wherever
+ * its packets come from: on its way from one node to another it keeps that. What comes over a link has been chosen
+ * where it comes from, by the same ranking: it is always passed on, and takes places here as the levels of its
  * sources demand. Invariant: n_heard is how many have a place, and whoever sends while there is a free one is heard. */
 #include "engine.h"
 

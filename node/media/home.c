@@ -1,5 +1,5 @@
-/* A home: its tables, its turns, and what its thread asks of it. Invariant: every leg that is found by a path or a session is in a meeting that is in
- * the list, so ending them all leaves nothing. */
+/* A home: its tables, its turns, and what its thread asks of it. Invariant: every leg that is found by a path or a
+ * session is in a meeting that is in the list, so ending them all leaves nothing. */
 #include "engine.h"
 
 #include <errno.h>

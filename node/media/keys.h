@@ -5,7 +5,8 @@
 #include "media/ticket.h"
 
 struct media_keys;
-/* A copy, held once; NULL: out of memory. `clock_s`: the controllers' Unix time less clock_mono_us(), in seconds: tickets expire by theirs. */
+/* A copy, held once; NULL: out of memory. `clock_s`: the controllers' Unix time less clock_mono_us(), in seconds:
+ * tickets expire by theirs. */
 struct media_keys *media_keys_new(const struct ticket_keys *keys, int64_t clock_s);
 struct media_keys *media_keys_hold(struct media_keys *k); /* any thread; NULL is fine, and stays NULL */
 void media_keys_release(struct media_keys *k);            /* the last one wipes and frees; NULL is fine */

@@ -1,5 +1,5 @@
-/* Legs: how a session begins, moves, is looked at once a second, and ends. Invariant: a leg is in its meeting and in the table of sessions as long as it
- * lives, and in the table of paths exactly while it has one. */
+/* Legs: how a session begins, moves, is looked at once a second, and ends. Invariant: a leg is in its meeting and in
+ * the table of sessions as long as it lives, and in the table of paths exactly while it has one. */
 #include "engine.h"
 
 #include <errno.h>

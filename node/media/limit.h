@@ -1,5 +1,5 @@
-/* What one participant may send: its rate over a second, with a burst of another second's; in bytes, and in packets, which cost a node as much when they
- * are small. Pure; a generic cell rate algorithm for each. */
+/* What one participant may send: its rate over a second, with a burst of another second's; in bytes, and in packets,
+ * which cost a node as much when they are small. Pure; a generic cell rate algorithm for each. */
 #ifndef BERTH_NODE_MEDIA_LIMIT_H
 #define BERTH_NODE_MEDIA_LIMIT_H
 

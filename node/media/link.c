@@ -1,8 +1,9 @@
 /* Links to other nodes: how those begin that this node has dialled, what passes between which legs, and whose the
- * sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP
- * APP packets (RFC 3550 6.7) of its own: with the first packets of each source, and once a second while it sends.
- * What another participant here has already is refused: the link is told so, and it tells the participant, or the link that it has it from.
- * Invariant: a link's packets count only for sources that it has told the owner of, and that owner's alone. */
+ * sources are that come over them. A link tells that, and which header extension has their audio level, in RTCP APP
+ * packets (RFC 3550 6.7) of its own: with the first packets of each source, and once a second while it sends. What
+ * another participant here has already is refused: the link is told so, and it tells the participant, or the link
+ * that it has it from. Invariant: a link's packets count only for sources that it has told the owner of, and that
+ * owner's alone. */
 #include "engine.h"
 
 #include "media/rtcp.h"
@@ -33,7 +34,8 @@ bool link_passes(const struct leg *from, const struct leg *to)
     return from->meeting->hub && (from->leaf || to->leaf);
 }
 
-/* Nodes whose plans are of different epochs could hand one packet round for ever: none crosses more links than any plan has it do. */
+/* Nodes whose plans are of different epochs could hand one packet round for ever: none crosses more links than any
+ * plan has it do. */
 bool link_takes(const struct source *s, const struct leg *to)
 {
     bool from_link = s->leg && s->leg->kind == TICKET_LINK;
@@ -173,8 +175,8 @@ static bool hear(struct leg *from, const struct link_entry *e, int64_t now_us)
     return true;
 }
 
-/* The node at that link's other end doesn't hear it. What it says it says again every second; a participant hears of a bounded number, so that no
- * node has it change its SSRC for ever. */
+/* The node at that link's other end doesn't hear it. What it says it says again every second; a participant hears of
+ * a bounded number, so that no node has it change its SSRC for ever. */
 static void hear_refused(const struct leg *from, const struct link_entry *e)
 {
     struct source *s = source_find(from->meeting, from, e->ssrc);

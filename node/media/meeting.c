@@ -1,5 +1,5 @@
-/* Meetings: found by org and id, made with the first leg, gone with the last. Invariant: a leg's slot is its own from when it is seated until it is
- * unseated, and every source has room for numbers of every slot. */
+/* Meetings: found by org and id, made with the first leg, gone with the last. Invariant: a leg's slot is its own
+ * from when it is seated until it is unseated, and every source has room for numbers of every slot. */
 #include "engine.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* What the controllers have planned for the meetings on this node: over which nodes they are joined, and who has been removed. An immutable snapshot
- * that all threads share; whoever makes it sorts it. */
+/* What the controllers have planned for the meetings on this node: over which nodes they are joined, and who has
+ * been removed. An immutable snapshot that all threads share; whoever makes it sorts it. */
 #ifndef BERTH_NODE_MEDIA_PLAN_H
 #define BERTH_NODE_MEDIA_PLAN_H
 
@@ -22,7 +22,8 @@ struct media_plan_meeting {
     const struct media_plan_peer *peers;
 };
 
-/* Tickets of that participant up to that number admit no more. Of one that has been erased `who` is a hash: media_plan_hash_name. */
+/* Tickets of that participant up to that number admit no more. Of one that has been erased `who` is a hash:
+ * media_plan_hash_name. */
 struct media_plan_removed {
     char org[ORG_ID_MAX + 1], id[TICKET_MEETING_MAX + 1], who[AGENT_ID_MAX + 1];
     int64_t number;

@@ -1,5 +1,5 @@
-/* A home among its thread's sockets. Invariant: whatever is to be sent is sent at the end of the turn in which it was committed, or it is
- * counted as dropped; the home is never called from within one of its own calls. */
+/* A home among its thread's sockets. Invariant: whatever is to be sent is sent at the end of the turn in which it
+ * was committed, or it is counted as dropped; the home is never called from within one of its own calls. */
 #include "post_internal.h"
 
 #include "sys/clock.h"
@@ -115,8 +115,8 @@ static void tell_deferred(struct media_post *p)
 
 /* ---- flows and streams of this thread ---- */
 
-/* Whose it was hears of it: what comes from there doesn't reach it any more. This thread's own home hears of it only from another's message, so from none
- * of its own calls. */
+/* Whose it was hears of it: what comes from there doesn't reach it any more. This thread's own home hears of it only
+ * from another's message, so from none of its own calls. */
 static void attach_flow(struct media_post *p, const struct media_path *path, uint8_t home)
 {
     int before = media_flows_find(p->flows, path);
@@ -310,7 +310,8 @@ static void take_cell(struct media_post *p, uint8_t from, struct media_cell *c)
     }
 }
 
-/* Each ring has its share of the turn, and another one the first word each time: who floods one holds up neither the others nor the loop. */
+/* Each ring has its share of the turn, and another one the first word each time: who floods one holds up neither the
+ * others nor the loop. */
 bool post_take_cells(struct media_post *p)
 {
     const size_t threads = media_exchange_parties(p->opts.exchange);

@@ -1,5 +1,5 @@
-/* One thread's media: its home, and the ways between that, the thread's sockets and streams, and the other threads. What it has to send it
- * gathers and sends at the end of the loop's turn. The thread's alone. */
+/* One thread's media: its home, and the ways between that, the thread's sockets and streams, and the other threads.
+ * What it has to send it gathers and sends at the end of the loop's turn. The thread's alone. */
 #ifndef BERTH_NODE_MEDIA_POST_H
 #define BERTH_NODE_MEDIA_POST_H
 

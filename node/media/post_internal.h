@@ -84,7 +84,8 @@ bool post_take_cells(struct media_post *p);
 void post_attach(struct media_post *p, const struct media_path *path, uint8_t home);
 void post_detach(struct media_post *p, const struct media_path *path, uint8_t home);
 
-/* A request that isn't an ordinary one; `from` is this thread's. False: another thread's home is to answer, and its ring is full. */
+/* A request that isn't an ordinary one; `from` is this thread's. False: another thread's home is to answer, and its
+ * ring is full. */
 bool post_request(struct media_post *p, const struct media_path *from, const struct media_request *r,
                   int home, int64_t now_us);
 /* A packet of RTP or RTCP to its home; aligned where that is this one. */

@@ -1,4 +1,5 @@
-/* Where a home's packets go: into the batch of a socket, the queue of a stream, or another thread's ring. Invariant: nothing here calls the home. */
+/* Where a home's packets go: into the batch of a socket, the queue of a stream, or another thread's ring. Invariant:
+ * nothing here calls the home. */
 #include "post_internal.h"
 
 #include "sys/clock.h"

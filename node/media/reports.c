@@ -1,5 +1,6 @@
-/* The engine's side of RTCP: what comes is taken apart for the sources and legs that it is about, and what is due is written and sent. Invariant: a leg speaks
- * about sources that it sends, or has been sent, and nobody else's RTCP ever reaches it. */
+/* The engine's side of RTCP: what comes is taken apart for the sources and legs that it is about, and what is due is
+ * written and sent. Invariant: a leg speaks about sources that it sends, or has been sent, and nobody else's RTCP
+ * ever reaches it. */
 #include "engine.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Two positions that only grow. Invariant: cells from `read` to `written` are the reader's, all others the writer's; each position is
- * stored by one thread alone. */
+/* Two positions that only grow. Invariant: cells from `read` to `written` are the reader's, all others the writer's;
+ * each position is stored by one thread alone. */
 #include "ring.h"
 
 #include <errno.h>
@@ -91,7 +91,8 @@ void media_bell_close(struct media_bell *b)
     b->fd = -1;
 }
 
-/* Whoever finds it rung already leaves the wake-up to who rang it: the reader hears before it looks, so it sees what either pushed. */
+/* Whoever finds it rung already leaves the wake-up to who rang it: the reader hears before it looks, so it sees what
+ * either pushed. */
 void media_bell_ring(struct media_bell *b)
 {
     uint64_t one = 1;

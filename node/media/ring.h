@@ -1,5 +1,5 @@
-/* A bounded ring of packets from one thread to another, written in place, and the bell that wakes who reads it. One thread writes, one
- * reads; nothing is locked and nothing is allocated once it is made. */
+/* A bounded ring of packets from one thread to another, written in place, and the bell that wakes who reads it. One
+ * thread writes, one reads; nothing is locked and nothing is allocated once it is made. */
 #ifndef BERTH_NODE_MEDIA_RING_H
 #define BERTH_NODE_MEDIA_RING_H
 
@@ -40,7 +40,8 @@ struct media_ring;
 int media_ring_new(struct media_ring **out, size_t cells) __attribute__((warn_unused_result));
 void media_ring_destroy(struct media_ring *r);
 
-/* The writer's: a cell to fill in, NULL: full; for a packet that is while only the reserve is left. Nobody sees it before media_ring_push. */
+/* The writer's: a cell to fill in, NULL: full; for a packet that is while only the reserve is left. Nobody sees it
+ * before media_ring_push. */
 struct media_cell *media_ring_room(struct media_ring *r, bool packet);
 void media_ring_push(struct media_ring *r);
 

@@ -1,5 +1,5 @@
-/* How sequence numbers are mapped. Invariant: what is sent on rises with what comes, and no number is given twice: what comes is told by its 16 bits
- * alone here, so what looks like one that has come gets none, whatever is in it. */
+/* How sequence numbers are mapped. Invariant: what is sent on rises with what comes, and no number is given twice:
+ * what comes is told by its 16 bits alone here, so what looks like one that has come gets none, whatever is in it. */
 #include "seqmap.h"
 
 #include <string.h>

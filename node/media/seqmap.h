@@ -1,7 +1,8 @@
-/* Sequence numbers on their way through a node. A source's packets are numbered anew in two steps: seqmap once for all receivers closes the
- * gaps where the source was left out on purpose (last N), and goes on where a source comes again; seqmap_to, for each receiver, begins in the lower
- * half, so that nobody guesses the rollover counter wrong (RFC 3711 3.3.1). Both remember enough to send a retransmission under the number
- * that its packet has had, and seqmap never gives one number twice. Pure. */
+/* Sequence numbers on their way through a node. A source's packets are numbered anew in two steps: seqmap once for
+ * all receivers closes the gaps where the source was left out on purpose (last N), and goes on where a source comes
+ * again; seqmap_to, for each receiver, begins in the lower half, so that nobody guesses the rollover counter wrong
+ * (RFC 3711 3.3.1). Both remember enough to send a retransmission under the number that its packet has had, and
+ * seqmap never gives one number twice. Pure. */
 #ifndef BERTH_NODE_MEDIA_SEQMAP_H
 #define BERTH_NODE_MEDIA_SEQMAP_H
 
@@ -34,10 +35,11 @@ struct seqmap {
 
 /* The sender begins anew, with numbers of its own choice; those sent on go on. */
 void seqmap_restart(struct seqmap *m);
-/* A packet has come. True: it is sent on, as *out, which no other is. `heard` false: the source is left out now. False as well: it is one from when it
- * was left out, has come before, or is too old to tell. */
+/* A packet has come. True: it is sent on, as *out, which no other is. `heard` false: the source is left out now.
+ * False as well: it is one from when it was left out, has come before, or is too old to tell. */
 bool seqmap_take(struct seqmap *m, uint16_t in, bool heard, uint64_t *out);
-/* The number that a packet would have come with which is missing as `out`, for who asks its sender for it. False: it has come, or nobody knows. */
+/* The number that a packet would have come with which is missing as `out`, for who asks its sender for it. False: it
+ * has come, or nobody knows. */
 bool seqmap_missing(const struct seqmap *m, uint64_t out, uint16_t *in);
 
 /* One receiver of a source. Zeroed at first. */
@@ -46,7 +48,8 @@ struct seqmap_to {
     uint64_t shift, first,
         last; /* what seqmap_take gave for the first and the last that the receiver was sent */
 };
-/* What the receiver gets it as: the lower 16 bits are the sequence number; false: it can't. seqmap_to_sent follows when it was sent. */
+/* What the receiver gets it as: the lower 16 bits are the sequence number; false: it can't. seqmap_to_sent follows
+ * when it was sent. */
 bool seqmap_to_index(struct seqmap_to *t, uint64_t out, uint64_t *index);
 void seqmap_to_sent(struct seqmap_to *t, uint64_t out);
 /* The other way round: what seqmap_take gave for what the receiver calls so; false: it wasn't sent that. */

@@ -1,5 +1,6 @@
-/* Shares: how many of a meeting's sources each of those has that bring them, participants here and links, and how fast new ones come. Invariant: a share's
- * `n` is the number of sources that name it; one of none is free for another. */
+/* Shares: how many of a meeting's sources each of those has that bring them, participants here and links, and how
+ * fast new ones come. Invariant: a share's `n` is the number of sources that name it; one of none is free for
+ * another. */
 #include "engine.h"
 
 #include <stdlib.h>

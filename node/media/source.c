@@ -130,7 +130,8 @@ static size_t count_of(const struct meeting *m, uint64_t owner, uint64_t share)
     return n;
 }
 
-/* The meeting has no more: one that nobody sends makes room, of who has many if there is one; else one of who has far more than who brings another. */
+/* The meeting has no more: one that nobody sends makes room, of who has many if there is one; else one of who has
+ * far more than who brings another. */
 static bool make_place(struct meeting *m, uint64_t share, int64_t now_us)
 {
     struct share most = *share_largest(m);

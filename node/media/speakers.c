@@ -1,5 +1,5 @@
-/* Ranking speakers. Invariant: never more than `max` are heard, nobody who has sent nothing for two seconds, and nobody who sends and has been heard for less than that makes
- * way, but where there are too many. */
+/* Ranking speakers. Invariant: never more than `max` are heard, nobody who has sent nothing for two seconds, and
+ * nobody who sends and has been heard for less than that makes way, but where there are too many. */
 #include "speakers.h"
 
 enum { SIXTEENTHS = 16, SCORE_NO_LEVEL = -1, SCORE_SILENT = -2, SMOOTHING = 4 };
@@ -26,8 +26,8 @@ bool speaker_is_away(const struct speaker *s, int64_t now_us)
     return !s->heard && is_silent(s, now_us);
 }
 
-/* A rising level counts at once by half, a falling one slowly: syllables and pauses between words don't matter. Nor does it that no packet came between two turns, where
- * each is of 120 ms. */
+/* A rising level counts at once by half, a falling one slowly: syllables and pauses between words don't matter. Nor
+ * does it that no packet came between two turns, where each is of 120 ms. */
 static void update_score(struct speaker *s, int64_t now_us)
 {
     int32_t loud = s->loudest * SIXTEENTHS, score = s->score < 0 ? 0 : s->score;

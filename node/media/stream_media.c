@@ -1,5 +1,6 @@
-/* Streams by number, and what the post does with them. Invariant: a stream is in its slot from its first request until it is gone; while a session
- * is attached it has a queue, or ends at the end of this turn; and its home hears of its end. */
+/* Streams by number, and what the post does with them. Invariant: a stream is in its slot from its first request
+ * until it is gone; while a session is attached it has a queue, or ends at the end of this turn; and its home hears
+ * of its end. */
 #include "post_internal.h"
 
 #include "sys/clock.h"

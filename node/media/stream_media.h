@@ -1,5 +1,6 @@
-/* What a stream, whatever carries it, has to do with media: nothing until it asks for a session; a name from then on; a queue once a session
- * is attached to it. What its owner is called back for comes at the end of the loop's turn, but for `attached`, which may come at any time. */
+/* What a stream, whatever carries it, has to do with media: nothing until it asks for a session; a name from then
+ * on; a queue once a session is attached to it. What its owner is called back for comes at the end of the loop's
+ * turn, but for `attached`, which may come at any time. */
 #ifndef BERTH_NODE_MEDIA_STREAM_MEDIA_H
 #define BERTH_NODE_MEDIA_STREAM_MEDIA_H
 
@@ -36,7 +37,8 @@ enum stun_tapped stream_media_message(struct stream_media **m, const struct stre
                                       struct slice message, uint8_t *out, size_t *written);
 
 bool stream_media_attached(const struct stream_media *m); /* NULL: no */
-/* Frames to write, at most STREAM_QUEUE_CHUNK bytes, good until the next call, which is made once they are written; {NULL, 0}: none. NULL: none. */
+/* Frames to write, at most STREAM_QUEUE_CHUNK bytes, good until the next call, which is made once they are written;
+ * {NULL, 0}: none. NULL: none. */
 struct slice stream_media_take(struct stream_media *m);
 /* The stream has ended (hanging: because it took nothing). NULL is fine. */
 void stream_media_gone(struct stream_media *m, bool hanging);

@@ -1,5 +1,5 @@
-/* A ring of bytes for each class. Invariant: the packets of a lane lie whole, one behind the other, from `head` to `tail`, or from `head` to
- * `end` and on from 0; `end` is 0 where they don't wrap. */
+/* A ring of bytes for each class. Invariant: the packets of a lane lie whole, one behind the other, from `head` to
+ * `tail`, or from `head` to `end` and on from 0; `end` is 0 where they don't wrap. */
 #include "stream_queue.h"
 
 #include "core/frame.h"

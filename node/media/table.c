@@ -1,4 +1,5 @@
-/* Open addressing with linear probing, of pointers to what is the caller's (flows.c holds what it finds itself). Invariant: from the place that its hash names to where an item is, no slot is free. */
+/* Open addressing with linear probing, of pointers to what is the caller's (flows.c holds what it finds itself).
+ * Invariant: from the place that its hash names to where an item is, no slot is free. */
 #include "table.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* A hash table of pointers for the engine: what is looked up once per packet. It grows when something is put in, and never when something is
- * looked up. The caller hashes, with a key that nobody else knows where others choose what is hashed. */
+/* A hash table of pointers for the engine: what is looked up once per packet. It grows when something is put in, and
+ * never when something is looked up. The caller hashes, with a key that nobody else knows where others choose what
+ * is hashed. */
 #ifndef BERTH_NODE_MEDIA_TABLE_H
 #define BERTH_NODE_MEDIA_TABLE_H
 

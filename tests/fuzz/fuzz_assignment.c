@@ -1,5 +1,5 @@
-/* What an agent is told by a controller: an assignment with its ladder. What is taken names a node, a transport that its ladder has, and an
- * order in which every place stands once. */
+/* What an agent is told by a controller: an assignment with its ladder. What is taken names a node, a transport that
+ * its ladder has, and an order in which every place stands once. */
 #include "../../agent/call_assignment.h"
 #include "core/doc.h"
 #include "fuzz.h"

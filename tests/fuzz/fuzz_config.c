@@ -1,5 +1,5 @@
-/* Configuration from a file, the environment and the command line (the input's three parts, between NULs; words between lines): what is
- * taken is in range, and what is refused says so and leaves nothing behind. */
+/* Configuration from a file, the environment and the command line (the input's three parts, between NULs; words
+ * between lines): what is taken is in range, and what is refused says so and leaves nothing behind. */
 #include "fuzz.h"
 #include "sys/config.h"
 

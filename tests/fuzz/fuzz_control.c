@@ -1,5 +1,6 @@
-/* What a node is told by a controller: answers to registrations and heartbeats, problems, who has left, and joined nodes. Whatever comes, the node goes on
- * with what it has: bounds hold, order holds, and what was no answer has changed nothing. */
+/* What a node is told by a controller: answers to registrations and heartbeats, problems, who has left, and joined
+ * nodes. Whatever comes, the node goes on with what it has: bounds hold, order holds, and what was no answer has
+ * changed nothing. */
 #include "../../node/links.h"
 #include "../../node/media/plan.h"
 #include "../../node/registration.h"

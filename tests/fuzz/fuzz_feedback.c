@@ -1,5 +1,5 @@
-/* A node's RTCP: whatever a sender and a receiver send, and in whatever order, what goes out is whole, comes to an end, and fits. The input is a list of
- * doings: one byte what, one byte how long its bytes are, the bytes. */
+/* A node's RTCP: whatever a sender and a receiver send, and in whatever order, what goes out is whole, comes to an
+ * end, and fits. The input is a list of doings: one byte what, one byte how long its bytes are, the bytes. */
 #include "fuzz.h"
 #include "media/rtcp.h"
 #include "node/media/feedback.h"

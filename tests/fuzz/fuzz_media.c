@@ -1,6 +1,6 @@
-/* Media handshakes and tickets: whatever comes is refused or read without harm; what a node reads it can answer, never with more than it
- * got where it refuses. The input is tried as it is, as the attributes of rightly signed messages, and as the content of a rightly sealed ticket,
- * so that what stands behind the seals is reached. */
+/* Media handshakes and tickets: whatever comes is refused or read without harm; what a node reads it can answer,
+ * never with more than it got where it refuses. The input is tried as it is, as the attributes of rightly signed
+ * messages, and as the content of a rightly sealed ticket, so that what stands behind the seals is reached. */
 #include "fuzz.h"
 #include "media/handshake.h"
 

@@ -1,5 +1,6 @@
-/* What a network tells an agent: DHCP leases, resolv.conf, the answers of a PAC script's process, and STUN answers to questions on the
- * firewall (by the input's first byte). URLs stay within their bounds, and no answer is read beyond its end. */
+/* What a network tells an agent: DHCP leases, resolv.conf, the answers of a PAC script's process, and STUN answers
+ * to questions on the firewall (by the input's first byte). URLs stay within their bounds, and no answer is read
+ * beyond its end. */
 #define BERTH_PAC_FOLDER "" /* nothing is run */
 #include "../../agent/firewall_ask.c"
 #include "../../agent/pac.c"

@@ -1,5 +1,5 @@
-/* Proxy URLs, PAC answers and no_proxy lists (the input's first line is the host): what is accepted is written out, read again, and is
- * the same; nothing of a login shows. */
+/* Proxy URLs, PAC answers and no_proxy lists (the input's first line is the host): what is accepted is written out,
+ * read again, and is the same; nothing of a login shows. */
 #include "../../common/probe/proxy.c"
 #include "fuzz.h"
 

@@ -1,4 +1,5 @@
-/* Reports: what is accepted is written out, read again, and is the same; and read straight from the text it is what it is by way of JSON. */
+/* Reports: what is accepted is written out, read again, and is the same; and read straight from the text it is what
+ * it is by way of JSON. */
 #include "core/doc.h"
 #include "fuzz.h"
 

@@ -1,5 +1,5 @@
-/* A request's line (method, space, path) and what the database answers in arrays: a path leads to one route at most, its parameters are as they
- * were written; an array is gone through to its end and not beyond. */
+/* A request's line (method, space, path) and what the database answers in arrays: a path leads to one route at most,
+ * its parameters are as they were written; an array is gone through to its end and not beyond. */
 #include "../../controller/pgarray.h"
 #include "../../controller/router.h"
 #include "fuzz.h"

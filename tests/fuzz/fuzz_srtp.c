@@ -1,5 +1,5 @@
-/* SRTP: bytes that nobody protected never open; what was protected opens once and the same, and not after one byte has changed. The input: how
- * (1 byte: suite, RTP or RTCP), which byte to change (2), with what (1), the packet. */
+/* SRTP: bytes that nobody protected never open; what was protected opens once and the same, and not after one byte
+ * has changed. The input: how (1 byte: suite, RTP or RTCP), which byte to change (2), with what (1), the packet. */
 #include "fuzz.h"
 #include "media/rtp.h"
 #include "media/srtp_leg.h"

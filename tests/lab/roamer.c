@@ -1,7 +1,7 @@
-/* An agent on the move, by the library's public functions alone: watches from its start, says what happens as a line of JSON each, and
- * does what it is told on standard input: "network" asks which network to name when joining, "connect ASSIGNMENT" connects, "join MEETING" makes
- * a call.
- * Invariant: a line is written by one call, as several threads write. */
+/* An agent on the move, by the library's public functions alone: watches from its start, says what happens as a line
+ * of JSON each, and does what it is told on standard input: "network" asks which network to name when joining,
+ * "connect ASSIGNMENT" connects, "join MEETING" makes a call. Invariant: a line is written by one call, as several
+ * threads write. */
 #include <berth.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* A STUN client over TCP made of libre (the library of baresip): one Binding request with FINGERPRINT, and the mapped address on standard
- * output. Arguments: IP, port. */
+/* A STUN client over TCP made of libre (the library of baresip): one Binding request with FINGERPRINT, and the
+ * mapped address on standard output. Arguments: IP, port. */
 #define HAVE_INTTYPES_H 1 /* what libre's own build system would find out */
 #define HAVE_STDBOOL_H  1
 

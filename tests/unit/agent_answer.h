@@ -9,7 +9,8 @@
 
 enum { ANSWER_PLAIN = 0, ANSWER_MAX = FRAME_HEADER_MAX + STUN_BINDING_ANSWER_MAX };
 
-/* A success, or (`code` > 0) an error, with an attribute `type` more. ANSWER_PLAIN: without one. `code` < 0: an error that names none. */
+/* A success, or (`code` > 0) an error, with an attribute `type` more. ANSWER_PLAIN: without one. `code` < 0: an
+ * error that names none. */
 static inline size_t answer_make(const uint8_t *request, int code, uint16_t type,
                                  uint8_t out[static ANSWER_MAX])
 {

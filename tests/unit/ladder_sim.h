@@ -1,5 +1,5 @@
-/* A network in virtual time for the ladder: each address behaves as told, messages are lost, late, doubled and out of order as the seed
- * says. Included by the tests of the ladder. */
+/* A network in virtual time for the ladder: each address behaves as told, messages are lost, late, doubled and out
+ * of order as the seed says. Included by the tests of the ladder. */
 #ifndef BERTH_TESTS_LADDER_SIM_H
 #define BERTH_TESTS_LADDER_SIM_H
 

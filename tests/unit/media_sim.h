@@ -1,5 +1,5 @@
-/* A node's end of one media session, and a path to it that delays, loses, overtakes and doubles, in virtual time: for tests of the agent's end. Every
- * random choice comes from a seed. */
+/* A node's end of one media session, and a path to it that delays, loses, overtakes and doubles, in virtual time:
+ * for tests of the agent's end. Every random choice comes from a seed. */
 #ifndef BERTH_TESTS_MEDIA_SIM_H
 #define BERTH_TESTS_MEDIA_SIM_H
 

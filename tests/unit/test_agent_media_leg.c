@@ -1,6 +1,6 @@
 /* link: berth_agent_core */
-/* The agent's end of a media session against common/media's node side, in virtual time: handshakes over bad paths, every refusal, consent's rhythm,
- * when a path is lost, addresses that change, restarts, figures. */
+/* The agent's end of a media session against common/media's node side, in virtual time: handshakes over bad paths,
+ * every refusal, consent's rhythm, when a path is lost, addresses that change, restarts, figures. */
 #include "media_sim.h"
 
 #include <errno.h>
@@ -290,7 +290,8 @@ static void another_address_is_proven(void **state)
     drop(s);
 }
 
-/* The node asks once a minute whether we are still there: answered at once, on good paths and bad ones, with no handshake and nothing missing. */
+/* The node asks once a minute whether we are still there: answered at once, on good paths and bad ones, with no
+ * handshake and nothing missing. */
 static void a_proof_is_given_whenever_it_is_asked_for(void **state)
 {
     for (unsigned loss = 0; loss <= 20; loss += 20) {

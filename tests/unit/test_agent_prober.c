@@ -1,5 +1,6 @@
 /* link: berth_agent_core */
-/* The prober against a simulated network in virtual time: figures, loss, reordering, duplicates, refusals, one address after another. */
+/* The prober against a simulated network in virtual time: figures, loss, reordering, duplicates, refusals, one
+ * address after another. */
 #include "check.h"
 
 #include "agent_sim.h"

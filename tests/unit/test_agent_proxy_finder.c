@@ -1,5 +1,6 @@
 /* link: berth_agent_core */
-/* Proxies of destinations: from options at once, from real PAC scripts in their process, and what becomes of scripts that are none. */
+/* Proxies of destinations: from options at once, from real PAC scripts in their process, and what becomes of scripts
+ * that are none. */
 #include "check.h"
 
 #include "agent/pac.h"

@@ -1,6 +1,6 @@
 /* link: berth_core */
-/* Results read straight from a report's text: the same as by way of JSON, for what agents write, for whatever is made of it by chance, and for what
- * is nearly right. */
+/* Results read straight from a report's text: the same as by way of JSON, for what agents write, for whatever is
+ * made of it by chance, and for what is nearly right. */
 #include "check.h"
 
 #include "core/doc.h"

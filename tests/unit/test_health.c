@@ -22,7 +22,8 @@ static struct story begin(void)
     return (struct story){.now_us = 1000 * (int64_t)S};
 }
 
-/* It says so when something changed, and only then (or where something spoke against it twice at one time): what it doesn't tell is not kept. */
+/* It says so when something changed, and only then (or where something spoke against it twice at one time): what it
+ * doesn't tell is not kept. */
 static void step(struct health *h, const struct health_evidence *e, int64_t now_us)
 {
     struct health was = *h;
@@ -323,8 +324,8 @@ static void test_when_a_doubt_ends(void **state)
     assert_false(health_doubt_next(true, &heard, &all_heard, now));
 }
 
-/* Nodes tell at times of their own: when all fall silent at once, the last that told is heard for longest. Whatever the phases, nobody
- * is quarantined before the doubt begins. */
+/* Nodes tell at times of their own: when all fall silent at once, the last that told is heard for longest. Whatever
+ * the phases, nobody is quarantined before the doubt begins. */
 static void test_all_fall_silent_at_once(void **state)
 {
     enum { NODES = 10, PHASE_US = 500000, STEP_US = 100000, BEAT_US = 5000000 };

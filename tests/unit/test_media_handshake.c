@@ -1,6 +1,6 @@
 /* link: berth_media */
-/* The media handshake: each message read is what was written; altered ones are refused; errors are small; nonces hold for an address and a
- * minute; the keys are the documented ones. */
+/* The media handshake: each message read is what was written; altered ones are refused; errors are small; nonces
+ * hold for an address and a minute; the keys are the documented ones. */
 #include "check.h"
 
 #include "media/handshake.h"

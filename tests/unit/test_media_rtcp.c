@@ -372,7 +372,8 @@ static void test_wide_that_lies(void **state)
     assert_false(whole(p, sizeof p));
 }
 
-/* A packet of few bytes about 65535 numbers, in runs and with a last one that says more than is left: each chunk counts as a whole. */
+/* A packet of few bytes about 65535 numbers, in runs and with a last one that says more than is left: each chunk
+ * counts as a whole. */
 static void test_wide_long_runs(void **state)
 {
     enum { RUNS = 9, HEADER = 20, SMALL = 65535 - 8 * 8191 };

@@ -439,8 +439,8 @@ static void test_suites_dont_mix(void **state)
     srtp_leg_destroy(NULL);
 }
 
-/* By libsrtp2 with its own ciphers (pylibsrtp 0.8): master key and salt 1, 2, 3 ..., one packet before the wrap with an audio level, one after it, and a
- * receiver report with a NACK. */
+/* By libsrtp2 with its own ciphers (pylibsrtp 0.8): master key and salt 1, 2, 3 ..., one packet before the wrap with
+ * an audio level, one after it, and a receiver report with a NACK. */
 static const struct {
     enum srtp_suite suite;
     bool rtcp;

@@ -322,8 +322,8 @@ static size_t n_kept(const struct feedback_source *s, uint64_t first)
     return n;
 }
 
-/* Memory that large packets have had is there for small ones afterwards, and the other way round; and where no more may be taken, a small packet has a free
- * piece of the large ones. */
+/* Memory that large packets have had is there for small ones afterwards, and the other way round; and where no more
+ * may be taken, a small packet has a free piece of the large ones. */
 static void test_kept_memory_serves_both_sizes(void **state)
 {
     enum { BYTES = 100 * 1000, LARGE_ONES = 64, LARGE_LEN = 1212, SMALL_LEN = 100 };

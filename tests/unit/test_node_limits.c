@@ -58,7 +58,8 @@ static void off(void **state)
     assert_int_equal(passed(&l, "192.0.2.1:5", 100000, 1000000), 100000);
 }
 
-/* Forged datagrams take nothing from an address's streams, and those with tickets that nobody sealed nothing from those with good ones. */
+/* Forged datagrams take nothing from an address's streams, and those with tickets that nobody sealed nothing from
+ * those with good ones. */
 static void streams(void **state)
 {
     struct limits l;

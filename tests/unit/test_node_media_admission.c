@@ -339,8 +339,8 @@ static void test_consent(void **state)
     assert_true(media_home_deadline(s->home) == INT64_MAX);
 }
 
-/* Consent checks count towards their sender's limit, as all that is authentic: a flood of them is answered no faster than packets are taken, keeps the
- * session alive all the same, and ends it as any other flood. */
+/* Consent checks count towards their sender's limit, as all that is authentic: a flood of them is answered no faster
+ * than packets are taken, keeps the session alive all the same, and ends it as any other flood. */
 static void test_a_flood_of_consent(void **state)
 {
     struct sim *s = *state;
@@ -362,8 +362,8 @@ static void test_a_flood_of_consent(void **state)
     assert_int_equal(s->ended[0], MEDIA_END_OVER_LIMIT);
 }
 
-/* Checks of no session, of another's and with another's integrity, from where a session is: answered no more often than is of use, whoever has sent them,
- * and that session loses nothing by it. */
+/* Checks of no session, of another's and with another's integrity, from where a session is: answered no more often
+ * than is of use, whoever has sent them, and that session loses nothing by it. */
 static void test_a_flood_of_stray_consent(void **state)
 {
     struct sim *s = *state;

@@ -1,5 +1,6 @@
 /* link: test_media */
-/* What somebody has copied from the wire and sends again, from wherever: it begins nothing, moves nothing, and keeps nothing alive. */
+/* What somebody has copied from the wire and sends again, from wherever: it begins nothing, moves nothing, and keeps
+ * nothing alive. */
 #include "media_nonce.h"
 
 #include "node/media/engine.h"
@@ -30,7 +31,8 @@ static void test_copied_handshake(void **state)
     assert_int_equal(a->rtp_in, 1);
     assert_int_equal(thief->rtp_in + thief->broken_in, 0);
     assert_int_equal(sim_consent(a, true, NONE, NULL), 0);
-    /* Its session has ended. What was held back begins one that nobody can use, once, and nothing is sent to its address but the answer. */
+    /* Its session has ended. What was held back begins one that nobody can use, once, and nothing is sent to its
+     * address but the answer. */
     sim_stun(s, &thief->path, copied, len);
     sim_send(other, 100);
     assert_int_equal(thief->rtp_in + thief->broken_in, 0);
@@ -41,8 +43,8 @@ static void test_copied_handshake(void **state)
     assert_int_equal(s->legs, 2);
 }
 
-/* The handshake that began a session begins no other, from anywhere, however that one ended: no seat is taken with it. Its owner, who can sign another, is
- * let in. */
+/* The handshake that began a session begins no other, from anywhere, however that one ended: no seat is taken with
+ * it. Its owner, who can sign another, is let in. */
 static void test_copied_handshake_of_who_has_gone(void **state)
 {
     struct sim *s = *state;
@@ -81,7 +83,8 @@ static void test_copied_handshake_of_who_has_gone(void **state)
     assert_int_equal(sim_handshake(a), 0);
 }
 
-/* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who leaves needs none. */
+/* Copies of a session's checks keep nothing alive: once a minute a new proof is needed, good for that once. Who
+ * leaves needs none. */
 static void test_copied_consent(void **state)
 {
     struct sim *s = *state;

@@ -162,8 +162,8 @@ static void test_wrap(void **state)
     assert_true(sim_stream(c, a->ssrc)->first < 32768);
 }
 
-/* Numbers that lead and come round, so that for the sender's keys a packet is a new one that for the order of numbers has been: no receiver gets an index
- * a second time, which it would tell as a packet that it can't read. */
+/* Numbers that lead and come round, so that for the sender's keys a packet is a new one that for the order of
+ * numbers has been: no receiver gets an index a second time, which it would tell as a packet that it can't read. */
 static void test_no_index_twice(void **state)
 {
     struct sim *s = *state;
@@ -261,8 +261,8 @@ static size_t lie(struct sim_agent *a, uint8_t *out, uint16_t sequence, uint8_t 
     return srtp_leg_protect(a->srtp, out, &len) == 0 ? len : 0;
 }
 
-/* Extensions of who is admitted, that overrun: what the packet hasn't room for makes no packet, what an element claims beyond its extension says
- * nothing, and goes on as it came. Nobody else notices either. */
+/* Extensions of who is admitted, that overrun: what the packet hasn't room for makes no packet, what an element
+ * claims beyond its extension says nothing, and goes on as it came. Nobody else notices either. */
 static void test_extensions_that_overrun(void **state)
 {
     struct sim *s = *state;

@@ -1,6 +1,6 @@
 /* link: test_media_joined */
-/* Several engines joined by links that they have dialled, with the dialler's real end of the handshake: whoever comes, goes, dials or loses a link in
- * whatever order, each receiver gets each packet once. */
+/* Several engines joined by links that they have dialled, with the dialler's real end of the handshake: whoever
+ * comes, goes, dials or loses a link in whatever order, each receiver gets each packet once. */
 #include "check.h"
 
 #include "support/media/joined.h"
@@ -115,8 +115,8 @@ static void test_a_link_falls_and_returns(void **state)
     joined_end(w);
 }
 
-/* The ticket by which a link was made expires: the link stays. When the other node has lost the session, a newer ticket makes another one; with the old one it
- * is refused, which has the node ask for tickets, and dial again. */
+/* The ticket by which a link was made expires: the link stays. When the other node has lost the session, a newer
+ * ticket makes another one; with the old one it is refused, which has the node ask for tickets, and dial again. */
 static void test_a_ticket_that_expires(void **state)
 {
     (void)state;
@@ -160,7 +160,8 @@ static void change_ssrc(struct sim_agent *a)
     a->ssrc += 0x100;
 }
 
-/* Two have begun the same SSRC before their nodes, or the hub between these, knew of both: each learns that it isn't heard everywhere. */
+/* Two have begun the same SSRC before their nodes, or the hub between these, knew of both: each learns that it isn't
+ * heard everywhere. */
 static void collide(size_t nodes, size_t hub)
 {
     struct joined *w = joined_begin(nodes, hub, 6);

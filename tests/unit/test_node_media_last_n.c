@@ -1,5 +1,6 @@
 /* link: test_media_joined */
-/* As many as are heard, on joined nodes: while no more than the last N send, nobody loses a packet, whoever comes, goes, falls silent or moves to another node. */
+/* As many as are heard, on joined nodes: while no more than the last N send, nobody loses a packet, whoever comes,
+ * goes, falls silent or moves to another node. */
 #include "check.h"
 
 #include "node/media/speakers.h"
@@ -110,7 +111,8 @@ static void test_one_leaves_and_another_comes(void **state)
     joined_end(w);
 }
 
-/* As one person, though it has two sessions and its packets come two ways; and over links it is heard at once where it has been before. */
+/* As one person, though it has two sessions and its packets come two ways; and over links it is heard at once where
+ * it has been before. */
 static void test_there_and_back(void **state)
 {
     (void)state;

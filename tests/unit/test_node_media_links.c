@@ -109,7 +109,8 @@ static void test_owners(void **state)
     assert_int_equal(sim_stats(a).ssrc_refused, 1);
 }
 
-/* What another has here already is refused, and the other node is told; where it is another node that refuses, its sender here is. */
+/* What another has here already is refused, and the other node is told; where it is another node that refuses, its
+ * sender here is. */
 static void test_collisions(void **state)
 {
     struct sim *s = *state;

@@ -1,5 +1,6 @@
 /* link: berth_node_lib */
-/* One thread's way between the addresses of datagrams and the homes of all threads: whose an address is, and who hears of it when that changes. */
+/* One thread's way between the addresses of datagrams and the homes of all threads: whose an address is, and who
+ * hears of it when that changes. */
 #include "node/media/post_internal.h"
 
 #include "check.h"
@@ -107,7 +108,8 @@ static void test_requests_tell_whose_their_address_is(void **state)
     }
 }
 
-/* What a consent check names is a home that its sender has chosen: only for the one that has the address's session it isn't counted by its source. */
+/* What a consent check names is a home that its sender has chosen: only for the one that has the address's session
+ * it isn't counted by its source. */
 static void test_only_the_home_of_an_address_counts_for_itself(void **state)
 {
     struct world *w = *state;
@@ -245,8 +247,8 @@ static void test_who_loses_a_stream_hears_of_it(void **state)
     stream_media_gone(m, false);
 }
 
-/* A home's last word about a path found no room, however often it was tried: the path is forgotten all the same, once it is clear that no session
- * can be there. One whose home speaks of it stays. */
+/* A home's last word about a path found no room, however often it was tried: the path is forgotten all the same,
+ * once it is clear that no session can be there. One whose home speaks of it stays. */
 static void test_a_lost_detach_heals(void **state)
 {
     struct world *w = *state;

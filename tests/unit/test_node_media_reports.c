@@ -143,7 +143,8 @@ static void test_nack_answered(void **state)
     assert_int_equal(got(a, RTCP_NACK, a->ssrc, &r), 0); /* its sender isn't asked */
 }
 
-/* What the node hasn't got itself its sender is asked for, once for all receivers and under the sender's own number; and it goes to all. */
+/* What the node hasn't got itself its sender is asked for, once for all receivers and under the sender's own number;
+ * and it goes to all. */
 static void test_nack_passed_on(void **state)
 {
     struct sim *s = *state;
@@ -178,8 +179,8 @@ static void test_nack_passed_on(void **state)
     assert_int_equal(got(a, RTCP_NACK, a->ssrc, &r), 0);
 }
 
-/* What is older than the packets that are kept nobody is asked for any more, and it isn't sent again: a receiver can't make a sender repeat all that it
- * has ever sent. */
+/* What is older than the packets that are kept nobody is asked for any more, and it isn't sent again: a receiver
+ * can't make a sender repeat all that it has ever sent. */
 static void test_nack_too_old(void **state)
 {
     enum { AGO = 3000, AT_ONCE = 64 };

@@ -1,6 +1,6 @@
 /* link: test_media */
-/* Who sends a source, where a participant and links to other nodes say that they do: one at a time is heard, and who goes on sending here keeps its
- * SSRC. */
+/* Who sends a source, where a participant and links to other nodes say that they do: one at a time is heard, and who
+ * goes on sending here keeps its SSRC. */
 #include "check.h"
 
 #include "media_links.h"

@@ -94,8 +94,8 @@ static void test_left_out(void **state)
     assert_false(seqmap_missing(&m, b + 4, &in)); /* nobody knows any more */
 }
 
-/* What comes once more is sent on once, also where its number is another packet's: of numbers that lead and come round a rollover counter can be kept that
- * isn't the one here. */
+/* What comes once more is sent on once, also where its number is another packet's: of numbers that lead and come
+ * round a rollover counter can be kept that isn't the one here. */
 static void test_once(void **state)
 {
     struct seqmap m = {0};
@@ -181,7 +181,8 @@ static void test_long_miss(void **state)
     assert_false(seqmap_to_back(&t, (uint16_t)first, &out));
 }
 
-/* Any order of packets, of times when it is left out and of new beginnings, with numbers that lead and come round: no number is given twice. */
+/* Any order of packets, of times when it is left out and of new beginnings, with numbers that lead and come round:
+ * no number is given twice. */
 static void test_never_twice(void **state)
 {
     enum { SEEN = 1 << 16, STEPS = 200000 };

@@ -1,5 +1,6 @@
 /* link: test_media */
-/* Whose an SSRC is, in one engine: the first's, for as long as the meeting remembers it; how many there may be, and what becomes of the oldest. */
+/* Whose an SSRC is, in one engine: the first's, for as long as the meeting remembers it; how many there may be, and
+ * what becomes of the oldest. */
 #include "check.h"
 
 #include "node/media/engine.h"
@@ -78,8 +79,9 @@ static void test_too_many_ssrcs(void **state)
     assert_int_equal(news.n_refused, MEDIA_REFUSED_MAX);
 }
 
-/* One that changes its SSRCs again and again is heard under each, where others of its have been silent for long enough; those are the first to be given up, and
- * nothing that was sent under them counts again: neither a copy, nor anything new. Nor does any receiver see a number twice. */
+/* One that changes its SSRCs again and again is heard under each, where others of its have been silent for long
+ * enough; those are the first to be given up, and nothing that was sent under them counts again: neither a copy, nor
+ * anything new. Nor does any receiver see a number twice. */
 static void test_ssrcs_change(void **state)
 {
     struct sim *s = *state;
@@ -128,7 +130,8 @@ static void test_ssrcs_change(void **state)
     assert_int_equal(b->broken_in, 0);
 }
 
-/* Participants come, send and go, more often than a meeting remembers SSRCs: all are heard. What was given up isn't used again, by nobody. */
+/* Participants come, send and go, more often than a meeting remembers SSRCs: all are heard. What was given up isn't
+ * used again, by nobody. */
 static void test_ssrcs_given_up(void **state)
 {
     struct sim *s = *state;
@@ -153,8 +156,8 @@ static void test_ssrcs_given_up(void **state)
     assert_int_equal(listener->broken_in, 0);
 }
 
-/* One participant comes again and again with other SSRCs: what it costs is bounded, its own oldest are given up and nobody else's, and who has gone costs
- * no packets for long. */
+/* One participant comes again and again with other SSRCs: what it costs is bounded, its own oldest are given up and
+ * nobody else's, and who has gone costs no packets for long. */
 static void test_one_owners_ssrcs_are_bounded(void **state)
 {
     struct sim *s = *state;
@@ -227,8 +230,8 @@ static void test_nodes_own_ssrc_is_refused(void **state)
     assert_int_equal(b->rtp_in, 1);
 }
 
-/* All that a meeting holds is in use: who comes has room for half as many as who has most, and beyond that is refused, and told so; who has most loses one
- * of these, and others go on. */
+/* All that a meeting holds is in use: who comes has room for half as many as who has most, and beyond that is
+ * refused, and told so; who has most loses one of these, and others go on. */
 static void test_all_ssrcs_in_use(void **state)
 {
     struct sim *s = *state;

@@ -59,7 +59,8 @@ static void test_limit(void **state)
     assert_int_equal(passed(&l, 10, 100, 1, 0), 1);
 }
 
-/* Small packets cost as many as large ones: so many a second whatever their length, and a refused one costs neither limit anything. */
+/* Small packets cost as many as large ones: so many a second whatever their length, and a refused one costs neither
+ * limit anything. */
 static void test_limit_of_packets(void **state)
 {
     struct media_limit l = {.kbps = 20000};

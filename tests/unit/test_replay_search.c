@@ -1,5 +1,6 @@
 /* link: berth_replay */
-/* The yardsticks of placement: costs by their definition, the exact search against every plan there is, the bound below all of them. */
+/* The yardsticks of placement: costs by their definition, the exact search against every plan there is, the bound
+ * below all of them. */
 #include "replay_world.h"
 
 #include "loadtest/replay/search.h"

@@ -1,5 +1,5 @@
-/* Several engines joined by links that they have dialled, with the dialler's real end of the handshake; what is sent arrives at once, in order. For tests:
- * it asserts what has to hold whatever they do. */
+/* Several engines joined by links that they have dialled, with the dialler's real end of the handshake; what is sent
+ * arrives at once, in order. For tests: it asserts what has to hold whatever they do. */
 #ifndef BERTH_TESTS_MEDIA_JOINED_H
 #define BERTH_TESTS_MEDIA_JOINED_H
 
@@ -85,7 +85,8 @@ void joined_cut(struct joined_wire *x);
 
 void joined_join(struct joined *w, size_t i, size_t seat);
 void joined_leave(struct joined *w, size_t i, size_t seat);
-/* To another node (or a session anew on the same), where nobody is: what it sends from now on goes there. The session that it had and still has, for joined_left. */
+/* To another node (or a session anew on the same), where nobody is: what it sends from now on goes there. The
+ * session that it had and still has, for joined_left. */
 struct sim_agent *joined_move(struct joined *w, size_t i, size_t seat, size_t to, size_t to_seat);
 void joined_left(struct joined *w, struct sim_agent *old);
 /* How much of that SSRC has come. */

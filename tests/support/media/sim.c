@@ -1,5 +1,5 @@
-/* The simulated agents: what they send, and what becomes of what they are sent. Invariant: an agent believes nothing of the engine but what its keys
- * verify. */
+/* The simulated agents: what they send, and what becomes of what they are sent. Invariant: an agent believes nothing
+ * of the engine but what its keys verify. */
 #include "support/media/sim.h"
 
 #include <errno.h>

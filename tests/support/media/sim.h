@@ -1,5 +1,6 @@
-/* Agents against the media engine, with no I/O: what the engine sends through its sink is handed to whom it is for, at once. Time and randomness are
- * the test's. Used by unit tests and the fuzz target; it looks at results and asserts nothing. */
+/* Agents against the media engine, with no I/O: what the engine sends through its sink is handed to whom it is for,
+ * at once. Time and randomness are the test's. Used by unit tests and the fuzz target; it looks at results and
+ * asserts nothing. */
 #ifndef BERTH_TESTS_MEDIA_SIM_H
 #define BERTH_TESTS_MEDIA_SIM_H
 
@@ -75,7 +76,8 @@ int sim_start(struct sim *s, uint32_t legs_max) __attribute__((warn_unused_resul
 /* Ends the agents, too. */
 void sim_stop(struct sim *s);
 
-/* For cmocka: `*state` is a home with no limit on legs. When it goes, nothing of it may be left: the address sanitizer looks, and the node's count. */
+/* For cmocka: `*state` is a home with no limit on legs. When it goes, nothing of it may be left: the address
+ * sanitizer looks, and the node's count. */
 int sim_setup(void **state);
 int sim_teardown(void **state);
 static const struct slice NONE = {NULL, 0}; /* no nonce */
