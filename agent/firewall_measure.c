@@ -94,20 +94,26 @@ static void send_some(struct measure *m)
     m->over = m->over || throughput_over(&m->t, clock_mono_us());
 }
 
+/* When there is something to do though nothing happens. */
+static int64_t deadline_us(const struct measure *m, const struct curl_loop *curl, int64_t give_up_us)
+{
+    int64_t until = give_up_us, also = curl ? curl_loop_deadline(curl) : INT64_MAX;
+    if (m->ready && stream_io_backlog(m->stream) == 0)
+        until = throughput_deadline(&m->t);
+    else if (m->ready)
+        until = m->t.deadline_us; /* room is an event */
+    return also < until ? also : until;
+}
+
 static void run(struct measure *m, struct sys_poller *poller, struct curl_loop *curl)
 {
-    int64_t give_up = clock_mono_us() + CONNECT_US, now;
-    while (!m->over && (m->ready || clock_mono_us() < give_up)) {
+    int64_t give_up_us = clock_mono_us() + CONNECT_US;
+    while (!m->over && (m->ready || clock_mono_us() < give_up_us)) {
         if (m->ready)
             send_some(m);
         if (m->over)
             break;
-        int64_t until = !m->ready                           ? give_up
-                        : stream_io_backlog(m->stream) == 0 ? throughput_deadline(&m->t)
-                                                            : m->t.deadline_us; /* room is an event */
-        int64_t also = curl ? curl_loop_deadline(curl) : INT64_MAX;
-        until = also < until ? also : until;
-        now = clock_mono_us();
+        int64_t until = deadline_us(m, curl, give_up_us), now = clock_mono_us();
         sys_wait(sys_poller_fd(poller), until > now ? until - now : 0);
         if (sys_poller_dispatch(poller) < 0)
             break;

@@ -369,7 +369,7 @@ int stream_io_write(struct stream_io *s, const uint8_t *bytes, size_t len, int64
 
 void stream_io_mark(struct stream_io *s, int dscp)
 {
-    sys_tcp_mark(s->watch.fd, dscp);
+    sys_mark(s->watch.fd, dscp);
 }
 
 size_t stream_io_backlog(const struct stream_io *s)

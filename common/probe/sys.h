@@ -86,16 +86,15 @@ ssize_t sys_udp_send_many(int fd, const struct addr *to, const struct slice *pac
 /* 1: *d is filled; 0: nothing there. */
 int sys_udp_receive(int fd, struct sys_datagram *d) __attribute__((warn_unused_result));
 
-/* The DSCP (RFC 2474) of what is sent from now on. A system that doesn't let us is no reason to send nothing. */
-void sys_udp_mark(int fd, enum addr_family family, int dscp);
 /* From now on whole packets only: none is divided on its way, and what is too large fails with -EMSGSIZE. 0, or -errno. */
 int sys_udp_whole_packets(int fd, enum addr_family family) __attribute__((warn_unused_result));
+/* The DSCP (RFC 2474) of what is sent from now on, over TCP too. A system that doesn't let us is no reason to send
+ * nothing. */
+void sys_mark(int fd, int dscp);
 /* The address (port 0) from which packets to `to` would leave; nothing is sent. 0, or -errno: there is no way there. */
 int sys_local_address(const struct addr *to, struct addr *out) __attribute__((warn_unused_result));
 
 /* ---- TCP ---- */
-
-void sys_tcp_mark(int fd, int dscp); /* as sys_udp_mark */
 
 /* A descriptor that becomes writable once it is connected, or has failed. */
 int sys_tcp_connect(const struct addr *to) __attribute__((warn_unused_result));

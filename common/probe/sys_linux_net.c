@@ -20,26 +20,21 @@ enum {
     STAMP_AGE_MAX_US = 10 * 1000 * 1000, /* an older stamp means that the wall clock was set */
 };
 
-static int set_int(int fd, int level, int name, int value)
-{
-    return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
-}
-
 int sys_udp_open(enum addr_family family)
 {
     bool v6 = family == ADDR_V6;
     int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) : 0;
+    int err = v6 ? socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) : 0;
     if (err == 0) /* an unconnected socket hears of ICMP errors only this way */
-        err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) : set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+        err = v6 ? socket_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1) : socket_set(fd, IPPROTO_IP, IP_RECVERR, 1);
     if (err < 0) {
         close(fd);
         return err;
     }
-    set_int(fd, SOL_SOCKET, SO_RCVBUF, UDP_RECEIVE_BUFFER); /* as much as the system grants */
-    set_int(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+    socket_set(fd, SOL_SOCKET, SO_RCVBUF, UDP_RECEIVE_BUFFER); /* as much as the system grants */
+    socket_set(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
     return fd;
 }
 
@@ -168,24 +163,15 @@ int sys_udp_receive(int fd, struct sys_datagram *d)
     return 0;
 }
 
-void sys_udp_mark(int fd, enum addr_family family, int dscp)
-{
-    enum { ECN_BITS = 2 };
-    if (family == ADDR_V6)
-        set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << ECN_BITS);
-    else
-        set_int(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
-}
-
-void sys_tcp_mark(int fd, int dscp)
+void sys_mark(int fd, int dscp)
 {
     socket_mark(fd, dscp);
 }
 
 int sys_udp_whole_packets(int fd, enum addr_family family)
 {
-    return family == ADDR_V6 ? set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
-                             : set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    return family == ADDR_V6 ? socket_set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+                             : socket_set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 }
 
 int sys_local_address(const struct addr *to, struct addr *out)
@@ -213,7 +199,7 @@ int sys_tcp_connect(const struct addr *to)
     int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int err = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    int err = socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (err == 0 && connect(fd, (const struct sockaddr *)&ss, len) != 0 && errno != EINPROGRESS)
         err = -errno;
     if (err < 0) {

@@ -74,6 +74,6 @@ void udp_io_mark(struct udp_io *u, enum addr_family family, int dscp)
     struct udp_io_socket *s = &u->at[family == ADDR_V6];
     if (s->fd < 0 || s->dscp == dscp)
         return;
-    sys_udp_mark(s->fd, family, dscp);
+    sys_mark(s->fd, dscp);
     s->dscp = dscp;
 }

@@ -48,7 +48,7 @@ void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa)
     }
 }
 
-static int set_int(int fd, int level, int name, int value)
+int socket_set(int fd, int level, int name, int value)
 {
     return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
@@ -64,11 +64,11 @@ static int socket_bind(const struct addr *bind_to, int type, bool reuseport)
     if (fd < 0)
         return -errno;
     /* For TCP it skips TIME_WAIT; for UDP it would let another program take the same port. */
-    int rc = type == SOCK_STREAM ? set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
+    int rc = type == SOCK_STREAM ? socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
     if (rc == 0 && reuseport)
-        rc = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        rc = socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (rc == 0 && bind_to->family == ADDR_V6)
-        rc = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+        rc = socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (rc == 0 && bind(fd, (const struct sockaddr *)&ss, len) != 0)
         rc = -errno;
     if (rc != 0) {
@@ -94,8 +94,8 @@ int socket_bind_udp(const struct addr *bind_to, bool reuseport)
     int fd = socket_bind(bind_to, SOCK_DGRAM, reuseport);
     if (fd < 0)
         return fd;
-    int rc = bind_to->family == ADDR_V6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-                                        : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    int rc = bind_to->family == ADDR_V6 ? socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                        : socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
     if (rc != 0) {
         close(fd);
         return rc;
@@ -121,7 +121,7 @@ void socket_mark(int fd, int dscp)
     if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0)
         return;
     if (ss.ss_family == AF_INET6)
-        (void)!set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << ECN_BITS);
+        (void)!socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << ECN_BITS);
     else
-        (void)!set_int(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
+        (void)!socket_set(fd, IPPROTO_IP, IP_TOS, dscp << ECN_BITS);
 }

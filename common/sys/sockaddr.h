@@ -15,6 +15,8 @@ int socket_listen_tcp(const struct addr *bind, bool reuseport, int backlog)
     __attribute__((warn_unused_result));
 /* With IP_PKTINFO / IPV6_RECVPKTINFO, so that answers can leave from the address asked. */
 int socket_bind_udp(const struct addr *bind, bool reuseport) __attribute__((warn_unused_result));
+/* An option that is a number. 0, or -errno. */
+int socket_set(int fd, int level, int name, int value);
 int socket_local_addr(int fd, struct addr *out) __attribute__((warn_unused_result));
 /* The DSCP (RFC 2474) of what is sent from now on, IPv4 and IPv6. A system that doesn't let us is no reason to send nothing. */
 void socket_mark(int fd, int dscp);

@@ -57,38 +57,62 @@ static void name_site(char name[static SITE_LEN], const char *client)
     snprintf(name, SITE_LEN, "client-%s", client);
 }
 
-static int read_clients_matrix(struct gen_world *g, struct table *t)
+/* The columns of the first row. */
+static int add_nodes(struct gen_world *g, struct table *t)
 {
-    size_t at, had, cap = 0;
-    int answer;
     for (size_t k = 1; k < t->csv.n; k++) {
-        had = g->nodes.n;
-        if ((answer = names_add(&g->nodes, t->csv.fields[k], &at)) < 0 || at < had)
+        size_t at, had = g->nodes.n;
+        int answer = names_add(&g->nodes, t->csv.fields[k], &at);
+        if (answer < 0 || at < had)
             return refuse_name(t, answer);
     }
     g->m.n_nodes = g->nodes.n;
-    if (g->nodes.n == 0 || g->nodes.n > GEN_NODES_MAX)
-        return replay_fail(t->e, t->csv.file, 1, "1 to %d nodes are wanted", GEN_NODES_MAX);
+    return g->nodes.n > 0 && g->nodes.n <= GEN_NODES_MAX
+               ? 0
+               : replay_fail(t->e, t->csv.file, 1, "1 to %d nodes are wanted", GEN_NODES_MAX);
+}
+
+/* The client of this row. */
+static int add_site(struct gen_world *g, struct table *t)
+{
+    char name[SITE_LEN];
+    size_t at, had = g->sites.n;
+    name_site(name, t->csv.fields[0]);
+    if (names_find(&g->nodes, name) != NAMES_NONE)
+        return replay_fail(t->e, t->csv.file, t->csv.line,
+                           "client '%.60s': its site is called '%.60s', as a node is", t->csv.fields[0],
+                           name);
+    int answer = names_add(&g->sites, name, &at);
+    if (answer < 0 || at < had)
+        return refuse_name(t, answer);
+    return g->sites.n <= GEN_SITES_MAX
+               ? 0
+               : replay_fail(t->e, t->csv.file, t->csv.line, "more than %d clients", GEN_SITES_MAX);
+}
+
+/* For a row of each site; *rows: for how many there is. */
+static int make_room(struct gen_world *g, struct table *t, size_t *rows)
+{
+    if (g->sites.n <= *rows)
+        return 0;
+    size_t more = *rows > 0 ? *rows * 2 : 256;
+    int64_t *rtt = realloc(g->m.rtt, more * g->m.n_nodes * sizeof *rtt);
+    if (!rtt)
+        return no_memory(t);
+    g->m.rtt = rtt;
+    *rows = more;
+    return 0;
+}
+
+static int read_clients_matrix(struct gen_world *g, struct table *t)
+{
+    size_t rows = 0;
+    int answer = add_nodes(g, t);
+    if (answer < 0)
+        return answer;
     while ((answer = csv_next(&t->csv, t->e)) > 0) {
-        char name[SITE_LEN];
-        had = g->sites.n;
-        name_site(name, t->csv.fields[0]);
-        if (names_find(&g->nodes, name) != NAMES_NONE)
-            return replay_fail(t->e, t->csv.file, t->csv.line,
-                               "client '%.60s': its site is called '%.60s', as a node is", t->csv.fields[0],
-                               name);
-        if ((answer = names_add(&g->sites, name, &at)) < 0 || at < had)
-            return refuse_name(t, answer);
-        if (g->sites.n > GEN_SITES_MAX)
-            return replay_fail(t->e, t->csv.file, t->csv.line, "more than %d clients", GEN_SITES_MAX);
-        if (g->sites.n > cap) {
-            cap = cap > 0 ? cap * 2 : 256;
-            int64_t *rtt = realloc(g->m.rtt, cap * g->m.n_nodes * sizeof *rtt);
-            if (!rtt)
-                return no_memory(t);
-            g->m.rtt = rtt;
-        }
-        if ((answer = figures(t, g->m.n_nodes, g->m.rtt + at * g->m.n_nodes)) < 0)
+        if ((answer = add_site(g, t)) < 0 || (answer = make_room(g, t, &rows)) < 0 ||
+            (answer = figures(t, g->m.n_nodes, g->m.rtt + (g->sites.n - 1) * g->m.n_nodes)) < 0)
             return answer;
     }
     g->m.n_sites = g->sites.n;

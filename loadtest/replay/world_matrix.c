@@ -17,6 +17,16 @@ struct reading {
     bool *seen; /* measurements: sites that had their row */
 };
 
+/* The first one from there on that is called so. */
+static size_t column_called(const struct csv *c, const char *name, size_t from)
+{
+    for (size_t k = from; k < c->n; k++) {
+        if (strcmp(c->fields[k], name) == 0)
+            return k;
+    }
+    return NAMES_NONE;
+}
+
 /* A column is called after a node, or after a site: then it speaks for the nodes there that have none of their own. */
 static int read_header(struct reading *r, struct replay_error *e)
 {
@@ -26,27 +36,17 @@ static int read_header(struct reading *r, struct replay_error *e)
     if (answer <= 0)
         return answer < 0 ? answer : replay_fail(e, c->file, 0, "no first row with the nodes' names");
     r->width = c->n;
-    for (size_t i = 0; i < nodes->n; i++)
-        r->column[i] = NAMES_NONE;
-    for (size_t k = 1; k < c->n; k++) {
-        size_t node = names_find(nodes, c->fields[k]);
-        if (node != NAMES_NONE && r->column[node] != NAMES_NONE)
-            return replay_fail(e, c->file, c->line, "two columns are called '%.60s'", c->fields[k]);
-        if (node != NAMES_NONE)
-            r->column[node] = k;
-    }
     for (size_t i = 0; i < nodes->n; i++) {
-        for (size_t k = 1; k < c->n && r->column[i] == NAMES_NONE; k++) {
-            if (strcmp(r->world->node[i].site, c->fields[k]) == 0)
-                r->column[i] = k;
-        }
-        for (size_t k = r->column[i] + 1; r->column[i] != NAMES_NONE && k < c->n; k++) {
-            if (strcmp(c->fields[r->column[i]], c->fields[k]) == 0)
-                return replay_fail(e, c->file, c->line, "two columns are called '%.60s'", c->fields[k]);
-        }
-        if (r->column[i] == NAMES_NONE)
+        const char *site = r->world->node[i].site;
+        size_t k = column_called(c, nodes->text[i], 1);
+        if (k == NAMES_NONE)
+            k = column_called(c, site, 1);
+        if (k == NAMES_NONE)
             return replay_fail(e, c->file, c->line, "no column for node '%.60s' or its site '%.60s'",
-                               nodes->text[i], r->world->node[i].site);
+                               nodes->text[i], site);
+        if (column_called(c, c->fields[k], k + 1) != NAMES_NONE)
+            return replay_fail(e, c->file, c->line, "two columns are called '%.60s'", c->fields[k]);
+        r->column[i] = k;
     }
     return 0;
 }
