@@ -1,6 +1,7 @@
 /* link: berth_shared berth_sys test_support */
 /* Calls by the public functions where there is no controller: mistakes, bounds, what is told, leaving. */
 #include "agent_node.h"
+#include "agent_turn.h"
 
 #include "agent/berth.h"
 
@@ -35,15 +36,6 @@ static struct berth_join_options options(struct heard *h)
 {
     return (struct berth_join_options){
         .size = sizeof(struct berth_join_options), .meeting = "m1", .changed = on_changed, .user = h};
-}
-
-static void turn(struct berth_agent *a, int64_t deadline)
-{
-    struct pollfd fds[] = {{.fd = berth_agent_fd(a), .events = POLLIN}};
-    int timeout = berth_agent_timeout(a);
-    poll(fds, 1, timeout < 0 || timeout > 200 ? 200 : timeout);
-    assert_int_equal(berth_agent_dispatch(a), 0);
-    assert_true(clock_mono_us() < deadline);
 }
 
 static void mistakes_are_answered(void **state)
@@ -103,7 +95,7 @@ static void without_a_controller_it_goes_on_asking(void **state)
     int64_t deadline = clock_mono_us() + 60 * 1000000;
     assert_int_equal(berth_agent_join(a, &o, &call), 0);
     while (h.changed < 2) { /* joining, and then why it goes no further */
-        turn(a, deadline);
+        agent_turn(a, deadline);
         assert_int_equal(berth_agent_call(a, call, &c), 0);
     }
     assert_true(c.error == BERTH_E_UNREACHABLE && c.http_status == 0);
@@ -118,10 +110,10 @@ static void without_a_controller_it_goes_on_asking(void **state)
     assert_int_equal(berth_agent_leave(a, call), 0);
     assert_int_equal(berth_agent_leave(a, call), -ENOENT);
     while (berth_agent_call_count(a) > 0)
-        turn(a, deadline);
+        agent_turn(a, deadline);
     assert_int_equal(h.changed, 2);
     while (berth_agent_timeout(a) >= 0) /* and the stream isn't followed any more */
-        turn(a, deadline);
+        agent_turn(a, deadline);
     berth_agent_destroy(a);
 }
 

@@ -1,6 +1,7 @@
 /* link: berth_agent_core test_support */
 /* Connecting through the public functions to a real berth-node on loopback. */
 #include "agent_node.h"
+#include "agent_turn.h"
 
 #include "agent/berth.h"
 
@@ -57,22 +58,13 @@ static struct berth_connection now(struct berth_agent *a, uint64_t id)
     return c;
 }
 
-static void turn(struct berth_agent *a, int64_t deadline)
-{
-    struct pollfd fds[] = {{.fd = berth_agent_fd(a), .events = POLLIN}};
-    int timeout = berth_agent_timeout(a);
-    poll(fds, 1, timeout < 0 || timeout > 200 ? 200 : timeout);
-    assert_int_equal(berth_agent_dispatch(a), 0);
-    assert_true(clock_mono_us() < deadline);
-}
-
 /* Until it is in the state with so many keep-alives answered. */
 static struct berth_connection run(struct berth_agent *a, uint64_t id, int state, int64_t received)
 {
     int64_t deadline = clock_mono_us() + 30 * 1000000;
     struct berth_connection c = now(a, id);
     while (c.state != state || c.received < received) {
-        turn(a, deadline);
+        agent_turn(a, deadline);
         c = now(a, id);
     }
     return c;
@@ -167,7 +159,7 @@ static void where_no_rung_works_it_says_so_and_tries_again(void **state)
     assert_in_range(c.retry_in_us, 300 * 1000, 1000 * 1000);
     int64_t deadline = clock_mono_us() + 30 * 1000000;
     while (seen.waiting < 2)
-        turn(a, deadline);
+        agent_turn(a, deadline);
     assert_int_equal(seen.racing, 1);
     berth_agent_destroy(a);
 }

@@ -1,5 +1,7 @@
 /* link: berth_agent_core test_support */
 /* Following events against answers that a script gives, over real sockets: what is told, where it resumes, when it comes back. */
+#include "agent_turn.h"
+
 #include "agent/berth.h"
 
 #include "sys/clock.h"
@@ -139,12 +141,8 @@ static struct berth_agent *agent_of(const struct script *s, const char *token)
 static void run(struct berth_agent *a, const struct heard *h, size_t n)
 {
     int64_t deadline = clock_mono_us() + 120 * 1000000; /* under valgrind on a busy machine too */
-    while (h->n < n && clock_mono_us() < deadline) {
-        struct pollfd p = {.fd = berth_agent_fd(a), .events = POLLIN};
-        int timeout = berth_agent_timeout(a);
-        poll(&p, 1, timeout < 0 || timeout > 200 ? 200 : timeout);
-        assert_int_equal(berth_agent_dispatch(a), 0);
-    }
+    while (h->n < n)
+        agent_turn(a, deadline);
     assert_int_equal(h->n, n);
 }
 

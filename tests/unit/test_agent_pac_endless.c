@@ -1,5 +1,6 @@
 /* link: berth_agent_core test_support */
 /* A PAC script that never ends: what asked goes on without a proxy, its process ends, and nothing hangs. */
+#include "agent_turn.h"
 #include "check.h"
 
 #include "agent/berth.h"
@@ -7,7 +8,6 @@
 #include "support/certs.h"
 #include "sys/clock.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -72,14 +72,6 @@ static struct berth_agent *agent_new(struct heard *h)
     return berth_agent_create(&a, &o) == 0 ? a : NULL;
 }
 
-static void step(struct berth_agent *a)
-{
-    struct pollfd fd = {.fd = berth_agent_fd(a), .events = POLLIN};
-    int timeout = berth_agent_timeout(a);
-    poll(&fd, 1, timeout < 0 || timeout > 20 ? 20 : timeout);
-    (void)berth_agent_dispatch(a);
-}
-
 /* Until this process has children (`any`), or none: the script's. */
 static void wait_for_children(bool any, struct berth_agent *a)
 {
@@ -88,7 +80,7 @@ static void wait_for_children(bool any, struct berth_agent *a)
     while ((waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) != any) {
         assert_true(clock_mono_us() < deadline);
         if (a)
-            step(a);
+            agent_turn(a, deadline);
     }
 }
 
@@ -115,10 +107,8 @@ static void a_probe_goes_on_without_a_proxy(void **state)
     for (int n = 1; n <= 2; n++) {
         h.problem[0] = '\0';
         assert_int_equal(berth_agent_probe(a, 0), 0);
-        while (h.done < n) {
-            step(a);
-            assert_true(clock_mono_us() < deadline);
-        }
+        while (h.done < n)
+            agent_turn(a, deadline);
         assert_int_equal(h.summary.error, 0);
         assert_int_equal(h.summary.results, 3); /* no row by a proxy */
         assert_int_equal(strncmp(h.problem, "PAC: the PAC script ", 20), 0);

@@ -1,5 +1,6 @@
 /* link: berth_agent_core test_support */
 /* A name server that gives no answer: nothing of the agent's waits for it, whatever ends in the middle of a lookup. */
+#include "agent_turn.h"
 #include "check.h"
 
 #include "agent/berth.h"
@@ -110,22 +111,12 @@ static struct berth_agent *agent_new(const struct berth_options *more, int *done
     return a;
 }
 
-static void turn(struct berth_agent *a)
-{
-    struct pollfd fd = {.fd = berth_agent_fd(a), .events = POLLIN};
-    int timeout = berth_agent_timeout(a);
-    poll(&fd, 1, timeout < 0 || timeout > 50 ? 50 : timeout);
-    assert_int_equal(berth_agent_dispatch(a), 0);
-}
-
 /* Until *what isn't zero. */
 static void run(struct berth_agent *a, const int *what)
 {
     int64_t deadline = clock_mono_us() + 60 * 1000000;
-    while (count(what) == 0) {
-        turn(a);
-        assert_true(clock_mono_us() < deadline);
-    }
+    while (count(what) == 0)
+        agent_turn(a, deadline);
 }
 
 static const struct berth_options by_proxy = {.proxy = "http://" SLOW ":3128"};
