@@ -1,7 +1,10 @@
 # timeout: 120, alone
 """TLS of node and controller as a scanner sees it: sslscan, which is nobody's of ours."""
 
+import contextlib
 import shutil
+import subprocess
+import threading
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -19,12 +22,44 @@ def scan(address):
     return found
 
 
-@pytest.mark.parametrize("which", ["node", "controller"])
-def test_nothing_weak_is_offered(which, request):
-    if which == "node":
-        address = request.getfixturevalue("node")("scanned", standalone=True).address("tls")
-    else:
-        address = request.getfixturevalue("controller").url.removeprefix("https://")
+@pytest.fixture(params=["node", "controller"])
+def address(request):
+    if request.param == "node":
+        return request.getfixturevalue("node")("scanned", standalone=True).address("tls")
+    return request.getfixturevalue("controller").url.removeprefix("https://")
+
+
+@contextlib.contextmanager
+def client(address, *words):
+    """openssl's, with its input open; it is ended if it doesn't end itself."""
+    command = ["openssl", "s_client", "-connect", address, *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        end = threading.Timer(30, process.kill)
+        end.start()
+        try:
+            yield process
+        finally:
+            end.cancel()
+            process.kill()
+
+
+def test_a_handshake_is_not_repeated(address):
+    """Whoever may have it repeated on one connection has the server sign as often as it likes."""
+    with client(address, "-tls1_2") as process:
+        process.stdin.write("R\n")
+        process.stdin.flush()
+        told = process.stdout.read()
+        assert process.wait() > 0 and "RENEGOTIATING" in told, told  # with a second handshake it would go on
+
+
+def test_nothing_is_taken_before_the_handshake(address):
+    """Early data can be sent again by whoever has seen it."""
+    with client(address, "-tls1_3") as process:
+        told = next((line for line in process.stdout if "Max Early Data" in line), None)
+        assert told is not None and told.split() == ["Max", "Early", "Data:", "0"]
+
+
+def test_nothing_weak_is_offered(address):
     found = scan(address)
     enabled = {f"{p.get('type').upper().replace('TLS', 'TLSv')}{p.get('version')}" for p in found.iter("protocol")
                if p.get("enabled") == "1"}  # fmt: skip
