@@ -7,17 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
-#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netpacket/packet.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the machine ---- */
@@ -47,42 +44,6 @@ int sys_machine_id(uint8_t out[static 16])
     if (n != 32 || sodium_hex2bin(out, 16, text, 32, NULL, &len, NULL) != 0 || len != 16)
         return -ENOENT;
     return 0;
-}
-
-static int write_whole(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            text += n;
-            len -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
-int sys_file_replace(const char *path, const char *text, size_t len)
-{
-    char fresh[PATH_MAX];
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return -EINVAL;
-    int n = snprintf(fresh, sizeof fresh, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof fresh)
-        return -ENAMETOOLONG;
-    int fd = mkstemp(fresh);
-    if (fd < 0)
-        return -errno;
-    int err = write_whole(fd, text, len);
-    if (close(fd) != 0 && err == 0)
-        err = -errno;
-    if (err == 0 && rename(fresh, path) != 0)
-        err = -errno;
-    if (err < 0)
-        unlink(fresh);
-    return err;
 }
 
 int sys_resolve(const char *host, struct addr *out, size_t max)

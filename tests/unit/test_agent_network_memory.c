@@ -3,8 +3,10 @@
 #include "check.h"
 
 #include "agent/network_memory.h"
+#include "sys/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +137,43 @@ static void what_is_no_file_is_left_alone(void **state)
     assert_int_equal(found(1, NOW_US), 11);
 }
 
+static void put_aged(const char *name, int64_t age_s)
+{
+    char beside[160];
+    const struct timespec then = {.tv_sec = (time_t)(clock_wall_us() / 1000000 - age_s)};
+    const struct timespec times[2] = {then, then};
+    snprintf(beside, sizeof beside, "%s/%s", folder, name);
+    int fd = open(beside, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+/* True: it was there; now it isn't. */
+static bool take_away(const char *name)
+{
+    char beside[160];
+    snprintf(beside, sizeof beside, "%s/%s", folder, name);
+    return unlink(beside) == 0;
+}
+
+/* Whoever is killed before the new file has its name leaves that behind; another's that is being written stays, and what isn't of ours. */
+static void what_was_left_behind_goes(void **state)
+{
+    static const char *const others[] = {"networks.new-1234567", "networks.new-12345", "networks.backup",
+                                         "networks", "network.new-aB3456"};
+    put_aged("networks.new-aB3456", 3600);
+    put_aged("networks.new-cD3456", 0);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        put_aged(others[i], 3600);
+    add(1, 11, LATER_US, NOW_US);
+    assert_int_equal(found(1, NOW_US), 11);
+    assert_false(take_away("networks.new-aB3456"));
+    assert_true(take_away("networks.new-cD3456"));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_true(take_away(others[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_lines_count_for_nothing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(what_is_no_file_is_left_alone, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_was_left_behind_goes, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
