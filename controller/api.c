@@ -10,7 +10,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,9 +174,8 @@ void api_problem_at(struct api_request *r, int status, const char *code, const c
         api_header(r, "www-authenticate", "Bearer");
     if ((status == 503 || status == 429) &&
         h2o_find_header(&r->req->res.headers, H2O_TOKEN_RETRY_AFTER, -1) < 0) {
-        uint32_t spread = status == 503 ? API_RETRY_AFTER_MAX_S - API_RETRY_AFTER_MIN_S : 0;
         char seconds[24];
-        (void)db_i64(seconds, API_RETRY_AFTER_MIN_S + randombytes_uniform(spread + 1));
+        (void)db_i64(seconds, status == 503 ? http_retry_after_s() : API_RETRY_AFTER_S);
         api_header(r, "retry-after", seconds);
     }
     api_bytes(r, status, "application/problem+json", body, strlen(body));

@@ -20,8 +20,7 @@ enum {
     API_PAGE_MAX = 500,
     API_CURSOR_MAX = 400, /* bytes inside a cursor */
     API_BODY_MAX = 1024 * 1024,
-    API_RETRY_AFTER_MIN_S = 1, /* of a 503: many get it at once, and shall not come back at once */
-    API_RETRY_AFTER_MAX_S = 3,
+    API_RETRY_AFTER_S = 1, /* of a 429 that names no other; a 503 has HTTP's */
 };
 
 struct caller {

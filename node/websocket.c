@@ -247,7 +247,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
     if (!w || ws_session_init(&w->session, &peer) != 0) {
         free(w);
-        http_send_problem(req, 503, "overloaded", "this node takes no new connections now", 1);
+        http_send_problem(req, 503, "overloaded", "this node takes no new connections now");
         return 0;
     }
     w->group = g;

@@ -36,7 +36,7 @@ static void answer_upgrade_required(h2o_req_t *req, const char *detail)
 {
     add_header(req, "upgrade", "websocket");
     add_header(req, "sec-websocket-version", "13");
-    http_send_problem(req, 426, "upgrade_required", detail, 0);
+    http_send_problem(req, 426, "upgrade_required", detail);
 }
 
 bool websocket_check_request(h2o_req_t *req)
@@ -44,7 +44,7 @@ bool websocket_check_request(h2o_req_t *req)
     h2o_iovec_t version = find_header(req, "sec-websocket-version");
     if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET"))) {
         add_header(req, "allow", "GET");
-        http_send_problem(req, 405, "method_not_allowed", "only GET", 0);
+        http_send_problem(req, 405, "method_not_allowed", "only GET");
         return false;
     }
     if (req->version < HTTP_1_1 || !req->upgrade.base ||
@@ -57,11 +57,11 @@ bool websocket_check_request(h2o_req_t *req)
         return false;
     }
     if (!is_key(find_header(req, "sec-websocket-key"))) {
-        http_send_problem(req, 400, "bad_request", "Sec-WebSocket-Key must be 16 bytes in base64", 0);
+        http_send_problem(req, 400, "bad_request", "Sec-WebSocket-Key must be 16 bytes in base64");
         return false;
     }
     if (req->entity.len > 0) {
-        http_send_problem(req, 400, "bad_request", "a request to upgrade has no body", 0);
+        http_send_problem(req, 400, "bad_request", "a request to upgrade has no body");
         return false;
     }
     return true;

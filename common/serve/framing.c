@@ -69,7 +69,7 @@ static int on_request(h2o_handler_t *handler, h2o_req_t *req)
     if (!wrong)
         return -1;
     req->http1_is_persistent = 0; /* what follows may be anything */
-    http_send_problem(req, 400, "bad_request", wrong, 0);
+    http_send_problem(req, 400, "bad_request", wrong);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "serve/http.h"
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,12 +104,18 @@ char *http_problem_text(int status, const char *code, const char *detail, const 
     return text;
 }
 
-void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s)
+int http_retry_after_s(void)
+{
+    return HTTP_RETRY_AFTER_MIN_S +
+           (int)randombytes_uniform(HTTP_RETRY_AFTER_MAX_S - HTTP_RETRY_AFTER_MIN_S + 1);
+}
+
+void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail)
 {
     char *text = http_problem_text(status, code, detail, NULL, NULL);
-    if (retry_after_s > 0) {
+    if (status == 503) {
         char seconds[16];
-        snprintf(seconds, sizeof(seconds), "%d", retry_after_s);
+        snprintf(seconds, sizeof(seconds), "%d", http_retry_after_s());
         h2o_iovec_t v = h2o_strdup(&req->pool, seconds, strlen(seconds));
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL, v.base,
                               v.len);
@@ -136,7 +143,7 @@ static void send_ready(h2o_req_t *req, const struct health_opts *opts)
         http_send(req, 200, "text/plain", "ok\n", 3);
         return;
     }
-    http_send_problem(req, 503, "not_ready", reason, 1);
+    http_send_problem(req, 503, "not_ready", reason);
 }
 
 static void send_metrics(h2o_req_t *req, const struct health_opts *opts)
@@ -156,7 +163,7 @@ static void send_metrics(h2o_req_t *req, const struct health_opts *opts)
     if (buf && !m.truncated)
         http_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", m.buf, m.len);
     else
-        http_send_problem(req, 500, "internal", "the metrics did not fit into memory", 0);
+        http_send_problem(req, 500, "internal", "the metrics did not fit into memory");
     free(buf);
 }
 
@@ -173,7 +180,7 @@ static int on_health(h2o_handler_t *super, h2o_req_t *req)
     if (!is_method(req, "GET") && !is_method(req, "HEAD")) {
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 0, NULL,
                               H2O_STRLIT("GET, HEAD"));
-        http_send_problem(req, 405, "method_not_allowed", "only GET and HEAD", 0);
+        http_send_problem(req, 405, "method_not_allowed", "only GET and HEAD");
         return 0;
     }
     add_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");

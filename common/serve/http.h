@@ -29,9 +29,12 @@ void http_send(h2o_req_t *req, int status, const char *content_type, const char 
 char *http_problem_text(int status, const char *code, const char *detail, const char *pointer,
                         const char *request_id);
 #define HTTP_PROBLEM_BARE "{\"type\":\"about:blank\"}"
-/* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"} and Retry-After where
- * retry_after_s > 0. */
-void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail, int retry_after_s);
+/* Retry-After of a 503, by chance: many get it at once, and shall not come back at once. */
+enum { HTTP_RETRY_AFTER_MIN_S = 1, HTTP_RETRY_AFTER_MAX_S = 3 };
+int http_retry_after_s(void);
+/* RFC 9457 application/problem+json: {"type":"about:blank","title","status","code","detail"}, with Retry-After where it
+ * is a 503. */
+void http_send_problem(h2o_req_t *req, int status, const char *code, const char *detail);
 
 /* GET /livez, /readyz and /metrics on a clear listener of its own. Callbacks run on the loop's thread and must not block. */
 struct health_opts {

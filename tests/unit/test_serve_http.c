@@ -42,7 +42,7 @@ static int on_test(h2o_handler_t *self, h2o_req_t *req)
 {
     (void)self;
     if (h2o_memis(req->path_normalized.base, req->path_normalized.len, H2O_STRLIT("/test/problem"))) {
-        http_send_problem(req, 422, "invalid_member", "\xff\xfe", 0);
+        http_send_problem(req, 422, "invalid_member", "\xff\xfe");
         return 0;
     }
     http_send(req, atoi(req->path_normalized.base + strlen("/test/")), "text/plain", "body", 4);
@@ -125,6 +125,14 @@ static bool starts(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+static long retry_after_s(const char *answer)
+{
+    static const char name[] = "retry-after: ";
+    const char *at = strstr(answer, name);
+    assert_non_null(at);
+    return strtol(at + sizeof(name) - 1, NULL, 10);
+}
+
 static void health(void **state)
 {
     struct fixture *f = *state;
@@ -141,7 +149,7 @@ static void health(void **state)
     f->ready = false;
     a = get(f, "GET", "/readyz");
     assert_true(starts(a, "HTTP/1.1 503 "));
-    assert_non_null(strstr(a, "retry-after: 1\r\n"));
+    assert_in_range(retry_after_s(a), HTTP_RETRY_AFTER_MIN_S, HTTP_RETRY_AFTER_MAX_S);
     json_t *o = json_loads(body_of(a), 0, NULL);
     assert_string_equal(json_string_value(json_object_get(o, "code")), "not_ready");
     assert_string_equal(json_string_value(json_object_get(o, "detail")), "no \"database\"");
@@ -151,6 +159,21 @@ static void health(void **state)
     a = get(f, "POST", "/livez");
     assert_true(starts(a, "HTTP/1.1 405"));
     assert_non_null(strstr(a, "allow: GET, HEAD\r\n"));
+}
+
+/* Whoever is refused together doesn't come back together. */
+static void those_who_are_refused_are_spread(void **state)
+{
+    struct fixture *f = *state;
+    bool seen[HTTP_RETRY_AFTER_MAX_S + 1] = {false};
+    f->ready = false;
+    for (int i = 0, missing = HTTP_RETRY_AFTER_MAX_S - HTTP_RETRY_AFTER_MIN_S + 1; missing > 0; i++) {
+        long s = retry_after_s(get(f, "GET", "/readyz"));
+        assert_in_range(s, HTTP_RETRY_AFTER_MIN_S, HTTP_RETRY_AFTER_MAX_S);
+        missing -= !seen[s];
+        seen[s] = true;
+        assert_true(i < 100);
+    }
 }
 
 static void metrics_may_outgrow_the_first_buffer(void **state)
@@ -313,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(health, setup, teardown),
+        cmocka_unit_test_setup_teardown(those_who_are_refused_are_spread, setup, teardown),
         cmocka_unit_test_setup_teardown(metrics_may_outgrow_the_first_buffer, setup, teardown),
         cmocka_unit_test_setup_teardown(statuses_without_a_body, setup, teardown),
         cmocka_unit_test_setup_teardown(a_detail_that_is_not_utf8_is_left_out, setup, teardown),
