@@ -1,5 +1,5 @@
-/* Files of the agent's own on Linux. Invariant: a file is replaced as a whole or stays as it was, and what somebody has left who was ended meanwhile goes
- * with the next. */
+/* Files of the agent's own on Linux. Invariant: a file is replaced as a whole or stays as it was, and what somebody
+ * has left who was ended meanwhile goes with the next. */
 #include "sys_machine.h"
 
 #include "sys/clock.h"

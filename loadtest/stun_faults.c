@@ -1,4 +1,5 @@
-/* One look at an answer, one count. Invariant: what isn't right is counted once, as the first thing that is wrong with it. */
+/* One look at an answer, one count. Invariant: what isn't right is counted once, as the first thing that is wrong
+ * with it. */
 #include "stun_faults.h"
 
 #include <assert.h>
@@ -72,7 +73,8 @@ bool stun_answer_is_right(struct stun_faults *f, const struct stun_msg *m, const
 enum { ERRORS = STUN_ERROR_MOST - STUN_ERROR_LEAST + 1, NAME_LEN = 16 };
 static_assert(sizeof((struct stun_faults *)0)->error == ERRORS * sizeof(uint64_t), "one for each code");
 
-/* The next kind from *at on that there is any of: its name, with the error's code behind `between`, and how many. False: no more. */
+/* The next kind from *at on that there is any of: its name, with the error's code behind `between`, and how many.
+ * False: no more. */
 static bool next(const struct stun_faults *f, size_t *at, char between, char name[static NAME_LEN],
                  uint64_t *n)
 {

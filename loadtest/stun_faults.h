@@ -1,4 +1,5 @@
-/* What is wrong with answers, counted by kind, so that a figure explains itself. Pure, and of a fixed size; one thread at a time. A zeroed one is empty. */
+/* What is wrong with answers, counted by kind, so that a figure explains itself. Pure, and of a fixed size; one
+ * thread at a time. A zeroed one is empty. */
 #ifndef BERTH_LOADTEST_STUN_FAULTS_H
 #define BERTH_LOADTEST_STUN_FAULTS_H
 
@@ -26,7 +27,8 @@ void stun_faults_add(struct stun_faults *f, enum stun_fault kind);
 
 /* An answer to a Binding? Then *m is it; else it is counted. */
 bool stun_answer_read(struct stun_faults *f, struct stun_msg *m, const uint8_t *bytes, size_t len);
-/* Is it a success that names `local`, and, but where `password` is NULL, is signed with that? Else it is counted. Whose it is the caller has seen. */
+/* Is it a success that names `local`, and, but where `password` is NULL, is signed with that? Else it is counted.
+ * Whose it is the caller has seen. */
 bool stun_answer_is_right(struct stun_faults *f, const struct stun_msg *m, const char *password,
                           const struct addr *local);
 

@@ -1,5 +1,5 @@
-/* The loop over UDP. Invariant: a connection's slots say exactly which requests are in flight; an answer counts once, for the
- * run, the slot and the sequence number that its transaction id names. */
+/* The loop over UDP. Invariant: a connection's slots say exactly which requests are in flight; an answer counts
+ * once, for the run, the slot and the sequence number that its transaction id names. */
 #include "stun_load.h"
 
 #include "core/stun.h"

@@ -1,5 +1,6 @@
-/* Binding requests over UDP, at the times of a schedule, or in a closed loop: every connection has up to STUN_LOAD_WINDOW requests in flight,
- * and in the closed loop sends the next when one is answered or lost. One thread. */
+/* Binding requests over UDP, at the times of a schedule, or in a closed loop: every connection has up to
+ * STUN_LOAD_WINDOW requests in flight, and in the closed loop sends the next when one is answered or lost. One
+ * thread. */
 #ifndef BERTH_LOADTEST_STUN_LOAD_H
 #define BERTH_LOADTEST_STUN_LOAD_H
 

@@ -157,7 +157,8 @@ static bool take_away(const char *name)
     return unlink(beside) == 0;
 }
 
-/* Whoever is killed before the new file has its name leaves that behind; another's that is being written stays, and what isn't of ours. */
+/* Whoever is killed before the new file has its name leaves that behind; another's that is being written stays, and
+ * what isn't of ours. */
 static void what_was_left_behind_goes(void **state)
 {
     static const char *const others[] = {"networks.new-1234567", "networks.new-12345", "networks.backup",
