@@ -57,6 +57,7 @@ static void on_answer(void *user, struct rest_call *call, long status)
     struct session_call *k = user;
     int64_t now = clock_mono_us();
     char detail[BERTH_ERROR_TEXT];
+    session_hear_clock(k->s, call);
     if (status == 0 && k->s->phase == PHASE_REST && session_next_route(k->s)) {
         k->ask_due = true;
         return;

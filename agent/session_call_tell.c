@@ -59,7 +59,7 @@ json_t *call_telling(struct session_call *k, int64_t now_us)
         session_network_id(k->s, network, NULL, 0);
     const struct report_head head = {.agent_id = agent_options_name(k->s->options),
                                      .network_id = network,
-                                     .measured_at_us = clock_wall_us()};
+                                     .measured_at_us = session_wall_us(k->s)};
     return report_of_calls(&head, &k->stretches);
 }
 

@@ -58,6 +58,7 @@ struct session {
     int64_t began_us;
 
     struct results results;
+    int64_t clock_ahead_us;    /* of this machine before the controller; 0: it is right, or that isn't known */
     char etag[128];            /* of results.list; "" where the list isn't the controller's */
     struct resolver *resolver; /* PHASE_RESOLVE */
     bool resolved;
@@ -141,6 +142,9 @@ void session_give_up_report(struct session *s, int error);
 void session_explain(const struct rest_call *call, long status, char out[static BERTH_ERROR_TEXT]);
 int session_classify(long status);
 int64_t session_retry_after_us(const struct rest_call *call);
+/* Unix time by the controller's clock, as far as the answers that were heard tell it. */
+void session_hear_clock(struct session *s, const struct rest_call *call);
+int64_t session_wall_us(const struct session *s);
 struct rest_request session_request(const struct session *s, const char *method, const char *path);
 
 /* session_stream.c */

@@ -140,9 +140,8 @@ static int keep_report(struct session *s, const char *network_id, int64_t now_us
 {
     const struct agent_options *o = s->options;
     struct kept_report made = {0};
-    int64_t wall = clock_wall_us();
     const struct report_head head = {
-        .agent_id = agent_options_name(o), .network_id = network_id, .measured_at_us = wall};
+        .agent_id = agent_options_name(o), .network_id = network_id, .measured_at_us = session_wall_us(s)};
     int err = kept_report_make(&made, &head, &s->results, &s->untold);
     if (err < 0) {
         session_log(s, BERTH_LOG_ERROR, "report_failed", "%s", berth_strerror(err));
@@ -151,7 +150,8 @@ static int keep_report(struct session *s, const char *network_id, int64_t now_us
     session_give_up_report(s, BERTH_E_REPLACED);
     s->kept = made;
     s->untold.n = 0;
-    s->reported = (struct known_network){.until_wall_us = wall + (int64_t)REPORT_LIFETIME_S * 1000000};
+    s->reported =
+        (struct known_network){.until_wall_us = clock_wall_us() + (int64_t)REPORT_LIFETIME_S * 1000000};
     memcpy(s->reported.local, s->local_network, sizeof s->reported.local);
     snprintf(s->reported.id, sizeof s->reported.id, "%s", network_id);
     schedule_keep(&s->schedule, now_us + (int64_t)REPORT_LIFETIME_S * 1000000, now_us);
@@ -182,8 +182,9 @@ static void end_probe(struct session *s, int64_t now_us)
                 summary.nodes, (long long)(summary.duration_us / 1000));
     s->events.done(s->user, &summary);
     if (kept < 0) /* `done` promises a delivery */
-        s->events.delivery(s->user, &(struct berth_delivery){
-                                        .error = kept, .measured_at_us = clock_wall_us(), .retry_in_us = -1});
+        s->events.delivery(
+            s->user,
+            &(struct berth_delivery){.error = kept, .measured_at_us = session_wall_us(s), .retry_in_us = -1});
 }
 
 bool session_step_probe(struct session *s, int64_t now_us)

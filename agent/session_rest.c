@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALL_TIMEOUT_MS = 20000 };
+enum {
+    CALL_TIMEOUT_MS = 20000,
+    CLOCK_WRONG_US =
+        20 * 1000 * 1000, /* a Date is to the second, and has been on its way; a report may be 60 s ahead */
+};
 
 static const char no_way[] = "the way to the controller can't be looked for";
 
@@ -45,6 +49,25 @@ int session_classify(long status)
 int64_t session_retry_after_us(const struct rest_call *call)
 {
     return call->retry_after_s > 0 ? call->retry_after_s * 1000000 : 0;
+}
+
+void session_hear_clock(struct session *s, const struct rest_call *call)
+{
+    int64_t date_s = rest_call_date(call);
+    if (date_s < 0)
+        return;
+    int64_t ahead = clock_wall_us() - date_s * 1000000;
+    bool wrong = ahead > CLOCK_WRONG_US || ahead < -CLOCK_WRONG_US;
+    if (wrong && s->clock_ahead_us == 0)
+        session_log(s, BERTH_LOG_WARN, "clock_wrong",
+                    "this machine's clock is %lld s %s the controller's, which counts",
+                    llabs(ahead) / 1000000, ahead > 0 ? "ahead of" : "behind");
+    s->clock_ahead_us = wrong ? ahead : 0;
+}
+
+int64_t session_wall_us(const struct session *s)
+{
+    return clock_wall_us() - s->clock_ahead_us;
 }
 
 struct rest_request session_request(const struct session *s, const char *method, const char *path)
@@ -134,6 +157,7 @@ static void on_list(void *user, struct rest_call *call, long status)
     char detail[BERTH_ERROR_TEXT] = "";
     int error = 0;
     s->phase = PHASE_REST;
+    session_hear_clock(s, call);
     if (status == 0 && fetch_another_way(s, call, now))
         return;
     if (status == 200) {

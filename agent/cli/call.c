@@ -63,15 +63,6 @@ static enum cli_exit fail_transport(const struct cli *c, const struct asked *a, 
     return CLI_CONTROLLER;
 }
 
-/* Unix time by the server's clock, to the second; -1: it doesn't say. */
-static int64_t date_of(const struct rest_call *call)
-{
-    struct curl_header *h;
-    if (curl_easy_header(call->easy, "date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
-        return -1;
-    return (int64_t)curl_getdate(h->value, NULL);
-}
-
 /* Nobody was reached, so that nothing was sent yet: by the proxy that the network names, if it names one. */
 static CURLcode go(struct rest_call *rest, struct rest_request *r, struct way *way, const struct cli *c)
 {
@@ -99,7 +90,7 @@ static enum cli_exit finish(const struct cli *c, const struct asked *a, const st
     else if (j == NULL)
         code = cli_fail(c, CLI_CONTROLLER, "cannot %s: the answer: %s", a->what, e.detail);
     if (code == CLI_OK)
-        *told = (struct told){.answer = j, .date_s = date_of(call), .status = status};
+        *told = (struct told){.answer = j, .date_s = rest_call_date(call), .status = status};
     else
         json_decref(j);
     return code;

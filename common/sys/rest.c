@@ -361,6 +361,14 @@ const char *rest_call_error(const struct rest_call *c, CURLcode code)
     return c->error[0] != '\0' ? c->error : curl_easy_strerror(code);
 }
 
+int64_t rest_call_date(const struct rest_call *c)
+{
+    struct curl_header *h;
+    if (curl_easy_header(c->easy, "date", 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return -1;
+    return (int64_t)curl_getdate(h->value, NULL);
+}
+
 void rest_call_clear(struct rest_call *c)
 {
     curl_easy_cleanup(c->easy);

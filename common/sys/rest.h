@@ -86,6 +86,8 @@ const char *rest_proxy_auth(CURL *easy, const struct rest_proxy *proxy);
 long rest_call_status(const struct rest_call *c);
 /* Why the transfer ended so: "" where it did not fail. The call's, or static. */
 const char *rest_call_error(const struct rest_call *c, CURLcode code);
+/* Unix time by the server's clock as it answered, to the second; -1: it doesn't say. */
+int64_t rest_call_date(const struct rest_call *c);
 void rest_call_clear(struct rest_call *c);
 
 #endif

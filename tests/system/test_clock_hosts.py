@@ -1,8 +1,9 @@
 # timeout: 300, alone
-"""The time of day of a controller's host, and of a node's, is stepped an hour, forwards and back, under load: the database's clock counts, so
+"""The time of day of a controller's host, of a node's and of an agent's is stepped an hour, forwards and back, under load: the database's clock counts, so
 nobody notices. Reports live as long as before, calls and streams go on, assignments stay, and no token or ticket ends before its time or after."""
 
 import itertools
+import json
 
 import pytest
 from support.api import report, wait_state
@@ -10,7 +11,7 @@ from support.berth import Controller, Node
 from support.certs import Authority
 from support.clock import LIBRARIES, Clock, off_by
 from support.media import Participant
-from support.process import clean_env, wait_for
+from support.process import AGENT, clean_env, wait_for
 from support.stream import Stream
 from support.traffic import Traffic
 
@@ -179,3 +180,22 @@ def test_a_step_of_a_nodes_clock(step, node_clock, controller, teller, admin, no
     traffic.stop()
     traffic.check(database)
     assert seats(database) >= before
+
+
+def test_a_step_of_an_agents_clock(session_folder, world, database, controllers, nodes, org):
+    """What it measures is as new as it is, whatever its own clock says: longer ago than a report lives, or not yet."""
+    clock, eager = Clock(session_folder / "clock-agent"), controllers(reprobe_after=2)
+    argv = [AGENT, "watch", "--json", "--controller", eager.url, "--ca", world.authority.file, "--agent", "astray", "--token", org.jwt("astray")]
+    watch = world.start(argv, "watch-astray", env=clock.settings())
+
+    def stored():
+        told = [json.loads(line) for line in watch.log.splitlines() if line.startswith("{") and line.endswith("}")]
+        return [e["report_id"] for e in told if e["event"] == "report" and "error" not in e]
+
+    for step in (0, HOUR, -3 * HOUR, 0):
+        clock.step(step)
+        before = len(stored())
+        wait_for(lambda: len(stored()) >= before + 3, 60, f"reports from {step} s beside the time\n{watch.tail()}")
+        old = database.sql(f"select extract(epoch from received_at - measured_at) from report where report_id = '{stored()[-1]}'")
+        assert -1 <= float(old) < 30, f"{old} s old as it came, {step} s beside the time"
+    assert watch.stop() == 0
