@@ -505,16 +505,32 @@ static void on_writable(h2o_socket_t *sock, const char *err)
 
 /* ---- time ---- */
 
+static bool is_stuck(const struct db_conn *c, int64_t now_us)
+{
+    return c->head != NULL && c->state == CONN_UP &&
+           now_us >= c->head_since_us + c->head->timeout_us + CONN_STUCK_US;
+}
+
+/* Who waits for something has waited too long. */
+static bool is_overdue(const struct db_conn *c, int64_t now_us)
+{
+    for (const struct db_batch *b = c->head; b != NULL && c->state == CONN_UP; b = b->next)
+        if (b->done != NULL && now_us >= b->deadline_us)
+            return true;
+    return is_stuck(c, now_us);
+}
+
 bool conn_tick(struct db_conn *c, int64_t now_us)
 {
     if (c->broken)
         conn_fail(c, "broken");
+    if (is_overdue(c, now_us))
+        conn_receive(c); /* a thread that was held up may not have looked yet at what has come */
     if (c->state == CONN_DOWN && now_us >= c->retry_at_us)
         conn_start(c, now_us);
     else if ((c->state == CONN_CONNECTING || c->state == CONN_SETUP) && now_us >= c->connect_deadline_us)
         conn_fail(c, "connecting took too long");
-    if (c->head != NULL && c->state == CONN_UP &&
-        now_us >= c->head_since_us + c->head->timeout_us + CONN_STUCK_US)
+    if (is_stuck(c, now_us))
         conn_fail(c, "the server does not answer");
     for (struct db_batch *b = c->head; b != NULL && c->state == CONN_UP; b = b->next)
         if (now_us >= b->deadline_us)

@@ -314,46 +314,62 @@ def test_it_ends_with_clients_still_connected(controllers, world, org):
     idle.close(), half.close()
 
 
+class Held:
+    """An agent's reports wait in the database, as long as it takes, until they are let go."""
+
+    def __init__(self, database, agent):
+        self.sql = database.sql
+        self.sql(
+            "create table let_go (); grant select on let_go to public; create function hold() returns trigger language plpgsql as "
+            "$$ begin while not exists (select from public.let_go) loop perform pg_sleep(0.02); end loop; return new; end $$; "
+            f"create trigger hold before insert on report for each row when (new.agent = '{agent}') execute function hold()"
+        )
+
+    def waits(self):
+        return self.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()") != "0"
+
+    def let_go(self):
+        self.sql("insert into let_go default values")
+
+    def end(self):
+        self.sql("drop trigger hold on report; drop function hold(); drop table let_go")
+
+
 def test_requests_under_way_are_finished(controllers, database, org):
     """SIGTERM while a report waits for its commit: it is answered all the same."""
-    mine = controllers()
-    database.sql(
-        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return new; end $$; "
-        "create trigger slow before insert on report for each row when (new.agent = 'late') execute function slow()"
-    )
+    mine, held = controllers(request_deadline=30000), Held(database, "late")
     answers = []
     client = mine.client(org.jwt("late"))
     thread = threading.Thread(target=lambda: answers.append(client.post("/v1/reports", report_body([]))))
     thread.start()
-    wait_for(lambda: database.sql("select count(*) from pg_stat_activity where wait_event = 'PgSleep'") != "0", 10, "the insert")
+    wait_for(held.waits, 20, "the insert")
     mine.process.signal(signal.SIGTERM)
+    wait_for(lambda: "event=stopping" in mine.process.log, 10, "the controller to be stopping")
+    held.let_go()
     thread.join()
-    database.sql("drop trigger slow on report; drop function slow()")
+    held.end()
     answers[0].expect(201)
     assert mine.process.wait() == 0
 
 
 def test_a_controller_that_gets_no_cpu_says_so(controllers, database, org):
     """The database has answered in time; who asked it is held up until the request's deadline is over."""
-    deadline_s = 1.5
-    mine = controllers(request_deadline=int(deadline_s * 1000), threads=1)
+    deadline_s = 5
+    mine = controllers(request_deadline=deadline_s * 1000, threads=1)
     late, body = mine.client(org.jwt("held-up")), report_body([])
     late.post("/v1/reports", body).expect(201)
-    database.sql(
-        "create function pause() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return new; end $$; "
-        "create trigger pause before insert on report for each row when (new.agent = 'held-up') execute function pause()"
-    )
+    held = Held(database, "held-up")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(late.post("/v1/reports", body)))
-    inserting = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
     thread.start()
-    wait_for(lambda: database.sql(inserting) != "0", 5, "the report to be written")
+    wait_for(held.waits, deadline_s, "the report to be written")
     mine.process.signal(signal.SIGSTOP)
-    wait_for(lambda: database.sql(inserting) == "0", 5, "it to be written")
+    held.let_go()
+    wait_for(lambda: not held.waits(), deadline_s, "it to be written")
     time.sleep(deadline_s)
     mine.process.signal(signal.SIGCONT)
     thread.join()
-    database.sql("drop trigger pause on report; drop function pause()")
+    held.end()
     answers[0].problem(503, "overloaded")  # a repeat is looked up once more, and it is too late for that
     assert mine.stop() == 0
 

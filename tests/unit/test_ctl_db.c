@@ -1,12 +1,13 @@
 /* link: berth_controller_lib */
 /* The pipelined connections against a real PostgreSQL, on a loop of their own. */
 #include "check.h"
-#include "db.h"
+#include "db_conn.h"
 #include "db_sync.h"
 #include "sys/clock.h"
 #include "sys/sockaddr.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -391,6 +392,24 @@ static void test_who_was_too_slow(void **state)
     assert_string_equal(db_refusal(-EAGAIN, &none, STALL_US).code, "overloaded");
 }
 
+/* Held up between its look at the sockets and that at the clock: what has come meanwhile counts, however late it is. */
+static void test_who_was_held_up_between(void **state)
+{
+    struct db_conn *c = &db->conns[DB_OPERATOR];
+    struct outcome answered = {0};
+    struct db_batch *b = begin(DB_OPERATOR, WAIT_US);
+
+    (void)state;
+    add(b, &echo_stmt, "x");
+    assert_int_equal(db_send(b, on_done, &answered), 0);
+    struct pollfd answer = {.fd = PQsocket(c->pg), .events = POLLIN};
+    assert_int_equal(poll(&answer, 1, WAIT_US / 1000), 1);
+    (void)conn_tick(c, clock_mono_us() + 2 * (int64_t)WAIT_US);
+    assert_int_equal(answered.calls, 1);
+    assert_int_equal(answered.error, 0);
+    assert_int_equal(atomic_load(&up), DB_ROLE_COUNT);
+}
+
 /* Begun with little left behind one that takes longer: it gets its own time, and costs nobody the connection. */
 static void test_a_late_batch(void **state)
 {
@@ -569,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_the_one_who_waits_has_gone),
         cmocka_unit_test(test_a_deadline_is_kept),
         cmocka_unit_test(test_who_was_too_slow),
+        cmocka_unit_test(test_who_was_held_up_between),
         cmocka_unit_test(test_a_late_batch),
         cmocka_unit_test(test_a_server_that_is_stuck),
         cmocka_unit_test(test_tenants_do_not_wait_for_locks),
