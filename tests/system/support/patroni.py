@@ -115,13 +115,12 @@ class Cluster:
         return next(m for m in self.machines if m is not machine)
 
     def wait_synchronous(self, seconds=180):
-        """A leader, and a standby that has whatever is committed."""
+        """A leader, and a standby that has whatever is committed, and knows that it may lead: Patroni writes that down two seconds after
+        PostgreSQL has begun to wait for it."""
 
         def both():
             leader = self.leader()
-            return leader and any(
-                r.get("sync_state") in ("sync", "quorum") for r in leader.state().get("replication", []) or []
-            )
+            return leader and self.other(leader).state().get("sync_standby")
 
         wait_for(both, seconds, lambda: "a synchronous standby\n" + "\n".join(m.process.tail(20) for m in self.machines))
 
