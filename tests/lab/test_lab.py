@@ -308,6 +308,11 @@ def test_a_router_that_intercepts_tls_shows_its_own_ca():
 
 # the end
 
+def test_what_a_sanitizer_has_found_is_an_error():
+    with pytest.raises(AssertionError, match="data race"), Lab() as lab:
+        lab.add_host("web").start(["echo", "WARNING: ThreadSanitizer: data race (pid=2)"], log="node").wait(5)
+
+
 BUSY_RUNNER = """
 import sys
 sys.path.insert(0, sys.argv[1])

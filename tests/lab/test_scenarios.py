@@ -166,19 +166,17 @@ def check_assignments(stage):
 
 
 def check_service(stage):
-    """It all still runs, no sanitizer has complained, and mesh nodes are heard of again and again, wherever they are."""
+    """It all still runs, and mesh nodes are heard of again and again, wherever they are."""
     mesh = [name for name, table in stage.scenario.nodes().items() if table.get("mesh")]
     if mesh:
         stage.service.wait_heartbeats(mesh)
     if stage.service:
         stage.service.assert_running()
-        stage.lab.assert_no_sanitizer_report()
 
 
 def check_nodes(stage):
-    """They are still there, and no sanitizer has complained."""
+    """They are still there."""
     assert all(n.poll() is None for n in stage.nodes), stage.lab.logs()
-    stage.lab.assert_no_sanitizer_report()
 
 
 def programs_needed(scenario):

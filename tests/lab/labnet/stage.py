@@ -30,7 +30,7 @@ class Stage:
         return self
 
     def __exit__(self, *exc):
-        self.lab.close()
+        self.lab.__exit__(*exc)
 
     def _start(self):
         data, hosts = self.scenario.data, self.lab.hosts

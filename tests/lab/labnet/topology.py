@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import re
 import subprocess
 
 from .kernel import LabError, Namespace, end, mount_point, stop_all, wait_until
@@ -120,7 +121,8 @@ class Host:
 
 
 class Lab:
-    """One emulated internet and all that hangs on it. A context manager: leaving it ends every process in it."""
+    """One emulated internet and all that hangs on it. A context manager: leaving it ends every process in it, and is an error where a
+    sanitizer has found something."""
 
     def __init__(self, build=None, seed=1):
         self.program = find_program("lab-internet", build)
@@ -138,8 +140,12 @@ class Lab:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
-        self.close()
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.assert_no_sanitizer_report()
+        finally:
+            self.close()
 
     def close(self):
         if self._internet:
@@ -303,7 +309,8 @@ class Lab:
     def assert_no_sanitizer_report(self):
         for name in sorted(self.kept):
             log = self.read(name)
-            assert "Sanitizer" not in log and "runtime error" not in log, f"{name}:\n{log[-6000:]}"
+            found = re.search(r"Sanitizer|runtime error:", log)
+            assert found is None, f"{name}:\n{log[max(0, found.start() - 100):][:6000]}"
 
     def wait_port(self, host, port, protocol="tcp", seconds=10):
         """Until somebody listens on the port in the host's namespace."""
