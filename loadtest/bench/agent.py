@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from .run import Program, cpu_us, die_with_parent, free_port, median, say, scratch, tcp_answers
+from .run import Program, cpu_us, die_with_parent, free_port, median, say, scratch, self_signed, tcp_answers
 from .stun import node
 
 NODES = 200
@@ -17,13 +17,6 @@ NODES = 200
 
 def address(n):
     return f"127.0.{1 + n // 200}.{1 + n % 200}"
-
-
-def make_certificate(folder):
-    names = ",".join(f"IP:{address(n)}" for n in range(NODES))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=nodes", "-addext", f"subjectAltName={names}", "-keyout", f"{folder}/key.pem", "-out",
-                    f"{folder}/cert.pem"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def own_kb(pid):
@@ -69,7 +62,7 @@ def library(args, folder):
 def measure(args):
     rounds = []
     with scratch() as folder:
-        make_certificate(folder)
+        self_signed(f"{folder}/cert.pem", f"{folder}/key.pem", "nodes", [f"IP:{address(n)}" for n in range(NODES)])
         ports = {t: free_port() for t in ("udp", "tcp", "tls")}
         command = node(args, "udp", ports["udp"], folder, "--stun-rate", "0", "--max-connections-per-ip", "0", "--cert",
                        f"{folder}/cert.pem", "--key", f"{folder}/key.pem")

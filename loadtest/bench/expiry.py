@@ -11,9 +11,10 @@ NODES, RATE, LIFETIMES, LIFETIME_S, LOAD_S, BLOCKED_MS = 30, 50, 10, 20, 12, 50
 TURN_S = 10  # the housekeeper looks for what has expired at least so often
 LOCK = 7305804402567  # its advisory lock
 SIZE = "select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits where inhparent = 'report'::regclass"
-# Who waits for a lock is logged, and what a statement took; and what is filled by the transaction that has emptied it needs no log of what is written.
-SETTINGS = ["log_lock_waits=on", f"deadlock_timeout={BLOCKED_MS}ms", "log_min_duration_statement=1ms", "log_parameter_max_length=0",
-            "wal_level=minimal", "max_wal_senders=0"]
+# Who waits for a lock is logged, and what a statement took; what is filled by the transaction that has emptied it needs no log of
+# what is written.
+SETTINGS = ["log_lock_waits=on", f"deadlock_timeout={BLOCKED_MS}ms", "log_min_duration_statement=1ms",
+            "log_parameter_max_length=0", "wal_level=minimal", "max_wal_senders=0"]
 
 
 def swarm(service, nodes, seconds, *more):
@@ -23,8 +24,8 @@ def swarm(service, nodes, seconds, *more):
 
 def load(args, *words, stdout):
     """Beside what else is done, in a with statement."""
-    return subprocess.Popen([f"{args.build}/loadtest/berth-load", *map(str, words), "--json"], stdin=subprocess.DEVNULL, stdout=stdout,
-                            preexec_fn=die_with_parent)
+    return subprocess.Popen([f"{args.build}/loadtest/berth-load", *map(str, words), "--json"], stdin=subprocess.DEVNULL,
+                            stdout=stdout, preexec_fn=die_with_parent)
 
 
 def fill_hour(args, db, service):
@@ -64,12 +65,14 @@ def housekeeper(db):
 
 
 def drop(db, hour):
-    """Marks the partitions as housekeepers do what is to go, and waits until one has dropped them: looked at seldom, each look costs others."""
+    """Marks the partitions as housekeepers do what is to go, and waits until one has dropped them: it is looked at seldom, each look
+    costs others."""
     from support.process import wait_for
 
     which = f"name = any ('{{{','.join(hour)}}}')"
     db.sql(f"update report_partition set keep_until = '-infinity' where {which}")
-    wait_for(lambda: db.sql(f"select count(*) from report_partition where {which}") == "0", 120, "the housekeeper to drop the hour", 0.5)
+    wait_for(lambda: db.sql(f"select count(*) from report_partition where {which}") == "0", 120,
+             "the housekeeper to drop the hour", 0.5)
 
 
 def seconds(log, pid, name):

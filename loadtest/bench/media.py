@@ -47,7 +47,8 @@ class Place:
             os.sched_setaffinity(0, {self.args.cores[1]})
             db = stack.enter_context(world.database(stack.enter_context(world.postgres()), self.args.build))
             service = stack.enter_context(world.controller(self.args.build, db, threads=1))
-            self.world, self.folder, self.controller, self.api = service.world, service.world.folder, service.controller, service.org.api
+            self.world, self.folder = service.world, service.world.folder
+            self.controller, self.api = service.controller, service.org.api
             self.key = service.admin.post("/v1/keys", {"org": "cloud", "kind": "node"}).expect(201).json["key"]
             self.token = self.folder / "org.token"
             self.token.write_text(service.org.key)

@@ -14,8 +14,9 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, f"{ROOT}/tests/system")
-from support.process import free_port  # noqa: E402: found by the line above
-from support.scratch import clear_scratch, scratch  # noqa: E402
+from support.certs import self_signed  # noqa: E402, F401: found by the line above; topics have it from here, as the next two
+from support.process import free_port  # noqa: E402, F401
+from support.scratch import clear_scratch, scratch  # noqa: E402, F401
 
 
 def die_with_parent():
@@ -23,7 +24,8 @@ def die_with_parent():
 
 
 def script(main):
-    """A script's main: what it has started and made goes with it, however it is ended; after a kill -9 the folders go by the next."""
+    """A script's main: what it has started and made goes with it, however it is ended; after a kill -9 the folders go by the next
+    one's start."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     clear_scratch()

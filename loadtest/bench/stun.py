@@ -8,7 +8,8 @@ import struct
 import subprocess
 
 from .media import Place
-from .run import Program, berth_load, cpu_us, die_with_parent, free_port, median, pss_kb, say, scratch, tcp_answers
+from .run import (Program, berth_load, cpu_us, die_with_parent, free_port, median, pss_kb, say, scratch, self_signed,
+                  tcp_answers)
 
 REQUEST = struct.pack(">HHI", 1, 0, 0x2112A442) + b"berth-ready?"
 BARE, NODE, COTURN, SIGNED = "bare loop", "berth-node", "coturn", "berth-node, signed"
@@ -20,9 +21,7 @@ FLOOD_CONNECTIONS = 256
 
 
 def make_certificate(folder):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{folder}/key.pem",
-                    "-out", f"{folder}/cert.pem"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    self_signed(f"{folder}/cert.pem", f"{folder}/key.pem")
 
 
 def bare(args, transport, port, folder):
@@ -171,7 +170,8 @@ def measure_udp(args):
     with Place(args) as place:
         node = place.start_nodes().nodes[0]
         at = ["--udp", node.address("udp"), "--tickets", tickets(place)]
-        found = rounds_of(args, "udp", "--connections", str(SESSIONS), also={SIGNED: lambda: measure_server(args, SIGNED, node.process.pid, *at)})
+        signed = {SIGNED: lambda: measure_server(args, SIGNED, node.process.pid, *at)}
+        found = rounds_of(args, "udp", "--connections", str(SESSIONS), also=signed)
     return {"servers": summary(found, median(found[BARE], "cpu_us")), "flood": flood(args)}
 
 

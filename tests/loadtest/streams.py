@@ -11,7 +11,8 @@ import unittest
 
 BERTH_LOAD, ROOT = sys.argv[1], sys.argv[2]
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
-from support.process import free_port, wait_for  # noqa: E402: found by the line above
+from support.certs import self_signed  # noqa: E402: found by the line above
+from support.process import free_port, wait_for  # noqa: E402
 
 
 def run(*args):
@@ -42,8 +43,7 @@ class Streams(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="berth-streams-")
         cls.cert, cls.key = f"{cls.folder.name}/cert.pem", f"{cls.folder.name}/key.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-keyout", cls.key, "-out", cls.cert], check=True, capture_output=True)
+        self_signed(cls.cert, cls.key)
 
     @classmethod
     def tearDownClass(cls):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 
+from support.certs import self_signed
 from support.process import NODE
 
 DEADLINE = 20
@@ -14,12 +15,7 @@ DEADLINE = 20
 def make_certificate(folder, name="node", subject="localhost"):
     """(cert, key) as files; a self-signed certificate for `subject`, localhost and 127.0.0.1."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", f"/CN={subject}", "-addext", f"subjectAltName=DNS:{subject},DNS:localhost,IP:127.0.0.1",
-         "-keyout", key, "-out", cert],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    self_signed(cert, key, subject, [f"DNS:{subject}", "DNS:localhost", "IP:127.0.0.1"])
     return cert, key
 
 

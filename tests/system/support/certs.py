@@ -1,4 +1,4 @@
-"""A certificate authority of the test run's own, made with the openssl command."""
+"""Certificates made with the openssl command: an authority of the test run's own, and such as have nobody above them."""
 
 import subprocess
 from pathlib import Path
@@ -7,6 +7,12 @@ from pathlib import Path
 def openssl(*args, env=None):
     done = subprocess.run(["openssl", *map(str, args)], capture_output=True, text=True, timeout=60, env=env)
     assert done.returncode == 0, f"openssl {' '.join(map(str, args))}\n{done.stderr}"
+
+
+def self_signed(cert, key, subject="localhost", names=("DNS:localhost",)):
+    """Into these files. `names`: DNS:... and IP:..."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={subject}",
+            "-addext", f"subjectAltName={','.join(names)}", "-keyout", key, "-out", cert)
 
 
 class Authority:
