@@ -230,7 +230,7 @@ static struct db_batch *begin(struct api_request *r, enum db_role role, const ch
     struct db_refusal no;
     int e;
 
-    if (role == DB_TENANT && r->patient)
+    if (r->patient && (role == DB_TENANT || role == DB_TENANT_WRITE))
         role = DB_TENANT_SLOW;
     e = db_begin(r->worker->db, role, org, r->deadline_us, &b);
 
@@ -250,7 +250,7 @@ void api_too_late(struct api_request *r)
 
 struct db_batch *api_db_begin(struct api_request *r, enum db_role role)
 {
-    return begin(r, role, role == DB_TENANT || role == DB_TENANT_SLOW ? r->caller.org : NULL);
+    return begin(r, role, db_role_of_org(role) ? r->caller.org : NULL);
 }
 
 struct db_batch *api_db_begin_org(struct api_request *r, const char *org)

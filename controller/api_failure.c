@@ -82,7 +82,7 @@ static void put_done(struct api_request *r, const struct db_result *result)
 static void put(struct api_request *r)
 {
     struct failing *f = r->state;
-    struct db_batch *b = api_db_begin(r, DB_TENANT);
+    struct db_batch *b = api_db_begin(r, DB_TENANT_WRITE);
     char transport[24], avoid[24], most[24];
 
     if (b == NULL)

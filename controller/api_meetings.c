@@ -125,7 +125,7 @@ static void meetings_post(struct api_request *r)
         random_meeting_id(made_up);
         id = made_up;
     }
-    if ((b = api_db_begin(r, DB_TENANT)) == NULL)
+    if ((b = api_db_begin(r, DB_TENANT_WRITE)) == NULL)
         return;
     const struct db_param p[] = {db_text(r->caller.org), db_text(id), db_text(policy),
                                  quota_param(r, QUOTA_MEETINGS, most)};
@@ -175,12 +175,12 @@ static void deleted(struct api_request *r, const struct db_result *result)
         api_empty(r, 204);
 }
 
-static void on_meeting(struct api_request *r, const struct db_stmt *stmt, api_db_cb *then)
+static void on_meeting(struct api_request *r, enum db_role role, const struct db_stmt *stmt, api_db_cb *then)
 {
     const struct db_param p[] = {db_text(r->caller.org), db_text(r->param[0])};
     struct db_batch *b;
 
-    if (!api_meeting_param(r) || (b = api_db_begin(r, DB_TENANT)) == NULL)
+    if (!api_meeting_param(r) || (b = api_db_begin(r, role)) == NULL)
         return;
     db_add(b, stmt, p, 2);
     api_db_send(r, b, then);
@@ -188,13 +188,13 @@ static void on_meeting(struct api_request *r, const struct db_stmt *stmt, api_db
 
 static void meeting_get(struct api_request *r)
 {
-    on_meeting(r, &get_stmt, got);
+    on_meeting(r, DB_TENANT, &get_stmt, got);
 }
 
 static void meeting_delete(struct api_request *r)
 {
     r->again = meeting_delete;
-    on_meeting(r, &delete_stmt, deleted);
+    on_meeting(r, DB_TENANT_WRITE, &delete_stmt, deleted);
 }
 
 const struct api_route api_meetings_routes[API_MEETINGS_ROUTES] = {

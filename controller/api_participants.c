@@ -94,7 +94,7 @@ static void participant_delete(struct api_request *r)
     const char *agent = api_agent(r, r->param[1]);
     struct db_batch *b;
 
-    if (agent == NULL || !api_meeting_param(r) || (b = api_db_begin(r, DB_TENANT)) == NULL)
+    if (agent == NULL || !api_meeting_param(r) || (b = api_db_begin(r, DB_TENANT_WRITE)) == NULL)
         return;
     r->again = participant_delete;
     const struct db_param p[] = {db_text(r->caller.org), db_text(r->param[0]), db_text(agent)};

@@ -82,7 +82,7 @@ static void ask_probe(struct api_request *r)
         return;
     }
     r->again = ask_probe;
-    b = api_db_begin(r, DB_TENANT);
+    b = api_db_begin(r, DB_TENANT_WRITE);
     if (b == NULL)
         return;
     const struct db_param p[] = {db_text(r->caller.org), db_text(r->param[0]), db_i64(lately, PROBE_ASKED_S)};

@@ -339,7 +339,7 @@ bool control_ready(struct controller *ctl, char *reason, size_t cap)
         snprintf(reason, cap, "there is no partition for new reports: no controller keeps house");
         return false;
     }
-    if (atomic_load(&ctl->db_up) < (int64_t)(ctl->n_workers * DB_ROLE_COUNT)) {
+    if (atomic_load(&ctl->db_up) < (int64_t)(ctl->n_workers * DB_CONNS)) {
         snprintf(reason, cap, "not every connection to the database is up");
         return false;
     }

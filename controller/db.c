@@ -1,4 +1,4 @@
-/* A thread's connections, one a role, and the face that handlers see. Invariant: at most one batch of a connection
+/* A thread's connections, each of one role, and the face that handlers see. Invariant: at most one batch of a connection
  * is being built, and it is sent or refused before control returns to the loop. */
 #include "db.h"
 
@@ -79,7 +79,7 @@ static void on_tick(h2o_timeout_entry_t *entry)
 
     db->late_us += overdue_us(db, now);
     db->tick_due_us = 0;
-    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
+    for (size_t i = 0; i < DB_CONNS; i++)
         again = conn_tick(&db->conns[i], now) || again;
     if (again)
         db_tick_start(db);
@@ -93,6 +93,14 @@ void db_tick_start(struct db *db)
     db->tick_due_us = clock_mono_us() + DB_TICK_US;
 }
 
+/* Connections of one role stand beside each other, in the order of roles. */
+static enum db_role role_of(size_t conn)
+{
+    if (conn < DB_TENANT_WRITE)
+        return (enum db_role)conn;
+    return conn < DB_TENANT_WRITE + DB_WRITERS ? DB_TENANT_WRITE : (enum db_role)(conn - DB_WRITERS + 1);
+}
+
 int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts)
 {
     struct db *db = calloc(1, sizeof(*db));
@@ -101,8 +109,8 @@ int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts)
         return -ENOMEM;
     db->loop = loop;
     db->opts = *opts;
-    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
-        conn_init(&db->conns[i], db, (enum db_role)i);
+    for (size_t i = 0; i < DB_CONNS; i++)
+        conn_init(&db->conns[i], db, role_of(i));
     h2o_timeout_init(loop, &db->tick, DB_TICK_MS);
     db->tick_entry.cb = on_tick;
     db_tick_start(db);
@@ -115,21 +123,45 @@ void db_destroy(struct db *db)
     if (db == NULL)
         return;
     db->closing = true;
-    for (size_t i = 0; i < DB_ROLE_COUNT; i++)
+    for (size_t i = 0; i < DB_CONNS; i++)
         conn_fail(&db->conns[i], "closing");
     h2o_timeout_unlink(&db->tick_entry);
     h2o_timeout_dispose(db->loop, &db->tick);
     free(db);
 }
 
+bool db_role_of_org(enum db_role role)
+{
+    return role == DB_TENANT || role == DB_TENANT_WRITE || role == DB_TENANT_SLOW;
+}
+
+/* The one that is up and has the least to do; DB_CONNS: none is up. */
+static size_t conn_of(const struct db *db, enum db_role role)
+{
+    size_t least = DB_CONNS;
+
+    for (size_t i = 0; db != NULL && i < DB_CONNS; i++) {
+        const struct db_conn *c = &db->conns[i];
+
+        if (c->role == role && c->state == CONN_UP && !c->broken &&
+            (least == DB_CONNS || c->depth < db->conns[least].depth))
+            least = i;
+    }
+    return least;
+}
+
 bool db_is_up(const struct db *db, enum db_role role)
 {
-    return db != NULL && db->conns[role].state == CONN_UP && !db->conns[role].broken;
+    return conn_of(db, role) != DB_CONNS;
 }
 
 size_t db_depth(const struct db *db, enum db_role role)
 {
-    return db->conns[role].depth;
+    size_t n = 0;
+
+    for (size_t i = 0; i < DB_CONNS; i++)
+        n += db->conns[i].role == role ? db->conns[i].depth : 0;
+    return n;
 }
 
 static int64_t min_us(int64_t a, int64_t b)
@@ -145,12 +177,14 @@ int db_begin(struct db *db, enum db_role role, const char *org, int64_t deadline
     int64_t left_us = deadline_us - clock_mono_us();
     struct db_param param = db_text(org);
     struct db_conn *c;
+    size_t conn;
     char ms[24];
 
-    assert((role == DB_TENANT || role == DB_TENANT_SLOW) == (org != NULL));
-    if (!db_is_up(db, role))
+    assert(db_role_of_org(role) == (org != NULL));
+    conn = conn_of(db, role);
+    if (conn == DB_CONNS)
         return -ENOTCONN;
-    c = &db->conns[role];
+    c = &db->conns[conn];
     assert(c->building == NULL);
     if (left_us <= 0)
         return -ETIMEDOUT;

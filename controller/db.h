@@ -1,4 +1,4 @@
-/* PostgreSQL on one thread's loop: one libpq connection in pipeline mode for each role. A batch is one transaction: db_begin,
+/* PostgreSQL on one thread's loop: libpq connections in pipeline mode, one for each role (DB_WRITERS for one of them). A batch is one transaction: db_begin,
  * db_add for each statement, db_send; all three in one go (nothing else runs between them). Never blocks. Used by the loop's
  * thread only. A connection that is lost comes back by itself, with backoff; meanwhile db_begin refuses at once. */
 #ifndef BERTH_CONTROLLER_DB_H
@@ -14,16 +14,24 @@
 #include <stdint.h>
 
 enum {
-    DB_PIPELINE_MAX = 256,    /* batches under way on one connection; one more is refused: -EAGAIN */
+    DB_PIPELINE_MAX = 256,    /* batches under way on one connection; where each has as many, -EAGAIN */
     DB_BATCH_STMTS_MAX = 256, /* statements of one batch */
     DB_STMTS_MAX = 128,       /* different statements on one connection */
 };
 
-/* Each role is a connection of its own that has done SET ROLE, so a statement can't do more than its role may.
+/* Each role has connections of its own that have done SET ROLE, so a statement can't do more than its role may.
  * tenant: what belongs to an org, under row-level security: sees the rows of the batch's org alone. A statement that meets a lock
- * soon fails (55P03) rather than hold up all tenants; what takes long or may wait goes over tenant_slow, which has the same rights.
+ * soon fails (55P03) rather than hold up all tenants. tenant_write has the same rights and the same haste, for what is to be on disk
+ * before it is answered: a connection waits for the disk at every commit, so there are several, whose commits the server takes to the
+ * disk together, and who only reads waits behind none. What takes long or may wait goes over tenant_slow, which has the same rights.
  * ingest: appends reports, reads nothing. operator: nodes, orgs, keys: what isn't per tenant. */
-enum db_role { DB_TENANT, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
+enum db_role { DB_TENANT, DB_TENANT_WRITE, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
+enum {
+    DB_WRITERS = 4,                            /* connections of DB_TENANT_WRITE */
+    DB_CONNS = DB_ROLE_COUNT - 1 + DB_WRITERS, /* of a thread */
+};
+/* Is a batch of this role of an org's? */
+bool db_role_of_org(enum db_role role);
 
 /* A text[] literal of `n` strings written to the pool; a NULL string is a null element. Memory from `pool`. */
 struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t n);
@@ -57,8 +65,8 @@ struct db_opts {
 int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts) __attribute__((warn_unused_result));
 /* Batches under way get their callback with -ENOTCONN first. NULL is fine. */
 void db_destroy(struct db *db);
-bool db_is_up(const struct db *db, enum db_role role); /* NULL is never up */
-/* Batches under way on that connection. */
+bool db_is_up(const struct db *db, enum db_role role); /* a connection of it is; NULL is never up */
+/* Batches under way on its connections. */
 size_t db_depth(const struct db *db, enum db_role role);
 
 /* `org` is required for the tenants' roles and must be NULL else. `deadline_us` is on clock_mono_us(). 0, -ENOTCONN (connection is

@@ -20,6 +20,7 @@ struct conn_role {
 };
 static const struct conn_role roles[DB_ROLE_COUNT] = {
     [DB_TENANT] = {"berth_tenant", 200 * 1000, "force_generic_plan"},
+    [DB_TENANT_WRITE] = {"berth_tenant", 200 * 1000, "force_generic_plan"},
     [DB_TENANT_SLOW] = {"berth_tenant", 1000 * 1000, "auto"},
     [DB_INGEST] = {"berth_ingest", 0, "auto"},
     [DB_OPERATOR] = {"berth_operator", 0, "auto"},

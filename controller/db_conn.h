@@ -73,7 +73,7 @@ struct db {
     h2o_timeout_entry_t tick_entry;
     int64_t tick_due_us; /* 0: none is due */
     int64_t late_us;     /* what ticks came late by, in all */
-    struct db_conn conns[DB_ROLE_COUNT];
+    struct db_conn conns[DB_CONNS];
 };
 
 void conn_init(struct db_conn *c, struct db *db, enum db_role role);

@@ -354,7 +354,7 @@ static void add_keep(struct join_run *j, struct join_scene *s, const struct join
 
 static void keep(struct join_run *j, struct join_scene *s, const struct join_columns *c)
 {
-    struct db_batch *b = begin(j, DB_TENANT);
+    struct db_batch *b = begin(j, DB_TENANT_WRITE);
 
     if (b == NULL)
         return;

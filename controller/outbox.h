@@ -37,10 +37,10 @@ struct outbox_event {
     const char *agent, *kind, *body;
 };
 
-/* Adds one statement to a batch of this org (DB_TENANT or DB_TENANT_SLOW), with nothing to tell none, so who moves
- * nobody pays nothing. Where an earlier statement of the batch may come to nothing without failing, as a conditional
- * update does, it says so by OUTBOX_VOID: then nothing is put. Its result is one more in db_result, and may be
- * ignored. Any order of agents is fine. */
+/* Adds one statement to a batch of this org (of a tenant's role), with nothing to tell none, so who moves nobody pays
+ * nothing. Where an earlier statement of the batch may come to nothing without failing, as a conditional update does, it
+ * says so by OUTBOX_VOID: then nothing is put. Its result is one more in db_result, and may be ignored. Any order of
+ * agents is fine. */
 void outbox_add(struct db_batch *b, h2o_mem_pool_t *pool, const char *org, const struct outbox_event *v,
                 size_t n);
 #define OUTBOX_VOID     "set_config('berth.outbox_void', '1', true)"

@@ -106,7 +106,7 @@ static void run_until(bool (*done)(void *), void *ctx)
 static bool all_up(void *ctx)
 {
     (void)ctx;
-    return atomic_load(&up) == DB_ROLE_COUNT;
+    return atomic_load(&up) == DB_CONNS;
 }
 
 static int setup(void **state)
@@ -196,9 +196,8 @@ static struct db_batch *begin(enum db_role role, int64_t timeout_us)
 {
     struct db_batch *b = NULL;
 
-    assert_int_equal(db_begin(db, role, role == DB_TENANT || role == DB_TENANT_SLOW ? "oabc" : NULL,
-                              clock_mono_us() + timeout_us, &b),
-                     0);
+    assert_int_equal(
+        db_begin(db, role, db_role_of_org(role) ? "oabc" : NULL, clock_mono_us() + timeout_us, &b), 0);
     return b;
 }
 
@@ -351,7 +350,7 @@ static void test_a_deadline_is_kept(void **state)
     assert_int_equal(waits.error, 0);
     assert_true(clock_mono_us() - start < 1500000);
     assert_int_equal(slow.calls, 1);
-    assert_int_equal(atomic_load(&up), DB_ROLE_COUNT);
+    assert_int_equal(atomic_load(&up), DB_CONNS);
     b = NULL;
     assert_int_equal(db_begin(db, DB_OPERATOR, NULL, clock_mono_us(), &b), -ETIMEDOUT);
     assert_null(b);
@@ -487,6 +486,57 @@ static void test_tenants_do_not_wait_for_locks(void **state)
     db_sync_close(&d);
 }
 
+/* What one has to wait for at its commit holds up no other's, nor who reads, whoever came first. */
+static void test_writers_wait_for_themselves(void **state)
+{
+    static const struct db_stmt wait = {"wait", "select pg_advisory_xact_lock(730581)"};
+    struct db_sync d = elsewhere();
+    struct outcome waits = {0}, writes = {0}, reads = {0};
+    struct db_batch *b;
+
+    (void)state;
+    assert_int_equal(db_sync_script(&d, "select pg_advisory_lock(730581); set lock_timeout = 0"), 0);
+    b = begin(DB_TENANT_WRITE, WAIT_US);
+    add(b, &wait, NULL);
+    assert_int_equal(db_send(b, on_done, &waits), 0);
+    b = begin(DB_TENANT_WRITE, WAIT_US);
+    add(b, &echo_stmt, "x");
+    finish(b, &writes);
+    assert_int_equal(waits.calls, 0);
+    assert_string_equal(writes.second, "oabc");
+    assert_string_equal(writes.third, "berth_tenant");
+    b = begin(DB_TENANT, WAIT_US);
+    add(b, &echo_stmt, "x");
+    finish(b, &reads);
+    assert_int_equal(waits.calls, 0);
+    run_until(was_called, &waits);
+    assert_string_equal(waits.sqlstate, "55P03");
+    db_sync_close(&d);
+}
+
+/* Of many, each connection has its share; together they have as much room as they are connections. */
+static void test_writers_share(void **state)
+{
+    enum { ALL = DB_WRITERS * DB_PIPELINE_MAX };
+    static struct outcome o[ALL];
+    struct db_batch *b = NULL;
+    size_t done = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ALL; i++) {
+        b = begin(DB_TENANT_WRITE, WAIT_US);
+        add(b, &echo_stmt, "x");
+        assert_int_equal(db_send(b, on_done, &o[i]), 0);
+    }
+    assert_int_equal(db_depth(db, DB_TENANT_WRITE), ALL);
+    assert_int_equal(db_begin(db, DB_TENANT_WRITE, "oabc", clock_mono_us() + WAIT_US, &b), -EAGAIN);
+    for (size_t i = 0; i < ALL; i++) {
+        run_until(was_called, &o[i]);
+        done += o[i].error == 0;
+    }
+    assert_int_equal(done, ALL);
+}
+
 /* As an operator, or a crash, ends a connection. */
 static void end_connections_that(const char *condition)
 {
@@ -592,6 +642,8 @@ int main(void)
         cmocka_unit_test(test_a_late_batch),
         cmocka_unit_test(test_a_server_that_is_stuck),
         cmocka_unit_test(test_tenants_do_not_wait_for_locks),
+        cmocka_unit_test(test_writers_wait_for_themselves),
+        cmocka_unit_test(test_writers_share),
         cmocka_unit_test(test_a_lost_connection),
         cmocka_unit_test(test_too_much_for_one_batch),
         cmocka_unit_test(test_text_arrays),
