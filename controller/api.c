@@ -151,17 +151,31 @@ void api_empty(struct api_request *r, int status)
     api_bytes(r, status, NULL, NULL, 0);
 }
 
-void api_json(struct api_request *r, int status, json_t *steal)
+/* Frees the text. */
+static void answer_text(struct api_request *r, int status, char *text)
 {
-    char *text = steal != NULL ? json_dumps(steal, DOC_COMPACT) : NULL;
-
-    json_decref(steal);
     if (text == NULL) {
         api_problem(r, 500, "internal", "the answer could not be written");
         return;
     }
     api_bytes(r, status, "application/json", text, strlen(text));
     free(text);
+}
+
+void api_json(struct api_request *r, int status, json_t *steal)
+{
+    char *text = steal != NULL ? json_dumps(steal, DOC_COMPACT) : NULL;
+
+    json_decref(steal);
+    answer_text(r, status, text);
+}
+
+void api_json_with(struct api_request *r, int status, json_t *steal, const char *name, const char *value)
+{
+    char *text = doc_text_with(steal, name, value);
+
+    json_decref(steal);
+    answer_text(r, status, text);
 }
 
 void api_problem_at(struct api_request *r, int status, const char *code, const char *pointer,

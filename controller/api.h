@@ -78,7 +78,9 @@ const struct catalogue *api_catalogue(struct api_request *r);
 /* ---- answering ---- */
 void api_header(struct api_request *r, const char *lower_case_name, const char *value); /* copied */
 void api_json(struct api_request *r, int status, json_t *steal);                        /* NULL json: 500 */
-void api_empty(struct api_request *r, int status);                                      /* 204, 304 */
+/* An object and one member more, whose value is there as text already; as doc_text_with. */
+void api_json_with(struct api_request *r, int status, json_t *steal, const char *name, const char *value);
+void api_empty(struct api_request *r, int status); /* 204, 304 */
 /* Whether to send the whole: false where the request's If-None-Match names this tag (in its quotes), which is a 304. */
 bool api_none_match(struct api_request *r, const char *etag);
 /* Counts and logs an answer that is sent by other means than these. */

@@ -24,7 +24,7 @@ void api_run_answer(struct api_request *r, const struct join_end *end)
     else if (end->code != NULL)
         api_problem(r, end->status, end->code, end->detail);
     else
-        api_json(r, end->status, end->answer);
+        api_json_with(r, end->status, end->answer, "why", end->why);
 }
 
 /* The request has ended, answered or not. */

@@ -90,7 +90,7 @@ static json_t *report_json(const struct join_scene *s, size_t i)
     return report;
 }
 
-json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch)
+json_t *join_answer(struct join_scene *s, size_t i, int64_t epoch)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     const struct catalogue_node *n = s->nodes[seat->node];
@@ -98,8 +98,7 @@ json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t e
 
     for (size_t k = 0; k < seat->n_ladder; k++)
         add_rungs(ladder, s, i, seat->node, seat->ladder[k]);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "participant", s->people[i].agent, "node",
-                     n->id, "cluster", n->cluster, "transport", transport_name(seat->ladder[0]), "ladder",
-                     ladder, "media", admission_terms(n->org, epoch, &s->policy), "report", report_json(s, i),
-                     "why", join_why(s, i, candidates));
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "participant", s->people[i].agent, "node", n->id,
+                     "cluster", n->cluster, "transport", transport_name(seat->ladder[0]), "ladder", ladder,
+                     "media", admission_terms(n->org, epoch, &s->policy), "report", report_json(s, i));
 }

@@ -73,18 +73,19 @@ static void columns_init(struct join_columns *c, struct join_scene *s)
 /* What somebody who was moved is told: its new assignment, of which meeting, and where it was. */
 static const char *told(struct join_scene *s, const struct join_ask *ask, size_t i)
 {
-    json_t *j = join_answer(s, i, WHY_TOLD_MAX, s->epoch + 1);
+    json_t *j = join_answer(s, i, s->epoch + 1);
+    char *why = join_why(s, i, WHY_TOLD_MAX), *text;
     const char *copy = NULL;
-    char *text;
 
     if (j != NULL) {
         json_object_set_new(j, "meeting", json_string(ask->meeting));
         json_object_set_new(j, "moved_from", json_string(s->people[i].node));
     }
-    text = j != NULL ? json_dumps(j, DOC_COMPACT) : NULL;
+    text = doc_text_with(j, "why", why);
     if (text != NULL)
         copy = h2o_strdup(&s->pool, text, SIZE_MAX).base;
     free(text);
+    free(why);
     json_decref(j);
     return copy;
 }

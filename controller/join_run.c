@@ -53,7 +53,9 @@ static void clear(struct join_run *j)
 {
     json_decref(j->answer);
     json_decref(j->told);
+    free(j->why);
     j->answer = j->told = NULL;
+    j->why = NULL;
     look_free(look_take(j));
 }
 
@@ -73,14 +75,17 @@ static void refuse(struct join_run *j, int status, const char *code, const char 
 
 static void run_accept(struct join_run *j)
 {
-    struct join_end end = {.status = j->status, .answer = j->answer, .moved = j->moved};
+    struct join_end end = {.status = j->status, .answer = j->answer, .why = j->why, .moved = j->moved};
+    char *why = j->why;
 
     j->answer = NULL;
+    j->why = NULL;
     if (j->ask.agent != NULL)
         counter_add(&j->worker->counters, joins, 1);
     counter_add(&j->worker->counters, joins_predicted, j->predicted);
     counter_add(&j->worker->counters, moves, j->moved);
     finish(j, &end);
+    free(why);
 }
 
 void join_run_drop(struct join_run *j)
@@ -391,7 +396,8 @@ static void answer(struct join_run *j, struct join_scene *s, int64_t epoch)
 {
     const struct admission a = {j->ask.org, j->ask.meeting, j->ask.agent, s->now_us};
 
-    j->answer = join_answer(s, s->me, WHY_CANDIDATES_MAX, epoch);
+    j->answer = join_answer(s, s->me, epoch);
+    j->why = join_why(s, s->me, WHY_CANDIDATES_MAX);
     admission_complete(j->worker->ctl, &a, j->answer);
 }
 

@@ -12,6 +12,7 @@
 struct join_end {
     int status;                     /* of HTTP */
     json_t *answer;                 /* to be stolen; NULL: refused, or nobody has asked */
+    const char *why;                /* of the answer: the text of that member, until `done` returns */
     const char *code, *detail;      /* refused: a problem's; else NULL */
     const struct db_result *failed; /* the batch that failed for good; NULL: none */
     size_t moved;                   /* others that were moved, and are told so */
@@ -39,7 +40,8 @@ struct join_run {
     struct db_wait waited;  /* for the database */
     struct join_look *look; /* waits for reports that are fetched; NULL: none does */
     bool patient;           /* has met a lock: goes over DB_TENANT_SLOW from then on */
-    json_t *answer;         /* what is said once the plan is kept */
+    json_t *answer;         /* what is said once the plan is kept ... */
+    char *why;              /* ... and why, as text */
     int status;
     size_t moved;
     bool predicted; /* the answer is by a prediction */

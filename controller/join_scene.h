@@ -1,7 +1,7 @@
 /* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
  * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
  * catalogue's snapshot. In files: join_rows.c and join_reports.c read, join_predict.c guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem,
- * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c and join_explain.c say it. */
+ * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c, join_candidates.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
 
@@ -137,10 +137,14 @@ struct join_needs {
 };
 void join_needs(struct join_scene *s, const struct join_columns *c, struct join_needs *needs);
 
-/* The assignment of participant i, who has a seat, with at most so many candidates, under the plan with that epoch. It may be stored: what is
- * secret of it admission_complete puts in. NULL: out of memory. */
-json_t *join_answer(struct join_scene *s, size_t i, size_t candidates, int64_t epoch);
-json_t *join_why(struct join_scene *s, size_t i, size_t candidates);
+/* The assignment of participant i, who has a seat, under the plan with that epoch, all but why. It may be stored: what is secret of it
+ * admission_complete puts in. NULL: out of memory. */
+json_t *join_answer(struct join_scene *s, size_t i, int64_t epoch);
+/* Its member "why", with at most so many candidates, as the text of an object, to be freed: doc_text_with puts it in. NULL: out of memory. */
+char *join_why(struct join_scene *s, size_t i, size_t candidates);
+/* Of that the candidates, the chosen one first, then in the order of preference: the text of a list, in the scene's pool. s->reach is of whom it
+ * is about. */
+const char *join_candidates(struct join_scene *s, size_t chosen, size_t most);
 /* Why participant i is where it is, for answers and explanations alike. */
 enum join_reason {
     JOIN_NOTHING,    /* nothing can serve it */

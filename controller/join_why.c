@@ -1,4 +1,4 @@
-/* Why an assignment is what it is: a reason, a sentence, the candidates. Invariant: a figure is given where it was measured, and one
+/* Why an assignment is what it is: a reason, a sentence, and the candidates. Invariant: a figure is given where it was measured, and one
  * that was predicted only beside what it was predicted from. */
 #include "join_predict.h"
 
@@ -243,52 +243,6 @@ static void sentence_blind(const struct join_scene *s, size_t i, const char *nod
              s->people[i].agent, node, s->problem.n_nodes, plural(s->problem.n_nodes));
 }
 
-/* ---- candidates: fifty of them are most of what an answer costs, so what they have in common is made once ---- */
-
-struct shared_names {
-    size_t n, people[PLACE_NAMED];
-    json_t *list; /* NULL: none yet */
-};
-struct shared {
-    struct shared_names unreachable, unmeasured; /* of the candidate before */
-    unsigned rejected;                           /* ... and what was said against it */
-    json_t *codes;
-    json_t *class[2], *transport[TRANSPORT_COUNT];
-};
-
-static void shared_clear(struct shared *h)
-{
-    json_decref(h->unreachable.list);
-    json_decref(h->unmeasured.list);
-    json_decref(h->codes);
-    for (size_t i = 0; i < 2; i++)
-        json_decref(h->class[i]);
-    for (size_t t = 0; t < TRANSPORT_COUNT; t++)
-        json_decref(h->transport[t]);
-}
-
-static json_t *shared_text(json_t **at, const char *text)
-{
-    if (*at == NULL)
-        *at = json_string(text);
-    return json_incref(*at);
-}
-
-static json_t *names(const struct join_scene *s, struct shared_names *last, const size_t *people, size_t n)
-{
-    size_t named = n < PLACE_NAMED ? n : PLACE_NAMED;
-
-    if (last->list != NULL && last->n == named && memcmp(last->people, people, named * sizeof(*people)) == 0)
-        return json_incref(last->list);
-    json_decref(last->list);
-    last->list = json_array();
-    last->n = named;
-    memcpy(last->people, people, named * sizeof(*people));
-    for (size_t i = 0; i < named; i++)
-        json_array_append_new(last->list, json_string(s->people[people[i]].agent));
-    return json_incref(last->list);
-}
-
 json_t *join_reject_codes(unsigned rejected)
 {
     json_t *list = json_array();
@@ -297,100 +251,6 @@ json_t *join_reject_codes(unsigned rejected)
         if (rejected & (1u << i))
             json_array_append_new(list, json_string(place_reject_name((enum place_reject)(1u << i))));
     }
-    return list;
-}
-
-static json_t *codes_of(struct shared *h, unsigned rejected)
-{
-    if (h->codes == NULL || h->rejected != rejected) {
-        json_decref(h->codes);
-        h->codes = join_reject_codes(rejected);
-        h->rejected = rejected;
-    }
-    return json_incref(h->codes);
-}
-
-/* Keys of our own and the catalogue's texts are UTF-8 as it is. */
-static json_t *candidate_json(const struct join_scene *s, size_t i, struct shared *h)
-{
-    const struct place_candidate *c = &s->plan.candidates[i];
-    const struct catalogue_node *n = s->nodes[i];
-    enum transport t;
-    int64_t rtt;
-    json_t *j = json_object();
-
-    json_object_set_new_nocheck(j, "node", json_string_nocheck(n->id));
-    json_object_set_new_nocheck(j, "cluster", json_string_nocheck(n->cluster));
-    json_object_set_new_nocheck(j, "class", shared_text(&h->class[n->mesh], n -> mesh ? "mesh" : "cloud"));
-    json_object_set_new_nocheck(j, "region", json_string_nocheck(n->region));
-    if (c->mean_rtt_us >= 0)
-        json_object_set_new_nocheck(j, "mean_rtt_us", json_integer(c->mean_rtt_us));
-    if (place_expected(&s->reach[i], &t, &rtt)) {
-        json_object_set_new_nocheck(j, "transport", shared_text(&h->transport[t], transport_name(t)));
-        if (rtt >= 0)
-            json_object_set_new_nocheck(j, "rtt_us", json_integer(rtt));
-    }
-    if (c->rejected != 0)
-        json_object_set_new_nocheck(j, "rejected", codes_of(h, c->rejected));
-    if (c->n_unreachable > 0)
-        json_object_set_new_nocheck(j, "unreachable_for",
-                                    names(s, &h->unreachable, c->unreachable, c->n_unreachable));
-    if (c->n_unmeasured > 0)
-        json_object_set_new_nocheck(j, "not_measured_by",
-                                    names(s, &h->unmeasured, c->unmeasured, c->n_unmeasured));
-    return j;
-}
-
-/* Where node i comes among those kept so far. */
-static size_t place_of(const struct join_scene *s, size_t i)
-{
-    size_t lo = 0, hi = s->n_preferred;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (place_compare(&s->problem, &s->plan, i, s->preferred[mid]) < 0)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
-
-/* The first so many in the order of preference: the same for all who are told of one plan, so found once. */
-static void find_preferred(struct join_scene *s)
-{
-    size_t *order = s->preferred, most = sizeof(s->preferred) / sizeof(order[0]);
-
-    for (size_t i = 0; i < s->problem.n_nodes; i++) {
-        size_t n = s->n_preferred, at;
-
-        if (n == most && place_compare(&s->problem, &s->plan, i, order[n - 1]) > 0)
-            continue;
-        at = place_of(s, i);
-        s->n_preferred += n < most;
-        memmove(&order[at + 1], &order[at], (s->n_preferred - at - 1) * sizeof(*order));
-        order[at] = i;
-    }
-}
-
-/* The chosen one first, then in the order of preference, so many at most. */
-static json_t *candidates_json(struct join_scene *s, size_t chosen, size_t most)
-{
-    json_t *list = json_array();
-    struct shared shared = {0};
-    size_t said = 1;
-
-    if (s->n_preferred == 0)
-        find_preferred(s);
-    json_array_append_new(list, candidate_json(s, chosen, &shared));
-    for (size_t k = 0; k < s->n_preferred && said < most; k++) {
-        if (s->preferred[k] == chosen)
-            continue;
-        json_array_append_new(list, candidate_json(s, s->preferred[k], &shared));
-        said++;
-    }
-    shared_clear(&shared);
     return list;
 }
 
@@ -485,27 +345,28 @@ const char *join_reason_name(enum join_reason r)
     return whys[r].name;
 }
 
-json_t *join_why(struct join_scene *s, size_t i, size_t candidates)
+char *join_why(struct join_scene *s, size_t i, size_t candidates)
 {
     const struct place_seat *seat = &s->plan.seats[i];
     json_t *prediction = join_predict_json(s, i), *j;
     enum join_reason reason = join_reason(s, i), told = reason;
-    char sentence[800];
+    char sentence[800], *text;
 
     place_view(&s->problem, i, s->reach);
     if (told == JOIN_STAYS || told == JOIN_STAYS_LATELY)
         told = reason_measured(s, i);
     whys[told].sentence(s, i, s->nodes[seat->node]->id, sentence, sizeof(sentence));
-    j = json_pack("{s:s, s:s, s:o, s:I}", "reason", join_reason_name(reason), "sentence", sentence,
-                  "candidates", candidates_json(s, seat->node, candidates), "candidates_total",
-                  (json_int_t)s->problem.n_nodes);
+    j = json_pack("{s:s, s:s, s:I}", "reason", join_reason_name(reason), "sentence", sentence,
+                  "candidates_total", (json_int_t)s->problem.n_nodes);
     if (prediction != NULL)
         json_object_set_new(j, "prediction", prediction);
     if (j != NULL && seat->overflow != PLACE_OVERFLOW_NO) {
         json_object_set_new(j, "overflow", json_string(place_overflow_name(seat->overflow)));
         json_object_set_new(j, "remedy", json_string(place_overflow_remedy(seat->overflow)));
     }
-    return j;
+    text = doc_text_with(j, "candidates", join_candidates(s, seat->node, candidates));
+    json_decref(j);
+    return text;
 }
 
 json_t *join_rejected_json(const struct join_scene *s)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const transport_names[TRANSPORT_COUNT] = {
@@ -111,4 +112,18 @@ json_t *doc_parse(const char *buf, size_t len, struct doc_error *e)
     else
         doc_fail(e, "", "bad_json", "not JSON, at line %d, column %d", error.line, error.column);
     return NULL;
+}
+
+char *doc_text_with(const json_t *object, const char *name, const char *value)
+{
+    char *text = object != NULL && value != NULL ? json_dumps(object, DOC_COMPACT) : NULL;
+    size_t len = text != NULL ? strlen(text) : 0, more = len + sizeof("\"\":,") + 1;
+    char *whole = text != NULL ? realloc(text, more + strlen(name) + strlen(value)) : NULL;
+
+    if (whole == NULL) {
+        free(text);
+        return NULL;
+    }
+    sprintf(whole + len - 1, "%s\"%s\":%s}", json_object_size(object) > 0 ? "," : "", name, value);
+    return whole;
 }

@@ -33,6 +33,22 @@ static void test_right_texts(void **state)
     }
 }
 
+static void test_text_with_a_member_more(void **state)
+{
+    json_t *none = json_object(), *some = json_pack("{s:i, s:f}", "a", 1, "b", 0.05);
+    char *one = doc_text_with(none, "x", "[1,2]"), *three = doc_text_with(some, "x", "{}");
+
+    (void)state;
+    assert_string_equal(one, "{\"x\":[1,2]}");
+    assert_string_equal(three, "{\"a\":1,\"b\":0.05,\"x\":{}}");
+    assert_null(doc_text_with(NULL, "x", "[]"));
+    assert_null(doc_text_with(some, "x", NULL));
+    free(one);
+    free(three);
+    json_decref(none);
+    json_decref(some);
+}
+
 static void test_wrong_texts(void **state)
 {
     static const char *const wrong[] = {"",
@@ -128,9 +144,9 @@ static void test_long_errors_are_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right_texts),         cmocka_unit_test(test_wrong_texts),
-        cmocka_unit_test(test_depth_bombs),         cmocka_unit_test(test_names),
-        cmocka_unit_test(test_long_errors_are_cut),
+        cmocka_unit_test(test_right_texts), cmocka_unit_test(test_text_with_a_member_more),
+        cmocka_unit_test(test_wrong_texts), cmocka_unit_test(test_depth_bombs),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_long_errors_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
