@@ -1,4 +1,5 @@
-/* Who is in a meeting: listing and leaving (api_join.c has joining). Invariant: every change of who is where raises the meeting's epoch. */
+/* Who is in a meeting: listing and leaving (api_join.c has joining). Invariant: every change of who is where raises the
+ * meeting's epoch. */
 #include "api_meetings.h"
 #include "catalogue.h"
 #include "core/timefmt.h"

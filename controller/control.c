@@ -37,8 +37,9 @@ struct control {
     bool told;            /* that the database is away, or has another schema: once, until it is well again */
 };
 
-/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the longest; one at
- * -infinity is being dropped already. And without a partition for what is measured now, no report can be taken. */
+/* A report must not die before its time because another controller's lifetime is shorter: partitions are kept for the
+ * longest; one at -infinity is being dropped already. And without a partition for what is measured now, no report can
+ * be taken. */
 static void watch_partitions(struct control *c)
 {
     char seconds[24];

@@ -1,6 +1,7 @@
-/* PostgreSQL on one thread's loop: libpq connections in pipeline mode, one for each role (DB_WRITERS for one of them). A batch is one transaction: db_begin,
- * db_add for each statement, db_send; all three in one go (nothing else runs between them). Never blocks. Used by the loop's
- * thread only. A connection that is lost comes back by itself, with backoff; meanwhile db_begin refuses at once. */
+/* PostgreSQL on one thread's loop: libpq connections in pipeline mode, one for each role (DB_WRITERS for one of them).
+ * A batch is one transaction: db_begin, db_add for each statement, db_send; all three in one go (nothing else runs
+ * between them). Never blocks. Used by the loop's thread only. A connection that is lost comes back by itself, with
+ * backoff; meanwhile db_begin refuses at once. */
 #ifndef BERTH_CONTROLLER_DB_H
 #define BERTH_CONTROLLER_DB_H
 
@@ -19,12 +20,13 @@ enum {
     DB_STMTS_MAX = 128,       /* different statements on one connection */
 };
 
-/* Each role has connections of its own that have done SET ROLE, so a statement can't do more than its role may.
- * tenant: what belongs to an org, under row-level security: sees the rows of the batch's org alone. A statement that meets a lock
- * soon fails (55P03) rather than hold up all tenants. tenant_write has the same rights and the same haste, for what is to be on disk
- * before it is answered: a connection waits for the disk at every commit, so there are several, whose commits the server takes to the
- * disk together, and who only reads waits behind none. What takes long or may wait goes over tenant_slow, which has the same rights.
- * ingest: appends reports, reads nothing. operator: nodes, orgs, keys: what isn't per tenant. */
+/* Each role has connections of its own that have done SET ROLE, so a statement can't do more than its role may. tenant:
+ * what belongs to an org, under row-level security: sees the rows of the batch's org alone. A statement that meets a
+ * lock soon fails (55P03) rather than hold up all tenants. tenant_write has the same rights and the same haste, for
+ * what is to be on disk before it is answered: a connection waits for the disk at every commit, so there are several,
+ * whose commits the server takes to the disk together, and who only reads waits behind none. What takes long or may
+ * wait goes over tenant_slow, which has the same rights. ingest: appends reports, reads nothing. operator: nodes, orgs,
+ * keys: what isn't per tenant. */
 enum db_role { DB_TENANT, DB_TENANT_WRITE, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
 enum {
     DB_WRITERS = 4,                            /* connections of DB_TENANT_WRITE */

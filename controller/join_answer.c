@@ -1,5 +1,5 @@
-/* An assignment: node, ladder, and what its ticket is to say. Invariant: an address that answered this participant goes before all others of
- * its transport. */
+/* An assignment: node, ladder, and what its ticket is to say. Invariant: an address that answered this participant goes
+ * before all others of its transport. */
 #include "admission.h"
 #include "join_predict.h"
 
@@ -74,8 +74,8 @@ static void add_rungs(json_t *ladder, const struct join_scene *s, size_t i, size
         add_rung(ladder, t, &n->addresses.at[t][k], tls_name, NULL);
 }
 
-/* What its agent is to tell of the call: how often is said when this is told. With what was counted on, so that the figures stand beside it wherever and
- * whenever they come; there is none where nobody knew anything. */
+/* What its agent is to tell of the call: how often is said when this is told. With what was counted on, so that the
+ * figures stand beside it wherever and whenever they come; there is none where nobody knew anything. */
 static json_t *report_json(const struct join_scene *s, size_t i)
 {
     const struct place_seat *seat = &s->plan.seats[i];

@@ -1,5 +1,5 @@
-/* What a plan changes against what is stored. Invariant: who is not in the columns stays on its node; who is moved, and didn't ask, has what
- * it is to be told. */
+/* What a plan changes against what is stored. Invariant: who is not in the columns stays on its node; who is moved, and
+ * didn't ask, has what it is to be told. */
 #include "join_scene.h"
 
 #include "join_rows.h"

@@ -1,5 +1,5 @@
-/* Looking, deciding, keeping. Invariant: what is answered has been committed, or needed no change; and who was moved by it has its event in
- * the same transaction. */
+/* Looking, deciding, keeping. Invariant: what is answered has been committed, or needed no change; and who was moved by
+ * it has its event in the same transaction. */
 #include "join_run.h"
 
 #include "admission.h"
@@ -179,9 +179,9 @@ static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
 
 /* ---- keeping a plan ---- */
 
-/* Nothing is written, and nobody told, unless the epoch is the one that was read and every node still takes those who come to it; nodes are
- * asked in the order of their names, so that no two decisions wait for each other. Rows come as arrays, one element a participant that moves
- * or joins. */
+/* Nothing is written, and nobody told, unless the epoch is the one that was read and every node still takes those who
+ * come to it; nodes are asked in the order of their names, so that no two decisions wait for each other. Rows come as
+ * arrays, one element a participant that moves or joins. */
 static const struct db_stmt keep_stmt = {
     "join_keep",
     "with takes as materialized (select n.org, n.node, node_takes(n.org, n.node, n.more, $17::bigint) as word"

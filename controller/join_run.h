@@ -1,5 +1,6 @@
-/* A decision on a meeting, from the first look to the commit: read, decide, and keep the plan only if the meeting's epoch is still the one
- * that was read; else look again, until the deadline. Joins, failures and reviews all go this way. One worker's thread. */
+/* A decision on a meeting, from the first look to the commit: read, decide, and keep the plan only if the meeting's
+ * epoch is still the one that was read; else look again, until the deadline. Joins, failures and reviews all go this
+ * way. One worker's thread. */
 #ifndef BERTH_CONTROLLER_JOIN_RUN_H
 #define BERTH_CONTROLLER_JOIN_RUN_H
 

@@ -1,7 +1,8 @@
-/* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan, and the answer
- * that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear; strings of nodes belong to the
- * catalogue's snapshot. In files: join_rows.c and join_reports.c read, join_predict.c guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem,
- * join_diff.c tells what changed against what is stored, join_answer.c, join_why.c, join_candidates.c and join_explain.c say it. */
+/* One look at a meeting: rows of the database and the catalogue made into a problem for the placement engine, its plan,
+ * and the answer that the one who joins is given. Everything lives in the scene's own pool until join_scene_clear;
+ * strings of nodes belong to the catalogue's snapshot. In files: join_rows.c and join_reports.c read, join_predict.c
+ * guesses, join_given.c takes what a request gives instead, join_scene.c makes the problem, join_diff.c tells what
+ * changed against what is stored, join_answer.c, join_why.c, join_candidates.c and join_explain.c say it. */
 #ifndef BERTH_CONTROLLER_JOIN_SCENE_H
 #define BERTH_CONTROLLER_JOIN_SCENE_H
 
@@ -104,17 +105,18 @@ struct join_scene {
 
 /* The statements of one look, in the order in which join_scene_build expects their results. */
 void join_scene_read(struct db_batch *b, const struct join_ask *ask);
-/* Reads and decides. 0; -EINPROGRESS: reports are to be fetched first, the catalogue stays as long; -ENOENT: no such meeting; -EBADMSG: rows that
- * are not as they should be; -EAGAIN: it is to be looked without ask->reports; -EFBIG: the others' live reports have more than ask->rows_max
- * rows; -ENOSPC: the meeting is full; -ESRCH: see ask->stays; -ENOMEM. Clear it in every case. */
+/* Reads and decides. 0; -EINPROGRESS: reports are to be fetched first, the catalogue stays as long; -ENOENT: no such
+ * meeting; -EBADMSG: rows that are not as they should be; -EAGAIN: it is to be looked without ask->reports; -EFBIG: the
+ * others' live reports have more than ask->rows_max rows; -ENOSPC: the meeting is full; -ESRCH: see ask->stays;
+ * -ENOMEM. Clear it in every case. */
 int join_scene_build(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const struct db_result *result) __attribute__((warn_unused_result));
 /* The statement that fetches them, and what comes of it: as above, or -ESTALE: one is no more, so it is to be looked again. */
 void join_scene_fetch(struct join_scene *s, struct db_batch *b, const struct join_ask *ask);
 int join_scene_fetched(struct join_scene *s, const struct join_ask *ask, const struct db_result *result)
     __attribute__((warn_unused_result));
-/* The same of what a request gives instead of the database, which outlives the scene: {"participants", "policy"?, "plan"?}. 0, or -EINVAL
- * with *e. Of `ask` the org counts. Clear it in every case. */
+/* The same of what a request gives instead of the database, which outlives the scene: {"participants", "policy"?,
+ * "plan"?}. 0, or -EINVAL with *e. Of `ask` the org counts. Clear it in every case. */
 int join_scene_given(struct join_scene *s, const struct join_ask *ask, const struct catalogue *c,
                      const json_t *body, struct doc_error *e) __attribute__((warn_unused_result));
 /* What a decision works in; nothing is in it before. */
@@ -122,8 +124,8 @@ void *join_scene_work(struct join_scene *s);
 void join_scene_clear(struct join_scene *s);
 bool join_scene_has(const struct join_scene *s, const char *agent); /* among the participants */
 
-/* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the scene's pool. Others are
- * written where they are moved only, with what they are to be told in `body`. */
+/* What is written of a plan: a column each of those who join, move, or have said something else; parallel, from the
+ * scene's pool. Others are written where they are moved only, with what they are to be told in `body`. */
 struct join_columns {
     size_t n;
     const char **agent, **node_org, **node, **transport, **ladder, **network, **capabilities, **guessed,
@@ -137,13 +139,14 @@ struct join_needs {
 };
 void join_needs(struct join_scene *s, const struct join_columns *c, struct join_needs *needs);
 
-/* The assignment of participant i, who has a seat, under the plan with that epoch, all but why. It may be stored: what is secret of it
- * admission_complete puts in. NULL: out of memory. */
+/* The assignment of participant i, who has a seat, under the plan with that epoch, all but why. It may be stored: what
+ * is secret of it admission_complete puts in. NULL: out of memory. */
 json_t *join_answer(struct join_scene *s, size_t i, int64_t epoch);
-/* Its member "why", with at most so many candidates, as the text of an object, to be freed: doc_text_with puts it in. NULL: out of memory. */
+/* Its member "why", with at most so many candidates, as the text of an object, to be freed: doc_text_with puts it in.
+ * NULL: out of memory. */
 char *join_why(struct join_scene *s, size_t i, size_t candidates);
-/* Of that the candidates, the chosen one first, then in the order of preference: the text of a list, in the scene's pool. s->reach is of whom it
- * is about. */
+/* Of that the candidates, the chosen one first, then in the order of preference: the text of a list, in the scene's
+ * pool. s->reach is of whom it is about. */
 const char *join_candidates(struct join_scene *s, size_t chosen, size_t most);
 /* Why participant i is where it is, for answers and explanations alike. */
 enum join_reason {
@@ -166,7 +169,8 @@ const char *join_reason_name(enum join_reason r); /* "least_mean_rtt", ... */
 json_t *join_reject_codes(unsigned rejected);     /* enum place_reject, ORed: a list of names */
 json_t *
 join_rejected_json(const struct join_scene *s); /* whoever takes part: how many nodes, by the gravest name */
-/* What keeps participant i, who has no seat, off every node, in words: "1 unhealthy, 2 full". Returns all of it: enum place_reject, ORed. */
+/* What keeps participant i, who has no seat, off every node, in words: "1 unhealthy, 2 full". Returns all of it: enum
+ * place_reject, ORed. */
 unsigned join_obstacles(struct join_scene *s, size_t i, char *out, size_t cap);
 
 /* ---- every candidate of every participant, and its terms ---- */
@@ -187,7 +191,8 @@ struct explain_ask {
     size_t limit;
     bool given; /* a simulation: with the plan as a whole, and what the best plan would cost */
 };
-/* Of a scene in which nobody joins. *last: the last agent of the page where more follow, else NULL; the scene's. NULL: out of memory. */
+/* Of a scene in which nobody joins. *last: the last agent of the page where more follow, else NULL; the scene's. NULL:
+ * out of memory. */
 json_t *join_explain(struct join_scene *s, const struct explain_ask *ask, const char **last);
 
 #endif

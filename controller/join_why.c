@@ -1,5 +1,5 @@
-/* Why an assignment is what it is: a reason, a sentence, and the candidates. Invariant: a figure is given where it was measured, and one
- * that was predicted only beside what it was predicted from. */
+/* Why an assignment is what it is: a reason, a sentence, and the candidates. Invariant: a figure is given where it was
+ * measured, and one that was predicted only beside what it was predicted from. */
 #include "join_predict.h"
 
 #include "join_rows.h"

@@ -231,8 +231,8 @@ void nodelist_clear(struct nodelist *l);
 /* Reads a whole text as JSON: an object or array, UTF-8, no member twice, nothing behind it, no deeper than JSON_DEPTH_MAX (checked
  * before anything is built). A new reference, or NULL with *e filled (`bad_json`, or `internal` when out of memory). */
 json_t *doc_parse(const char *buf, size_t len, struct doc_error *e);
-/* An object's text (DOC_COMPACT) with one member more, which it doesn't have, whose value is JSON text already. To be freed; NULL: out of memory,
- * or one of both is NULL, which it is where that ran out before. */
+/* An object's text (DOC_COMPACT) with one member more, which it doesn't have, whose value is JSON text already. To be
+ * freed; NULL: out of memory, or one of both is NULL, which it is where that ran out before. */
 char *doc_text_with(const json_t *object, const char *name, const char *value);
 /* Fills *e: `fmt` makes the detail. Returns -EINVAL, so that a check can `return doc_fail(...)`. */
 int doc_fail(struct doc_error *e, const char *pointer, const char *code, const char *fmt, ...)
