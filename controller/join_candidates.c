@@ -1,6 +1,5 @@
-/* The candidates of an answer, as text: fifty of them are most of what it says, and as objects they would be most of
- * what a join costs its controller. Invariant: every text here is an id or a name of our own, which JSON has as it is.
- * */
+/* The candidates of an answer, as text: fifty of them are most of what it says, and as objects they would be most of what
+ * a join costs its controller. Invariant: every text here is an id or a name of our own, which JSON has as it is. */
 #include "join_scene.h"
 
 #include <inttypes.h>

@@ -1,9 +1,13 @@
-/* The outbox (schema/0005): what agents are told through GET /v1/stream. Who decides something puts it there with the
- * very transaction that keeps the decision, and says so once that is committed: db_add(b, &keep_stmt, ...); the
- * decision; see outbox_add where it depends on a condition outbox_add(b, pool, org, events, n); what is told of it
- * api_db_send(r, b, kept); ... in kept(), once it has been committed: outbox_tell(r->ctl->outbox, org, events, n);
- * Nothing else is to be done: whichever controllers and threads have streams of these agents read it from the database.
- * */
+/* The outbox (schema/0005): what agents are told through GET /v1/stream. Who decides something puts it there with the very
+ * transaction that keeps the decision, and says so once that is committed:
+ *
+ *     db_add(b, &keep_stmt, ...);                  the decision; see outbox_add where it depends on a condition
+ *     outbox_add(b, pool, org, events, n);         what is told of it
+ *     api_db_send(r, b, kept);
+ *     ... in kept(), once it has been committed:
+ *     outbox_tell(r->ctl->outbox, org, events, n);
+ *
+ * Nothing else is to be done: whichever controllers and threads have streams of these agents read it from the database. */
 #ifndef BERTH_CONTROLLER_OUTBOX_H
 #define BERTH_CONTROLLER_OUTBOX_H
 
