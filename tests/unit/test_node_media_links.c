@@ -277,12 +277,8 @@ static void test_last_n_over_links(void **state)
     struct sim *s = *state;
     struct sim_agent *locals[3], *n2;
     for (size_t i = 0; i < 3; i++) {
-        char who[2] = {(char)('a' + i), 0};
-        struct ticket t = sim_ticket(s, "m", who);
-        t.last_n = 2;
-        locals[i] = sim_agent(s, &t);
-        assert_int_equal(sim_handshake(locals[i]), 0);
-        assert_int_equal(sim_consent(locals[i], false, NONE, NULL), 0);
+        locals[i] = sim_join_last_n(s, "m", i, 2);
+        assert_non_null(locals[i]);
         locals[i]->level = (uint8_t)(70 + 10 * i);
     }
     n2 = link_to(s, 0);
@@ -306,12 +302,8 @@ static void test_places_of_a_link_that_ends(void **state)
     struct sim *s = *state;
     struct sim_agent *locals[2], *n2;
     for (size_t i = 0; i < 2; i++) {
-        char who[2] = {(char)('a' + i), 0};
-        struct ticket t = sim_ticket(s, "m", who);
-        t.last_n = 2;
-        locals[i] = sim_agent(s, &t);
-        assert_int_equal(sim_handshake(locals[i]), 0);
-        assert_int_equal(sim_consent(locals[i], false, NONE, NULL), 0);
+        locals[i] = sim_join_last_n(s, "m", i, 2);
+        assert_non_null(locals[i]);
     }
     n2 = link_to(s, 0);
     n2->level = 10;

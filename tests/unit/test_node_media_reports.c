@@ -296,12 +296,8 @@ static void test_keyframe_in_a_free_place(void **state)
     struct sim_agent *a[3];
     struct rtcp r;
     for (size_t i = 0; i < 3; i++) {
-        char who[2] = {(char)('a' + i), 0};
-        struct ticket t = sim_ticket(s, "m", who);
-        t.last_n = 1;
-        a[i] = sim_agent(s, &t);
-        assert_int_equal(sim_handshake(a[i]), 0);
-        assert_int_equal(sim_consent(a[i], false, NONE, NULL), 0);
+        a[i] = sim_join_last_n(s, "m", i, 1);
+        assert_non_null(a[i]);
     }
     for (size_t i = 0; i < 2; i++)
         sim_send(a[i], 900);

@@ -237,15 +237,32 @@ struct sim_agent *sim_agent(struct sim *s, const struct ticket *t)
     return a;
 }
 
-struct sim_agent *sim_join(struct sim *s, const char *meeting, size_t n)
+static struct ticket numbered(const struct sim *s, const char *meeting, size_t n)
 {
     char who[32];
     snprintf(who, sizeof who, "p%zu", n);
-    struct ticket t = sim_ticket(s, meeting, who);
-    struct sim_agent *a = sim_agent(s, &t);
+    return sim_ticket(s, meeting, who);
+}
+
+static struct sim_agent *let_in(struct sim *s, const struct ticket *t)
+{
+    struct sim_agent *a = sim_agent(s, t);
     if (!a || sim_handshake(a) != 0)
         return NULL;
-    return sim_consent(a, false, (struct slice){NULL, 0}, NULL) == 0 ? a : NULL;
+    return sim_consent(a, false, NONE, NULL) == 0 ? a : NULL;
+}
+
+struct sim_agent *sim_join(struct sim *s, const char *meeting, size_t n)
+{
+    struct ticket t = numbered(s, meeting, n);
+    return let_in(s, &t);
+}
+
+struct sim_agent *sim_join_last_n(struct sim *s, const char *meeting, size_t n, uint16_t last_n)
+{
+    struct ticket t = numbered(s, meeting, n);
+    t.last_n = last_n;
+    return let_in(s, &t);
 }
 
 /* ---- STUN ---- */

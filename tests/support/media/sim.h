@@ -87,6 +87,8 @@ struct ticket sim_ticket(const struct sim *s, const char *meeting, const char *w
 struct sim_agent *sim_agent(struct sim *s, const struct ticket *t);
 /* "p<n>" in "m", and it has been let in: NULL where it wasn't. */
 struct sim_agent *sim_join(struct sim *s, const char *meeting, size_t n);
+/* The same, and it hears no more than so many. */
+struct sim_agent *sim_join_last_n(struct sim *s, const char *meeting, size_t n, uint16_t last_n);
 
 /* One handshake with no challenge's answer: 0, the code of its refusal, or -1: no answer that counts. */
 int sim_hello(struct sim_agent *a, struct slice nonce);
