@@ -13,15 +13,18 @@ seen = set()
 
 
 def note(text):
-    """Remembers the secret part of a token: its last piece, so a JWT's signature and not its claims. A key's id is none."""
-    last = SPLIT.split(text or "")[-1]
-    if len(last) >= PIECE_LEAST and not KEY_ID.fullmatch(last):
-        seen.add(last)
+    """Remembers the secret part of a token: its last piece, so a JWT's signature and not its claims."""
+    note_pieces(SPLIT.split(text or "")[-1:])
+
+
+def note_pieces(pieces):
+    """A key's id is no secret."""
+    seen.update(piece for piece in pieces if len(piece) >= PIECE_LEAST and not KEY_ID.fullmatch(piece))
 
 
 def note_answer(body):
     for found in ANSWERED.findall(body):
-        note(found.decode(errors="replace"))
+        note_pieces(SPLIT.split(found.decode(errors="replace")))  # one in base64 has "/" and "+" somewhere
     for found in ANSWERED_LISTS.findall(body):
         for text in found.decode(errors="replace").split(","):
             note(text)
