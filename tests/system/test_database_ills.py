@@ -7,14 +7,13 @@ import queue
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.api import report_body
 from support.berth import Controller
 from support.postgres import Database, Postgres
-from support.process import CONTROLLER, Process, free_port, run, wait_for
+from support.process import CONTROLLER, Process, at_once, free_port, run, wait_for
 from support.traffic import Traffic
 
 DISK = "224m"
@@ -219,8 +218,7 @@ def test_slow(relay, controller, org):
     relay.delay_s = 0.15
     wait_for(lambda: works(org), 20, "a report over a slow way")
     agents = [org.agent(f"slow-{n}") for n in range(8)]
-    with ThreadPoolExecutor(8) as pool:  # together, as they share commits
-        answers = list(pool.map(lambda a: a.post("/v1/reports", report_body([])).status, agents))
+    answers = at_once(lambda a: a.post("/v1/reports", report_body([])).status, agents)  # together, as they share commits
     assert answers == [201] * 8
     relay.delay_s = 2  # beyond what a request may take
     assert refused(org)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.process import wait_for
+from support.process import at_once, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,7 @@ def berth(world, controller, org, node):
 
 
 def together(berth, meeting, agents, *args, env=None):
-    with ThreadPoolExecutor(len(agents)) as pool:
-        return list(pool.map(lambda a: berth("join", meeting, "--agent", a, *args, env=env), agents))
+    return at_once(lambda a: berth("join", meeting, "--agent", a, *args, env=env), agents)
 
 
 def test_three_hear_each_other(berth):

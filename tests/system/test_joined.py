@@ -3,11 +3,10 @@
 
 import itertools
 import signal
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.media import Participant
-from support.process import wait_for
+from support.process import at_once, wait_for
 
 numbers = itertools.count(5000)
 
@@ -88,8 +87,7 @@ def test_the_command_hears_everybody_without_loss(three, world, controller, org)
         return world.agent("join", "cli", "--agent", agent, "--seconds", "8", "--json", controller=controller, token=org.key)
 
     agents = ["ann", "bob", "cho"]
-    with ThreadPoolExecutor(3) as pool:
-        told = {a: r for a, r in zip(agents, pool.map(run, agents))}
+    told = dict(zip(agents, at_once(run, agents)))
     for agent, done in told.items():
         assert done.returncode == 0, done.stderr
         t = done.json()

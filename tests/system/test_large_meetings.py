@@ -1,11 +1,10 @@
 # timeout: 300, heavy
 """Meetings of many people with many measurements: what is decided, and where they end."""
 
-import threading
 
 import pytest
 from support.api import Heartbeats, listed, node_body, report, result
-from support.process import wait_for
+from support.process import at_once, wait_for
 
 PEOPLE, NODES = 100, 200
 PEOPLE_MAX, ROWS_MAX, REPORT_ROWS_MAX = 500, 500000, 4096
@@ -54,18 +53,8 @@ def test_a_hundred_people_over_two_hundred_nodes(make_org, admin, database):
         report(org.api, rows if p % 2 else rows[::-1], agent=f"p{p:02}")  # in whatever order
     database.sql(f"update node_load set heartbeat_at = now() + interval '5 minutes' where org = '{org.id}'")
     org.api.post("/v1/meetings", {"id": "m", "policy": {"private": True}}).expect(201)
-    path, answers = "/v1/meetings/m/participants", {}
-
-    def join(some):
-        for p in some:
-            answers[p] = org.api.post(path, {"agent": f"p{p:02}"})
-
-    threads = [threading.Thread(target=join, args=(range(i, PEOPLE, 4),)) for i in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert {a.status for a in answers.values()} == {201}, next(a for a in answers.values() if a.status != 201)
+    path = "/v1/meetings/m/participants"
+    at_once(lambda first: [org.api.post(path, {"agent": f"p{p:02}"}).expect(201) for p in range(first, PEOPLE, 4)], range(4))
     means = {f"n{n:03}": sum(figure(p, n) for p in range(PEOPLE)) * 1000 // PEOPLE for n in range(NODES)}
     last = org.api.post(path, {"agent": "p00"}).expect(200).json
     assert last["node"] == "n077"

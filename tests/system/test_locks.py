@@ -46,15 +46,14 @@ def test_a_join_waits_and_others_do_not(org, cloud, locked):
     began = time.monotonic()
     join = threading.Thread(target=lambda: answers.append(org.agent("waits").post(f"/v1/meetings/{meeting}/participants", {})))
     join.start()
-    slowest = 0.0
+    beside = 0
     while join.is_alive():
-        asked = time.monotonic()
         org.api.get(f"/v1/meetings/{meeting}").expect(200)
-        slowest = max(slowest, time.monotonic() - asked)
+        beside += join.is_alive()  # one that waited as well would be answered when the join is
     join.join()
     assert answers[0].status == 201, answers[0].json
     assert time.monotonic() - began > 1.0
-    assert slowest < 0.6
+    assert beside > 2
 
 
 def test_leaving_and_ending_wait_as_joining_does(org, cloud, locked):
@@ -120,9 +119,9 @@ def test_what_is_revoked_is_known_in_time_whatever_else_waits(org, cloud, databa
     wait_for(lambda: database.sql(asleep) == "1", 20, "the locks")
     org.admin.delete(f"/v1/keys/{key.split('.')[0]}").expect(204)
     wait_for(lambda: revoked.get("/v1/meetings").status == 401, 5, "the key to stop")
-    asked = 0
+    beside = 0
     while holder.is_alive():
         org.api.get("/v1/meetings").expect(200)
-        asked += 1
+        beside += holder.is_alive()  # one that waited for a lock would be answered when there is none
     holder.join()
-    assert asked > 0
+    assert beside > 2

@@ -1,11 +1,10 @@
 # timeout: 300, alone
 """Meetings and who is in them: made, listed, joined, left. Which node is chosen is in test_assignments.py."""
 
-import threading
 
 import pytest
 from support.api import Heartbeats, register, report
-from support.process import wait_for
+from support.process import at_once, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -180,17 +179,7 @@ def test_everybody_at_once_over_two_controllers(org, controllers, meeting):
     clients = [org.api, controllers().client(org.key)]
     for i in range(40):
         report(org.api, {"m-1": {"udp": 10 + i % 7}, "m-2": {"udp": 12 + i % 5}}, agent=f"p{i}")
-    answers = {}
-
-    def join(i):
-        answers[i] = clients[i % 2].post(path, {"agent": f"p{i}"})
-
-    threads = [threading.Thread(target=join, args=(i,)) for i in range(40)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert [a.status for a in answers.values()] == [201] * 40, [a for a in answers.values() if a.status != 201]
+    at_once(lambda i: clients[i % 2].post(path, {"agent": f"p{i}"}).expect(201), range(40))
     items = org.api.get(f"{path}?limit=100").json["items"]
     assert len(items) == 40 and len({i["node"] for i in items}) == 1
 
@@ -198,19 +187,13 @@ def test_everybody_at_once_over_two_controllers(org, controllers, meeting):
 def test_join_and_leave_at_once(org, meeting):
     """Joins and leaves of one meeting from many threads: every call is answered, and what is left is consistent."""
     path = f"/v1/meetings/{meeting}/participants"
-    statuses = []
 
-    def churn(agent):
+    def churn(n):
         for _ in range(8):
-            statuses.append(org.api.post(path, {"agent": agent}).status)
-            statuses.append(org.api.delete(f"{path}/{agent}").status)
+            org.api.post(path, {"agent": f"c{n}"}).expect(201)
+            org.api.delete(f"{path}/c{n}").expect(204)
 
-    threads = [threading.Thread(target=churn, args=(f"c{i}",)) for i in range(6)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert set(statuses) == {201, 204}
+    at_once(churn, range(6))
     assert org.api.get(path).json["items"] == []
 
 
@@ -252,17 +235,8 @@ def test_capacity_is_kept_by_meetings_that_join_at_once(org, cloud, controllers)
     clients = [org.api, controllers().client(org.key)]
     for i in range(60):
         org.api.post("/v1/meetings", {"id": f"few-{i}", "policy": {"regions": {"allow": ["few"]}}}).expect(201)
-    statuses = []
-
-    def join(i):
-        statuses.append(clients[i % 2].post(f"/v1/meetings/few-{i}/participants", {"agent": "ann"}).status)
-
-    threads = [threading.Thread(target=join, args=(i,)) for i in range(60)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert sorted(statuses) == [201] * 5 + [503] * 55
+    answers = at_once(lambda i: clients[i % 2].post(f"/v1/meetings/few-{i}/participants", {"agent": "ann"}), range(60))
+    assert sorted(a.status for a in answers) == [201] * 5 + [503] * 55
 
 
 def test_made_again_it_is_another(org, database):

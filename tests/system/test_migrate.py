@@ -2,12 +2,11 @@
 """berth-controller migrate, schemas that don't fit, and what each database role may do."""
 
 import subprocess
-import threading
 
 import pytest
 from support.api import report_body
 from support.postgres import Database
-from support.process import CONTROLLER, clean_env, run, wait_for
+from support.process import CONTROLLER, at_once, clean_env, run, wait_for
 from support.rest import Client
 
 
@@ -34,12 +33,7 @@ def test_usage_errors_are_told(key, value):
 
 
 def test_four_at_once(fresh):
-    done = []
-    threads = [threading.Thread(target=lambda: done.append(migrate(fresh.url))) for _ in range(4)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    done = at_once(lambda _: migrate(fresh.url), range(4))
     assert [d.returncode for d in done] == [0] * 4, [d.stderr for d in done]
     versions = fresh.sql("select string_agg(version::text, ',' order by version) from berth_schema").split(",")
     assert versions == [str(n + 1) for n in range(len(versions))]

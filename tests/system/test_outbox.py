@@ -2,8 +2,10 @@
 """The outbox in the database: numbers without gaps in the order of commits, bounds, retention, and who may see what."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.process import at_once
 
 DAY_MS = 86400000
 
@@ -36,7 +38,7 @@ def read(database):
 def test_numbers_have_no_gaps_and_follow_commits(database, put, read):
     """Who reads up to n will never see a smaller number appear later, whatever commits meanwhile or is rolled back."""
     first = put("busy")
-    seen, wrong, writing = [first], [], threading.Event()
+    seen, wrong, written = [first], [], threading.Event()
 
     def write(k):
         sql = "".join(f"select outbox_put('o', 'busy', 'assignment', '{{\"by\": {k}}}'); " for _ in range(3))
@@ -45,20 +47,19 @@ def test_numbers_have_no_gaps_and_follow_commits(database, put, read):
             database.sql(f"begin; set local role berth_tenant; select set_config('berth.org', 'o', true); {sql} {end}")
 
     def look():
-        while not writing.is_set():
+        while not written.is_set():
             _, _, fresh = read("busy", seen[-1])
             if fresh != list(range(seen[-1] + 1, seen[-1] + 1 + len(fresh))):
                 wrong.append((seen[-1], fresh))
             seen.extend(fresh)
 
-    looker = threading.Thread(target=look)
-    writers = [threading.Thread(target=write, args=(k,)) for k in range(4)]
-    for t in (looker, *writers):
-        t.start()
-    for t in writers:
-        t.join()
-    writing.set()
-    looker.join()
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            at_once(write, range(4))
+        finally:
+            written.set()
+        looking.result()
     assert not wrong, wrong
     last, _, rest = read("busy", seen[-1])
     assert seen + rest == list(range(first, first + 1 + 4 * 6 * 3)) and last == first + 72

@@ -1,10 +1,10 @@
 # timeout: 300, alone
 """What an org may have at once: each bound is met, passed by nobody, and makes room again."""
 
-import threading
 
 import pytest
 from support.api import node_body, register
+from support.process import at_once
 
 NODES, MEETINGS, KEYS = 3, 4, 5
 THREADS = 2
@@ -68,18 +68,11 @@ def test_mesh_nodes(make_org, admin, node_key):
 
 def test_at_the_same_moment_it_is_passed_by_one_a_thread_at_most(make_org):
     org = make_org()
-    made = []
 
-    def make_some():
-        for _ in range(10):
-            made.append(org.api.post("/v1/meetings").expect(201, 409).status)
+    def make_some(_):
+        return [org.api.post("/v1/meetings").expect(201, 409).status for _ in range(10)]
 
-    threads = [threading.Thread(target=make_some) for _ in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert len(made) == 80
+    made = [status for some in at_once(make_some, range(8)) for status in some]
     assert MEETINGS <= made.count(201) <= MEETINGS + THREADS
     assert len(org.api.get("/v1/meetings?limit=500").expect(200).json["items"]) == made.count(201)
 

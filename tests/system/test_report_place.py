@@ -1,10 +1,9 @@
 # timeout: 120, alone
 """A report that no partition takes is refused for good, and costs those that came with it nothing."""
 
-import threading
-
 import pytest
 from support.api import now, report_body
+from support.process import at_once
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +17,11 @@ def controller(controllers, database):
 
 
 def test_refused_for_good_and_alone(org, controller):
-    answers = {}
+    def post(i):
+        measured_at = now(-3600) if i % 10 == 3 else now()
+        return org.agent(f"a-{i}").post("/v1/reports", report_body([], measured_at=measured_at))
 
-    def post(i, measured_at):
-        answers[i] = org.agent(f"a-{i}").post("/v1/reports", report_body([], measured_at=measured_at))
-
-    threads = [threading.Thread(target=post, args=(i, now(-3600) if i % 10 == 3 else now())) for i in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for i, answer in answers.items():
+    for i, answer in enumerate(at_once(post, range(60))):
         if i % 10 == 3:
             assert answer.problem(422, "report_no_place").json["pointer"] == "/measured_at"
         else:

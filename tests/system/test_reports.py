@@ -2,12 +2,11 @@
 """Reports and agents: what comes in comes back, once, for its own org alone, by the database's clock."""
 
 import datetime
-import threading
 import uuid
 
 import pytest
 from support.api import now, register, report_body, result
-from support.process import wait_for
+from support.process import at_once, wait_for
 
 LIFETIME = datetime.timedelta(hours=2)
 
@@ -94,17 +93,8 @@ def test_many_at_once_make_one(agent, controllers, controller, database):
     body = report_body(every_member())
     second = controllers()
     clients = [agent, second.client(agent.token)]
-    statuses = []
-
-    def post(client):
-        statuses.append(client.post("/v1/reports", body).status)
-
-    threads = [threading.Thread(target=post, args=(clients[i % 2],)) for i in range(16)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert sorted(statuses) == [200] * 15 + [201]
+    answers = at_once(lambda i: clients[i % 2].post("/v1/reports", body), range(16))
+    assert sorted(a.status for a in answers) == [200] * 15 + [201]
     assert database.sql(f"select count(*) from report where agent = '{agent.name}'") == "1"
     second.stop()
 
@@ -291,11 +281,9 @@ def test_one_bad_report_costs_its_neighbours_nothing(org, database, controller):
         "if new.agent = 'poison' then raise exception 'poisoned'; end if; return new; end $$; "
         "create trigger poison before insert on report for each row execute function poison()"
     )
-    statuses = {}
 
     def post(name):
-        answer = org.agent(name).post("/v1/reports", report_body([result("n1", "udp", 5)]), connection=connections[name])
-        statuses[name] = answer.status
+        return org.agent(name).post("/v1/reports", report_body([result("n1", "udp", 5)]), connection=connections[name]).status
 
     before = controller.metrics()["berth_report_retries_total"]
     names = [f"neighbour-{i}" for i in range(24)]
@@ -303,11 +291,7 @@ def test_one_bad_report_costs_its_neighbours_nothing(org, database, controller):
     connections = {name: org.api.connection() for name in names}
     for connection in connections.values():
         connection.connect()  # handshakes would spread them
-    threads = [threading.Thread(target=post, args=(n,)) for n in names]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    statuses = dict(zip(names, at_once(post, names)))
     for connection in connections.values():
         connection.close()
     database.sql("drop trigger poison on report; drop function poison()")
@@ -328,17 +312,14 @@ def test_each_of_one_commit_is_told_what_became_of_it(org, database, controllers
              "ahead": [(422, report_body([], measured_at=now(90)))] * 2}
     database.sql("create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$; "
                  "create trigger slow before insert on report for each row execute function slow()")
-    before, answers = mine.metrics(), []
+    before = mine.metrics()
+    sent = [(kind, i, status, body) for i in range(24) for kind, all_of in kinds.items() for status, body in all_of[i:i + 1]]
 
-    def post(kind, i, status, body):
-        answers.append((kind, i, status, mine.client(org.key).post("/v1/reports", {**body, "agent": "shared"})))
+    def post(one):
+        kind, i, status, body = one
+        return kind, i, status, mine.client(org.key).post("/v1/reports", {**body, "agent": "shared"})
 
-    threads = [threading.Thread(target=post, args=(kind, i, status, body)) for i in range(24) for kind, all_of in kinds.items()
-               for status, body in all_of[i:i + 1]]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
+    answers = at_once(post, sent)
     database.sql("drop trigger slow on report; drop function slow()")
     for kind, i, status, answer in answers:
         assert kind == "twice" or answer.status == status, (kind, answer.status, answer.json)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 BUILD = Path(os.environ.get("BERTH_BUILD", Path(__file__).parents[3] / "build")).resolve()
@@ -31,6 +32,13 @@ def wait_for(condition, seconds=15.0, what="the condition", every=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for {what() if callable(what) else what}")
         time.sleep(every)
+
+
+def at_once(call, items):
+    """call(item) for all of them at the same moment, a thread each: the answers in their order. What one of them raises is raised here."""
+    items = list(items)
+    with ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(call, items))
 
 
 def alive(pid):
