@@ -146,9 +146,9 @@ static int parse(int argc, char **argv, struct media_command *c)
                                             {"json", no_argument, NULL, 'j'},
                                             {NULL, 0, NULL, 0}};
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (take(c, opt, optarg) == 0)
-            continue;
-        if (opt != '?')
+        if (opt == '?')
+            return -1;
+        if (take(c, opt, optarg) < 0)
             return wrong_value("media", options, opt);
     }
     bool proxied = c->assign.transport == TRANSPORT_PROXY;
@@ -288,6 +288,7 @@ static int load_keyed(struct media_command *c)
 static int load_assigned(struct media_command *c)
 {
     char why[MEDIA_ASSIGN_TEXT] = "out of memory", error[TLS_ERROR_TEXT] = "";
+    size_t made = 0;
     int status = EXIT_REFUSED;
     struct media_assignment *assigned =
         calloc(c->load.shape.meetings * c->load.shape.participants, sizeof *assigned);
@@ -296,11 +297,11 @@ static int load_assigned(struct media_command *c)
         goto out;
     }
     c->load.assigned = assigned;
-    if (!assigned || media_assign(&c->assign, assigned, why) < 0)
+    if (!assigned || media_assign(&c->assign, assigned, &made, why) < 0)
         fprintf(stderr, "berth-load media: %s\n", why);
     else
         status = load(c);
-    media_assign_end(&c->assign);
+    media_assign_end(&c->assign, made);
 out:
     SSL_CTX_free(c->load.tls_ctx);
     free(assigned);

@@ -17,8 +17,9 @@ enum {
     ANSWER_SHOWN = 160,
 };
 
+/* *error: why there is no answer; the call's, or static. */
 static int perform(const struct media_assign_opts *o, const char *method, const char *path, const char *body,
-                   struct rest_call *c, long *status)
+                   struct rest_call *c, long *status, const char **error)
 {
     const struct rest_request r = {.method = method,
                                    .base_url = o->controller,
@@ -28,12 +29,12 @@ static int perform(const struct media_assign_opts *o, const char *method, const 
                                    .body = body,
                                    .timeout_ms = CALL_MS};
     int err = rest_call_init(c, &r);
+    *error = err == -EINVAL ? "not a URL or key that can be used" : strerror(-err);
     if (err < 0)
         return err;
     CURLcode code = curl_easy_perform(c->easy);
     *status = rest_call_status(c);
-    if (code != CURLE_OK)
-        snprintf(c->error, sizeof c->error, "%s", rest_call_error(c, code));
+    *error = rest_call_error(c, code);
     return code == CURLE_OK ? 0 : -EIO;
 }
 
@@ -44,15 +45,17 @@ static int call(const struct media_assign_opts *o, const char *method, const cha
     for (int i = 0; i < BUSY_TRIES; i++) {
         struct rest_call c = {0};
         struct doc_error e;
+        const char *error;
         long status = 0;
-        int err = perform(o, method, path, body, &c, &status);
+        int err = perform(o, method, path, body, &c, &status, &error);
         bool busy = err == 0 && (status == 429 || status == 503), well = status >= 200 && status < 300;
+        if (err < 0)
+            snprintf(why, MEDIA_ASSIGN_TEXT, "%s %s: %s", method, path, error);
+        else
+            snprintf(why, MEDIA_ASSIGN_TEXT, "%s %s: %ld %.*s", method, path, status, ANSWER_SHOWN,
+                     c.body ? c.body : "");
         if (err == 0 && well && answer && !(*answer = doc_parse(c.body ? c.body : "", c.body_len, &e)))
             err = -EBADMSG;
-        snprintf(why, MEDIA_ASSIGN_TEXT, "%s %s: %ld %.*s", method, path, status, ANSWER_SHOWN,
-                 err < 0  ? c.error
-                 : c.body ? c.body
-                          : "");
         rest_call_clear(&c);
         if (!busy)
             return err < 0 ? err : well ? 0 : -EACCES;
@@ -134,21 +137,23 @@ static int join(const struct media_assign_opts *o, size_t m, size_t p, struct me
     return err;
 }
 
-int media_assign(const struct media_assign_opts *o, struct media_assignment *out,
+int media_assign(const struct media_assign_opts *o, struct media_assignment *out, size_t *made,
                  char why[static MEDIA_ASSIGN_TEXT])
 {
     int err = 0;
+    *made = 0;
     for (size_t m = 0; err == 0 && m < o->shape.meetings; m++) {
         err = make_meeting(o, m, why);
+        *made += err == 0;
         for (size_t p = 0; err == 0 && p < o->shape.participants; p++)
             err = join(o, m, p, &out[m * o->shape.participants + p], why);
     }
     return err;
 }
 
-void media_assign_end(const struct media_assign_opts *o)
+void media_assign_end(const struct media_assign_opts *o, size_t made)
 {
-    for (size_t m = 0; m < o->shape.meetings; m++) {
+    for (size_t m = 0; m < made; m++) {
         char path[PATH_LEN], why[MEDIA_ASSIGN_TEXT];
         snprintf(path, sizeof path, "/v1/meetings/%s-%zu", o->name, m + 1);
         if (call(o, "DELETE", path, NULL, NULL, why) < 0)

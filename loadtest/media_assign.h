@@ -25,10 +25,11 @@ struct media_assignment {
 
 enum { MEDIA_ASSIGN_TEXT = 320 };
 
-/* Makes the meetings and joins all: out[meetings * participants]. 0, or -errno and why, with what it was. */
-int media_assign(const struct media_assign_opts *o, struct media_assignment *out,
+/* Makes the meetings and joins all: out[meetings * participants]. 0, or -errno and why, with what it was. *made: so many
+ * meetings are there now that are to be ended. */
+int media_assign(const struct media_assign_opts *o, struct media_assignment *out, size_t *made,
                  char why[static MEDIA_ASSIGN_TEXT]) __attribute__((warn_unused_result));
-/* Ends the meetings, as far as the controller lets us. */
-void media_assign_end(const struct media_assign_opts *o);
+/* Ends the first `made` of the meetings, as far as the controller lets us. */
+void media_assign_end(const struct media_assign_opts *o, size_t made);
 
 #endif

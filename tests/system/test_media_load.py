@@ -112,11 +112,23 @@ def test_what_cant_be_had_is_said(load, world, tmp_path):
     for args in (["--participants", 1], ["--transport", "pigeon"], ["--transport", "proxy"], ["--audio-rate", 0],
                  ["--meetings", 1000, "--participants", 500], ["--legs", "x"], ["--name", "a/b"]):  # fmt: skip
         assert "berth-load media: " in load(*args, status=2), args
+    assert "unrecognized option" in load("--bogus", status=2)
+    unheard = load("--controller", "https://127.0.0.1:1", "--meetings", 3, status=3)
+    assert unheard.count("berth-load media: ") == 1 and "onnect" in unheard, unheard
     legs = tmp_path / "legs"
     for text in ("{", "{}", *('{"suite": "gcm", "participants": 2, "legs": [%s]}' % x for x in ("", "{}", "{}, {}"))):
         legs.write_text(text)
         done = run([LOAD, "media", "--legs", legs, "--seconds", "1"])
         assert done.returncode == 2 and str(legs) in done.stderr, (text, done.stderr)
+
+
+def test_others_meetings_stay(load, org):
+    """One that was there before, with another policy, is neither joined nor ended."""
+    org.api.post("/v1/meetings", {"id": "others-2", "policy": {"expected_size": 7}}).expect(201)
+    assert "/v1/meetings: 409" in load("--name", "others", "--meetings", 3, status=3)
+    org.api.get("/v1/meetings/others-1").expect(404)
+    org.api.get("/v1/meetings/others-2").expect(200)
+    org.api.delete("/v1/meetings/others-2").expect(204)
 
 
 @pytest.fixture(scope="module")
