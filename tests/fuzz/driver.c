@@ -1,11 +1,23 @@
-/* Runs a fuzz target over the files of one directory, and over every prefix of each. An empty directory is a failure: then
- * nothing would be tested. */
+/* Runs a fuzz target over the files of one directory, and over each one's prefixes, as far as PREFIXES_MAX. An empty
+ * directory is a failure: then nothing would be tested. */
 #include "fuzz.h"
 
 #include <dirent.h>
 #include <stdio.h>
 
 enum { INPUT_MAX = 1 << 20, PREFIXES_MAX = 512 };
+
+/* On memory of just that size: the sanitizer sees a read past its end. */
+static int run_on(const uint8_t *data, size_t len)
+{
+    uint8_t *exact = malloc(len ? len : 1);
+    if (!exact)
+        return 1;
+    memcpy(exact, data, len);
+    LLVMFuzzerTestOneInput(exact, len);
+    free(exact);
+    return 0;
+}
 
 static int run_file(const char *path)
 {
@@ -17,16 +29,9 @@ static int run_file(const char *path)
     size_t size = fread(data, 1, INPUT_MAX, f);
     if (ferror(f))
         goto out;
-    for (size_t len = 0; len <= size && len <= PREFIXES_MAX; len++) {
-        uint8_t *exact = malloc(len ? len : 1); /* the sanitizer sees a read past its end */
-        if (!exact)
-            goto out;
-        memcpy(exact, data, len);
-        LLVMFuzzerTestOneInput(exact, len);
-        free(exact);
-    }
-    LLVMFuzzerTestOneInput(data, size);
-    failed = 0;
+    failed = run_on(data, size);
+    for (size_t len = 0; !failed && len < size && len <= PREFIXES_MAX; len++)
+        failed = run_on(data, len);
 out:
     if (f)
         fclose(f);

@@ -60,3 +60,11 @@ foreach(source ${FUZZ_SOURCES})
         set_tests_properties(fuzz.${corpus} PROPERTIES TIMEOUT 120)
     endif()
 endforeach()
+
+# The driver's own test: a read past an input's end is seen, however long the input is.
+if(BERTH_TESTS AND BERTH_SANITIZE MATCHES address)
+    add_executable(fuzz_driver ${CMAKE_CURRENT_LIST_DIR}/reads_on.c ${CMAKE_CURRENT_LIST_DIR}/driver.c)
+    add_test(NAME fuzz.driver COMMAND fuzz_driver ${CMAKE_CURRENT_LIST_DIR}/corpus/sse)
+    set_tests_properties(fuzz.driver PROPERTIES TIMEOUT 120
+        PASS_REGULAR_EXPRESSION "heap-buffer-overflow.*READ of size 1")
+endif()
