@@ -1,4 +1,4 @@
-# timeout: 300, alone
+# timeout: 300
 """What an org's live reports tell of it as a whole: GET /v1/analytics/..., and `berth analytics`."""
 
 import json

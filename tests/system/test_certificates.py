@@ -1,4 +1,4 @@
-# timeout: 120, alone
+# timeout: 240
 """A certificate runs out under load: who is connected stays so, who comes is refused by its own check and told why; with the new one all is well,
 and nobody's connection was dropped for it."""
 

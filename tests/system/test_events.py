@@ -1,4 +1,4 @@
-# timeout: 120, alone
+# timeout: 240
 """Events: raised, told again, cleared; listed by pages; counted; bounded."""
 
 import pytest

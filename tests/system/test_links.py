@@ -1,4 +1,4 @@
-# timeout: 180, alone
+# timeout: 240
 """What nodes are told of meetings over several nodes, and of who has left: GET /v1/nodes/{node}/links, and heartbeats that say
 when to ask."""
 

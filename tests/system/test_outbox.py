@@ -1,4 +1,4 @@
-# timeout: 180, alone
+# timeout: 240
 """The outbox in the database: numbers without gaps in the order of commits, bounds, retention, and who may see what."""
 
 import threading
