@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 enum { EVENTS = 256, WAIT_MOST_US = 50000, PROGRESS_US = 1000000, MISSED_MAX = 100000000, VERSION_LEN = 9 };
+enum { RECORDS_MAX = REST_LOAD_REQUEST_MAX + 8 * 1024 }; /* a request's, with what TLS adds */
 
 struct connection {
     int fd;
@@ -68,6 +69,22 @@ static void fail(struct rest_load *l, struct connection *c)
     rest(l, c);
 }
 
+/* TLS over it. A request's records leave together, when they are flushed: one call of the kernel, not one for each. */
+static int dress(struct rest_load *l, struct connection *c)
+{
+    BIO *in = BIO_new_socket(c->fd, BIO_NOCLOSE), *buffer = BIO_new(BIO_f_buffer());
+    c->ssl = SSL_new(l->ctx);
+    if (!in || !buffer || !c->ssl || BIO_set_write_buffer_size(buffer, RECORDS_MAX) != 1 ||
+        BIO_up_ref(in) != 1) {
+        BIO_free(in);
+        BIO_free(buffer);
+        return -ENOMEM;
+    }
+    SSL_set_bio(c->ssl, in, BIO_push(buffer, in));
+    SSL_set_connect_state(c->ssl);
+    return 0;
+}
+
 static int call(struct rest_load *l, struct connection *c)
 {
     struct sockaddr_storage ss;
@@ -77,16 +94,14 @@ static int call(struct rest_load *l, struct connection *c)
     if (c->fd < 0)
         return -errno;
     (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = (uint64_t)(c - l->all)};
+    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                            .data.u64 = (uint64_t)(c - l->all)};
     if ((connect(c->fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS) ||
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
         return -errno;
-    if (l->ctx && (!(c->ssl = SSL_new(l->ctx)) || SSL_set_fd(c->ssl, c->fd) != 1))
-        return -ENOMEM;
-    if (c->ssl)
-        SSL_set_connect_state(c->ssl);
-    c->open = true;
-    return 0;
+    int rc = l->ctx ? dress(l, c) : 0;
+    c->open = rc == 0;
+    return rc;
 }
 
 /* >0 bytes, 0 not now, -1 broken. */
@@ -114,13 +129,13 @@ static bool push(struct connection *c)
             return n == 0;
         c->out_at += (size_t)n;
     }
-    return true;
+    return !c->ssl || BIO_flush(SSL_get_wbio(c->ssl)) == 1 || BIO_should_retry(SSL_get_wbio(c->ssl));
 }
 
 /* The length of the answer at the front of the input, its status and body; 0: more is needed; -1: not an answer. */
 static ssize_t answer_of(const struct connection *c, int *status, struct slice *body)
 {
-    static const char length_is[] = "\r\ncontent-length:";
+    static const char length_is[] = "content-length:";
     const char *in = (const char *)c->in, *end = memmem(in, c->in_len, "\r\n\r\n", 4);
     if (!end)
         return 0;
@@ -128,8 +143,8 @@ static ssize_t answer_of(const struct connection *c, int *status, struct slice *
     if (memcmp(in, "HTTP/1.1 ", VERSION_LEN) != 0 || *status < 100 || *status >= REST_LOAD_STATUS_MAX)
         return -1;
     size_t head = (size_t)(end - in) + 4, length = 0;
-    for (const char *p = in; p + sizeof(length_is) < end; p++) {
-        if (strncasecmp(p, length_is, sizeof(length_is) - 1) == 0)
+    for (const char *p = in; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;) {
+        if (strncasecmp(++p, length_is, sizeof(length_is) - 1) == 0)
             length = strtoul(p + sizeof(length_is) - 1, NULL, 10);
     }
     if (length > REST_LOAD_ANSWER_MAX - head)
@@ -151,10 +166,10 @@ static void answered(struct rest_load *l, struct connection *c, int status, stru
     rest(l, c);
 }
 
-/* Reads what there is. Edge-triggered: until there is no more. */
-static void pull(struct rest_load *l, struct connection *c)
+/* Edge-triggered, so reads until there is no more. Behind an answer there is none, unless the server has `ended` it. */
+static void pull(struct rest_load *l, struct connection *c, bool ended)
 {
-    for (;;) {
+    for (bool more = true; more;) {
         uint8_t *to = c->in + c->in_len;
         size_t room = REST_LOAD_ANSWER_MAX - c->in_len;
         ssize_t n = moved(c, c->ssl ? SSL_read(c->ssl, to, (int)room) : recv(c->fd, to, room, 0), true);
@@ -178,6 +193,7 @@ static void pull(struct rest_load *l, struct connection *c)
         }
         if (whole > 0)
             answered(l, c, status, body);
+        more = whole == 0 || ended || (c->ssl && SSL_has_pending(c->ssl));
     }
 }
 
@@ -232,7 +248,7 @@ static int turn(struct rest_load *l, int64_t wait)
         if (c->busy && !push(c))
             fail(l, c);
         else
-            pull(l, c);
+            pull(l, c, (events[i].events & ~(unsigned)(EPOLLIN | EPOLLOUT)) != 0);
     }
     return 0;
 }
@@ -286,7 +302,7 @@ static int set_up(struct rest_load *l)
     if (l->opts.tls && !(l->ctx = SSL_CTX_new(TLS_client_method())))
         return -ENOMEM;
     if (l->ctx)
-        SSL_CTX_set_mode(l->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_read_ahead(l->ctx, 1); /* else a record's head is read by itself */
     return 0;
 }
 
