@@ -5,76 +5,21 @@
 #include "geo.h"
 #include "pgarray.h"
 #include "predict.h"
+#include "report_dict.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAPPED_TEXT_MAX = ADDR_TEXT_LEN };
 
-/* ---- a dictionary: strings to positions ---- */
-
-struct dict {
-    size_t n, bytes; /* entries; their length as array elements */
-    size_t mask;
-    uint16_t *table;  /* positions, 0: free */
-    const char **str; /* by position - 1 */
-    uint8_t key[crypto_shorthash_KEYBYTES];
-};
-
-static int dict_init(struct dict *d, size_t cap)
-{
-    size_t slots = 16;
-
-    memset(d, 0, sizeof(*d));
-    while (slots < cap * 2)
-        slots *= 2;
-    d->mask = slots - 1;
-    d->table = calloc(slots, sizeof(*d->table));
-    d->str = calloc(cap + 1, sizeof(*d->str));
-    randombytes_buf(d->key, sizeof(d->key));
-    return d->table != NULL && d->str != NULL ? 0 : -ENOMEM;
-}
-
-static void dict_clear(struct dict *d)
-{
-    free(d->table);
-    free(d->str);
-}
-
-/* The position of `s`, which must stay as it is when it is new: *is_new tells. */
-static int16_t dict_put(struct dict *d, const char *s, bool *is_new)
-{
-    uint64_t hash;
-    size_t at;
-
-    (void)crypto_shorthash((uint8_t *)&hash, (const uint8_t *)s, strlen(s), d->key);
-    for (at = hash & d->mask; d->table[at] != 0; at = (at + 1) & d->mask)
-        if (strcmp(d->str[d->table[at] - 1], s) == 0)
-            break;
-    *is_new = d->table[at] == 0;
-    if (*is_new) {
-        d->str[d->n] = s;
-        d->table[at] = (uint16_t)++d->n;
-        d->bytes += 4 + strlen(s);
-    }
-    return (int16_t)d->table[at];
-}
-
 /* ---- encoding ---- */
-
-static const char *addr_text(const struct addr *a, char buf[static ADDR_TEXT_LEN])
-{
-    return a->port != 0 ? addr_format(a, buf) : addr_format_ip(a, buf);
-}
 
 /* What the arrays are written from. */
 struct encoder {
     const struct report *r;
-    struct dict names, addrs;
-    char (*addr_texts)[ADDR_TEXT_LEN];
-    size_t n_texts;
+    struct report_dict_key key;
+    struct report_dict names, addrs;
     int16_t *node, *address, *mapped, *small; /* the last: whatever is written next */
     int32_t *figures;                         /* likewise */
     struct wire_wr w;
@@ -87,32 +32,19 @@ struct row_texts {
     char *proxies, *calls; /* NULL: null */
 };
 
-static int16_t put_addr(struct encoder *e, const struct addr *a)
-{
-    bool is_new;
-    int16_t at;
-
-    if (!addr_is_set(a))
-        return 0;
-    at = dict_put(&e->addrs, addr_text(a, e->addr_texts[e->n_texts]), &is_new);
-    e->n_texts += is_new;
-    return at;
-}
-
 static int encoder_init(struct encoder *e, const struct report *r, struct report_row *row)
 {
     size_t n = r->n_results;
-    bool is_new;
 
     memset(e, 0, sizeof(*e));
     e->r = r;
     e->row = row;
-    if (dict_init(&e->names, n) != 0 || dict_init(&e->addrs, 2 * n) != 0)
+    report_dict_keygen(&e->key);
+    if (report_dict_init(&e->names, n, &e->key) != 0 || report_dict_init(&e->addrs, 2 * n, &e->key) != 0)
         return -ENOMEM;
-    e->addr_texts = calloc(2 * n + 1, sizeof(*e->addr_texts));
-    e->node = calloc(4 * n + 1, sizeof(*e->node));
-    e->figures = calloc(n + 1, sizeof(*e->figures));
-    if (e->addr_texts == NULL || e->node == NULL || e->figures == NULL)
+    e->node = malloc((4 * n + 1) * sizeof(*e->node));
+    e->figures = malloc((n + 1) * sizeof(*e->figures));
+    if (e->node == NULL || e->figures == NULL)
         return -ENOMEM;
     e->address = e->node + n;
     e->mapped = e->node + 2 * n;
@@ -120,19 +52,18 @@ static int encoder_init(struct encoder *e, const struct report *r, struct report
     for (size_t i = 0; i < n; i++) {
         const struct probe_result *p = &r->results[i], *before = i > 0 ? p - 1 : NULL;
         bool same = before != NULL && strcmp(p->node, before->node) == 0;
-        e->node[i] = same ? e->node[i - 1] : dict_put(&e->names, p->node, &is_new);
+        e->node[i] = same ? e->node[i - 1] : report_dict_name(&e->names, p->node);
         same = before != NULL && addr_eq(&p->address, &before->address);
-        e->address[i] = same ? e->address[i - 1] : put_addr(e, &p->address);
-        e->mapped[i] = put_addr(e, &p->mapped_address);
+        e->address[i] = same ? e->address[i - 1] : report_dict_addr(&e->addrs, &p->address);
+        e->mapped[i] = report_dict_addr(&e->addrs, &p->mapped_address);
     }
     return 0;
 }
 
 static void encoder_clear(struct encoder *e)
 {
-    dict_clear(&e->names);
-    dict_clear(&e->addrs);
-    free(e->addr_texts);
+    report_dict_clear(&e->names);
+    report_dict_clear(&e->addrs);
     free(e->node);
     free(e->figures);
 }
@@ -160,13 +91,12 @@ static void param_int(struct encoder *e, int64_t v)
     param_text(e, text);
 }
 
-static void param_strings(struct encoder *e, const struct dict *d)
+static void param_strings(struct encoder *e, const struct report_dict *d)
 {
     const uint8_t *start = e->w.p;
 
     pgarray_begin(&e->w, PGARRAY_TEXT_OID, d->n);
-    for (size_t i = 0; i < d->n; i++)
-        pgarray_text(&e->w, d->str[i]);
+    wire_wr_bytes(&e->w, d->elements, d->bytes);
     param_bytes(e, start);
 }
 
@@ -176,8 +106,10 @@ static void param_mapped(struct encoder *e)
     char text[ADDR_TEXT_LEN];
 
     pgarray_begin(&e->w, PGARRAY_TEXT_OID, e->r->n_mapped);
-    for (size_t i = 0; i < e->r->n_mapped; i++)
-        pgarray_text(&e->w, addr_text(&e->r->mapped[i], text));
+    for (size_t i = 0; i < e->r->n_mapped; i++) {
+        (void)addr_write(&e->r->mapped[i], text);
+        pgarray_text(&e->w, text);
+    }
     param_bytes(e, start);
 }
 

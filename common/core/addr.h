@@ -42,6 +42,8 @@ int addr_parse_ip(struct addr *a, const char *text) __attribute__((warn_unused_r
 /* Writes "ip:port" or "[ip]:port"; returns buf. */
 const char *addr_format(const struct addr *a, char buf[static ADDR_TEXT_LEN]);
 const char *addr_format_ip(const struct addr *a, char buf[static ADDR_TEXT_LEN]);
+/* With its port, or without where that is 0; answers the text's length. */
+size_t addr_write(const struct addr *a, char buf[static ADDR_TEXT_LEN]);
 /* A DNS name or an IP literal without brackets; no port. */
 bool host_valid(const char *text);
 /* Splits "host:port", "[v6]:port" or a bare host (port then is `def_port`). 0, or -EINVAL. */
