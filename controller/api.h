@@ -45,7 +45,7 @@ struct api_request {
     struct caller caller;
     const char *param[API_PATH_PARAMS_MAX]; /* in the pattern's order; checked by nobody yet */
     json_t *body;                           /* an object, or NULL where the route allows it */
-    struct doc_rows rows;                   /* of API_BODY_REPORT */
+    struct report *report;                  /* of API_BODY_REPORT; NULL: to be made of `body` */
     int64_t started_us, deadline_us;        /* clock_mono_us() */
     void *state;                            /* the handler's own, from api_alloc */
     char id[33];                            /* X-Request-Id */

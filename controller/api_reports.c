@@ -178,25 +178,34 @@ static void put(struct api_request *r, const struct report *report, const char *
         api_problem(r, 503, "overloaded", "too many reports are waiting; send it again soon");
 }
 
-static void post_report(struct api_request *r)
+/* False: answered. */
+static bool report_is_there(struct api_request *r)
 {
-    struct report report;
     struct doc_error e;
-    const char *agent = api_body_agent(r);
     int rc;
 
-    if (agent == NULL)
-        return;
-    rc = report_from_rows(r->body, &r->rows, &report, &e);
+    if (r->report != NULL)
+        return true;
+    r->report = api_alloc(r, sizeof(*r->report));
+    rc = report_from_json(r->body, r->report, &e);
     if (rc == -EINVAL)
         api_doc_error(r, &e);
     else if (rc != 0)
         api_problem(r, 503, "overloaded", "out of memory; send it again soon");
-    if (rc != 0)
+    return rc == 0;
+}
+
+static void post_report(struct api_request *r)
+{
+    const char *agent = r->report == NULL             ? api_body_agent(r)
+                        : r->report->agent[0] != '\0' ? api_agent(r, r->report->agent)
+                                                      : api_agent(r, NULL);
+
+    if (agent == NULL || !report_is_there(r))
         return;
-    if (nodes_known(r, &report))
-        put(r, &report, api_strdup(r, agent));
-    report_clear(&report);
+    if (nodes_known(r, r->report))
+        put(r, r->report, api_strdup(r, agent));
+    report_clear(r->report);
 }
 
 const struct api_route api_reports_routes[API_REPORTS_ROUTES] = {

@@ -26,7 +26,7 @@ static void on_dispose(void *p)
     for (size_t i = 0; i < CONTROLLER_SNAPSHOTS_MAX; i++)
         snapshot_release(r->snapshots[i]);
     json_decref(r->body);
-    doc_rows_clear(&r->rows);
+    report_clear(r->report);
 }
 
 static struct api_request *request_new(h2o_req_t *req)
@@ -242,6 +242,17 @@ static bool content_type_ok(const struct api_request *r)
     return ends_with(value, len, "/json") || ends_with(value, len, "+json");
 }
 
+/* False: it isn't plain, or not right. */
+static bool read_report(struct api_request *r, h2o_iovec_t entity)
+{
+    struct report *report = api_alloc(r, sizeof(*report));
+
+    if (report_read(entity.base, entity.len, report) != 0)
+        return false;
+    r->report = report;
+    return true;
+}
+
 /* False: answered already. */
 static bool read_body(struct api_request *r)
 {
@@ -264,8 +275,7 @@ static bool read_body(struct api_request *r)
         api_problem(r, 415, "unsupported_media_type", "the body must be application/json");
         return false;
     }
-    if (r->route->body == API_BODY_REPORT &&
-        report_rows_read(entity.base, entity.len, &r->rows, &r->body) == 0)
+    if (r->route->body == API_BODY_REPORT && read_report(r, entity))
         return true;
     r->body = doc_parse(entity.base, entity.len, &e);
     if (r->body == NULL) {

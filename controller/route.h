@@ -18,7 +18,7 @@ enum caller_kind {
 struct api_request;
 typedef void api_handler(struct api_request *r);
 
-/* A report is an object whose results may have been read already: they are in the request's `rows` then. */
+/* A report is an object, or has been read already: it is the request's `report` then, and there is no body. */
 enum api_body { API_BODY_NONE, API_BODY_OPTIONAL, API_BODY_OBJECT, API_BODY_REPORT };
 
 /* One row of the route table. A GET route answers HEAD too. Patterns: "/v1/agents/{agent}/report"; a {name} takes one whole

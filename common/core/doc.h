@@ -121,20 +121,10 @@ bool report_is_of_calls(const struct report *r);
  * are acceptable is the controller's to say. 0, -EINVAL with *e filled, or -ENOMEM. On failure nothing is kept. */
 int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
     __attribute__((warn_unused_result));
-/* The same from text, at a fraction of the price where the results are as Berth's agents write them: these are read
- * without making JSON of them. Takes over *rows where `there`; they are read in place of what `j` holds as results. */
-struct doc_rows {
-    bool there;
-    size_t n;
-    struct probe_result *row; /* doc_rows_clear frees it */
-};
-/* *rest: a new reference to the document with an empty array of results. -EAGAIN: not so plain; use doc_parse, which
- * also says what is wrong. -ENOMEM. Nothing is kept on failure. */
-int report_rows_read(const char *text, size_t len, struct doc_rows *rows, json_t **rest)
-    __attribute__((warn_unused_result));
-void doc_rows_clear(struct doc_rows *rows);
-int report_from_rows(const json_t *j, struct doc_rows *rows, struct report *r, struct doc_error *e)
-    __attribute__((warn_unused_result));
+/* The same from text, at a fraction of the price where it is as Berth's agents write it: it is read without making
+ * JSON of it. 0; -EAGAIN: it isn't so plain, or isn't right, so use doc_parse and the above, which also say what is
+ * wrong; -ENOMEM. On failure nothing is kept. */
+int report_read(const char *text, size_t len, struct report *r) __attribute__((warn_unused_result));
 json_t *report_to_json(const struct report *r);
 void report_clear(struct report *r);
 /* "capabilities": array of transports to bits; an unknown name or a repeat is an error. */

@@ -35,6 +35,13 @@ int doc_check_object(const json_t *j, const char *what, struct doc_error *e)
 /* Puts what `fmt` makes before the error's pointer; answers -EINVAL. */
 int doc_fail_under(struct doc_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Parts of a report, for its two readers. */
+bool report_set_id(struct report *r, const char *text); /* false: no UUID */
+int report_check_pairs(const struct report *r, struct doc_error *e) __attribute__((warn_unused_result));
+/* The member "calls" of `j`, which may be absent. 0, -EINVAL with *e filled, or -ENOMEM. */
+int report_calls_from_json(const json_t *j, struct report *r, struct doc_error *e)
+    __attribute__((warn_unused_result));
+
 /* "1.2.3.4:5" or "[::1]:5"; without its port where that is 0. */
 json_t *doc_addr_to_json(const struct addr *a);
 /* An address with a port other than 0, or an IP alone (port 0). -EINVAL if neither. */

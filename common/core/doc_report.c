@@ -57,6 +57,15 @@ json_t *capabilities_to_json(unsigned bits)
 
 /* ---- from JSON ---- */
 
+bool report_set_id(struct report *r, const char *text)
+{
+    if (!uuid_valid(text))
+        return false;
+    for (size_t i = 0; i < sizeof r->report_id; i++)
+        r->report_id[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    return true;
+}
+
 static int get_identity(const json_t *j, struct report *r, struct doc_error *e)
 {
     const char *id = NULL, *agent = NULL, *measured_at = NULL;
@@ -64,10 +73,8 @@ static int get_identity(const json_t *j, struct report *r, struct doc_error *e)
         doc_get_string(j, "agent", DOC_OPTIONAL, &agent, e) < 0 ||
         doc_get_string(j, "measured_at", DOC_REQUIRED, &measured_at, e) < 0)
         return -EINVAL;
-    if (!uuid_valid(id))
+    if (!report_set_id(r, id))
         return doc_fail(e, "/report_id", "invalid_member", "report_id must be a UUID");
-    for (size_t i = 0; i < sizeof r->report_id; i++)
-        r->report_id[i] = (char)(id[i] >= 'A' && id[i] <= 'F' ? id[i] - 'A' + 'a' : id[i]);
     if (agent && !agent_id_valid(agent))
         return doc_fail(e, "/agent", "invalid_member", "agent must be 1 to %d of A-Z a-z 0-9 . _ -",
                         AGENT_ID_MAX);
@@ -138,7 +145,7 @@ static bool in_order(const struct report *r)
 }
 
 /* Sorted, a repeated pair stands side by side; the first repetition in the document's order is told. */
-static int check_pairs(const struct report *r, struct doc_error *e)
+int report_check_pairs(const struct report *r, struct doc_error *e)
 {
     if (in_order(r))
         return 0;
@@ -178,10 +185,10 @@ static int get_results(const json_t *j, struct report *r, struct doc_error *e)
         if (probe_result_from_json(json_array_get(rows, r->n_results), &r->results[r->n_results], e) < 0)
             return doc_fail_under(e, "/results/%zu", r->n_results);
     }
-    return check_pairs(r, e);
+    return report_check_pairs(r, e);
 }
 
-static int get_calls(const json_t *j, struct report *r, struct doc_error *e)
+int report_calls_from_json(const json_t *j, struct report *r, struct doc_error *e)
 {
     const json_t *rows = NULL;
     int answer = doc_get_array(j, "calls", DOC_OPTIONAL, &rows, e);
@@ -205,32 +212,22 @@ bool report_is_of_calls(const struct report *r)
     return r->n_results == 0 && r->n_calls > 0;
 }
 
-int report_from_rows(const json_t *j, struct doc_rows *rows, struct report *r, struct doc_error *e)
+int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
 {
     struct report parsed = {0};
+    int answer = 0;
     if (doc_check_object(j, "a report", e) < 0 || get_identity(j, &parsed, e) < 0 ||
         get_network(j, &parsed, e) < 0 || get_capabilities(j, &parsed, e) < 0)
         return -EINVAL;
-    if (rows->there) {
-        parsed.results = rows->row;
-        parsed.n_results = rows->n;
-        *rows = (struct doc_rows){0};
-    }
-    int answer = parsed.results ? check_pairs(&parsed, e) : get_results(j, &parsed, e);
+    answer = get_results(j, &parsed, e);
     if (answer == 0)
-        answer = get_calls(j, &parsed, e);
+        answer = report_calls_from_json(j, &parsed, e);
     if (answer < 0) {
         report_clear(&parsed);
         return answer;
     }
     *r = parsed;
     return 0;
-}
-
-int report_from_json(const json_t *j, struct report *r, struct doc_error *e)
-{
-    struct doc_rows none = {0};
-    return report_from_rows(j, &none, r, e);
 }
 
 void report_clear(struct report *r)

@@ -1,112 +1,17 @@
-/* A report's results read straight from its text. Making JSON of them first is most of what a report costs a
- * controller. Invariant: what is read here is what report_from_json would make of it; whatever is not plain
- * (escapes, unknown or repeated members, proxies, anything wrong) is left to that, which also says what is wrong.
- * What most reports hold is compared as a whole, in the order in which agents write it, before it is gone through
- * byte by byte. */
+/* A report's results read straight from its text. Making JSON of them first would be most of what a report costs a controller. Invariant: what is
+ * read here is what report_from_json would make of it; whatever is not plain (escapes, unknown or repeated members, proxies, anything wrong) is
+ * left to that. What most reports hold is compared as a whole, in the order in which agents write it, before it is gone through byte by byte. */
 #include "core/doc_json.h"
+#include "core/doc_text.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_MAX = 80, ROWS_AT_FIRST = 96, DIGITS_MAX = 9, PORT_DIGITS_MAX = 5 };
-static_assert((int)WORD_MAX > (int)NODE_ID_MAX && (int)WORD_MAX >= (int)ADDR_TEXT_LEN,
-              "an id and an address fit");
-static_assert(RTT_MAX_US < 1000000000, "nine digits hold every figure");
-
-/* Goes over the text; `p` NULL: it isn't plain. */
-struct reader {
-    const char *p, *end;
-};
-
-/* Of the text itself, without its quotes. */
-struct word {
-    const char *p;
-    size_t len; /* below WORD_MAX */
-};
-
-static void give_up(struct reader *rd)
-{
-    rd->p = NULL;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static char next(struct reader *rd)
-{
-    const char *p = rd->p;
-    if (!p)
-        return '\0';
-    while (p < rd->end && is_space(*p))
-        p++;
-    rd->p = p;
-    return p < rd->end ? *p : '\0';
-}
-
-static bool take(struct reader *rd, char c)
-{
-    if (next(rd) != c)
-        return false;
-    rd->p++;
-    return true;
-}
-
-static void expect(struct reader *rd, char c)
-{
-    if (!take(rd, c))
-        give_up(rd);
-}
-
-/* Takes just this text, if it is what comes next. */
-static inline bool literal(struct reader *rd, const char *s, size_t len)
-{
-    if (!rd->p || (size_t)(rd->end - rd->p) < len || memcmp(rd->p, s, len) != 0)
-        return false;
-    rd->p += len;
-    return true;
-}
-#define LITERAL(rd, text) literal(rd, text, sizeof(text) - 1)
-
-/* Printable ASCII that neither ends a string nor is escaped. */
-static bool is_plain(char c)
-{
-    static const uint64_t plain[2] = {UINT64_C(0xFFFFFFFB00000000), UINT64_C(0x7FFFFFFFEFFFFFFF)};
-    uint8_t u = (uint8_t)c;
-    return u < 128 && (plain[u / 64] >> (u % 64) & 1);
-}
-
-/* A string without escapes; an empty word where it isn't one. */
-static struct word word(struct reader *rd)
-{
-    expect(rd, '"');
-    if (!rd->p)
-        return (struct word){"", 0};
-    const char *from = rd->p, *p = from;
-    while (p < rd->end && is_plain(*p))
-        p++;
-    if (p == rd->end || *p != '"' || p - from >= WORD_MAX) {
-        give_up(rd);
-        return (struct word){"", 0};
-    }
-    rd->p = p + 1;
-    return (struct word){from, (size_t)(p - from)};
-}
-
-static bool word_is(struct word w, const char *s)
-{
-    return strlen(s) == w.len && memcmp(w.p, s, w.len) == 0;
-}
-
-static const char *word_text(struct word w, char out[static WORD_MAX])
-{
-    memcpy(out, w.p, w.len);
-    out[w.len] = '\0';
-    return out;
-}
+enum { ROWS_AT_FIRST = 96, DIGITS_MAX = 9, PLAIN_DIGITS_MAX = 8, PORT_DIGITS_MAX = 5 };
+static_assert(RTT_MAX_US < 100000000, "eight digits hold every figure");
 
 /* Digits without sign, fraction, exponent or leading zero. */
 static int64_t number(struct reader *rd)
@@ -136,19 +41,50 @@ static int64_t figure(struct reader *rd, int64_t max)
     return v;
 }
 
+/* How many digits stand there, 8 at most, and what they are, without a branch on either. */
+static inline size_t digits(const struct reader *rd, uint32_t *out)
+{
+    uint64_t w = 0;
+    size_t room = (size_t)(rd->end - rd->p);
+    memcpy(&w, rd->p, room < sizeof(w) ? room : sizeof(w));
+    w = le64toh(w) ^
+        UINT64_C(
+            0x3030303030303030); /* each byte below 10 is a digit; of the first that isn't the top bit is found */
+    uint64_t others = ((w + UINT64_C(0x7676767676767676)) | w) & UINT64_C(0x8080808080808080);
+    size_t n = others ? (size_t)__builtin_ctzll(others) / 8 : sizeof(w);
+    w = n > 0 ? w << (64 - 8 * n) : 0;
+    w = w * 10 + (w >> 8); /* every other byte: two digits */
+    *out = (uint32_t)(((w & UINT64_C(0xFF000000FF)) * UINT64_C(0xF424000000064) +
+                       (w >> 16 & UINT64_C(0xFF000000FF)) * UINT64_C(0x271000000001)) >>
+                      32);
+    return n;
+}
+
+/* A number of at most so many digits, none of them a leading zero; what is behind it isn't looked at. False: it isn't one. */
+static inline bool plain_number(struct reader *rd, size_t most, uint32_t max, uint32_t *out)
+{
+    size_t n = digits(rd, out);
+    if (n == 0 || n > most || (*rd->p == '0' && n > 1) || *out > max)
+        return false;
+    rd->p += n;
+    return true;
+}
+
+static inline bool plain_figure(struct reader *rd, uint32_t max, int64_t *out)
+{
+    uint32_t v;
+    if (!plain_number(rd, PLAIN_DIGITS_MAX, max, &v))
+        return false;
+    *out = v;
+    return true;
+}
+
 /* As agents write it. False: it is to be read again from where it began. */
 static bool plain_rtt(struct reader *rd, struct probe_result *r)
 {
-    if (!LITERAL(rd, "{\"min\":"))
-        return false;
-    r->rtt_min_us = figure(rd, RTT_MAX_US);
-    if (!LITERAL(rd, ",\"median\":"))
-        return false;
-    r->rtt_median_us = figure(rd, RTT_MAX_US);
-    if (!LITERAL(rd, ",\"p95\":"))
-        return false;
-    r->rtt_p95_us = figure(rd, RTT_MAX_US);
-    return LITERAL(rd, "}");
+    return LITERAL(rd, "{\"min\":") && plain_figure(rd, RTT_MAX_US, &r->rtt_min_us) &&
+           LITERAL(rd, ",\"median\":") && plain_figure(rd, RTT_MAX_US, &r->rtt_median_us) &&
+           LITERAL(rd, ",\"p95\":") && plain_figure(rd, RTT_MAX_US, &r->rtt_p95_us) && LITERAL(rd, "}");
 }
 
 /* Its members in any order. */
@@ -184,21 +120,6 @@ static void rtt(struct reader *rd, struct probe_result *r)
         give_up(rd);
 }
 
-/* A number of at most so many digits, none of them a leading zero, that ends with `c`; what is behind that. NULL: it is none. */
-static inline const char *plain_number(const char *p, const char *end, ptrdiff_t digits, char c,
-                                       uint32_t *out)
-{
-    const char *from = p;
-    uint32_t v = 0;
-    const char *stop = end - p > digits ? p + digits : end;
-    for (; p < stop && (unsigned)(*p - '0') <= 9; p++)
-        v = v * 10 + (uint32_t)(*p - '0');
-    *out = v;
-    if (p == from || (*from == '0' && p - from > 1))
-        return NULL;
-    return p < end && *p == c ? p + 1 : NULL;
-}
-
 /* An address as far as its colon, with the quote before it, and what it is. */
 struct host {
     struct word text;
@@ -213,22 +134,20 @@ struct before {
 
 static bool plain_host(struct reader *rd, struct host *host)
 {
-    const char *p = rd->p, *end = rd->end;
+    const char *from = rd->p;
     uint8_t ip[4];
     uint32_t v = 0;
     if (host->text.len > 0 && literal(rd, host->text.p, host->text.len))
         return true;
-    if (!p || p == end || *p++ != '"')
+    if (!LITERAL(rd, "\""))
         return false;
     for (size_t i = 0; i < 4; i++) {
-        p = plain_number(p, end, 3, i < 3 ? '.' : ':', &v);
-        if (!p || v > UINT8_MAX)
+        if (!plain_number(rd, 3, UINT8_MAX, &v) || !(i < 3 ? LITERAL(rd, ".") : LITERAL(rd, ":")))
             return false;
         ip[i] = (uint8_t)v;
     }
-    host->text = (struct word){rd->p, (size_t)(p - rd->p)};
+    host->text = (struct word){from, (size_t)(rd->p - from)};
     memcpy(host->ip, ip, sizeof(ip));
-    rd->p = p;
     return true;
 }
 
@@ -237,10 +156,8 @@ static bool plain_address(struct reader *rd, struct host *host, struct addr *out
 {
     const char *from = rd->p;
     uint32_t port = 0;
-    if (!plain_host(rd, host))
-        return false;
-    rd->p = plain_number(rd->p, rd->end, PORT_DIGITS_MAX, '"', &port);
-    if (!rd->p || port == 0 || port > UINT16_MAX) {
+    if (!plain_host(rd, host) || !plain_number(rd, PORT_DIGITS_MAX, UINT16_MAX, &port) || port == 0 ||
+        !LITERAL(rd, "\"")) {
         rd->p = from;
         return false;
     }
@@ -374,11 +291,42 @@ static void value(struct reader *rd, struct probe_result *r, enum member m, stru
     }
 }
 
-static void row(struct reader *rd, struct probe_result *r, struct before *before)
+/* Its value. False: the reader has given up. */
+static bool member(struct reader *rd, struct probe_result *r, enum member m, struct before *before)
+{
+    const char *from = rd->p;
+    value(rd, r, m, before);
+    if (m == NODE && rd->p && *from == '"')
+        before->node = (struct word){from, (size_t)(rd->p - from)};
+    return rd->p != NULL;
+}
+
+static bool row_holds(const struct probe_result *r)
+{
+    return (r->status != PROBE_REACHABLE || r->rtt_min_us != NOT_MEASURED) &&
+           (r->sent == NOT_MEASURED || r->received <= r->sent);
+}
+
+/* As agents write it: members in their order, nothing between them. False: it is to be read again from where it began. */
+static bool plain_row(struct reader *rd, struct probe_result *r, struct before *before)
+{
+    return LITERAL(rd, "{\"node\":") && member(rd, r, NODE, before) && LITERAL(rd, ",\"transport\":") &&
+           member(rd, r, TRANSPORT, before) && LITERAL(rd, ",\"status\":") && member(rd, r, STATUS, before) &&
+           (!LITERAL(rd, ",\"address\":") || member(rd, r, ADDRESS, before)) &&
+           (!LITERAL(rd, ",\"rtt_us\":") || member(rd, r, RTT, before)) &&
+           (!LITERAL(rd, ",\"sent\":") || plain_figure(rd, PROBE_PACKETS_MAX, &r->sent)) &&
+           (!LITERAL(rd, ",\"received\":") || plain_figure(rd, PROBE_PACKETS_MAX, &r->received)) &&
+           (!LITERAL(rd, ",\"connect_us\":") || plain_figure(rd, RTT_MAX_US, &r->connect_us)) &&
+           (!LITERAL(rd, ",\"tls_us\":") || plain_figure(rd, RTT_MAX_US, &r->tls_us)) &&
+           (!LITERAL(rd, ",\"mapped_address\":") || member(rd, r, MAPPED, before)) &&
+           (!LITERAL(rd, ",\"framing\":") || member(rd, r, FRAMING, before)) && LITERAL(rd, "}");
+}
+
+/* Its members in any order. */
+static void any_row(struct reader *rd, struct probe_result *r, struct before *before)
 {
     unsigned seen = 0;
     enum member m = NODE;
-    probe_result_init(r);
     expect(rd, '{');
     do {
         if (!rd->p)
@@ -389,19 +337,28 @@ static void row(struct reader *rd, struct probe_result *r, struct before *before
         if (seen & 1U << m)
             give_up(rd);
         seen |= 1U << m;
-        const char *from = rd->p;
-        value(rd, r, m, before);
-        if (m == NODE && rd->p && *from == '"')
-            before->node = (struct word){from, (size_t)(rd->p - from)};
+        if (!member(rd, r, m, before))
+            return;
     } while (take(rd, ','));
     expect(rd, '}');
-    if ((seen & REQUIRED) != REQUIRED || (r->status == PROBE_REACHABLE && !(seen & 1U << RTT)) ||
-        (r->sent != NOT_MEASURED && r->received > r->sent))
+    if ((seen & REQUIRED) != REQUIRED)
         give_up(rd);
 }
 
-/* An array of rows. 0 (the reader may have given up) or -ENOMEM. */
-static int read_rows(struct reader *rd, struct doc_rows *rows)
+static void row(struct reader *rd, struct probe_result *r, struct before *before)
+{
+    struct reader at = *rd;
+    probe_result_init(r);
+    if (!plain_row(rd, r, before)) {
+        *rd = at;
+        probe_result_init(r);
+        any_row(rd, r, before);
+    }
+    if (!row_holds(r))
+        give_up(rd);
+}
+
+int doc_text_rows(struct reader *rd, struct report *r)
 {
     struct before before = {0};
     size_t room = 0;
@@ -409,92 +366,19 @@ static int read_rows(struct reader *rd, struct doc_rows *rows)
     if (take(rd, ']'))
         return 0;
     do {
-        if (rows->n == REPORT_RESULTS_MAX)
+        if (r->n_results == REPORT_RESULTS_MAX)
             give_up(rd);
         if (!rd->p)
             return 0;
-        if (rows->n == room) {
+        if (r->n_results == room) {
             room = room == 0 ? ROWS_AT_FIRST : 2 * room;
-            struct probe_result *more = realloc(rows->row, room * sizeof(*more));
+            struct probe_result *more = realloc(r->results, room * sizeof(*more));
             if (!more)
                 return -ENOMEM;
-            rows->row = more;
+            r->results = more;
         }
-        row(rd, &rows->row[rows->n++], &before);
+        row(rd, &r->results[r->n_results++], &before);
     } while (take(rd, ','));
     expect(rd, ']');
     return 0;
-}
-
-/* Past a string that begins at p; the end of the text where it has none. */
-static const char *past_string(const char *p, const char *end)
-{
-    for (p++; p < end && *p != '"'; p++)
-        p += *p == '\\' && p + 1 < end;
-    return p < end ? p + 1 : end;
-}
-
-/* The value of the member "results" of the outermost object; NULL: there is none. What isn't JSON is found out elsewhere. */
-static const char *results_in(const char *p, const char *end)
-{
-    static const char name[] = "\"results\"";
-    size_t depth = 0;
-    while (p < end) {
-        if (*p == '"') {
-            const char *after = past_string(p, end);
-            struct reader rd = {after, end};
-            if (depth == 1 && (size_t)(after - p) == sizeof(name) - 1 &&
-                memcmp(p, name, sizeof(name) - 1) == 0 && take(&rd, ':'))
-                return rd.p;
-            p = after;
-            continue;
-        }
-        depth += *p == '{' || *p == '[';
-        depth -= (*p == '}' || *p == ']') && depth > 0;
-        p++;
-    }
-    return NULL;
-}
-
-void doc_rows_clear(struct doc_rows *rows)
-{
-    free(rows->row);
-    *rows = (struct doc_rows){0};
-}
-
-/* The text with [] in place of what was read. */
-static int parse_rest(const char *text, size_t len, const char *from, const char *to, json_t **rest)
-{
-    size_t before = (size_t)(from - text), after = len - (size_t)(to - text);
-    struct doc_error e;
-    char *buf = malloc(before + 2 + after);
-    if (!buf)
-        return -ENOMEM;
-    memcpy(buf, text, before);
-    buf[before] = '[';
-    buf[before + 1] = ']';
-    memcpy(buf + before + 2, to, after);
-    json_t *j = doc_parse(buf, before + 2 + after, &e);
-    free(buf);
-    if (!json_is_object(j)) {
-        json_decref(j);
-        return -EAGAIN;
-    }
-    *rest = j;
-    return 0;
-}
-
-int report_rows_read(const char *text, size_t len, struct doc_rows *rows, json_t **rest)
-{
-    struct doc_rows read = {.there = true};
-    const char *from = results_in(text, text + len);
-    struct reader rd = {from, text + len};
-    int rc = from ? read_rows(&rd, &read) : -EAGAIN;
-    if (rc == 0)
-        rc = rd.p ? parse_rest(text, len, from, rd.p, rest) : -EAGAIN;
-    if (rc == 0)
-        *rows = read;
-    else
-        doc_rows_clear(&read);
-    return rc;
 }

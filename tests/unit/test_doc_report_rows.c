@@ -1,6 +1,6 @@
 /* link: berth_core */
-/* Results read straight from a report's text: the same as by way of JSON, for what agents write, for whatever is
- * made of it by chance, and for what is nearly right. */
+/* A report read straight from its text, its results above all: the same as by way of JSON, for what agents write, for
+ * whatever is made of it by chance, and for what is nearly right. */
 #include "check.h"
 
 #include "core/doc.h"
@@ -16,6 +16,13 @@ enum { MUTATIONS = 40000 };
 #define HEAD                                                                                            \
     "{\"report_id\":\"00000000-0000-4000-8000-000000000000\",\"measured_at\":\"2026-01-01T00:00:00Z\"," \
     "\"network\":{\"id\":\"home\",\"mapped_addresses\":[\"198.51.100.7\"]},\"results\":["
+#define NETWORK(members)                                                                                \
+    "{\"report_id\":\"00000000-0000-4000-8000-000000000000\",\"measured_at\":\"2026-01-01T00:00:00Z\"," \
+    "\"network\":{" members "},\"results\":[]}"
+#define CALL                                                                                         \
+    "{\"node\":\"n1\",\"transport\":\"udp\",\"seconds\":60,\"ended\":\"left\",\"note\":\"m]\\\"}\"," \
+    "\"rtt_us\":{"                                                                                   \
+    "\"min\":1,\"median\":2,\"p95\":3},\"checks\":4}"
 #define ROW "{\"node\":\"n1\",\"transport\":\"udp\",\"status\":\"timeout\""
 #define RIGHT                                                                                               \
     "{\"node\":\"n1\",\"transport\":\"tls\",\"status\":\"reachable\",\"address\":\"192.0.2.1:443\",\"rtt_"  \
@@ -23,37 +30,26 @@ enum { MUTATIONS = 40000 };
     "{\"min\":1,\"median\":20,\"p95\":300},\"sent\":5,\"received\":4,\"connect_us\":0,\"tls_us\":60000000," \
     "\"mapped_address\":\"[2001:db8::1]:9\",\"framing\":\"websocket\"}"
 
-/* Whether the short way took it. Where it did, both ways end alike. */
+/* Whether the short way took it. Where it did, the long one ends in the same report. */
 static bool taken(const char *text, size_t len)
 {
-    struct doc_rows rows = {0};
-    struct doc_error e = {0}, e_long = {0};
-    struct report r, r_long;
-    json_t *rest = NULL;
-    int rc = report_rows_read(text, len, &rows, &rest);
+    struct doc_error e = {0};
+    struct report r = {0}, r_long;
+    int rc = report_read(text, len, &r);
     if (rc != 0) {
         assert_int_equal(rc, -EAGAIN);
-        assert_null(rows.row);
-        assert_null(rest);
+        assert_null(r.results);
         return false;
     }
-    json_t *j = doc_parse(text, len, &e_long);
+    json_t *j = doc_parse(text, len, &e);
     assert_non_null(j);
-    rc = report_from_rows(rest, &rows, &r, &e);
-    assert_int_equal(rc, report_from_json(j, &r_long, &e_long));
-    if (rc == 0) {
-        json_t *a = report_to_json(&r), *b = report_to_json(&r_long);
-        assert_true(json_equal(a, b));
-        json_decref(a);
-        json_decref(b);
-        report_clear(&r);
-        report_clear(&r_long);
-    } else {
-        assert_string_equal(e.pointer, e_long.pointer);
-        assert_string_equal(e.code, e_long.code);
-    }
-    doc_rows_clear(&rows);
-    json_decref(rest);
+    assert_int_equal(report_from_json(j, &r_long, &e), 0);
+    json_t *a = report_to_json(&r), *b = report_to_json(&r_long);
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    report_clear(&r);
+    report_clear(&r_long);
     json_decref(j);
     return true;
 }
@@ -64,10 +60,16 @@ static void plain_ones_are_taken(void **state)
         HEAD "]}",
         HEAD ROW "}]}",
         HEAD RIGHT "," ROW "}]}",
-        " \t\r\n" HEAD " " ROW " , \n\"sent\" : 0 } , " RIGHT
-        " ] , \"more\" : {\"results\":[1,\"\\\"]\"]} } ",
-        "{\"results\":[" RIGHT "],\"report_id\":\"x\"}", /* wrong elsewhere: both say so alike */
-        HEAD ROW "}," ROW "}]}",                         /* a pair twice */
+        " \t\r\n" HEAD " " ROW " , \n\"sent\" : 0 } , " RIGHT " ] , \"calls\" : [ ] } \n",
+        HEAD "],\"agent\":\"a.1\",\"capabilities\":[]}",
+        HEAD "],\"capabilities\":[\"tls\",\"udp\"],\"calls\":[" CALL "," CALL "]}",
+        "{\"capabilities\":[\"proxy\"],\"agent\":\"b\",\"results\":[" ROW
+        "}],\"network\":{\"mapped_addresses\":[],\"id\":"
+        "\"x\"},\"measured_at\":\"2026-01-01T01:00:00.5+01:00\",\"report_id\":\"ABCDEF00-0000-4000-8000-"
+        "00000000000F\"}",
+        "{\"report_id\":\"00000000-0000-4000-8000-000000000000\",\"measured_at\":\"2026-01-01T00:00:00Z\","
+        "\"network\":"
+        "{\"id\":\"home\"},\"results\":[]}",
         HEAD ROW ",\"mapped_address\":\"255.255.255.255:65535\"}]}",
         HEAD ROW ",\"mapped_address\":\"0.0.0.0:1\"}]}",
         HEAD ROW ",\"mapped_address\":\"192.0.2.1:00443\"}]}",
@@ -100,6 +102,33 @@ static const char *const others[] = {
     "{\"a\":{\"results\":[]}}",
     "{\"results\":[]",
     "{\"results\":[]}}",
+    HEAD "],\"more\":{}}", /* one that isn't known */
+    HEAD "]} x",
+    HEAD "],}",
+    HEAD "],\"agent\":\"a\",\"agent\":\"a\"}",
+    HEAD "],\"agent\":\"a b\"}",
+    HEAD "],\"agent\":null}",
+    HEAD "],\"capabilities\":[\"udp\",\"udp\"]}",
+    HEAD "],\"capabilities\":[\"sctp\"]}",
+    HEAD "],\"capabilities\":[\"udp\",]}",
+    HEAD "],\"calls\":{}}",
+    HEAD "],\"calls\":[1]}",
+    HEAD "],\"calls\":[}}",
+    HEAD "],\"calls\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}",
+    HEAD "],\"calls\":[\"\\",
+    HEAD "],\"report_id\":\"00000000-0000-4000-8000-000000000000\"}",
+    HEAD ROW "}," ROW "}]}", /* a pair twice */
+    "{\"results\":[" RIGHT "],\"report_id\":\"x\"}",
+    "{\"report_id\":\"00000000-0000-4000-8000-000000000000\",\"measured_at\":\"2026-01-01\",\"network\":{"
+    "\"id\":"
+    "\"home\"},\"results\":[]}",
+    NETWORK(""),
+    NETWORK("\"mapped_addresses\":[]"),
+    NETWORK("\"id\":\"a b\",\"id\":\"home\""),
+    NETWORK("\"id\":\"home\",\"id\":\"home\""),
+    NETWORK("\"id\":\"home\",\"more\":1"),
+    NETWORK("\"id\":\"home\",\"mapped_addresses\":[\"x\"]"),
+    NETWORK("\"id\":\"home\",\"mapped_addresses\":[\"192.0.2.1\"],\"mapped_addresses\":[]"),
     HEAD "],\"results\":[]}",         /* twice */
     HEAD "],\"r\\u0065sults\":[]}",   /* twice, once in disguise */
     "{\"r\\u0065sults\":[" ROW "}]}", /* in disguise */
@@ -168,7 +197,8 @@ static void others_are_left(void **state)
 
 static void every_length_off_by_one(void **state)
 {
-    static const char text[] = HEAD RIGHT "," ROW "}]}";
+    static const char text[] =
+        HEAD RIGHT "," ROW "}],\"agent\":\"a\",\"capabilities\":[\"udp\"],\"calls\":[" CALL "]}";
     (void)state;
     for (size_t len = 0; len < sizeof(text) - 1; len++) {
         char *cut = malloc(len + 1); /* the sanitizer sees a look past its end */
@@ -182,7 +212,10 @@ static void every_length_off_by_one(void **state)
 /* What chance makes of it is taken or not; where it is, both ways agree. */
 static void chance(void **state)
 {
-    static const char text[] = HEAD RIGHT "," ROW ",\"sent\":12,\"received\":3}]}",
+    static const char text[] = HEAD RIGHT
+        "," ROW
+        ",\"sent\":12,\"received\":3}],\"agent\":\"a1\",\"capabilities\":[\"udp\",\"tls\"],\"calls\":[" CALL
+        "]}",
                       bytes[] = "\",:{}[]\\0123456789eE.- nmsu\x80\x01";
     uint64_t seed = 0x9e3779b97f4a7c15U;
     size_t n_taken = 0;
