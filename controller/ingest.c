@@ -252,7 +252,8 @@ static void on_commit(void *ctx, const struct db_result *result)
     else
         batch_committed(in, b, result);
     free(b);
-    flush(in);
+    if (result->error != 0) /* no turn may follow */
+        flush(in);
 }
 
 /* Moves items from the queue to the batch, as many as fit; who has waited too long is told. */
@@ -398,8 +399,12 @@ int ingest_put(struct ingest *in, struct api_request *r, struct report_row *row,
     in->rows++;
     in->bytes += item->row.bytes;
     list_push(&in->queue, item);
-    flush(in);
     return 0;
+}
+
+void ingest_turn(struct ingest *in)
+{
+    flush(in);
 }
 
 void ingest_detach(struct ingest_item *item)

@@ -40,6 +40,8 @@ void ingest_destroy(struct ingest *in);
  * a request that goes before calls ingest_detach, and the callback isn't called. */
 int ingest_put(struct ingest *in, struct api_request *r, struct report_row *row, ingest_done_cb *done)
     __attribute__((warn_unused_result));
+/* Once a turn of the loop, when it has read what there was: what came together goes out together. */
+void ingest_turn(struct ingest *in);
 /* The one who waits has gone: the report is written all the same. */
 void ingest_detach(struct ingest_item *item);
 

@@ -31,6 +31,8 @@ enum {
     SERVER_BODY_MAX = 4 * API_BODY_MAX,
     /* What all that is being received may take in one thread's memory, whoever sends it. */
     SERVER_INPUT_MAX = 128 * 1024 * 1024,
+    SERVER_INPUT_AT_FIRST = 24 * 1024, /* of a connection: a report of 30 nodes is read by one call, into its place */
+    SERVER_INPUTS_KEPT = 64,           /* of a worker, for whoever comes next */
     SERVER_INPUT_LOOK_US = 250 * 1000,
     SERVER_HANDSHAKE_US = 10 * 1000 * 1000,
     SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */
@@ -259,6 +261,8 @@ static void worker_destroy(struct thread *t)
     streams_close(w->streams);
     reviews_close(w->reviews);
     join_turns_close(&w->joins); /* requests that end from here on must start nothing */
+    if (w->ingest != NULL)
+        ingest_turn(w->ingest); /* what is under way ends with the database */
     db_destroy(w->db);
     w->db = NULL;
     streams_destroy(w->streams);
@@ -297,6 +301,8 @@ static int worker_init(struct thread *t)
     int r;
 
     listener_crowd_init(&t->connections);
+    h2o_socket_buffer_prototype._initial_buf.capacity = SERVER_INPUT_AT_FIRST; /* before there is any */
+    h2o_socket_buffer_prototype.allocator.max = SERVER_INPUTS_KEPT;
     w->loop = h2o_evloop_create();
     h2o_context_init(&w->http, w->loop, &t->server->api_conf);
     t->queue = h2o_multithread_create_queue(w->loop);
@@ -336,6 +342,7 @@ static void worker_turn(struct thread *t)
 
     atomic_store_explicit(&t->alive_us, clock_mono_us(), memory_order_relaxed);
     (void)h2o_evloop_run(w->loop, wait_ms); /* -1 at EINTR: go on */
+    ingest_turn(w->ingest);
     now = clock_mono_us();
     join_turns_expire(&w->joins, now);
     join_turns_step(&w->joins);
