@@ -99,14 +99,18 @@ static void item_done(struct ingest *in, struct ingest_item *item, enum ingest_o
 
 /* ---- what became of a statement's rows ---- */
 
-/* The rows of the statement that begins with row `at`, and its size's place. */
+/* The rows of the statement that begins with row `at`, and its size's place. A quarter of it may be left empty: that is less than another statement. */
 static size_t statement_rows(const struct ingest_batch *b, size_t at, size_t *size)
 {
-    size_t rows = 1;
+    size_t left = b->n - at, room = 1;
 
-    for (*size = 0; !b->single && *size + 1 < SIZES && 2 * rows <= b->n - at; ++*size)
-        rows *= 2;
-    return rows;
+    for (*size = 0; !b->single && *size + 1 < SIZES && room < left; ++*size)
+        room *= 2;
+    if (room > left && room - left > room / 4) {
+        room /= 2;
+        --*size;
+    }
+    return room < left ? room : left;
 }
 
 static bool same_report(const struct report_row *a, const struct report_row *b)
@@ -283,6 +287,8 @@ static void statement_add(struct ingest *in, const struct ingest_batch *b, size_
     in->params[n++] = db_i64(lifetime, in->worker->ctl->options->report_lifetime_s);
     for (size_t i = from; i < from + rows; i++, n += REPORT_PARAMS)
         memcpy(&in->params[n], b->items[i]->row.params, sizeof(b->items[i]->row.params));
+    memset(&in->params[n], 0, (((size_t)1 << size) - rows) * REPORT_PARAMS * sizeof(*in->params));
+    n = REPORT_INSERT_PARAMS + REPORT_PARAMS * ((size_t)1 << size);
     db_add(db, &in->inserts[size].stmt, in->params, n);
 }
 
