@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +24,16 @@ struct db_param db_bytes(const void *p, size_t len)
 
 struct db_param db_i64(char buf[static 24], int64_t v)
 {
-    snprintf(buf, 24, "%" PRId64, v);
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    char *p = buf + 23;
+
+    *p = '\0';
+    do
+        *--p = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (v < 0)
+        *--p = '-';
+    memmove(buf, p, (size_t)(buf + 24 - p));
     return db_text(buf);
 }
 

@@ -29,6 +29,14 @@ static void date_from_days(int64_t days, int *year, int *month, int *day)
     *year = (int)(era * 400 + y + (*month <= 2));
 }
 
+static char *put_digits(char *to, int64_t v, size_t n, char after)
+{
+    for (size_t i = n; i-- > 0; v /= 10)
+        to[i] = (char)('0' + v % 10);
+    to[n] = after;
+    return to + n + 1;
+}
+
 const char *time_format(int64_t unix_us, char buf[static TIME_TEXT_LEN])
 {
     int year, month, day;
@@ -38,8 +46,10 @@ const char *time_format(int64_t unix_us, char buf[static TIME_TEXT_LEN])
         unix_us = last_us;
     int64_t s = unix_us / SECOND_US, in_day = s % DAY_S;
     date_from_days(s / DAY_S, &year, &month, &day);
-    snprintf(buf, TIME_TEXT_LEN, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day,
-             (int)(in_day / 3600), (int)(in_day / 60 % 60), (int)(in_day % 60), (int)(unix_us % SECOND_US));
+    char *to = put_digits(put_digits(put_digits(buf, year, 4, '-'), month, 2, '-'), day, 2, 'T');
+    to = put_digits(put_digits(to, in_day / 3600, 2, ':'), in_day / 60 % 60, 2, ':');
+    to = put_digits(put_digits(to, in_day % 60, 2, '.'), unix_us % SECOND_US, 6, 'Z');
+    *to = '\0';
     return buf;
 }
 
