@@ -99,7 +99,8 @@ static void item_done(struct ingest *in, struct ingest_item *item, enum ingest_o
 
 /* ---- what became of a statement's rows ---- */
 
-/* The rows of the statement that begins with row `at`, and its size's place. A quarter of it may be left empty: that is less than another statement. */
+/* The rows of the statement that begins with row `at`, and its size's place. A quarter of it may be left empty: that
+ * is less than another statement. */
 static size_t statement_rows(const struct ingest_batch *b, size_t at, size_t *size)
 {
     size_t left = b->n - at, room = 1;

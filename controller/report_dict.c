@@ -1,4 +1,5 @@
-/* Invariant: position p is that of entries[p - 1], whose text is the p-th of the elements; the table has room for twice as many as there can be. */
+/* Invariant: position p is that of entries[p - 1], whose text is the p-th of the elements; the table has room for
+ * twice as many as there can be. */
 #include "report_dict.h"
 
 #include "core/doc.h"

@@ -1,5 +1,5 @@
-/* A report's names, or its addresses: each stands once, in the order in which they come, and is known by its position from 1. What comes out are the
- * elements of PostgreSQL's array of text, ready to be sent. */
+/* A report's names, or its addresses: each stands once, in the order in which they come, and is known by its position
+ * from 1. What comes out are the elements of PostgreSQL's array of text, ready to be sent. */
 #ifndef BERTH_CONTROLLER_REPORT_DICT_H
 #define BERTH_CONTROLLER_REPORT_DICT_H
 

@@ -73,9 +73,9 @@ struct report_row {
 int report_row_encode(struct report_row *row, const struct report *r, const char *org, const char *agent,
                       int64_t lifetime_s, const char *country) __attribute__((warn_unused_result));
 void report_row_clear(struct report_row *row);
-/* A statement that inserts so many rows, to be freed; NULL: out of memory. Its parameters: a report's lifetime in seconds, then each row's. Rows that
- * are expired or too far ahead by the database's clock, and repeats, don't go in, nor does one of nulls alone. One row comes back: the time of it in microseconds, and how many
- * went in. */
+/* A statement that inserts so many rows, to be freed; NULL: out of memory. Its parameters: a report's lifetime in
+ * seconds, then each row's. Rows that are expired or too far ahead by the database's clock, and repeats, don't go in,
+ * nor does one of nulls alone. One row comes back: the time of it in microseconds, and how many went in. */
 char *report_insert_text(size_t rows) __attribute__((warn_unused_result));
 enum { REPORT_AHEAD_US = 60 * 1000 * 1000 }; /* a clock may be so far ahead */
 

@@ -31,8 +31,9 @@ enum {
     SERVER_BODY_MAX = 4 * API_BODY_MAX,
     /* What all that is being received may take in one thread's memory, whoever sends it. */
     SERVER_INPUT_MAX = 128 * 1024 * 1024,
-    SERVER_INPUT_AT_FIRST = 24 * 1024, /* of a connection: a report of 30 nodes is read by one call, into its place */
-    SERVER_INPUTS_KEPT = 64,           /* of a worker, for whoever comes next */
+    SERVER_INPUT_AT_FIRST =
+        24 * 1024,           /* of a connection: a report of 30 nodes is read by one call, into its place */
+    SERVER_INPUTS_KEPT = 64, /* of a worker, for whoever comes next */
     SERVER_INPUT_LOOK_US = 250 * 1000,
     SERVER_HANDSHAKE_US = 10 * 1000 * 1000,
     SERVER_REQUEST_US = 15 * 1000 * 1000, /* headers, body, and idle keep-alive */

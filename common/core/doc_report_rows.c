@@ -1,6 +1,7 @@
-/* A report's results read straight from its text. Making JSON of them first would be most of what a report costs a controller. Invariant: what is
- * read here is what report_from_json would make of it; whatever is not plain (escapes, unknown or repeated members, proxies, anything wrong) is
- * left to that. What most reports hold is compared as a whole, in the order in which agents write it, before it is gone through byte by byte. */
+/* A report's results read straight from its text. Making JSON of them first would be most of what a report costs a
+ * controller. Invariant: what is read here is what report_from_json would make of it; whatever is not plain (escapes,
+ * unknown or repeated members, proxies, anything wrong) is left to that. What most reports hold is compared as a
+ * whole, in the order in which agents write it, before it is gone through byte by byte. */
 #include "core/doc_json.h"
 #include "core/doc_text.h"
 
@@ -60,7 +61,8 @@ static inline size_t digits(const struct reader *rd, uint32_t *out)
     return n;
 }
 
-/* A number of at most so many digits, none of them a leading zero; what is behind it isn't looked at. False: it isn't one. */
+/* A number of at most so many digits, none of them a leading zero; what is behind it isn't looked at. False: it isn't
+ * one. */
 static inline bool plain_number(struct reader *rd, size_t most, uint32_t max, uint32_t *out)
 {
     size_t n = digits(rd, out);
@@ -307,7 +309,8 @@ static bool row_holds(const struct probe_result *r)
            (r->sent == NOT_MEASURED || r->received <= r->sent);
 }
 
-/* As agents write it: members in their order, nothing between them. False: it is to be read again from where it began. */
+/* As agents write it: members in their order, nothing between them. False: it is to be read again from where it
+ * began. */
 static bool plain_row(struct reader *rd, struct probe_result *r, struct before *before)
 {
     return LITERAL(rd, "{\"node\":") && member(rd, r, NODE, before) && LITERAL(rd, ",\"transport\":") &&

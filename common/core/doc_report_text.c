@@ -1,5 +1,5 @@
-/* A report read straight from its text; its results are doc_report_rows.c's. Invariant: as there, what is read is what report_from_json would make
- * of it, and whatever is not plain or not right is left to that. */
+/* A report read straight from its text; its results are doc_report_rows.c's. Invariant: as there, what is read is
+ * what report_from_json would make of it, and whatever is not plain or not right is left to that. */
 #include "core/doc_json.h"
 #include "core/doc_text.h"
 #include "core/timefmt.h"

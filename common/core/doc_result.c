@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the last three, which most rows leave empty and which are most of it, no more than their ends: a report has a hundred rows. */
+/* Of the last three, which most rows leave empty and which are most of it, no more than their ends: a report has a
+ * hundred rows. */
 void probe_result_init(struct probe_result *r)
 {
     memset(r, 0, offsetof(struct probe_result, proxy_url));

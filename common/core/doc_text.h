@@ -1,5 +1,5 @@
-/* A document read straight from its text, as far as it is plain: what the files that do so share. Private to core. Whatever a reader gives up on is
- * read by way of JSON, which also says what is wrong. */
+/* A document read straight from its text, as far as it is plain: what the files that do so share. Private to core.
+ * Whatever a reader gives up on is read by way of JSON, which also says what is wrong. */
 #ifndef BERTH_CORE_DOC_TEXT_H
 #define BERTH_CORE_DOC_TEXT_H
 

@@ -1,5 +1,6 @@
 /* link: berth_controller_lib */
-/* A report's names and addresses stand once each, in their order, whatever they are, and their elements are as PostgreSQL wants them. */
+/* A report's names and addresses stand once each, in their order, whatever they are, and their elements are as
+ * PostgreSQL wants them. */
 #include "check.h"
 
 #include "core/doc.h"
