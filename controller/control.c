@@ -340,8 +340,8 @@ bool control_ready(struct controller *ctl, char *reason, size_t cap)
         snprintf(reason, cap, "there is no partition for new reports: no controller keeps house");
         return false;
     }
-    if (atomic_load(&ctl->db_up) < (int64_t)(ctl->n_workers * DB_CONNS)) {
-        snprintf(reason, cap, "not every connection to the database is up");
+    if (atomic_load(&ctl->db_served) < (int64_t)(ctl->n_workers * DB_ROLE_COUNT)) {
+        snprintf(reason, cap, "connections to the database are down that have no other in their place");
         return false;
     }
     return true;

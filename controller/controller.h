@@ -49,6 +49,7 @@ struct controller {
     struct limiter *figures;     /* of round trips between an org's mesh nodes and others */
     struct snapshot_slot *slots; /* CONTROLLER_SNAPSHOTS_MAX of them */
     _Atomic int64_t db_up;       /* connections of workers that are up */
+    _Atomic int64_t db_served;   /* roles of workers of which a connection is up */
     _Atomic int schema_version;  /* as the control thread last saw it; 0: unknown */
     _Atomic bool keys_fit;       /* the master keys are the database's: until that is known, no key is made */
     _Atomic bool keys_foreign;   /* they are another installation's: the program is to end */

@@ -61,7 +61,8 @@ struct db_opts {
     int64_t
         statement_timeout_us; /* the server ends a statement that takes longer, or longer than its batch has left */
     struct log *log;
-    _Atomic int64_t *up; /* counts the connections that are up, over all threads */
+    _Atomic int64_t *up;     /* counts the connections that are up, over all threads */
+    _Atomic int64_t *served; /* counts each thread's roles of which one is up */
 };
 
 int db_new(struct db **out, h2o_loop_t *loop, const struct db_opts *opts) __attribute__((warn_unused_result));

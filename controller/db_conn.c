@@ -14,16 +14,17 @@
  * its arguments are; left to itself, PostgreSQL plans some of it anew each time, as a meeting of many looks dearer
  * than the mean one. Over the other connection goes what is asked now and then, and of more. */
 struct conn_role {
-    const char *name;
+    const char *word;        /* for the log */
+    const char *name;        /* the database's */
     int64_t lock_timeout_us; /* 0: as long as a statement may take */
     const char *plans;       /* plan_cache_mode */
 };
 static const struct conn_role roles[DB_ROLE_COUNT] = {
-    [DB_TENANT] = {"berth_tenant", 200 * 1000, "force_generic_plan"},
-    [DB_TENANT_WRITE] = {"berth_tenant", 200 * 1000, "force_generic_plan"},
-    [DB_TENANT_SLOW] = {"berth_tenant", 1000 * 1000, "auto"},
-    [DB_INGEST] = {"berth_ingest", 0, "auto"},
-    [DB_OPERATOR] = {"berth_operator", 0, "auto"},
+    [DB_TENANT] = {"tenant", "berth_tenant", 200 * 1000, "force_generic_plan"},
+    [DB_TENANT_WRITE] = {"tenant_write", "berth_tenant", 200 * 1000, "force_generic_plan"},
+    [DB_TENANT_SLOW] = {"tenant_slow", "berth_tenant", 1000 * 1000, "auto"},
+    [DB_INGEST] = {"ingest", "berth_ingest", 0, "auto"},
+    [DB_OPERATOR] = {"operator", "berth_operator", 0, "auto"},
 };
 
 static void on_readable(h2o_socket_t *sock, const char *err);
@@ -106,6 +107,15 @@ static void conn_flush(struct db_conn *c)
 
 /* ---- down and up again ---- */
 
+static size_t count_up(const struct db *db, enum db_role role)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < DB_CONNS; i++)
+        n += db->conns[i].role == role && db->conns[i].state == CONN_UP;
+    return n;
+}
+
 void conn_fail(struct db_conn *c, const char *why)
 {
     struct db_batch *b = c->head;
@@ -115,14 +125,17 @@ void conn_fail(struct db_conn *c, const char *why)
     if (c->state == CONN_DOWN)
         return;
     snprintf(reason, sizeof(reason), "%.*s", (int)strcspn(why, "\n"), why);
-    if (was_up)
-        atomic_fetch_sub(c->db->opts.up, 1);
     log_event(c->db->opts.log, was_up && !c->db->closing ? LOG_WARN : LOG_DEBUG, "db", "disconnected",
-              LOG_S("role", roles[c->role].name), LOG_S("reason", reason));
+              LOG_S("role", roles[c->role].word), LOG_S("reason", reason));
     socket_drop(c);
     PQfinish(c->pg);
     c->pg = NULL;
     c->state = CONN_DOWN;
+    if (was_up) {
+        atomic_fetch_sub(c->db->opts.up, 1);
+        if (count_up(c->db, c->role) == 0)
+            atomic_fetch_sub(c->db->opts.served, 1);
+    }
     c->turn += !was_up;
     c->broken = false;
     c->head = NULL;
@@ -147,7 +160,7 @@ static void on_setup_done(void *ctx, const struct db_result *result)
     if (result->error == -ENOTCONN)
         return;
     if (result->error != 0) {
-        log_event(c->db->opts.log, LOG_WARN, "db", "setup_failed", LOG_S("role", roles[c->role].name),
+        log_event(c->db->opts.log, LOG_WARN, "db", "setup_failed", LOG_S("role", roles[c->role].word),
                   LOG_S("error", result->message));
         c->broken = true;
         return;
@@ -155,7 +168,9 @@ static void on_setup_done(void *ctx, const struct db_result *result)
     c->state = CONN_UP;
     c->backoff_us = CONN_BACKOFF_MIN_US;
     atomic_fetch_add(c->db->opts.up, 1);
-    log_event(c->db->opts.log, LOG_DEBUG, "db", "connected", LOG_S("role", roles[c->role].name));
+    if (count_up(c->db, c->role) == 1)
+        atomic_fetch_add(c->db->opts.served, 1);
+    log_event(c->db->opts.log, LOG_DEBUG, "db", "connected", LOG_S("role", roles[c->role].word));
 }
 
 static void conn_setup(struct db_conn *c)
@@ -215,7 +230,7 @@ static void on_notice(void *ctx, const char *message)
 {
     struct db_conn *c = ctx;
 
-    log_event(c->db->opts.log, LOG_DEBUG, "db", "notice", LOG_S("role", roles[c->role].name),
+    log_event(c->db->opts.log, LOG_DEBUG, "db", "notice", LOG_S("role", roles[c->role].word),
               LOG_S("text", message));
 }
 

@@ -5,6 +5,7 @@
 #include "admission.h"
 #include "catalogue.h"
 #include "join_events.h"
+#include "join_keep.h"
 #include "join_rows.h"
 #include "lease.h"
 #include "outbox.h"
@@ -151,10 +152,11 @@ static void on_done(void *ctx, const struct db_result *result)
     db_wait_end(&j->waited, j->worker->db);
     if (result->error != 0)
         look_free(look_take(j));
+    if (result->error == -ECANCELED)
+        unseat(j);
     if (db_lost_to_others(result) ||
         (result->error == -ECANCELED && strncmp(result->sqlstate, "23", 2) == 0)) {
         j->patient = j->patient || db_lost_to_others(result);
-        unseat(j);
         look(j);
     } else if (db_too_late(result)) {
         refuse_late(j);
@@ -179,77 +181,11 @@ static void run_send(struct join_run *j, struct db_batch *b, db_done_cb *then)
 
 /* ---- keeping a plan ---- */
 
-/* Nothing is written, and nobody told, unless the epoch is the one that was read and every node still takes those who
- * come to it; nodes are asked in the order of their names, so that no two decisions wait for each other. Rows come as
- * arrays, one element a participant that moves or joins. */
-static const struct db_stmt keep_stmt = {
-    "join_keep",
-    "with takes as materialized (select n.org, n.node, node_takes(n.org, n.node, n.more, $17::bigint) as word"
-    "  from (select * from unnest($4::text[], $5::text[], $6::bigint[]) as v (org, node, more)"
-    "   order by org collate \"C\", node collate \"C\" offset 0) n),"
-    " won as (update meeting m set epoch = m.epoch + 1, node_org = $7, node = $8,"
-    "  review_after = null, review_tries = 0"
-    "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint"
-    "  and not exists (select from takes where word <> 'ok') returning m.org, m.id),"
-    " put as (insert into participant as p (org, meeting, agent, node_org, node, transport, ladder, network, "
-    "capabilities, guessed, lease)"
-    "  select won.org, won.id, v.agent, v.node_org, v.node, v.transport, v.ladder::smallint[], v.network, "
-    "v.capabilities, v.guessed, case when (v.node_org, v.node) = (($4::text[])[1], ($5::text[])[1]) then "
-    "$17::bigint end"
-    "  from won, unnest($9::text[], $10::text[], $11::text[], $12::smallint[], $13::text[], $14::text[], "
-    "$15::smallint[], $16::boolean[])"
-    "   as v (agent, node_org, node, transport, ladder, network, capabilities, guessed)"
-    "  on conflict (org, meeting, agent) do update set node_org = excluded.node_org, node = excluded.node,"
-    "   transport = excluded.transport, ladder = excluded.ladder, network = excluded.network,"
-    "   capabilities = excluded.capabilities, guessed = excluded.guessed,"
-    "   lease = case when (p.node_org, p.node) = (excluded.node_org, excluded.node) then p.lease else "
-    "excluded.lease end,"
-    "   moved_at = case when (p.node_org, p.node) is distinct from (excluded.node_org, excluded.node)"
-    "    then now() else p.moved_at end,"
-    "   assigned_at = case when (p.node_org, p.node, p.transport)"
-    "   is distinct from (excluded.node_org, excluded.node, excluded.transport) then now() else "
-    "p.assigned_at end)"
-    " select (select count(*) from won), t.org, t.node, t.word,"
-    " case when (select count(*) from won) = 0 then " OUTBOX_VOID " end"
-    " from (select 1) one left join takes t on t.word <> 'ok'"};
-
-/* The same where a newcomer is all that changes, as mostly. That it isn't there yet is what the epoch says. */
-static const struct db_stmt keep_newcomer_stmt = {
-    "join_keep_newcomer",
-    "with takes as materialized (select node_takes($4, $5, $6::bigint, $7::bigint) as word),"
-    " won as (update meeting m set epoch = m.epoch + 1, node_org = $8, node = $9,"
-    "  review_after = null, review_tries = 0"
-    "  where m.org = $1 and m.id = $2 and m.epoch = $3::bigint and (select word from takes) = 'ok'"
-    "  returning m.org, m.id),"
-    " put as (insert into participant (org, meeting, agent, node_org, node, transport, ladder, network,"
-    " capabilities, guessed, lease) select won.org, won.id, $10, $4, $5, $11::smallint, $12::smallint[], $13,"
-    " $14::smallint, $15::boolean, $7::bigint from won)"
-    " select (select count(*) from won), $4, $5, nullif(takes.word, 'ok'),"
-    " case when (select count(*) from won) = 0 then " OUTBOX_VOID " end from takes"};
-
-/* What the database knew better is believed from then on. "lease": that lease serves no more; another, or none, will. */
-static bool correct(struct join_run *j, const PGresult *res)
-{
-    for (int row = 0; row < PQntuples(res); row++) {
-        struct join_correction *c;
-
-        if (db_null(res, row, 3) || strcmp(db_get(res, row, 3), "lease") == 0)
-            continue;
-        if (j->ask.n_corrections == JOIN_CORRECTIONS_MAX)
-            return false;
-        c = &j->ask.corrections[j->ask.n_corrections++];
-        snprintf(c->org, sizeof(c->org), "%s", db_get(res, row, 1));
-        snprintf(c->node, sizeof(c->node), "%s", db_get(res, row, 2));
-        c->full = strcmp(db_get(res, row, 3), "full") == 0;
-    }
-    return true;
-}
-
 static void kept(void *ctx, const struct db_result *result)
 {
     struct join_run *j = ctx;
 
-    if (db_get_i64(result->res[0], 0, 0) == 1) {
+    if (join_kept(result->res[0])) {
         for (size_t i = 0; i < json_array_size(j->told); i++) {
             const struct outbox_event e = {json_string_value(json_array_get(j->told, i)), "assignment", ""};
 
@@ -258,13 +194,13 @@ static void kept(void *ctx, const struct db_result *result)
         run_accept(j);
         return;
     }
-    if (strcmp(db_get(result->res[0], 0, 3), "lease") == 0)
+    if (join_kept_no_lease(result->res[0]))
         lease_lost(j->worker->leases, j->lease);
     else
         unseat(j);
     j->lease = 0;
     counter_add(&j->worker->counters, join_conflicts, 1);
-    if (correct(j, result->res[0]))
+    if (join_keep_correct(&j->ask, result->res[0]))
         look(j);
     else
         refuse(j, 503, "no_node", "nodes fill up faster than they can be assigned; try again soon");
@@ -288,82 +224,26 @@ static void tell(struct join_run *j, struct join_scene *s, const struct join_col
 }
 
 /* Of one node alone: who needs seats of several has them counted. */
-static const char *take_lease(struct join_run *j, struct join_scene *s, const struct join_needs *n)
+static void take_lease(struct join_run *j, const struct join_scene *s, const struct join_needs *n)
 {
     size_t node = n->n == 1 ? join_scene_node(s, n->node[0], PLACE_NONE) : PLACE_NONE;
-    char *text = h2o_mem_alloc_pool(&s->pool, 24);
 
     if (node == PLACE_NONE || s->nodes[node]->capacity == 0)
-        return NULL;
+        return;
     j->coming = strtoll(n->more[0], NULL, 10);
     j->lease = lease_take(j->worker->leases, n->org[0], n->node[0], j->coming);
-    (void)db_i64(text, j->lease);
-    return j->lease != 0 ? text : NULL;
-}
-
-static void add_keep(struct join_run *j, struct join_scene *s, const struct join_columns *c,
-                     struct db_batch *b)
-{
-    bool common = s->plan.outcome == PLACE_COMMON;
-    struct join_needs n;
-    char epoch[24];
-
-    join_needs(s, c, &n);
-    const struct db_param org = db_text(j->ask.org), meeting = db_text(j->ask.meeting);
-    const struct db_param seen = db_i64(epoch, s->epoch), lease = db_text(take_lease(j, s, &n));
-    const struct db_param node_org = db_text(common ? s->nodes[s->plan.node]->org : s->node_org);
-    const struct db_param node = db_text(common ? s->nodes[s->plan.node]->id : s->node);
-
-    if (c->n == 1 && n.n == 1 && s->me != PLACE_NONE && c->agent[0] == s->people[s->me].agent &&
-        !s->people[s->me].stored) {
-        const struct db_param one[] = {org,
-                                       meeting,
-                                       seen,
-                                       db_text(n.org[0]),
-                                       db_text(n.node[0]),
-                                       db_text(n.more[0]),
-                                       lease,
-                                       node_org,
-                                       node,
-                                       db_text(c->agent[0]),
-                                       db_text(c->transport[0]),
-                                       db_text(c->ladder[0]),
-                                       db_text(c->network[0]),
-                                       db_text(c->capabilities[0]),
-                                       db_text(c->guessed[0])};
-
-        db_add(b, &keep_newcomer_stmt, one, sizeof(one) / sizeof(one[0]));
-        return;
-    }
-    const struct db_param p[] = {
-        org,
-        meeting,
-        seen,
-        db_text_array(&s->pool, n.org, n.n),
-        db_text_array(&s->pool, n.node, n.n),
-        db_text_array(&s->pool, n.more, n.n),
-        node_org,
-        node,
-        db_text_array(&s->pool, c->agent, c->n),
-        db_text_array(&s->pool, c->node_org, c->n),
-        db_text_array(&s->pool, c->node, c->n),
-        db_text_array(&s->pool, c->transport, c->n),
-        db_text_array(&s->pool, c->ladder, c->n),
-        db_text_array(&s->pool, c->network, c->n),
-        db_text_array(&s->pool, c->capabilities, c->n),
-        db_text_array(&s->pool, c->guessed, c->n),
-        lease,
-    };
-    db_add(b, &keep_stmt, p, sizeof(p) / sizeof(p[0]));
 }
 
 static void keep(struct join_run *j, struct join_scene *s, const struct join_columns *c)
 {
     struct db_batch *b = begin(j, DB_TENANT_WRITE);
+    struct join_needs needs;
 
     if (b == NULL)
         return;
-    add_keep(j, s, c, b);
+    join_needs(s, c, &needs);
+    take_lease(j, s, &needs);
+    join_keep_add(b, s, &j->ask, c, &needs, j->lease);
     join_predict_keep(b, s, &j->ask);
     tell(j, s, c, b);
     run_send(j, b, kept);

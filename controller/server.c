@@ -298,6 +298,7 @@ static int worker_init(struct thread *t)
         .statement_timeout_us = w->ctl->options->request_deadline_ms * 1000 * 9 / 10,
         .log = w->ctl->log,
         .up = &w->ctl->db_up,
+        .served = &w->ctl->db_served,
     };
     int r;
 

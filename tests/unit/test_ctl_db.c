@@ -23,7 +23,7 @@ static char conninfo[512];
 static pid_t server;
 static h2o_loop_t *loop;
 static struct db *db;
-static _Atomic int64_t up;
+static _Atomic int64_t up, served;
 
 /* ---- a private server ---- */
 
@@ -126,7 +126,8 @@ static int setup(void **state)
         0);
     db_sync_close(&d);
     loop = h2o_evloop_create();
-    const struct db_opts opts = {.conninfo = conninfo, .statement_timeout_us = 5000000, .up = &up};
+    const struct db_opts opts = {
+        .conninfo = conninfo, .statement_timeout_us = 5000000, .up = &up, .served = &served};
     assert_int_equal(db_new(&db, loop, &opts), 0);
     run_until(all_up, NULL);
     return 0;
@@ -394,7 +395,7 @@ static void test_who_was_too_slow(void **state)
 /* Held up between its look at the sockets and that at the clock: what has come meanwhile counts, however late it is. */
 static void test_who_was_held_up_between(void **state)
 {
-    struct db_conn *c = &db->conns[DB_OPERATOR];
+    struct db_conn *c = &db->conns[DB_CONNS - 1];
     struct outcome answered = {0};
     struct db_batch *b = begin(DB_OPERATOR, WAIT_US);
 
@@ -406,7 +407,8 @@ static void test_who_was_held_up_between(void **state)
     (void)conn_tick(c, clock_mono_us() + 2 * (int64_t)WAIT_US);
     assert_int_equal(answered.calls, 1);
     assert_int_equal(answered.error, 0);
-    assert_int_equal(atomic_load(&up), DB_ROLE_COUNT);
+    assert_int_equal(c->role, DB_OPERATOR);
+    assert_int_equal(atomic_load(&up), DB_CONNS);
 }
 
 /* Begun with little left behind one that takes longer: it gets its own time, and costs nobody the connection. */
@@ -438,6 +440,7 @@ static void test_a_server_that_is_stuck(void **state)
     (void)state;
     add(b, &pid_stmt, NULL);
     finish(b, &pid);
+    assert_true(atoi(pid.first) > 1); /* else a whole group of processes would be stopped */
     assert_int_equal(kill(atoi(pid.first), SIGSTOP), 0);
     b = begin(DB_OPERATOR, 100000);
     add(b, &echo_stmt, "x");
@@ -581,6 +584,27 @@ static void test_a_lost_connection(void **state)
     assert_string_equal(after.first, "fresh4");
 }
 
+/* One of several that is lost is no loss of its role; the only one of a role is. */
+static void test_a_lost_writer(void **state)
+{
+    struct outcome writes = {0};
+    struct db_batch *b;
+
+    (void)state;
+    assert_int_equal(atomic_load(&served), DB_ROLE_COUNT);
+    conn_fail(&db->conns[DB_TENANT_WRITE], "lost");
+    assert_int_equal(atomic_load(&up), DB_CONNS - 1);
+    assert_int_equal(atomic_load(&served), DB_ROLE_COUNT);
+    b = begin(DB_TENANT_WRITE, WAIT_US);
+    add(b, &echo_stmt, "x");
+    finish(b, &writes);
+    assert_int_equal(writes.error, 0);
+    conn_fail(&db->conns[DB_TENANT], "lost");
+    assert_int_equal(atomic_load(&served), DB_ROLE_COUNT - 1);
+    run_until(all_up, NULL);
+    assert_int_equal(atomic_load(&served), DB_ROLE_COUNT);
+}
+
 /* What was sent of it is undone, and nobody else is harmed. */
 static void test_too_much_for_one_batch(void **state)
 {
@@ -645,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_writers_wait_for_themselves),
         cmocka_unit_test(test_writers_share),
         cmocka_unit_test(test_a_lost_connection),
+        cmocka_unit_test(test_a_lost_writer),
         cmocka_unit_test(test_too_much_for_one_batch),
         cmocka_unit_test(test_text_arrays),
     };
