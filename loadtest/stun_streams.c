@@ -284,11 +284,9 @@ static void advance(struct streams *s, struct stream *c, uint32_t events)
 static size_t wanted(const struct streams *s, int64_t now)
 {
     if (s->opts.hold) {
-        size_t missing = (size_t)s->opts.connections - s->held - s->under_way;
+        size_t left = (size_t)s->opts.connections - s->result.opened; /* one that failed isn't tried again */
         size_t room = s->under_way < STUN_STREAMS_OPENING ? STUN_STREAMS_OPENING - s->under_way : 0;
-        bool begun =
-            s->result.opened >= (uint64_t)s->opts.connections; /* one that failed isn't tried again */
-        return begun ? 0 : missing < room ? missing : room;
+        return left < room ? left : room;
     }
     return s->opts.rate > 0 ? schedule_due(&s->schedule, now, s->n_free) : s->n_free;
 }
