@@ -362,6 +362,7 @@ static void collect(struct load *l)
         if (!leg->io) {
             l->out->gaps += (uint64_t)reception_lost(&leg->keyed.reception);
             l->out->refused += leg->keyed.refused;
+            snprintf(l->out->suite, sizeof l->out->suite, "%s", srtp_suite_name(l->o->keyed[i].suite));
         } else if (ladder_io_leg(leg->io)) {
             media_leg_figures(ladder_io_leg(leg->io), clock_mono_us(), &f);
             l->out->gaps += (uint64_t)f.packets_lost;

@@ -45,6 +45,11 @@ struct srtp_leg {
     size_t tag_len;
 };
 
+const char *srtp_suite_name(enum srtp_suite suite)
+{
+    return suite == SRTP_AES_128_GCM ? "AEAD_AES_128_GCM" : "AES_CM_128_HMAC_SHA1_80";
+}
+
 static int library_error; /* libsrtp2's state is the process's */
 
 static void library_init(void)

@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 enum srtp_suite { SRTP_AES_128_GCM = 0, SRTP_AES_CM_128_SHA1_80 = 1, SRTP_SUITES = 2 };
+/* As RFC 7714 and RFC 4568 name it: "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80". Static. */
+const char *srtp_suite_name(enum srtp_suite suite);
 
 enum {
     SRTP_KEYS_LEN = 30,     /* master key and salt: 16 + 12, or 16 + 14 */

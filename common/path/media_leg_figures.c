@@ -20,9 +20,7 @@ const char *media_leg_why(const struct media_leg *l)
 
 const char *media_leg_suite(const struct media_leg *l)
 {
-    if (!l->srtp && l->n_keys == 0)
-        return "";
-    return l->suite == SRTP_AES_128_GCM ? "AEAD_AES_128_GCM" : "AES_CM_128_HMAC_SHA1_80";
+    return l->srtp || l->n_keys > 0 ? srtp_suite_name(l->suite) : "";
 }
 
 uint64_t media_leg_keys(const struct media_leg *l, struct media_leg_keys *out)
