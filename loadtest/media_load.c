@@ -36,6 +36,11 @@ struct load_leg {
     struct keyed_leg keyed;
 };
 
+/* What the legs count themselves, all together, from when they are up. */
+struct leg_counts {
+    int64_t gaps, refused;
+};
+
 struct load {
     const struct media_load_opts *o;
     struct media_load_result *out;
@@ -47,6 +52,7 @@ struct load {
     struct curl_loop *curl;
     int64_t step_us, progress_us, began_us, heard_us;
     uint64_t heard, heard_bytes, sent;
+    struct leg_counts before; /* anything was measured */
     bool counting, cpu_known;
 };
 
@@ -109,6 +115,24 @@ static bool leg_is_up(const struct load_leg *leg)
         return false;
     media_leg_figures(ladder_io_leg(leg->io), clock_mono_us(), &f);
     return f.answered > 0; /* until then the node sends it nothing */
+}
+
+static struct leg_counts leg_counts(const struct load *l)
+{
+    struct leg_counts sum = {0};
+    struct media_leg_figures f;
+    for (size_t i = 0; i < l->n; i++) {
+        const struct load_leg *leg = &l->legs[i];
+        if (!leg->io) {
+            sum.gaps += reception_lost(&leg->keyed.reception);
+            sum.refused += (int64_t)leg->keyed.refused;
+        } else if (ladder_io_leg(leg->io)) {
+            media_leg_figures(ladder_io_leg(leg->io), clock_mono_us(), &f);
+            sum.gaps += f.packets_lost;
+            sum.refused += f.packets_refused;
+        }
+    }
+    return sum;
 }
 
 /* All that is due on every leg. */
@@ -265,6 +289,7 @@ static int warm_up(struct load *l, char why[static MEDIA_LOAD_TEXT])
             err = turn(l, until_us);
     }
     media_tally_begin(l->tally);
+    l->before = leg_counts(l);
     l->heard = l->heard_bytes = l->sent = l->out->not_sent = 0;
     memset(&l->out->latency, 0, sizeof l->out->latency);
     memset(&l->out->lateness, 0, sizeof l->out->lateness);
@@ -356,19 +381,16 @@ static int drain(struct load *l)
 
 static void collect(struct load *l)
 {
-    struct media_leg_figures f;
+    struct leg_counts now = leg_counts(l);
+    /* What came late of before has filled a gap of before. */
+    l->out->gaps = now.gaps > l->before.gaps ? (uint64_t)(now.gaps - l->before.gaps) : 0;
+    l->out->refused = now.refused > l->before.refused ? (uint64_t)(now.refused - l->before.refused) : 0;
     for (size_t i = 0; i < l->n; i++) {
-        struct load_leg *leg = &l->legs[i];
-        if (!leg->io) {
-            l->out->gaps += (uint64_t)reception_lost(&leg->keyed.reception);
-            l->out->refused += leg->keyed.refused;
+        const struct load_leg *leg = &l->legs[i];
+        if (!leg->io)
             snprintf(l->out->suite, sizeof l->out->suite, "%s", srtp_suite_name(l->o->keyed[i].suite));
-        } else if (ladder_io_leg(leg->io)) {
-            media_leg_figures(ladder_io_leg(leg->io), clock_mono_us(), &f);
-            l->out->gaps += (uint64_t)f.packets_lost;
-            l->out->refused += (uint64_t)f.packets_refused;
+        else if (ladder_io_leg(leg->io))
             snprintf(l->out->suite, sizeof l->out->suite, "%s", media_leg_suite(ladder_io_leg(leg->io)));
-        }
     }
 }
 

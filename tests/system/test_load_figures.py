@@ -74,3 +74,8 @@ def relayed(tmp_path_factory):
 
 def test_legs_say_their_suite(relayed):
     assert relayed["suite"] == "AES_CM_128_HMAC_SHA1_80", relayed
+
+
+def test_nothing_of_before_counts_in_media(relayed):
+    assert relayed["sent"] == relayed["heard"] == 40, relayed
+    assert (relayed["missing"], relayed["gaps"], relayed["refused"]) == (0, 0, 0), relayed
