@@ -175,7 +175,8 @@ static int bring_up(struct load *l, char why[static MEDIA_LOAD_TEXT])
     for (size_t i = 0; err == 0 && i < l->n; i++) {
         l->legs[i] = (struct load_leg){.load = l, .index = i, .keyed = {.fd = -1}};
         err = open_leg(l, &l->legs[i]);
-        snprintf(why, MEDIA_LOAD_TEXT, "leg %zu: %s", i + 1, strerror(-err));
+        if (err < 0)
+            snprintf(why, MEDIA_LOAD_TEXT, "leg %zu: %s", i + 1, strerror(-err));
     }
     for (size_t up = 0; err == 0 && up < l->n;) {
         err = turn(l, end_us);
@@ -444,7 +445,7 @@ int media_load_run(const struct media_load_opts *o, struct media_load_result *ou
         snprintf(why, MEDIA_LOAD_TEXT, "a process that is to be looked at isn't there");
         return -ESRCH;
     }
-    snprintf(why, MEDIA_LOAD_TEXT, "no sockets or memory for the load");
+    why[0] = '\0';
     int err = set_up(&l);
     if (err == 0)
         err = bring_up(&l, why);
@@ -462,6 +463,8 @@ int media_load_run(const struct media_load_opts *o, struct media_load_result *ou
         fprintf(stderr, "\r\033[K");
     if (err == 0)
         collect(&l);
+    if (err < 0 && why[0] == '\0')
+        snprintf(why, MEDIA_LOAD_TEXT, "no sockets or memory for the load: %s", strerror(-err));
     if (!l.counting || !l.cpu_known)
         out->server_cpu_ns = -1;
     tear_down(&l);
