@@ -55,8 +55,10 @@ static int read_legs(const json_t *file, const char *path, size_t legs_max, stru
         return replay_fail(e, path, 0, "\"legs\" is a list of 1 to %zu, a multiple of \"participants\"",
                            legs_max);
     struct keyed_plan *plans = calloc(n, sizeof *plans);
-    if (!plans)
+    if (!plans) {
+        replay_fail(e, path, 0, "out of memory");
         return -ENOMEM;
+    }
     for (size_t i = 0; i < n; i++) {
         if (read_leg(json_array_get(legs, i), suite, &plans[i]) < 0) {
             free(plans);
