@@ -190,8 +190,11 @@ static int run(const struct asked *a, struct writer *all)
     for (; rc == 0 && started < (size_t)a->threads; started++) {
         all[started].end_us = start + a->seconds * 1000000;
         rc = -pthread_create(&all[started].thread, NULL, write_rows, &all[started]);
-        if (rc != 0)
+        if (rc != 0) {
+            fprintf(stderr, "berth-load reports-sql: no thread %zu of %" PRId64 ": %s\n", started + 1,
+                    a->threads, strerror(-rc));
             break;
+        }
     }
     for (size_t i = 0; i < started; i++) {
         pthread_join(all[i].thread, NULL);

@@ -2,6 +2,7 @@
 """What berth-load's figures count, against servers of which a test knows what they answer: none, a relay that loses."""
 
 import json
+import resource
 import select
 import socket
 import subprocess
@@ -79,3 +80,10 @@ def test_legs_say_their_suite(relayed):
 def test_nothing_of_before_counts_in_media(relayed):
     assert relayed["sent"] == relayed["heard"] == 40, relayed
     assert (relayed["missing"], relayed["gaps"], relayed["refused"]) == (0, 0, 0), relayed
+
+
+def test_no_thread_to_write_rows():
+    """No address space has room for their stacks."""
+    stack = lambda: resource.setrlimit(resource.RLIMIT_STACK, (1 << 47, resource.getrlimit(resource.RLIMIT_STACK)[1]))  # noqa: E731
+    said = load("reports-sql", "--database", "host=127.0.0.1 port=1", "--org", "o", "--seconds", 1, status=3, preexec_fn=stack)
+    assert "berth-load reports-sql: no thread" in said, said
