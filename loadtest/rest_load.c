@@ -38,7 +38,7 @@ struct rest_load {
     int epoll;
     struct connection *all;
     size_t *idle, n_idle;
-    int64_t told_us;
+    int64_t told_us, answered_us; /* the last answer */
     uint64_t told;
 };
 
@@ -155,7 +155,8 @@ static ssize_t answer_of(const struct connection *c, int *status, struct slice *
 
 static void answered(struct rest_load *l, struct connection *c, int status, struct slice body)
 {
-    int64_t took = clock_mono_us() - c->meant_us;
+    l->answered_us = clock_mono_us();
+    int64_t took = l->answered_us - c->meant_us;
     if (c->meant_us >= l->opts.warm_us) {
         l->result.answered++;
         l->result.status[status]++;
@@ -345,8 +346,10 @@ int rest_load_run(const struct rest_load_opts *opts, const struct rest_source *s
     if (rc == 0)
         rc = loop(&l);
     if (rc == 0) {
-        int64_t counted_from = start > opts->warm_us ? start : opts->warm_us;
-        l.result.elapsed_us = clock_mono_us() - counted_from;
+        int64_t counted_from = start > opts->warm_us ? start : opts->warm_us, over_us = clock_mono_us();
+        if (over_us > opts->until_us)
+            over_us = opts->until_us;
+        l.result.elapsed_us = (l.answered_us > over_us ? l.answered_us : over_us) - counted_from;
         l.result.missed = missed(&l);
         *out = l.result;
     }

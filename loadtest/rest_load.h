@@ -44,7 +44,8 @@ struct rest_load_result {
     uint64_t status[REST_LOAD_STATUS_MAX];
     uint64_t failed; /* no answer: connection lost, silence */
     uint64_t missed; /* due, but not begun when time was over; MISSED_MAX at most */
-    int64_t elapsed_us;
+    int64_t
+        elapsed_us; /* until nothing was begun any more, or the last answer; not what silence is waited for */
     struct histogram latency; /* of those answered */
 };
 
