@@ -48,6 +48,12 @@ static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     return rest_load_request(out, cap, "POST", path, m->cli.token, body, (size_t)len);
 }
 
+static uint64_t skip(void *ctx, int64_t until_us)
+{
+    struct meetings *m = ctx;
+    return m->cli.rate > 0 ? schedule_skip(&m->schedule, until_us) : 0;
+}
+
 /* The answer is the assignment of who has asked. */
 static void answered(void *ctx, uint64_t tag, int status, struct slice body, int64_t took_us)
 {
@@ -130,7 +136,7 @@ int command_meetings(int argc, char **argv)
                          .arrivals = SCHEDULE_POISSON};
     if (parse(argc, argv, &m) < 0)
         return EXIT_USAGE;
-    const struct rest_source source = {&m, peek_us, take, answered};
+    const struct rest_source source = {&m, peek_us, take, skip, answered};
     struct rest_load_result *result = calloc(1, sizeof(*result));
     int64_t now = clock_mono_us();
     if (m.cli.rate > 0)

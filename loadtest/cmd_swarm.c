@@ -35,6 +35,12 @@ static size_t take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     return rest_load_request(out, cap, "POST", "/v1/reports", s->cli.token, json, len);
 }
 
+static uint64_t skip(void *ctx, int64_t until_us)
+{
+    struct swarm *s = ctx;
+    return s->clocks ? swarm_agents_skip(s->clocks, until_us) : 0;
+}
+
 /* The answer names the report that it is for. */
 static void answered(void *ctx, uint64_t tag, int status, struct slice body, int64_t took_us)
 {
@@ -99,7 +105,7 @@ static void print(const struct swarm *s, const struct rest_load_result *r)
 
 static int run(struct swarm *s)
 {
-    const struct rest_source source = {s, peek_us, take, answered};
+    const struct rest_source source = {s, peek_us, take, skip, answered};
     struct rest_load_result *result = calloc(1, sizeof(*result));
     int64_t now = clock_mono_us();
     int rc = result ? swarm_reports_new(&s->reports, (size_t)s->nodes, (uint64_t)s->cli.seed) : -ENOMEM;

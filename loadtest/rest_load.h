@@ -26,6 +26,8 @@ struct rest_source {
     int64_t (*peek_us)(void *ctx);
     /* Takes it: writes the whole request, and says by what tag the answer is to be known. Its length. */
     size_t (*take)(void *ctx, uint8_t *out, size_t cap, uint64_t *tag);
+    /* Passes over what is meant to be before `until_us`, as if it had never been; how many. 0 where all is at once. */
+    uint64_t (*skip)(void *ctx, int64_t until_us);
     /* NULL: nobody cares. `took_us` since the time that was meant. */
     void (*answered)(void *ctx, uint64_t tag, int status, struct slice body, int64_t took_us);
 };
@@ -43,7 +45,7 @@ struct rest_load_result {
     uint64_t sent, answered; /* with any status */
     uint64_t status[REST_LOAD_STATUS_MAX];
     uint64_t failed; /* no answer: connection lost, silence */
-    uint64_t missed; /* due, but not begun when time was over; MISSED_MAX at most */
+    uint64_t missed; /* due, but not begun when time was over */
     int64_t
         elapsed_us; /* until nothing was begun any more, or the last answer; not what silence is waited for */
     struct histogram latency; /* of those answered */

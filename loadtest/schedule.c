@@ -33,6 +33,15 @@ int64_t schedule_take_us(struct schedule *s)
     return at;
 }
 
+uint64_t schedule_skip(struct schedule *s, int64_t until_us)
+{
+    uint64_t n = 0;
+
+    for (; schedule_peek_us(s) < until_us; n++)
+        (void)schedule_take_us(s);
+    return n;
+}
+
 size_t schedule_due(const struct schedule *s, int64_t now_us, size_t most)
 {
     struct schedule copy = *s;

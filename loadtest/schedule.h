@@ -30,6 +30,8 @@ void schedule_init(struct schedule *s, enum schedule_kind kind, double per_s, ui
 int64_t schedule_peek_us(const struct schedule *s);
 /* Takes it: the same time; the schedule goes on to the one after. */
 int64_t schedule_take_us(struct schedule *s);
+/* Takes all that are meant to be before `until_us`: how many. */
+uint64_t schedule_skip(struct schedule *s, int64_t until_us);
 /* How many could be taken now, `most` at most. */
 size_t schedule_due(const struct schedule *s, int64_t now_us, size_t most);
 /* "fixed" or "poisson". 0, or -EINVAL. */

@@ -251,10 +251,8 @@ int stun_load_run(const struct stun_load_opts *opts, struct stun_load_result *ou
     int64_t over_us = clock_mono_us();
     finish(&l);
     l.result.elapsed_us = (l.answered_us > over_us ? l.answered_us : over_us) - start;
-    while (l.scheduled && schedule_peek_us(&l.schedule) < end_us) {
-        (void)schedule_take_us(&l.schedule);
-        l.result.missed++;
-    }
+    if (l.scheduled)
+        l.result.missed = schedule_skip(&l.schedule, end_us);
     *out = l.result;
     answer = 0;
 out:

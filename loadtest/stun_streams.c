@@ -425,10 +425,8 @@ int stun_streams_run(const struct stun_streams_opts *opts, struct stun_streams_r
             schedule_init(&s.schedule, opts->arrivals, opts->rate, opts->seed, start);
         rc = loop(&s, end_us);
         s.result.elapsed_us = clock_mono_us() - start;
-        while (opts->rate > 0 && schedule_peek_us(&s.schedule) < end_us) {
-            (void)schedule_take_us(&s.schedule);
-            s.result.missed++;
-        }
+        if (opts->rate > 0)
+            s.result.missed = schedule_skip(&s.schedule, end_us);
     }
     if (rc == 0)
         *out = s.result;

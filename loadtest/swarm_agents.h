@@ -15,5 +15,7 @@ void swarm_agents_destroy(struct swarm_agents *s);
 int64_t swarm_agents_peek_us(const struct swarm_agents *s);
 /* Whose it is; its next is a period later. */
 size_t swarm_agents_take(struct swarm_agents *s);
+/* Nobody comes before `until_us` any more: how many reports that were. */
+uint64_t swarm_agents_skip(struct swarm_agents *s, int64_t until_us);
 
 #endif

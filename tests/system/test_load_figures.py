@@ -27,6 +27,13 @@ def test_what_is_held_is_tried_once_each():
     assert r["opened"] == r["failed"] == 100, r
 
 
+def test_what_isnt_begun_joins_no_meeting():
+    r = load("meetings", "--url", f"http://127.0.0.1:{free_port()}", "--token", "t", "--rate", 1000000, "--seconds", 1,
+             "--json", status=1)  # fmt: skip
+    assert r["joined"] == 0 < r["missed"], r
+    assert r["sent"] == r["failed"] and r["meetings"] <= r["sent"], r
+
+
 class Relay:
     """Between two legs of `berth-load media --legs`, whose file it writes. Until each hears the other it isn't a good one: of what the
     first leg sends, the second packet comes altered; the second leg isn't heard before the first one's third."""

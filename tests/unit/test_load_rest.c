@@ -102,6 +102,15 @@ static size_t script_take(void *ctx, uint8_t *out, size_t cap, uint64_t *tag)
     return rest_load_request(out, cap, "GET", path, "key", "", 0);
 }
 
+static uint64_t script_skip(void *ctx, int64_t until_us)
+{
+    struct script *s = ctx;
+    uint64_t n = 0;
+    for (; script_peek(s) < until_us; n++)
+        s->n++;
+    return n;
+}
+
 static void script_answered(void *ctx, uint64_t tag, int status, struct slice body, int64_t took_us)
 {
     struct script *s = ctx;
@@ -118,7 +127,7 @@ static struct rest_load_result play(struct script *s, size_t warm, size_t steps,
 {
     struct server server;
     struct rest_load_result r;
-    const struct rest_source source = {s, script_peek, script_take, script_answered};
+    const struct rest_source source = {s, script_peek, script_take, script_skip, script_answered};
     s->start_us = clock_mono_us();
     s->warm_us = s->start_us + (int64_t)warm * STEP_US;
     struct rest_load_opts opts = {.connections = 4,

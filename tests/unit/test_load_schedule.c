@@ -73,6 +73,23 @@ static void what_is_due_counts_what_was_missed(void **state)
     assert_int_equal(schedule_due(&s, START_US + 4999, 10), 0);
 }
 
+static void what_is_skipped_is_what_would_be_taken(void **state)
+{
+    (void)state;
+    for (enum schedule_kind kind = SCHEDULE_FIXED; kind <= SCHEDULE_POISSON; kind++) {
+        struct schedule s;
+        uint64_t n = 0;
+        schedule_init(&s, kind, 1000, 1, START_US);
+        struct schedule taken = s;
+        for (; schedule_peek_us(&taken) < START_US + 100500; n++)
+            (void)schedule_take_us(&taken);
+        assert_int_equal(schedule_skip(&s, START_US + 100500), n);
+        assert_true(n > 0);
+        assert_int_equal(schedule_peek_us(&s), schedule_peek_us(&taken));
+        assert_int_equal(schedule_skip(&s, START_US + 100500), 0);
+    }
+}
+
 static void kinds_have_names(void **state)
 {
     enum schedule_kind kind = SCHEDULE_POISSON;
@@ -88,8 +105,11 @@ static void kinds_have_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_is_even),      cmocka_unit_test(poisson_has_its_mean_and_spread),
-        cmocka_unit_test(a_seed_is_a_future), cmocka_unit_test(what_is_due_counts_what_was_missed),
+        cmocka_unit_test(fixed_is_even),
+        cmocka_unit_test(poisson_has_its_mean_and_spread),
+        cmocka_unit_test(a_seed_is_a_future),
+        cmocka_unit_test(what_is_due_counts_what_was_missed),
+        cmocka_unit_test(what_is_skipped_is_what_would_be_taken),
         cmocka_unit_test(kinds_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

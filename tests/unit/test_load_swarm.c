@@ -26,6 +26,26 @@ static void everybody_comes_once_a_period(void **state)
     swarm_agents_destroy(s);
 }
 
+static void whoever_is_skipped_comes_afterwards(void **state)
+{
+    struct swarm_agents *s;
+    size_t times[AGENTS] = {0};
+    const int64_t until_us = 1000 + 100 * INT64_C(1000000);
+    (void)state;
+    assert_int_equal(swarm_agents_new(&s, AGENTS, 100, 5, 1000), 0);
+    uint64_t n = swarm_agents_skip(s, until_us);
+    assert_in_range(n, 8 * AGENTS, 12 * AGENTS); /* as often as they come */
+    assert_int_equal(swarm_agents_skip(s, until_us), 0);
+    for (int64_t before = until_us; swarm_agents_peek_us(s) < until_us + 100 * INT64_C(1000000);) {
+        assert_true(swarm_agents_peek_us(s) >= before);
+        before = swarm_agents_peek_us(s);
+        times[swarm_agents_take(s)]++;
+    }
+    for (size_t i = 0; i < AGENTS; i++)
+        assert_in_range(times[i], 8, 12);
+    swarm_agents_destroy(s);
+}
+
 static void every_document_is_a_report_of_its_own(void **state)
 {
     struct swarm_reports *s;
@@ -61,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_comes_once_a_period),
+        cmocka_unit_test(whoever_is_skipped_comes_afterwards),
         cmocka_unit_test(every_document_is_a_report_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
