@@ -1,5 +1,5 @@
 /* Requests over kept connections. Invariant: a connection is idle (in the list) or has one request under way; every request that was taken
- * is counted once, as answered or as failed. */
+ * and is no warm-up is counted once, as answered or as failed. */
 #include "rest_load.h"
 
 #include "sys/clock.h"
@@ -61,9 +61,16 @@ static void rest(struct rest_load *l, struct connection *c)
     l->idle[l->n_idle++] = (size_t)(c - l->all);
 }
 
+/* Nothing of the warm-up does, whenever it ends. */
+static bool counts(const struct rest_load *l, const struct connection *c)
+{
+    return c->meant_us >= l->opts.warm_us;
+}
+
 static void fail(struct rest_load *l, struct connection *c)
 {
-    l->result.failed++;
+    if (counts(l, c))
+        l->result.failed++;
     ERR_clear_error();
     hang_up(c);
     rest(l, c);
@@ -157,13 +164,13 @@ static void answered(struct rest_load *l, struct connection *c, int status, stru
 {
     l->answered_us = clock_mono_us();
     int64_t took = l->answered_us - c->meant_us;
-    if (c->meant_us >= l->opts.warm_us) {
+    if (counts(l, c)) {
         l->result.answered++;
         l->result.status[status]++;
         histogram_add(&l->result.latency, took);
+        if (l->source->answered)
+            l->source->answered(l->source->ctx, c->tag, status, body, took);
     }
-    if (l->source->answered)
-        l->source->answered(l->source->ctx, c->tag, status, body, took);
     rest(l, c);
 }
 
@@ -335,6 +342,7 @@ int rest_load_run(const struct rest_load_opts *opts, const struct rest_source *s
         if (over_us > opts->until_us)
             over_us = opts->until_us;
         l.result.elapsed_us = (l.answered_us > over_us ? l.answered_us : over_us) - counted_from;
+        (void)source->skip(source->ctx, opts->warm_us);
         l.result.missed = source->skip(source->ctx, opts->until_us); /* it couldn't keep its schedule */
         *out = l.result;
     }

@@ -28,7 +28,7 @@ struct rest_source {
     size_t (*take)(void *ctx, uint8_t *out, size_t cap, uint64_t *tag);
     /* Passes over what is meant to be before `until_us`, as if it had never been; how many. 0 where all is at once. */
     uint64_t (*skip)(void *ctx, int64_t until_us);
-    /* NULL: nobody cares. `took_us` since the time that was meant. */
+    /* NULL: nobody cares. Of what counts alone. `took_us` since the time that was meant. */
     void (*answered)(void *ctx, uint64_t tag, int status, struct slice body, int64_t took_us);
 };
 
@@ -36,18 +36,18 @@ struct rest_load_opts {
     struct addr server;
     bool tls; /* whom it talks to isn't asked: load, not trust */
     size_t connections;
-    int64_t warm_us;  /* what is meant to be before isn't counted */
+    int64_t warm_us;  /* what is meant to be before isn't counted, but as sent */
     int64_t until_us; /* on clock_mono_us(), as all times here; what is under way then is waited for */
     bool quiet;       /* else progress on a terminal */
 };
 
 struct rest_load_result {
-    uint64_t sent, answered; /* with any status */
+    uint64_t sent;     /* with the warm-up: what a server may have had */
+    uint64_t answered; /* with any status */
     uint64_t status[REST_LOAD_STATUS_MAX];
-    uint64_t failed; /* no answer: connection lost, silence */
-    uint64_t missed; /* due, but not begun when time was over */
-    int64_t
-        elapsed_us; /* until nothing was begun any more, or the last answer; not what silence is waited for */
+    uint64_t failed;          /* no answer: connection lost, silence */
+    uint64_t missed;          /* due, but not begun when time was over */
+    int64_t elapsed_us;       /* until nothing was begun any more, or the last answer */
     struct histogram latency; /* of those answered */
 };
 

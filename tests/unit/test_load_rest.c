@@ -8,14 +8,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CALLERS = 8, STEP_US = 5000 };
+enum { CONNECTIONS = 4, CALLERS = 8, STEP_US = 5000 };
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/* Silent until it has heard all, and `release_us` is over. */
+/* Silent until it has heard all that are awaited, and `release_us` has come. */
 struct server {
     pthread_t thread;
-    size_t heard, all;
+    size_t heard, awaited;
     struct pollfd fds[1 + CALLERS]; /* [0] listens; the others' fd may be -1 */
     int64_t release_us;
     atomic_bool over;
@@ -51,7 +51,7 @@ static void let_in(struct server *s)
 static void *server_run(void *ctx)
 {
     struct server *s = ctx;
-    while (!atomic_load(&s->over) && (s->heard < s->all || clock_mono_us() < s->release_us)) {
+    while (!atomic_load(&s->over) && (s->heard < s->awaited || clock_mono_us() < s->release_us)) {
         int n = poll(s->fds, 1 + CALLERS, 1);
         for (size_t i = 1; n > 0 && i <= CALLERS; i++) {
             if (s->fds[i].fd >= 0 && s->fds[i].revents != 0)
@@ -65,9 +65,9 @@ static void *server_run(void *ctx)
     return NULL;
 }
 
-static void server_start(struct server *s, size_t all, int64_t release_us, struct addr *at)
+static void server_start(struct server *s, size_t awaited, int64_t release_us, struct addr *at)
 {
-    *s = (struct server){.all = all, .release_us = release_us};
+    *s = (struct server){.awaited = awaited, .release_us = release_us};
     for (size_t i = 0; i <= CALLERS; i++)
         s->fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -83,6 +83,7 @@ static void server_start(struct server *s, size_t all, int64_t release_us, struc
 /* A request every STEP_US, which asks for what its letter says: a(nswer), h(anging up), s(ilence). */
 struct script {
     const char *letters;
+    size_t awaited; /* requests, before the server lets go of anybody */
     int64_t start_us, warm_us, answered_us;
     size_t n, answered, answered_warm;
 };
@@ -130,11 +131,11 @@ static struct rest_load_result play(struct script *s, size_t warm, size_t steps,
     const struct rest_source source = {s, script_peek, script_take, script_skip, script_answered};
     s->start_us = clock_mono_us();
     s->warm_us = s->start_us + (int64_t)warm * STEP_US;
-    struct rest_load_opts opts = {.connections = 4,
+    struct rest_load_opts opts = {.connections = CONNECTIONS,
                                   .warm_us = s->warm_us,
                                   .until_us = s->start_us + (int64_t)steps * STEP_US,
                                   .quiet = true};
-    server_start(&server, strlen(s->letters), s->start_us + (int64_t)release * STEP_US, &opts.server);
+    server_start(&server, s->awaited, s->start_us + (int64_t)release * STEP_US, &opts.server);
     assert_int_equal(rest_load_run(&opts, &source, &r), 0);
     atomic_store(&server.over, true);
     pthread_join(server.thread, NULL);
@@ -143,19 +144,46 @@ static struct rest_load_result play(struct script *s, size_t warm, size_t steps,
 
 static void waiting_for_the_silent_isnt_time_of_the_load(void **state)
 {
-    struct script s = {.letters = "asaaaaaa"};
-    struct rest_load_result r = play(&s, 0, 60, 100);
+    struct script s = {.letters = "asaaaaaa", .awaited = 8};
+    struct rest_load_result r = play(&s, 0, 200, 220);
     assert_int_equal(r.sent, 8);
     assert_int_equal(r.answered, 7);
     assert_int_equal(r.failed, 1);
-    int64_t until_us = s.start_us + 60 * STEP_US;
+    int64_t until_us = s.start_us + 200 * STEP_US;
     assert_true(r.elapsed_us <= (s.answered_us > until_us ? s.answered_us : until_us) - s.start_us);
+}
+
+/* But that it was sent: a server has had it. */
+static void nothing_of_the_warm_up_counts(void **state)
+{
+    struct script s = {.letters = "aahaahaha", .awaited = 9};
+    struct rest_load_result r = play(&s, 6, 2000, 0);
+    assert_int_equal(r.sent, 9);
+    assert_int_equal(r.answered, 2);
+    assert_int_equal(r.status[200], 2);
+    assert_int_equal(r.failed, 1);
+    assert_int_equal(s.answered, 2);
+    assert_int_equal(s.answered_warm, 0);
+}
+
+/* Nobody is let go of before time is over: of what couldn't be begun, what was meant to be counted was missed. */
+static void nothing_missed_of_the_warm_up_counts(void **state)
+{
+    char letters[101] = "ssss";
+    struct script s = {.letters = letters, .awaited = CONNECTIONS};
+    memset(letters + CONNECTIONS, 'a', sizeof letters - 1 - CONNECTIONS);
+    struct rest_load_result r = play(&s, 60, 80, 90);
+    assert_int_equal(r.sent, CONNECTIONS);
+    assert_int_equal(r.failed, 0);
+    assert_int_equal(r.missed, 80 - 60);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waiting_for_the_silent_isnt_time_of_the_load),
+        cmocka_unit_test(nothing_of_the_warm_up_counts),
+        cmocka_unit_test(nothing_missed_of_the_warm_up_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
