@@ -58,8 +58,8 @@ struct session {
     int64_t began_us;
 
     struct results results;
-    int64_t clock_ahead_us;    /* of this machine before the controller; 0: it is right, or that isn't known */
-    char etag[128];            /* of results.list; "" where the list isn't the controller's */
+    int64_t clock_ahead_us; /* of this machine before the controller; 0: it is right, or that isn't known */
+    char etag[128];         /* of results.list; "" where the list isn't the controller's */
     struct resolver *resolver; /* PHASE_RESOLVE */
     bool resolved;
     int64_t resolve_deadline_us;
