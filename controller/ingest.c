@@ -1,5 +1,5 @@
-/* Group commit of reports. Invariant: an item is in exactly one place: the queue, or one batch, which is under way or to be retried; it
- * leaves through item_done and nowhere else. */
+/* Group commit of reports. Invariant: an item is in exactly one place: the queue, or one batch, which is under way or
+ * to be retried; it leaves through item_done and nowhere else. */
 #include "ingest.h"
 
 #include "sys/clock.h"
@@ -209,9 +209,9 @@ static void retry_part(struct ingest *in, const struct ingest_batch *b, size_t f
     counter_add(&in->worker->counters, report_retries, part->n);
 }
 
-/* Where a row's own data is at fault (classes 22 and 23) the rows of its statement are tried again one by one, until it is a statement by
- * itself and is told; what was before and behind is tried again; else the transaction met with something that passes, or that only a part of it
- * meets: it is tried again by halves. */
+/* Where a row's own data is at fault (classes 22 and 23) the rows of its statement are tried again one by one, until it
+ * is a statement by itself and is told; what was before and behind is tried again; else the transaction met with
+ * something that passes, or that only a part of it meets: it is tried again by halves. */
 static void batch_failed(struct ingest *in, const struct ingest_batch *b, const struct db_result *result)
 {
     bool refused = result->error == -ECANCELED;

@@ -1,4 +1,5 @@
-/* A report as a row of the table `report`: encoding for the insert, decoding of what live_report() returns. Pure but for jansson. */
+/* A report as a row of the table `report`: encoding for the insert, decoding of what live_report() returns. Pure but
+ * for jansson. */
 #ifndef BERTH_CONTROLLER_REPORT_STORE_H
 #define BERTH_CONTROLLER_REPORT_STORE_H
 
@@ -53,7 +54,8 @@ int report_brief_decode(struct report_brief *out, const struct pg_result *res, i
     __attribute__((warn_unused_result));
 void report_brief_clear(struct report_brief *b);
 
-/* One report ready to be inserted: parameters, in the order of report_insert_text's columns, and the memory that they point into. */
+/* One report ready to be inserted: parameters, in the order of report_insert_text's columns, and the memory that they
+ * point into. */
 enum {
     REPORT_PARAM_ORG,
     REPORT_PARAM_AGENT,
