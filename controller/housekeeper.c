@@ -170,6 +170,7 @@ static int drop_one(struct housekeeper *h, const char *name, const char *state)
     return r;
 }
 
+/* A partition of which the detaching was interrupted goes first, as while it is pending that of another can't begin. */
 static int drop_expired(struct housekeeper *h)
 {
     PGresult *res = db_sync_exec(
@@ -177,7 +178,8 @@ static int drop_expired(struct housekeeper *h)
         "select p.name, case when i.inhrelid is null then 'gone' when i.inhdetachpending then 'pending' "
         "else 'attached' end from report_partition p left join pg_inherits i on i.inhrelid = "
         "to_regclass(p.name) "
-        "and i.inhparent = 'report'::regclass where p.keep_until < now() order by p.lo limit 64",
+        "and i.inhparent = 'report'::regclass where p.keep_until < now() order by i.inhdetachpending desc "
+        "nulls last, p.lo limit 64",
         NULL, 0);
     int r = 0;
 
