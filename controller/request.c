@@ -135,16 +135,17 @@ static bool within_limit(struct api_request *r)
     struct limiter *l = r->ctl->limiter;
     uint8_t key[KEY_ID_MAX + AGENT_ID_MAX + 16];
     struct limit_state s;
-    int64_t burst, reset_us;
+    int64_t rate, burst, remaining;
 
     if (l == NULL)
         return true;
     s = limiter_take(l, key, limit_key(r, key, sizeof(key)), r->started_us);
+    rate = r->ctl->options->rate_limit;
     burst = r->ctl->options->rate_burst;
-    reset_us = (burst - s.remaining) * l->interval_us;
+    remaining = limiter_remaining(l, s);
     header_number(r, "ratelimit-limit", burst);
-    header_number(r, "ratelimit-remaining", s.remaining);
-    header_number(r, "ratelimit-reset", reset_us > 0 ? (reset_us + 999999) / 1000000 : 0);
+    header_number(r, "ratelimit-remaining", remaining);
+    header_number(r, "ratelimit-reset", (burst - remaining + rate - 1) / rate);
     if (s.allowed)
         return true;
     counter_add(&r->worker->counters, rate_limited, 1);

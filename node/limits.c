@@ -27,12 +27,11 @@ void limits_init(struct limits *l, struct limits_table *table, int64_t ip_rate, 
 static bool take(struct limiter *l, enum limits_of of, const struct addr *source, int64_t now_us)
 {
     size_t len = source->family == ADDR_V4 ? 4 : 16;
-    const int64_t most = l->burst_us / l->interval_us,
-                  units = of == LIMITS_STREAMS_FAILED ? LIMITS_FAILED_COST : 1;
+    const int64_t units = of == LIMITS_STREAMS_FAILED ? LIMITS_FAILED_COST : 1;
     uint8_t key[sizeof source->ip + 1];
     memcpy(key, source->ip, len);
     key[len] = (uint8_t)of;
-    return limiter_take_many(l, key, len + 1, units < most ? units : most, now_us).allowed;
+    return limiter_take_many(l, key, len + 1, units < l->burst ? units : l->burst, now_us).allowed;
 }
 
 bool limits_allow(struct limits *l, enum limits_of of, const struct addr *source, int64_t now_us)

@@ -1,5 +1,6 @@
 /* The generic cell rate algorithm. A cell holds the theoretical arrival time (TAT): when the key's budget will be whole
- * again. Invariant: TAT never lies further ahead of now than the burst, and refusing writes nothing. */
+ * again, in nanoseconds, as a unit at a high rate is less than two microseconds. Invariant: TAT never lies further ahead
+ * of now than the burst, and refusing writes nothing. */
 #include "core/limiter.h"
 
 #include <assert.h>
@@ -16,8 +17,9 @@ void limiter_init(struct limiter *l, _Atomic int64_t *cells, size_t n_cells, int
     assert(rate >= 1 && rate <= 1000000 && burst >= 1);
     l->cells = cells;
     l->n_cells = n_cells;
-    l->interval_us = 1000000 / rate;
-    l->burst_us = l->interval_us * burst;
+    l->interval_ns = (1000000000 + rate - 1) / rate;
+    l->burst = burst;
+    l->burst_ns = l->interval_ns * burst;
     memcpy(l->seed, seed, sizeof l->seed);
 }
 
@@ -31,19 +33,24 @@ static _Atomic int64_t *cell_of(struct limiter *l, const void *key, size_t key_l
 struct limit_state limiter_take_many(struct limiter *l, const void *key, size_t key_len, int64_t units,
                                      int64_t now_us)
 {
+    const int64_t now_ns = now_us * 1000;
     _Atomic int64_t *cell = cell_of(l, key, key_len);
     int64_t old = atomic_load_explicit(cell, memory_order_relaxed), next;
     do {
-        next = (old > now_us ? old : now_us) + units * l->interval_us;
-        if (next - now_us > l->burst_us)
-            return (struct limit_state){.retry_after_us = next - now_us - l->burst_us};
+        next = (old > now_ns ? old : now_ns) + units * l->interval_ns;
+        if (next - now_ns > l->burst_ns)
+            return (struct limit_state){.retry_after_us = (next - now_ns - l->burst_ns + 999) / 1000};
     } while (
         !atomic_compare_exchange_weak_explicit(cell, &old, next, memory_order_relaxed, memory_order_relaxed));
-    return (struct limit_state){.allowed = true,
-                                .remaining = (l->burst_us - (next - now_us)) / l->interval_us};
+    return (struct limit_state){.allowed = true, .left_ns = l->burst_ns - (next - now_ns)};
 }
 
 struct limit_state limiter_take(struct limiter *l, const void *key, size_t key_len, int64_t now_us)
 {
     return limiter_take_many(l, key, key_len, 1, now_us);
+}
+
+int64_t limiter_remaining(const struct limiter *l, struct limit_state s)
+{
+    return s.left_ns / l->interval_ns;
 }

@@ -13,14 +13,15 @@
 struct limiter {
     _Atomic int64_t *cells; /* `n_cells` of them, the caller's memory, zeroed */
     size_t n_cells;         /* a power of two */
-    int64_t interval_us;    /* one unit's time: 1e6 / rate */
-    int64_t burst_us;       /* interval_us * burst */
+    int64_t interval_ns;    /* one unit's time: 1e9 / rate, rounded up so that no more than the rate passes */
+    int64_t burst;          /* units */
+    int64_t burst_ns;       /* interval_ns * burst */
     uint8_t seed[16];       /* SipHash key */
 };
 
 struct limit_state {
     bool allowed;
-    int64_t remaining;      /* units that may still pass at once */
+    int64_t left_ns;        /* of the burst; 0: refused */
     int64_t retry_after_us; /* 0 where allowed */
 };
 
@@ -31,5 +32,7 @@ struct limit_state limiter_take(struct limiter *l, const void *key, size_t key_l
 /* So many units at once, or none of them; at most 1e6. */
 struct limit_state limiter_take_many(struct limiter *l, const void *key, size_t key_len, int64_t units,
                                      int64_t now_us);
+/* Units that may still pass at once: a division, which who asks for a packet's sake doesn't need. */
+int64_t limiter_remaining(const struct limiter *l, struct limit_state s);
 
 #endif

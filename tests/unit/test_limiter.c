@@ -26,7 +26,7 @@ static void run(int64_t rate, int64_t burst, const struct step *steps, size_t n)
             struct limit_state s = limiter_take(&l, "key", 3, epochs[e] + steps[i].at_us);
             if (s.allowed != steps[i].allowed)
                 fail_msg("step %zu", i);
-            assert_int_equal(s.remaining, steps[i].remaining);
+            assert_int_equal(limiter_remaining(&l, s), steps[i].remaining);
             assert_int_equal(s.retry_after_us, steps[i].retry_after_us);
         }
     }
@@ -63,6 +63,43 @@ static void test_fastest_rate(void **state)
     static const struct step steps[] = {
         {0, true, 0, 0}, {0, false, 0, 1}, {1, true, 0, 0}, {1, false, 0, 1}, {2, true, 0, 0}};
     run(1000000, 1, steps, sizeof steps / sizeof steps[0]);
+}
+
+/* Who asks all the time is never let in more often than the rate, and hardly less, whether or not it divides a
+ * million. */
+static void test_every_rate_is_kept(void **state)
+{
+    static const int64_t rates[] = {1,      3,      7,      1999,   2000,   30000,  142857,
+                                    300000, 333334, 500001, 600000, 700000, 999999, 1000000};
+    for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
+        _Atomic int64_t cells[1] = {0};
+        struct limiter l;
+        int64_t passed = 0, seconds = rates[r] < 1000 ? 1000 : 1;
+        limiter_init(&l, cells, 1, rates[r], rates[r], seed);
+        while (limiter_take(&l, "k", 1, 1).allowed)
+            passed++;
+        assert_int_equal(passed, rates[r]); /* the burst, whole */
+        passed = 0;
+        for (int64_t now = 1, step = seconds; now <= seconds * 1000000; now += step)
+            while (limiter_take(&l, "k", 1, now + step).allowed)
+                passed++;
+        assert_in_range(passed, rates[r] * seconds * 999 / 1000 - 1, rates[r] * seconds);
+    }
+}
+
+/* Whoever comes back after so long is let in, and no earlier. */
+static void test_retry_after_is_kept(void **state)
+{
+    for (int64_t rate = 1; rate <= 1000000; rate = rate * 3 + 1) {
+        _Atomic int64_t cells[1] = {0};
+        struct limiter l;
+        limiter_init(&l, cells, 1, rate, 1, seed);
+        assert_true(limiter_take(&l, "k", 1, 1000).allowed);
+        int64_t after = limiter_take(&l, "k", 1, 1000).retry_after_us;
+        assert_true(after >= 1);
+        assert_false(limiter_take(&l, "k", 1, 1000 + after - 1).allowed);
+        assert_true(limiter_take(&l, "k", 1, 1000 + after).allowed);
+    }
 }
 
 static void test_time_that_goes_back_gives_nothing(void **state)
@@ -147,10 +184,16 @@ static void test_two_threads_share_one_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_a_second),    cmocka_unit_test(test_burst_then_rate),
-        cmocka_unit_test(test_fastest_rate),    cmocka_unit_test(test_time_that_goes_back_gives_nothing),
-        cmocka_unit_test(test_long_run),        cmocka_unit_test(test_keys_are_apart),
-        cmocka_unit_test(test_seed_moves_keys), cmocka_unit_test(test_two_threads_share_one_budget),
+        cmocka_unit_test(test_one_a_second),
+        cmocka_unit_test(test_burst_then_rate),
+        cmocka_unit_test(test_fastest_rate),
+        cmocka_unit_test(test_every_rate_is_kept),
+        cmocka_unit_test(test_retry_after_is_kept),
+        cmocka_unit_test(test_time_that_goes_back_gives_nothing),
+        cmocka_unit_test(test_long_run),
+        cmocka_unit_test(test_keys_are_apart),
+        cmocka_unit_test(test_seed_moves_keys),
+        cmocka_unit_test(test_two_threads_share_one_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
