@@ -297,8 +297,10 @@ static void on_acceptable(h2o_socket_t *lsock, const char *err)
         socklen_t len = sizeof(ss);
         int fd =
             accept4(h2o_socket_get_fd(lsock), (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && is_exhaustion(errno))
+        if (fd < 0 && is_exhaustion(errno)) {
             pause_accepting(l, errno);
+            return;
+        }
         if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
             return;
         if (fd < 0)

@@ -2,8 +2,12 @@
 #include "serve_loop.h"
 #include "support/certs.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
@@ -242,6 +246,88 @@ static void out_of_descriptors_it_rests_and_comes_back(void **state)
     close(log_fds[1]);
 }
 
+/* Somebody else at work while this thread waits in the write of a log line: interrupts it, then makes room. */
+struct interrupter {
+    pthread_t who;
+    int stat_fd, log_fd;
+};
+
+static _Atomic bool running, interrupted;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = true;
+}
+
+static bool is_asleep(int stat_fd)
+{
+    char text[512];
+    ssize_t n = pread(stat_fd, text, sizeof(text) - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    return strncmp(strrchr(text, ')'), ") S", 3) == 0;
+}
+
+static void *interrupt_write(void *arg)
+{
+    struct interrupter *i = arg;
+    char room[65536];
+    while (!running || !is_asleep(i->stat_fd))
+        sched_yield();
+    assert_int_equal(pthread_kill(i->who, SIGUSR1), 0);
+    while (!interrupted)
+        sched_yield();
+    assert_true(read(i->log_fd, room, sizeof(room)) > 0);
+    return NULL;
+}
+
+/* The line's second write succeeds, and errno is still EINTR of the first. */
+static void a_rest_whose_log_line_was_interrupted_is_one(void **state)
+{
+    (void)state;
+    skip_under_valgrind(); /* which accepts all the same, and closes what the limit has no place for */
+    const struct sigaction act = {.sa_handler = on_interrupt};
+    struct interrupter i = {.who = pthread_self()};
+    struct serve_loop s;
+    struct rlimit before, tight;
+    struct listener_opts o = clear;
+    struct sigaction old;
+    pthread_t thread;
+    char path[64];
+    int log_fds[2];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)gettid());
+    i.stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(i.stat_fd >= 0);
+    assert_int_equal(pipe2(log_fds, O_NONBLOCK), 0);
+    i.log_fd = log_fds[0];
+    while (write(log_fds[1], "", 1) == 1)
+        ;
+    assert_int_equal(fcntl(log_fds[1], F_SETFL, 0), 0);
+    o.log = log_new(log_fds[1], LOG_WARN, LOG_LOGFMT);
+    serve_open(&s, o);
+    int fd = serve_connect(&s);
+    assert_int_equal(sigaction(SIGUSR1, &act, &old), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)fd + 1; /* none is left */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_write, &i), 0);
+    running = true; /* from here on it waits for nothing but that write */
+    while (!interrupted)
+        (void)h2o_evloop_run(s.loop, 50);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    SERVE_UNTIL(&s, s.n == 1);
+    close(fd);
+    serve_close(&s);
+    log_destroy(o.log);
+    assert_int_equal(sigaction(SIGUSR1, &old, NULL), 0);
+    close(log_fds[0]);
+    close(log_fds[1]);
+    close(i.stat_fd);
+}
+
 static void closing_leaves_what_was_handed_over(void **state)
 {
     (void)state;
@@ -462,6 +548,7 @@ int main(void)
         cmocka_unit_test(what_is_buffered_is_bounded),
         cmocka_unit_test(listeners_may_share_a_budget),
         cmocka_unit_test(out_of_descriptors_it_rests_and_comes_back),
+        cmocka_unit_test(a_rest_whose_log_line_was_interrupted_is_one),
         cmocka_unit_test(closing_leaves_what_was_handed_over),
         cmocka_unit_test_setup_teardown(handshake_then_hand_over, tls_setup, tls_teardown),
         cmocka_unit_test_setup_teardown(failed_handshake_is_counted_and_its_alert_logged, tls_setup,
