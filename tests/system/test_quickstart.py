@@ -158,6 +158,7 @@ def test_up_until_interrupted(answer, up):
         assert heading in shown
     up.popen.send_signal(signal.SIGINT)
     assert up.popen.wait(30) == 130
+    assert "stopping" in up.log.read_text()
     assert leftovers() == [] and not ENV.exists()
 
 
