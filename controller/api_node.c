@@ -48,7 +48,7 @@ static const char *whose_else(struct api_request *r)
     const struct catalogue *c = api_snapshot(r, SNAPSHOT_CATALOGUE);
 
     if (r->caller.kind == CALLER_ADMIN)
-        return "there is no such node; where several orgs have one of this id, say which with ?org=";
+        return "there is no such node; where several orgs have one of this id, name the org";
     if (c != NULL && catalogue_find(c, CLOUD_ORG, r->param[0]) != NULL)
         return "this is one of the cloud's nodes, which are the operator's; you have none of this id";
     return "there is no such node";
