@@ -35,9 +35,6 @@ enum {
 /* Is a batch of this role of an org's? */
 bool db_role_of_org(enum db_role role);
 
-/* A text[] literal of `n` strings written to the pool; a NULL string is a null element. Memory from `pool`. */
-struct db_param db_text_array(h2o_mem_pool_t *pool, const char *const *v, size_t n);
-
 /* How a batch ended. One PGresult a statement of db_add, in order; they are freed when the callback returns. */
 struct db_result {
     int error; /* 0 committed; -ECANCELED: a statement failed, see sqlstate; -ENOTCONN: connection lost; -ETIMEDOUT.
