@@ -55,8 +55,8 @@ struct db_batch; /* valid from db_begin until its callback has run or it is deta
 
 struct db_opts {
     const char *conninfo; /* URL or keywords; outlives the db */
-    int64_t
-        statement_timeout_us; /* the server ends a statement that takes longer, or longer than its batch has left */
+    /* the server ends a statement that takes longer, or longer than its batch has left */
+    int64_t statement_timeout_us;
     struct log *log;
     _Atomic int64_t *up;     /* counts the connections that are up, over all threads */
     _Atomic int64_t *served; /* counts each thread's roles of which one is up */

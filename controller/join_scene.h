@@ -40,8 +40,8 @@ struct join_ask {
     const char *agent;   /* who joins; NULL: nobody, the meeting is looked at as it is */
     const char *network; /* NULL: not said */
     int capabilities;    /* bits; -1: not said */
-    bool
-        stays; /* it is in the meeting already, and what it said when it joined holds: -ESRCH where it isn't */
+    /* it is in the meeting already, and what it said when it joined holds: -ESRCH where it isn't */
+    bool stays;
     const struct join_predict *predict; /* NULL: nobody is predicted */
     struct report_cache *reports; /* what is known of reports already; NULL: the look reads all of them */
     int64_t rows_max;             /* reports with more rows than that together are not read */
@@ -54,8 +54,8 @@ struct join_person {
     int capabilities;            /* as named when joining; -1 */
     bool stored;                 /* was in the meeting before */
     bool guessed;                /* stored: was given its node with nothing known of it */
-    const char *
-        report_id; /* its live report's, of others than the newcomer, where ask->reports is there; NULL: none */
+    /* its live report's, of others than the newcomer, where ask->reports is there; NULL: none */
+    const char *report_id;
     int64_t measured_at_us, report_ends_us;
     bool missing;                /* that report is to be fetched */
     int64_t moved_ago_us;        /* stored; 0: never */
@@ -85,8 +85,8 @@ struct join_scene {
     const struct catalogue_node **nodes; /* by id; parallel to problem.nodes */
     uint32_t *node_table;                /* by hash of the id: index + 1; 0: free */
     size_t node_mask;
-    size_t
-        n_stored; /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
+    /* of the people: those who were in the meeting before, by agent; the newcomer is behind them */
+    size_t n_stored;
     size_t n_missing;           /* of the people: whose reports are to be fetched ... */
     int64_t n_rows;             /* ... and how many rows those of the others have that are there */
     struct join_person *people; /* parallel to problem.participants */

@@ -65,8 +65,8 @@ struct place_node {
     int64_t kbps_left; /* bit rate that it can still take; 0: no limit known */
     double load;       /* 0 idle to 1 */
     double failures;   /* participants that it did not work for lately, with decay */
-    int32_t
-        seat_us; /* what a newcomer pays for a seat here besides, so that those who need it more find one; 0 to 100 ms */
+    /* what a newcomer pays for a seat here besides, so that those who need it more find one; 0 to 100 ms */
+    int32_t seat_us;
     double weight;       /* the operator's: 2 halves its round trips, 0.5 doubles them; 0: not set, as 1 */
     unsigned transports; /* bits: what it can be reached on, the proxy's tunnel included */
 };
@@ -84,8 +84,8 @@ struct place_row {
 struct place_participant {
     const char *agent; /* unique in the meeting */
     bool measured;     /* `rows` are its live report's */
-    unsigned
-        confidence_pct; /* not measured, with rows: they are predicted, so sure; 0: nothing is known of it */
+    /* not measured, with rows: they are predicted, so sure; 0: nothing is known of it */
+    unsigned confidence_pct;
     unsigned capabilities; /* bits: the transports it can use at all */
     size_t n_rows;         /* without rows and report it goes where the others are */
     const struct place_row *rows;
@@ -104,10 +104,10 @@ struct place_policy {
     unsigned transports;   /* bits */
     int64_t expected_size; /* participants to come; 0: not said */
     int64_t bitrate_kbps;  /* a participant's; 0: not said */
-    int64_t
-        mesh_within_us; /* an own mesh node no farther goes before any cloud node; 0: 250 ms, negative: no preference */
-    bool
-        cap_worst; /* the worst-off participant's mean within 50 ms, else 100, else 200, before the mean of all counts */
+    /* an own mesh node no farther goes before any cloud node; 0: 250 ms, negative: no preference */
+    int64_t mesh_within_us;
+    /* the worst-off participant's mean within 50 ms, else 100, else 200, before the mean of all counts */
+    bool cap_worst;
 };
 
 /* How a plan may be changed. 0 is the default of each, negative: no such rule. */
@@ -152,8 +152,8 @@ struct place_reach {
 struct place_candidate {
     unsigned rejected;   /* enum place_reject, ORed; 0: it could serve the whole meeting */
     int64_t mean_rtt_us; /* over those with measurements or predictions, all of whom reach it; else -1 */
-    int64_t
-        cost_us; /* what is compared: the meeting's mean one-way latency on this node alone, penalties included; else -1 */
+    /* what is compared: the meeting's mean one-way latency on this node alone, penalties included; else -1 */
+    int64_t cost_us;
     int64_t sum_rtt_us;
     size_t n_reached; /* of those, how many reach it */
     size_t n_unreachable, n_unmeasured;
@@ -187,7 +187,7 @@ enum place_overflow {
     PLACE_OVERFLOW_DOWN,
     PLACE_OVERFLOW_UNMEASURED,   /* have room, and its report or prediction doesn't speak of them */
     PLACE_OVERFLOW_NO_TRANSPORT, /* none that the policy allows */
-    PLACE_OVERFLOW_DEARER,       /* near, with room, and busy, in doubt, or apart from the others\' nodes */
+    PLACE_OVERFLOW_DEARER,       /* near, with room, and busy, in doubt, or apart from the others' nodes */
     PLACE_OVERFLOW_NOT_MOVED,    /* have room by now, and it was on its cloud node before */
     PLACE_OVERFLOWS              /* how many there are */
 };
@@ -200,8 +200,8 @@ struct place_seat {
     enum transport
         via; /* what rtt_us is of: the first rung, or, of a prediction, the first that most others got through on */
     int64_t rtt_us; /* -1: no figure */
-    int64_t
-        latency_us; /* its mean one-way latency to the others (alone: half its round trip), measured or estimated */
+    /* its mean one-way latency to the others (alone: half its round trip), measured or estimated */
+    int64_t latency_us;
     int64_t gain_us; /* moved: how much less its cost is than where it was; else 0 */
     enum place_reason reason;
     enum place_overflow overflow;
@@ -264,12 +264,12 @@ struct place_terms {
     int64_t transport_us; /* the transport's penalty */
     int64_t loss_us;      /* lost probes */
     int64_t weight_us;    /* what the operator's weight adds to that, or takes off */
-    int64_t
-        load_us; /* the price of a node that is busy, suspect or on probation, or hasn't room for the size expected; and of its seat */
+    /* the price of a node that is busy, suspect or on probation, or hasn't room for the size expected; and of its seat */
+    int64_t load_us;
     int64_t failures_us; /* ... and of one that did not work for others lately */
     int64_t mesh_us; /* a cloud node though a mesh node would do, or a mesh node of which nothing is known */
-    int64_t
-        unmeasured_us; /* nobody measured it: what is taken for its round trip, or how far a prediction counts */
+    /* nobody measured it: what is taken for its round trip, or how far a prediction counts */
+    int64_t unmeasured_us;
     int64_t others_us; /* half the mean of the others' round trips to their nodes, penalties included */
     int64_t nodes_us;  /* half the mean round trip between its node and the others' nodes */
     int64_t cost_us;   /* the sum */
