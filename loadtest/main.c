@@ -29,14 +29,16 @@ static const struct command commands[] = {
      "      answer Bindings with the least work there can be: receive, rewrite, send",
      command_yardstick},
     {"swarm",
-     "--url URL --token KEY --seconds N [--rate N] [--agents N]\n"
-     "        [--nodes N] [--warm N] [--connections N] [--seed N] [--json]\n"
+     "--url http[s]://IP:PORT --token KEY --seconds N [--rate N]\n"
+     "        [--agents N] [--nodes N] [--warm N] [--connections N]\n"
+     "        [--seed N] [--json]\n"
      "      many agents report, each by its own clock, or as fast as they are answered",
      command_swarm},
     {"meetings",
-     "--url URL --token KEY --seconds N [--rate N] [--size N]\n"
-     "        [--arrivals fixed|poisson] [--prefix P] [--agents N] [--kinds N]\n"
-     "        [--warm N] [--connections N] [--seed N] [--json]\n"
+     "--url http[s]://IP:PORT --token KEY --seconds N\n"
+     "        [--rate N] [--size N] [--arrivals fixed|poisson] [--prefix P]\n"
+     "        [--agents N] [--kinds N] [--warm N] [--connections N]\n"
+     "        [--seed N] [--json]\n"
      "      agents join meetings of published sizes, at a rate or as fast as they are\n"
      "      answered",
      command_meetings},

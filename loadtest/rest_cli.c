@@ -4,16 +4,25 @@
 #include "command.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { RATE_MAX = 1000000 };
+
+static int take_url(struct rest_cli *c)
+{
+    int r = rest_load_url(&c->load, c->url);
+    if (r < 0)
+        fprintf(stderr, "--url is http[s]://IP:PORT: an address, not a name, and nothing behind it\n");
+    return r;
+}
 
 int rest_cli_take(struct rest_cli *c, int opt)
 {
     switch (opt) {
     case 'u':
         c->url = optarg;
-        return rest_load_url(&c->load, optarg);
+        return take_url(c);
     case 't':
         c->token = optarg;
         return strlen(optarg) <= REST_LOAD_TOKEN_MAX ? 0 : -EINVAL;
