@@ -52,20 +52,12 @@ enum {
 };
 _Static_assert(MOSTLY_ENOUGH >= 2 * (CANDIDATE_MAX + sizeof("[,]")), "twice as much has room for one more");
 
-static char *put(char *p, const char *s)
-{
-    size_t len = strlen(s);
-
-    memcpy(p, s, len);
-    return p + len;
-}
-
 /* A member that isn't the first. */
 static char *put_text(char *p, const char *key, const char *value)
 {
-    p = put(p, key);
+    p = stpcpy(p, key);
     *p++ = '"';
-    p = put(p, value);
+    p = stpcpy(p, value);
     *p++ = '"';
     return p;
 }
@@ -81,7 +73,7 @@ static char *put_people(char *p, const struct join_scene *s, const char *key, co
 
     if (named == 0)
         return p;
-    p = put(p, key);
+    p = stpcpy(p, key);
     for (size_t i = 0; i < named; i++)
         p = put_text(p, i == 0 ? "[" : ",", s->people[people[i]].agent);
     *p++ = ']';
