@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support.api import report
+from support.api import listed, report
 from support.media_peer import Participant, Udp, open_carrier
 from support.process import wait_for
 
@@ -234,6 +234,7 @@ def alone(node, org, world, name, carrier, **options):
     n = node(name, threads=2, region=name, **options)
     wait_for(lambda: "sessions_admitted" in n.process.log, 20, "the keys")
     org.api.post("/v1/meetings", {"id": name, "policy": {"regions": {"allow": [name]}}}).expect(201)
+    wait_for(lambda: name in listed(org.api), 20, f"{name} to be listed")
     report(org.agent(name), {name: {"udp": 10}})
     media = org.agent(name).post(f"/v1/meetings/{name}/participants", {}).expect(200, 201).json["media"]
     return n, Participant(name, media, open_carrier(carrier, n, world.authority)).join()

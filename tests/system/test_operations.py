@@ -96,6 +96,6 @@ def test_the_guide_names_settings_that_exist():
     commands = "\n".join(block for block in re.findall(r"^```\n(.*?)^```", GUIDE, re.S | re.M) if "berth-" in block)
     used = set(re.findall(r"--[a-z][a-z-]+", commands))
     foreign = {"--build", "--install", "--owner", "--createrole", "--pwprompt", "--json", "--format", "--exclude-table-data",
-               "--file", "--dbname", "--no-owner"}
+               "--file", "--dbname", "--no-owner", "--system", "--now"}
     for flag in used - foreign:
         assert flag in known, f"docs/operations.md uses {flag}"
