@@ -29,7 +29,7 @@ enum {
  * keys: what isn't per tenant. */
 enum db_role { DB_TENANT, DB_TENANT_WRITE, DB_TENANT_SLOW, DB_INGEST, DB_OPERATOR, DB_ROLE_COUNT };
 enum {
-    DB_WRITERS = 4,                            /* connections of DB_TENANT_WRITE */
+    DB_WRITERS = 2,                            /* connections of DB_TENANT_WRITE */
     DB_CONNS = DB_ROLE_COUNT - 1 + DB_WRITERS, /* of a thread */
 };
 /* Is a batch of this role of an org's? */

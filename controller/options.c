@@ -40,7 +40,7 @@ static const struct config_key keys[] = {
     {"admin-key", "controller", CONFIG_STRING, AT(admin_key), NULL, 0, 0, "FILE",
      "The operator's keys, one a line.", false},
     {"threads", "controller", CONFIG_INT, AT(threads), "0", 0, 256, "N",
-     "Threads, each with eight database connections, and five more for all; 0: one a core.", false},
+     "Threads, each with six database connections, and five more for all; 0: one a core.", false},
     {"report-lifetime", "controller", CONFIG_INT, AT(report_lifetime_s), TEXT(REPORT_LIFETIME_DEFAULT_S), 2,
      7 * 86400, "s", "A report lives so long from when it was measured.", false},
     {"event-lifetime", "controller", CONFIG_INT, AT(event_lifetime_s), "3600", 10, 12 * 3600, "s",

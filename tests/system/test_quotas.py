@@ -8,7 +8,7 @@ from support.process import at_once
 
 NODES, MEETINGS, KEYS = 3, 4, 5
 THREADS = 2
-WRITERS = 4  # a thread's connections on which meetings are made
+WRITERS = 2  # a thread's connections on which meetings are made
 
 
 @pytest.fixture(scope="module")
