@@ -198,11 +198,17 @@ static bool report_is_there(struct api_request *r)
     return rc == 0;
 }
 
+/* Of whom it is, as far as this caller may say so; NULL: answered. */
+static const char *report_agent(struct api_request *r)
+{
+    if (r->report == NULL)
+        return api_body_agent(r);
+    return api_agent(r, r->report->agent[0] != '\0' ? r->report->agent : NULL);
+}
+
 static void post_report(struct api_request *r)
 {
-    const char *agent = r->report == NULL             ? api_body_agent(r)
-                        : r->report->agent[0] != '\0' ? api_agent(r, r->report->agent)
-                                                      : api_agent(r, NULL);
+    const char *agent = report_agent(r);
 
     if (agent == NULL || !report_is_there(r))
         return;
