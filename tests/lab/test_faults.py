@@ -1,5 +1,5 @@
-"""Every way between two parts loses, copies and reorders packets; and each in turn is cut, without anybody being told, and
-heals. A call goes on, what was answered is stored once, and nothing has to be helped. BERTH_SOAK=1 cuts all of them."""
+"""Every way between two parts loses, copies and reorders packets; and each in turn is cut, in one direction or both, without
+anybody being told, and heals. A call goes on, what was answered is stored once, and nothing has to be helped. BERTH_SOAK=1 cuts all of them."""
 import json
 import os
 import pathlib
@@ -12,7 +12,7 @@ import pytest
 from labnet.kernel import wait_until, why_not
 from labnet.pki import Authority
 from labnet.service import Service
-from labnet.topology import ROOT, Lab
+from labnet.topology import ROOT, Host, Lab
 
 sys.path.append(os.path.join(ROOT, "tests", "system"))
 from support.api import report_body  # noqa: E402
@@ -158,30 +158,36 @@ def node_away_from_controller(world):
     world.talk()
 
 
+WAYS = [Host.apart, pytest.param(Host.deaf, marks=soak), pytest.param(Host.mute, marks=soak)]
+
+
+@pytest.mark.parametrize("cut", WAYS, ids=lambda cut: cut.__name__)
 @pytest.mark.parametrize("one, other, meanwhile", [
     ("controller", "database", away_from_database),
     pytest.param("ann", "controller", agent_away_from_controller, marks=soak),
     pytest.param("west", "controller", node_away_from_controller, marks=soak),
     pytest.param("east", "west", nodes_apart, marks=soak),
 ])
-def test_partition(world, one, other, meanwhile):
+def test_partition(world, one, other, meanwhile, cut):
+    """Whole, or in one direction: `one` is deaf or mute to `other`."""
     world.spread()
-    with world.lab.hosts[one].apart(world.lab.hosts[other]):
+    with cut(world.lab.hosts[one], world.lab.hosts[other]):
         meanwhile(world)
     world.whole()
 
 
+@pytest.mark.parametrize("cut", WAYS, ids=lambda cut: cut.__name__)
 @soak
-def test_a_node_is_out_of_an_agents_reach(world):
+def test_a_node_is_out_of_an_agents_reach(world, cut):
     """The call goes on by the other node."""
     hosts, node = world.lab.hosts, world.ann.stats()["node"]
     for p in (world.ann, world.bob):
         p.reset()
-    with hosts["ann"].apart(hosts[node]):
+    with cut(hosts["ann"], hosts[node]):
         world.ann.wait_state("up", *(n for n in NODES if n != node), 20)
         world.talk()
     gaps = [p.heard(other)["gap_us"] // 1000 for p, other in ((world.ann, world.bob), (world.bob, world.ann))]
-    print(f"ann is without {node}: bob isn't heard for {gaps[0]} ms, ann for {gaps[1]} ms")
+    print(f"ann and {node}, {cut.__name__}: bob isn't heard for {gaps[0]} ms, ann for {gaps[1]} ms")
     world.whole()
 
 

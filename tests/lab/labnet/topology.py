@@ -90,17 +90,27 @@ class Host:
         return Look(self.start([PYTHON, "-B", INSIDE, *arguments], stdout=subprocess.PIPE, text=True, env=env))
 
     @contextlib.contextmanager
-    def apart(self, other):
-        """Meanwhile neither hears anything of the other; nobody is told."""
-        for host, far in ((self, other), (other, self)):
-            addresses = "".join(f"{'ip6' if ':' in ip else 'ip'} saddr {ip} drop; " for ip in far.ips)
-            host.run(["nft", "-f", "-"], stdin="table inet apart_" + far.name + " { chain c { type filter hook prerouting "
-                     "priority raw; " + addresses + "}; }\n")
+    def deaf(self, other):
+        """Meanwhile it hears nothing of the other, which hears it as before; nobody is told."""
+        addresses = "".join(f"{'ip6' if ':' in ip else 'ip'} saddr {ip} drop; " for ip in other.ips)
+        self.run(["nft", "-f", "-"], stdin="table inet deaf_" + other.name + " { chain c { type filter hook prerouting "
+                 "priority raw; " + addresses + "}; }\n")
         try:
             yield
         finally:
-            for host, far in ((self, other), (other, self)):
-                host.run(["nft", "delete", "table", "inet", "apart_" + far.name])
+            self.run(["nft", "delete", "table", "inet", "deaf_" + other.name])
+
+    @contextlib.contextmanager
+    def mute(self, other):
+        """Meanwhile the other hears nothing of it."""
+        with other.deaf(self):
+            yield
+
+    @contextlib.contextmanager
+    def apart(self, other):
+        """Meanwhile neither hears anything of the other."""
+        with self.deaf(other), other.deaf(self):
+            yield
 
     def device(self, router):
         """The name of its interface in the router's LAN."""
