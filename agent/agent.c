@@ -182,7 +182,9 @@ int berth_agent_create(struct berth_agent **out, const struct berth_options *opt
         return -ENOMEM;
     a->wake_fd = -1;
     pthread_mutex_init(&a->lock, NULL);
-    int err = agent_options_init(&a->options, options);
+    int err = events_open(&a->events);
+    if (err == 0)
+        err = agent_options_init(&a->options, options);
     if (err == 0)
         err = open_agent(a);
     if (err < 0) {
@@ -203,7 +205,7 @@ void berth_agent_destroy(struct berth_agent *agent)
         sys_watch_remove(agent->poller, &agent->wake);
     sys_close(agent->wake_fd);
     sys_poller_destroy(agent->poller);
-    events_clear(&agent->events);
+    events_close(&agent->events);
     packets_clear(&agent->packets);
     agent_options_clear(&agent->options);
     pthread_mutex_destroy(&agent->lock);

@@ -76,7 +76,7 @@ int call_assignment_read(struct call_assignment *a, const char *text)
     struct doc_error e;
     *a = (struct call_assignment){0};
     json_t *j = doc_parse(text, strlen(text), &e);
-    int err = json_is_object(j) ? read_assignment(a, j) : -EINVAL;
+    int err = !j ? doc_parse_errno(&e) : json_is_object(j) ? read_assignment(a, j) : -EINVAL;
     json_decref(j);
     return err;
 }

@@ -19,7 +19,7 @@ struct call_assignment {
     struct ticket_grant grant;
 };
 
-/* 0, or -EINVAL: not an assignment. */
+/* 0, -ENOMEM, or -EINVAL: not an assignment. */
 int call_assignment_read(struct call_assignment *a, const char *text) __attribute__((warn_unused_result));
 
 #endif

@@ -50,10 +50,10 @@ static int read_assignment(struct connection *c, const char *text)
 {
     struct doc_error e;
     json_t *j = doc_parse(text, strlen(text), &e);
-    ssize_t n = j ? ladder_from_json(j, c->ladder, &e) : -EINVAL;
+    ssize_t n = j ? ladder_from_json(j, c->ladder, &e) : doc_parse_errno(&e);
     json_decref(j);
     c->n = n > 0 ? (size_t)n : 0;
-    return n > 0 ? 0 : -EINVAL;
+    return n > 0 ? 0 : n == -ENOMEM ? -ENOMEM : -EINVAL;
 }
 
 int connection_options(struct connection *c, const struct berth_connect_options *o)

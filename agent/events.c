@@ -1,29 +1,65 @@
 /* The queue of callbacks to be made. Invariant: v[head .. head+n) are the events in the order in which they happened. */
 #include "events.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int make_room(struct events *q)
+int events_open(struct events *q)
 {
+    *q = (struct events){.v = malloc(EVENTS_KEPT * sizeof *q->v), .cap = EVENTS_KEPT};
+    return q->v ? 0 : -ENOMEM;
+}
+
+void events_close(struct events *q)
+{
+    for (size_t i = 0; i < q->n; i++)
+        event_clear(&q->v[q->head + i]);
+    free(q->v);
+    *q = (struct events){.dropped = q->dropped};
+}
+
+static void grow(struct events *q)
+{
+    size_t cap = q->cap * 2;
+    struct event *v = cap <= EVENTS_MAX ? realloc(q->v, cap * sizeof *v) : NULL;
+    if (!v)
+        return;
+    q->v = v;
+    q->cap = cap;
+}
+
+/* What a burst took is given back. */
+static void shrink(struct events *q)
+{
+    struct event *v = q->cap > EVENTS_KEPT ? realloc(q->v, EVENTS_KEPT * sizeof *v) : NULL;
+    q->head = 0;
+    if (!v)
+        return;
+    q->v = v;
+    q->cap = EVENTS_KEPT;
+}
+
+static bool must_be_told(enum event_kind kind)
+{
+    return kind != EVENT_RESULT && kind != EVENT_STATE && kind != EVENT_LOG && kind != EVENT_STREAM;
+}
+
+static bool make_room(struct events *q, enum event_kind kind)
+{
+    size_t wanted = q->n + (must_be_told(kind) ? 1 : 1 + EVENTS_RESERVED);
     if (q->head > 0 && q->head + q->n == q->cap) {
         memmove(q->v, q->v + q->head, q->n * sizeof *q->v);
         q->head = 0;
     }
-    if (q->head + q->n < q->cap)
-        return 1;
-    size_t cap = q->cap == 0 ? 16 : q->cap * 2;
-    struct event *v = cap <= EVENTS_MAX ? realloc(q->v, cap * sizeof *v) : NULL;
-    if (!v)
-        return 0;
-    q->v = v;
-    q->cap = cap;
-    return 1;
+    if (wanted > q->cap || q->head + q->n == q->cap)
+        grow(q);
+    return wanted <= q->cap;
 }
 
 struct event *events_push(struct events *q, enum event_kind kind)
 {
-    if (!make_room(q)) {
+    if (!make_room(q, kind)) {
         q->dropped++;
         return NULL;
     }
@@ -41,7 +77,7 @@ int events_pop(struct events *q, struct event *out)
     if (out->kind == EVENT_STREAM)
         q->bytes -= out->u.stream.bytes;
     if (--q->n == 0)
-        events_clear(q);
+        shrink(q);
     return 1;
 }
 
@@ -71,14 +107,6 @@ void event_clear(struct event *e)
 {
     if (e->kind == EVENT_STREAM)
         free(e->u.stream.texts);
-}
-
-void events_clear(struct events *q)
-{
-    for (size_t i = 0; i < q->n; i++)
-        event_clear(&q->v[q->head + i]);
-    free(q->v);
-    *q = (struct events){.dropped = q->dropped};
 }
 
 void event_tell(const struct event *e, const struct berth_callbacks *cb, void *user,

@@ -20,6 +20,9 @@ enum event_kind {
 enum {
     EVENTS_MAX = 8192,
     EVENTS_BYTES_MAX = 4 * 1024 * 1024, /* of the stream's texts; one event has a quarter of a MiB at most */
+    EVENTS_KEPT = 32,
+    EVENTS_RESERVED =
+        24, /* more than BERTH_CALLS_MAX and BERTH_CONNECTIONS_MAX, a probe and a report have to tell at a time */
     EVENT_NAME = 32,
     EVENT_TEXT = 256
 };
@@ -69,6 +72,10 @@ struct events {
     size_t dropped; /* did not fit, or no memory */
 };
 
+/* Takes the memory that the queue keeps until events_close: EVENTS_KEPT events find room without more, the last
+ * EVENTS_RESERVED of them only such as must be told (a row can be asked for, a line of a log is none's loss). 0, or -ENOMEM. */
+int events_open(struct events *q);
+void events_close(struct events *q); /* also of one that is zeroed */
 /* The new last event, zeroed, or NULL: dropped. */
 struct event *events_push(struct events *q, enum event_kind kind);
 /* Takes the first one. */
@@ -76,7 +83,6 @@ int events_pop(struct events *q, struct event *out); /* 1, or 0: none */
 /* Copies an event of the stream, with its texts. False: no room or memory, and nothing was kept. */
 bool events_push_stream(struct events *q, uint64_t number, const struct berth_event *is);
 void event_clear(struct event *e); /* of one that was popped */
-void events_clear(struct events *q);
 void event_tell(const struct event *e, const struct berth_callbacks *cb, void *user,
                 struct berth_agent *agent);
 

@@ -15,21 +15,22 @@ enum {
     CALL_PATH_MAX = sizeof("/v1/meetings//participants//failure") + BERTH_MEETING_TEXT + AGENT_ID_MAX,
 };
 
-bool call_take(struct session_call *k, const char *text, bool answer, int64_t now_us)
+int call_take(struct session_call *k, const char *text, bool answer, int64_t now_us)
 {
     struct call_assignment a;
-    if (call_assignment_read(&a, text) < 0)
-        return false;
+    int err = call_assignment_read(&a, text);
+    if (err < 0)
+        return err;
     if (!answer && a.epoch < k->assigned.epoch)
-        return true;    /* an event that was under way when a newer answer came */
+        return 0;       /* an event that was under way when a newer answer came */
     if (!a.has_grant) { /* an event may come without a ticket, which the answer to a JOIN has */
         if (!answer)
             call_ask_again(&k->is, now_us);
-        return !answer;
+        return answer ? -EINVAL : 0;
     }
     char *copy = strdup(text);
     if (!copy)
-        return false;
+        return -ENOMEM;
     free(k->assignment);
     k->assignment = copy;
     k->assigned = a;
@@ -40,12 +41,12 @@ bool call_take(struct session_call *k, const char *text, bool answer, int64_t no
     sodium_memzero(&a, sizeof a);
     call_tell_every(&k->is, k->assigned.tell_every_s, now_us);
     call_assigned(&k->is, &k->assigned.to, answer, now_us);
-    return true;
+    return 0;
 }
 
 static void fail(struct session_call *k, int status, int64_t retry_after_us, const char *why, int64_t now_us)
 {
-    k->error = status == -EBADMSG ? BERTH_E_PROTOCOL : session_classify(status);
+    k->error = status == -EBADMSG ? BERTH_E_PROTOCOL : status == -ENOMEM ? -ENOMEM : session_classify(status);
     k->http_status = status > 0 ? status : 0;
     snprintf(k->reason, sizeof k->reason, "%s", why);
     session_log(k->s, BERTH_LOG_WARN, "call_unanswered", "%s: %s", k->meeting, why);
@@ -57,6 +58,7 @@ static void on_answer(void *user, struct rest_call *call, long status)
     struct session_call *k = user;
     int64_t now = clock_mono_us();
     char detail[BERTH_ERROR_TEXT];
+    int err = -EINVAL;
     session_hear_clock(k->s, call);
     if (status == 0 && k->s->phase == PHASE_REST && session_next_route(k->s)) {
         k->ask_due = true;
@@ -70,12 +72,16 @@ static void on_answer(void *user, struct rest_call *call, long status)
         call_unassigned(&k->is, (int)status, session_retry_after_us(call), now);
         return;
     }
-    if (status / 100 == 2 && call->body && call_take(k, call->body, true, now)) {
+    if (status / 100 == 2 && call->body)
+        err = call_take(k, call->body, true, now);
+    if (err == 0) {
         k->error = k->http_status = 0;
         return;
     }
     session_explain(call, status, detail);
-    if (status / 100 == 2)
+    if (err == -ENOMEM)
+        fail(k, -ENOMEM, 0, berth_strerror(-ENOMEM), now);
+    else if (status / 100 == 2)
         fail(k, -EBADMSG, 0, "the controller's answer is no assignment with a ticket for media", now);
     else
         fail(k, (int)status, session_retry_after_us(call), detail, now);

@@ -106,9 +106,7 @@ static int begin(struct session_call *k, const struct berth_join_options *o, int
     k->up_us = -1;
     for (size_t i = 0; i < CALL_LEGS; i++)
         k->paths[i] = (struct call_path){.call = k, .leg = i};
-    if (o->assignment && !call_take(k, o->assignment, false, now_us))
-        return -EINVAL;
-    return 0;
+    return o->assignment ? call_take(k, o->assignment, false, now_us) : 0;
 }
 
 int session_join(struct session *s, const struct berth_join_options *o, int64_t now_us, uint64_t *id)
@@ -254,15 +252,16 @@ void session_close_calls(struct session *s)
 void session_calls_event(struct session *s, int kind, const char *data, int64_t now_us)
 {
     struct call_assignment a;
-    bool moved = kind == BERTH_EVENT_ASSIGNMENT && call_assignment_read(&a, data) == 0;
+    int err = kind == BERTH_EVENT_ASSIGNMENT ? call_assignment_read(&a, data) : -EINVAL;
     for (size_t i = 0; i < CALL_PLACES; i++) {
         struct session_call *k = s->calls[i];
         if (!k || k->is.leaving)
             continue;
-        if (kind == BERTH_EVENT_RESET)
+        bool missed = kind == BERTH_EVENT_RESET || err == -ENOMEM; /* what may be of this call */
+        if (err == 0 && strcmp(a.meeting, k->meeting) == 0)
+            missed = call_take(k, data, false, now_us) == -ENOMEM;
+        if (missed)
             call_ask_again(&k->is, now_us);
-        else if (moved && strcmp(a.meeting, k->meeting) == 0)
-            (void)call_take(k, data, false, now_us);
     }
 }
 

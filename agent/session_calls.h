@@ -67,7 +67,7 @@ void call_telling_answered(struct session_call *k, long status, int64_t now_us);
 
 /* session_call_rest.c */
 void call_ask(struct session_call *k, int64_t now_us);
-/* The text of an assignment: an answer's, or an event's. False: it is none. */
-bool call_take(struct session_call *k, const char *text, bool answer, int64_t now_us);
+/* The text of an assignment: an answer's, or an event's. 0, -ENOMEM, or -EINVAL: it is none. */
+int call_take(struct session_call *k, const char *text, bool answer, int64_t now_us);
 
 #endif

@@ -102,7 +102,7 @@ static int take_list(struct session *s, const struct rest_call *call, char detai
     struct doc_error e = {0};
     const char *body = call->body ? call->body : "";
     json_t *j = doc_parse(body, strlen(body), &e);
-    int err = j ? nodelist_from_json(j, &list, &e) : -EINVAL;
+    int err = j ? nodelist_from_json(j, &list, &e) : doc_parse_errno(&e);
     json_decref(j);
     if (err == -EINVAL) {
         snprintf(detail, BERTH_ERROR_TEXT, "the list of nodes: %.*s %.*s", utf8_prefix(e.pointer, 60),

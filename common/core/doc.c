@@ -114,6 +114,11 @@ json_t *doc_parse(const char *buf, size_t len, struct doc_error *e)
     return NULL;
 }
 
+int doc_parse_errno(const struct doc_error *e)
+{
+    return strcmp(e->code, "internal") == 0 ? -ENOMEM : -EINVAL;
+}
+
 char *doc_text_with(const json_t *object, const char *name, const char *value)
 {
     char *text = object != NULL && value != NULL ? json_dumps(object, DOC_COMPACT) : NULL;

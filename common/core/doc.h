@@ -221,6 +221,8 @@ void nodelist_clear(struct nodelist *l);
 /* Reads a whole text as JSON: an object or array, UTF-8, no member twice, nothing behind it, no deeper than JSON_DEPTH_MAX (checked
  * before anything is built). A new reference, or NULL with *e filled (`bad_json`, or `internal` when out of memory). */
 json_t *doc_parse(const char *buf, size_t len, struct doc_error *e);
+/* Of what doc_parse has said: -ENOMEM or -EINVAL. */
+int doc_parse_errno(const struct doc_error *e);
 /* An object's text (DOC_COMPACT) with one member more, which it doesn't have, whose value is JSON text already. To be
  * freed; NULL: out of memory, or one of both is NULL, which it is where that ran out before. */
 char *doc_text_with(const json_t *object, const char *name, const char *value);

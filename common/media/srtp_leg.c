@@ -50,17 +50,19 @@ const char *srtp_suite_name(enum srtp_suite suite)
     return suite == SRTP_AES_128_GCM ? "AEAD_AES_128_GCM" : "AES_CM_128_HMAC_SHA1_80";
 }
 
-static int library_error; /* libsrtp2's state is the process's */
-
-static void library_init(void)
-{
-    library_error = srtp_init() == srtp_err_status_ok ? srtp_crypto_install() : -EIO;
-}
-
+/* libsrtp2's state is the process's. What has failed, for want of memory perhaps, is tried again by whoever comes next. */
 int srtp_leg_library(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    return pthread_once(&once, library_init) == 0 ? library_error : -EIO;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool begun, ready;
+    pthread_mutex_lock(&lock);
+    if (!begun) /* which libsrtp refuses a second time */
+        begun = srtp_init() == srtp_err_status_ok;
+    if (begun && !ready)
+        ready = srtp_crypto_install() == 0;
+    int err = ready ? 0 : -EIO;
+    pthread_mutex_unlock(&lock);
+    return err;
 }
 
 /* ---- sessions ---- */

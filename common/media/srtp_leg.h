@@ -24,7 +24,7 @@ struct srtp_keys {
     uint8_t bytes[SRTP_KEYS_LEN];
 };
 
-/* Once in a process, before any leg; any number of times, any thread. 0, or -EIO. */
+/* Before any leg; any number of times, any thread. 0; -EIO: it may work another time, when there is memory. */
 int srtp_leg_library(void) __attribute__((warn_unused_result));
 
 struct srtp_leg;

@@ -10,6 +10,8 @@
 struct curl_loop {
     struct sys_poller *poller;
     CURLM *multi;
+    struct curl_job *jobs; /* that are added */
+    bool unwatched;        /* one of them at least */
     int64_t deadline_us;
 };
 
@@ -30,11 +32,30 @@ static void socket_ready(void *user, unsigned events)
     sys_sigpipe_release(held);
 }
 
-/* curl says what it waits for. */
+static bool watch(struct curl_loop *l, curl_socket_t fd, unsigned events, struct loop_socket *s)
+{
+    if (s)
+        return sys_watch_set(l->poller, &s->watch, events) == 0;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return false;
+    s->loop = l;
+    if (sys_watch_add(l->poller, &s->watch, fd, events, socket_ready, s) == 0) {
+        if (curl_multi_assign(l->multi, fd, s) == CURLM_OK)
+            return true;
+        sys_watch_remove(l->poller, &s->watch); /* nobody would give it back */
+    }
+    free(s);
+    return false;
+}
+
+/* curl says what it waits for. It isn't told of a failure: that would end the multi handle for good, and what is under way without a
+ * word (curl 7.88). */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
     struct curl_loop *l = user;
     struct loop_socket *s = socket_user;
+    struct curl_job *job = NULL;
     if (what == CURL_POLL_REMOVE) {
         if (s)
             sys_watch_remove(l->poller, &s->watch);
@@ -43,21 +64,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *s
     }
     unsigned events = ((what & CURL_POLL_IN) != 0 ? (unsigned)SYS_READ : 0) |
                       ((what & CURL_POLL_OUT) != 0 ? (unsigned)SYS_WRITE : 0);
-    if (s)
-        return sys_watch_set(l->poller, &s->watch, events) == 0 ? 0 : -1;
-    s = calloc(1, sizeof *s);
-    if (!s)
-        return -1;
-    s->loop = l;
-    if (sys_watch_add(l->poller, &s->watch, fd, events, socket_ready, s) < 0) {
-        free(s);
-        return -1;
-    }
-    if (curl_multi_assign(l->multi, fd, s) != CURLM_OK) { /* else nobody would give it back */
-        sys_watch_remove(l->poller, &s->watch);
-        free(s);
-        return -1;
-    }
+    if (watch(l, fd, events, s))
+        return 0;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&job);
+    if (job)
+        l->unwatched = job->unwatched = true;
     return 0;
 }
 
@@ -104,6 +115,8 @@ int curl_loop_add(struct curl_loop *l, struct curl_job *job)
     if (curl_multi_add_handle(l->multi, job->easy) != CURLM_OK)
         return -ENOMEM;
     job->added = true;
+    job->next = l->jobs;
+    l->jobs = job;
     return 0;
 }
 
@@ -112,9 +125,29 @@ void curl_loop_remove(struct curl_loop *l, struct curl_job *job)
     if (!job->added)
         return;
     job->added = false;
+    struct curl_job **at = &l->jobs;
+    while (*at != job)
+        at = &(*at)->next;
+    *at = job->next;
     struct sys_sigpipe held = sys_sigpipe_hold();
     curl_multi_remove_handle(l->multi, job->easy);
     sys_sigpipe_release(held);
+}
+
+/* Each removes itself, and what it does may add and remove others. */
+static void end_unwatched(struct curl_loop *l)
+{
+    struct curl_job *job = l->unwatched ? l->jobs : NULL;
+    l->unwatched = false;
+    while (job) {
+        if (job->unwatched) {
+            job->unwatched = false;
+            job->done(job, CURLE_OUT_OF_MEMORY);
+            job = l->jobs;
+        } else {
+            job = job->next;
+        }
+    }
 }
 
 void curl_loop_step(struct curl_loop *l, int64_t now_us)
@@ -135,9 +168,10 @@ void curl_loop_step(struct curl_loop *l, int64_t now_us)
         if (m->msg == CURLMSG_DONE && job)
             job->done(job, code);
     }
+    end_unwatched(l);
 }
 
 int64_t curl_loop_deadline(const struct curl_loop *l)
 {
-    return l->deadline_us;
+    return l->unwatched ? 0 : l->deadline_us;
 }

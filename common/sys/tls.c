@@ -117,8 +117,10 @@ static int with_pem(SSL_CTX *ctx, const char *what, const char *file, int (*use)
 {
     char *text = NULL;
     ssize_t len = file_read_whole(file, FILE_TEXT_MAX, &text);
-    if (len < 0)
-        return fail(err, "%s %.100s: %.100s", what, file, file_error(len));
+    if (len < 0) {
+        fail(err, "%s %.100s: %.100s", what, file, file_error(len));
+        return len == -ENOMEM ? -ENOMEM : -EINVAL;
+    }
     BIO *pem = BIO_new_mem_buf(text, (int)len);
     int rc = 0;
     if (pem == NULL || use(ctx, pem) != 1)

@@ -20,6 +20,8 @@ struct tls_server_opts {
     void (*info)(const SSL *ssl, int where, int ret); /* SSL_CTX_set_info_callback, or NULL */
 };
 
+/* What makes contexts of files answers 0, -EINVAL, or -ENOMEM; `err` says why in words, but where tls_server itself had no memory. */
+
 /* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. It outlives
  * every connection made with a context of its. */
 struct tls_server;
@@ -27,7 +29,7 @@ int tls_server_new(struct tls_server **out, const struct tls_server_opts *opts,
                    char err[static TLS_ERROR_TEXT]) __attribute__((warn_unused_result));
 /* A new reference (SSL_CTX_free it). Any thread. */
 SSL_CTX *tls_server_ctx(struct tls_server *t);
-/* Reads the files again; on failure the old certificate stays in force. -EINVAL with err. */
+/* Reads the files again; on failure the old certificate stays in force. */
 int tls_server_reload(struct tls_server *t, char err[static TLS_ERROR_TEXT])
     __attribute__((warn_unused_result));
 void tls_server_destroy(struct tls_server *t);

@@ -148,9 +148,10 @@ static void names_are_the_documents(void **state)
 
 static void events_are_a_bounded_fifo(void **state)
 {
-    struct events q = {0};
+    struct events q;
     struct event e;
     int next = 0, pushed = 0;
+    assert_int_equal(events_open(&q), 0);
     for (int round = 0; round < 50; round++) { /* the head wanders */
         for (int i = 0; i < 7; i++)
             events_push(&q, EVENT_STATE)->u.state = pushed++;
@@ -162,21 +163,30 @@ static void events_are_a_bounded_fifo(void **state)
     while (events_pop(&q, &e))
         assert_int_equal(e.u.state, next++);
     assert_int_equal(next, pushed);
-    for (int i = 0; i < EVENTS_MAX; i++)
+    for (int i = 0; i < EVENTS_MAX - EVENTS_RESERVED; i++)
         assert_non_null(events_push(&q, EVENT_LOG));
     assert_null(events_push(&q, EVENT_LOG));
     assert_int_equal(q.dropped, 1);
-    events_clear(&q);
+    for (int i = 0; i < EVENTS_RESERVED; i++)
+        assert_non_null(events_push(&q, EVENT_DONE));
+    assert_null(events_push(&q, EVENT_DONE));
+    assert_int_equal(q.dropped, 2);
+    for (int i = 0; i < EVENTS_MAX; i++)
+        assert_int_equal(events_pop(&q, &e), 1);
+    assert_int_equal(e.kind, EVENT_DONE);
     assert_int_equal(events_pop(&q, &e), 0);
+    assert_int_equal(q.cap, EVENTS_KEPT);
+    events_close(&q);
 }
 
 static void events_texts_are_bounded(void **state)
 {
     static char text[256 * 1024];
     const struct berth_event is = {.name = "x", .data = text, .detail = ""};
-    struct events q = {0};
+    struct events q;
     struct event e;
     size_t n = 0;
+    assert_int_equal(events_open(&q), 0);
     memset(text, 'x', sizeof text - 1);
     while (events_push_stream(&q, 1, &is) && n < EVENTS_MAX)
         n++;
@@ -186,9 +196,10 @@ static void events_texts_are_bounded(void **state)
     event_clear(&e);
     assert_true(events_push_stream(&q, 1, &is));
     assert_false(events_push_stream(&q, 1, &is));
-    events_clear(&q);
+    while (events_pop(&q, &e))
+        event_clear(&e);
     assert_true(events_push_stream(&q, 1, &is));
-    events_clear(&q);
+    events_close(&q);
 }
 
 int main(void)
