@@ -1,11 +1,13 @@
 """A private PostgreSQL, and controllers over it: for topics and scripts that measure more than a node."""
 import contextlib
+import os
 from pathlib import Path
 
 from .run import output, scratch
 
-# Durable as in production; memory as a small server's.
-SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=512MB", "max_wal_size=4GB"]
+# Durable as in production; of memory a quarter, as PostgreSQL's manual advises for a server of its own.
+MEMORY_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+SETTINGS = ["fsync=on", "synchronous_commit=on", "full_page_writes=on", f"shared_buffers={MEMORY_MB // 4}MB", "max_wal_size=4GB"]
 
 
 @contextlib.contextmanager
