@@ -6,7 +6,7 @@ import subprocess
 from . import world
 from .run import ROOT, Program, berth_load, family_cpu_us, free_port, median, say, tcp_answers
 
-NODES, CONNECTIONS, AGENTS, ROWS = 30, 64, 100000, 64
+NODES, CONNECTIONS, AGENTS, ROWS = 30, 128, 100000, 64
 SQL, BERTH, PEER = "PostgreSQL alone", "berth-controller", "Fastify and pg"
 PEER_FOLDER = f"{ROOT}/loadtest/peers/fastify"
 SHARE = 0.7  # of the most, for latencies
