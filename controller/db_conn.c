@@ -11,20 +11,21 @@
 #include <unistd.h>
 
 /* A pipeline is serial: who waits for a lock makes all behind it wait. What a join asks has one good plan whatever
- * its arguments are; left to itself, PostgreSQL plans some of it anew each time, as a meeting of many looks dearer
- * than the mean one. Over the other connection goes what is asked now and then, and of more. */
+ * its arguments are, by indexes; left to itself, PostgreSQL plans some of it anew each time, as a meeting of many looks
+ * dearer than the mean one, and keeps going through all of a table that was small when the plan was made, until it has
+ * looked at it again, a minute later. Over the other connection goes what is asked now and then, and of more. */
 struct conn_role {
     const char *word;        /* for the log */
     const char *name;        /* the database's */
     int64_t lock_timeout_us; /* 0: as long as a statement may take */
-    const char *plans;       /* plan_cache_mode */
+    bool planned_once;
 };
 static const struct conn_role roles[DB_ROLE_COUNT] = {
-    [DB_TENANT] = {"tenant", "berth_tenant", 200 * 1000, "force_generic_plan"},
-    [DB_TENANT_WRITE] = {"tenant_write", "berth_tenant", 200 * 1000, "force_generic_plan"},
-    [DB_TENANT_SLOW] = {"tenant_slow", "berth_tenant", 1000 * 1000, "auto"},
-    [DB_INGEST] = {"ingest", "berth_ingest", 0, "auto"},
-    [DB_OPERATOR] = {"operator", "berth_operator", 0, "auto"},
+    [DB_TENANT] = {"tenant", "berth_tenant", 200 * 1000, true},
+    [DB_TENANT_WRITE] = {"tenant_write", "berth_tenant", 200 * 1000, true},
+    [DB_TENANT_SLOW] = {"tenant_slow", "berth_tenant", 1000 * 1000, false},
+    [DB_INGEST] = {"ingest", "berth_ingest", 0, false},
+    [DB_OPERATOR] = {"operator", "berth_operator", 0, false},
 };
 
 static void on_readable(h2o_socket_t *sock, const char *err);
@@ -178,13 +179,16 @@ static void conn_setup(struct db_conn *c)
     static const struct db_stmt stmt = {
         "berth_setup", "select set_config('role', $1, false), set_config('statement_timeout', $2, false), "
                        "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false), "
-                       "set_config('plan_cache_mode', $4, false)"};
+                       "set_config('plan_cache_mode', $4, false), set_config('enable_seqscan', $5, false), "
+                       "set_config('jit', $5, false)"}; /* whose threshold a plan passes that has no index */
     const struct conn_role *role = &roles[c->role];
     int64_t timeout_us = c->db->opts.statement_timeout_us;
     int64_t lock_us = role->lock_timeout_us > 0 ? role->lock_timeout_us : timeout_us;
     char timeout[24], lock_timeout[24];
-    struct db_param params[4] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
-                                 db_i64(lock_timeout, lock_us / 1000), db_text(role->plans)};
+    struct db_param params[5] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
+                                 db_i64(lock_timeout, lock_us / 1000),
+                                 db_text(role->planned_once ? "force_generic_plan" : "auto"),
+                                 db_text(role->planned_once ? "off" : "on")};
     struct db_batch *b;
 
     c->state = CONN_SETUP;
@@ -197,7 +201,7 @@ static void conn_setup(struct db_conn *c)
         conn_fail(c, "out of memory");
         return;
     }
-    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 4);
+    conn_add(c, b, EXPECT_HIDDEN, &stmt, params, 5);
     if (conn_send(c, b, on_setup_done, c) != 0) {
         conn_fail(c, "setup could not be sent");
         return;
