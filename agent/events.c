@@ -40,9 +40,11 @@ static void shrink(struct events *q)
     q->cap = EVENTS_KEPT;
 }
 
+_Static_assert(EVENTS_RESERVED > BERTH_CALLS_MAX + BERTH_CONNECTIONS_MAX + 2, "one of each");
+
 static bool must_be_told(enum event_kind kind)
 {
-    return kind != EVENT_RESULT && kind != EVENT_STATE && kind != EVENT_LOG && kind != EVENT_STREAM;
+    return kind == EVENT_DONE || kind == EVENT_DELIVERY || kind == EVENT_CONNECTION || kind == EVENT_CALL;
 }
 
 static bool make_room(struct events *q, enum event_kind kind)
@@ -52,7 +54,7 @@ static bool make_room(struct events *q, enum event_kind kind)
         memmove(q->v, q->v + q->head, q->n * sizeof *q->v);
         q->head = 0;
     }
-    if (wanted > q->cap || q->head + q->n == q->cap)
+    if (wanted > q->cap)
         grow(q);
     return wanted <= q->cap;
 }

@@ -21,8 +21,7 @@ enum {
     EVENTS_MAX = 8192,
     EVENTS_BYTES_MAX = 4 * 1024 * 1024, /* of the stream's texts; one event has a quarter of a MiB at most */
     EVENTS_KEPT = 32,
-    EVENTS_RESERVED =
-        24, /* more than BERTH_CALLS_MAX and BERTH_CONNECTIONS_MAX, a probe and a report have to tell at a time */
+    EVENTS_RESERVED = 24, /* each call and connection, the ends of a probe and of a report, and a few more */
     EVENT_NAME = 32,
     EVENT_TEXT = 256
 };
@@ -73,8 +72,8 @@ struct events {
 };
 
 /* Takes the memory that the queue keeps until events_close: EVENTS_KEPT events find room without more, the last
- * EVENTS_RESERVED of them only such as must be told (a row can be asked for, a line of a log is none's loss). 0, or -ENOMEM. */
-int events_open(struct events *q);
+ * EVENTS_RESERVED of them only what must be told: the ends of probes and reports, and the states of connections and calls. 0, or -ENOMEM. */
+int events_open(struct events *q) __attribute__((warn_unused_result));
 void events_close(struct events *q); /* also of one that is zeroed */
 /* The new last event, zeroed, or NULL: dropped. */
 struct event *events_push(struct events *q, enum event_kind kind);

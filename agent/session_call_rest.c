@@ -172,5 +172,5 @@ void call_ask(struct session_call *k, int64_t now_us)
     if (err < 0 && k->is.asking == CALL_ASK_TELL)
         call_telling_answered(k, 0, now_us);
     else if (err < 0)
-        fail(k, 0, 0, berth_strerror(err), now_us);
+        fail(k, err == -ENOMEM ? -ENOMEM : 0, 0, berth_strerror(err), now_us);
 }

@@ -18,7 +18,7 @@ struct conn_role {
     const char *word;        /* for the log */
     const char *name;        /* the database's */
     int64_t lock_timeout_us; /* 0: as long as a statement may take */
-    bool planned_once;
+    bool planned_once; /* by indexes, and never compiled, for which what has none would look dear enough */
 };
 static const struct conn_role roles[DB_ROLE_COUNT] = {
     [DB_TENANT] = {"tenant", "berth_tenant", 200 * 1000, true},
@@ -177,10 +177,12 @@ static void on_setup_done(void *ctx, const struct db_result *result)
 static void conn_setup(struct db_conn *c)
 {
     static const struct db_stmt stmt = {
-        "berth_setup", "select set_config('role', $1, false), set_config('statement_timeout', $2, false), "
-                       "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false), "
-                       "set_config('plan_cache_mode', $4, false), set_config('enable_seqscan', $5, false), "
-                       "set_config('jit', $5, false)"}; /* whose threshold a plan passes that has no index */
+        "berth_setup",
+        "select set_config('role', $1, false), set_config('statement_timeout', $2, false), "
+        "set_config('lock_timeout', $3, false), set_config('timezone', 'UTC', false), "
+        "set_config('plan_cache_mode', $4, false), "
+        "set_config('enable_seqscan', coalesce($5, current_setting('enable_seqscan')), false), "
+        "set_config('jit', coalesce($5, current_setting('jit')), false)"};
     const struct conn_role *role = &roles[c->role];
     int64_t timeout_us = c->db->opts.statement_timeout_us;
     int64_t lock_us = role->lock_timeout_us > 0 ? role->lock_timeout_us : timeout_us;
@@ -188,7 +190,7 @@ static void conn_setup(struct db_conn *c)
     struct db_param params[5] = {db_text(role->name), db_i64(timeout, timeout_us / 1000),
                                  db_i64(lock_timeout, lock_us / 1000),
                                  db_text(role->planned_once ? "force_generic_plan" : "auto"),
-                                 db_text(role->planned_once ? "off" : "on")};
+                                 db_text(role->planned_once ? "off" : NULL)};
     struct db_batch *b;
 
     c->state = CONN_SETUP;

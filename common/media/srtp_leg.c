@@ -56,8 +56,10 @@ int srtp_leg_library(void)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static bool begun, ready;
     pthread_mutex_lock(&lock);
-    if (!begun) /* which libsrtp refuses a second time */
-        begun = srtp_init() == srtp_err_status_ok;
+    if (!begun) { /* bad_param: the program that we are in has begun with libsrtp itself */
+        srtp_err_status_t status = srtp_init();
+        begun = status == srtp_err_status_ok || status == srtp_err_status_bad_param;
+    }
     if (begun && !ready)
         ready = srtp_crypto_install() == 0;
     int err = ready ? 0 : -EIO;

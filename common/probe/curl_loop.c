@@ -115,6 +115,7 @@ int curl_loop_add(struct curl_loop *l, struct curl_job *job)
     if (curl_multi_add_handle(l->multi, job->easy) != CURLM_OK)
         return -ENOMEM;
     job->added = true;
+    job->unwatched = job->told = false;
     job->next = l->jobs;
     l->jobs = job;
     return 0;
@@ -134,7 +135,15 @@ void curl_loop_remove(struct curl_loop *l, struct curl_job *job)
     sys_sigpipe_release(held);
 }
 
-/* Each removes itself, and what it does may add and remove others. */
+static void tell(struct curl_job *job, CURLcode code)
+{
+    if (job->told)
+        return;
+    job->told = true;
+    job->done(job, code);
+}
+
+/* Whoever is told may remove it, and add and remove others; if he doesn't, curl goes on with it, and has nothing more to say. */
 static void end_unwatched(struct curl_loop *l)
 {
     struct curl_job *job = l->unwatched ? l->jobs : NULL;
@@ -142,7 +151,7 @@ static void end_unwatched(struct curl_loop *l)
     while (job) {
         if (job->unwatched) {
             job->unwatched = false;
-            job->done(job, CURLE_OUT_OF_MEMORY);
+            tell(job, CURLE_OUT_OF_MEMORY);
             job = l->jobs;
         } else {
             job = job->next;
@@ -166,7 +175,7 @@ void curl_loop_step(struct curl_loop *l, int64_t now_us)
         CURLcode code = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&job);
         if (m->msg == CURLMSG_DONE && job)
-            job->done(job, code);
+            tell(job, code);
     }
     end_unwatched(l);
 }

@@ -12,6 +12,7 @@ struct curl_job {
     CURL *easy; /* the caller's */
     bool added;
     bool unwatched; /* there was no memory to watch its socket: it ends with the next step */
+    bool told;
     struct curl_job *next;
     void (*done)(struct curl_job *job,
                  CURLcode code); /* from curl_loop_step, once; it may remove and add jobs */

@@ -90,6 +90,8 @@ static void on_done(struct curl_job *job, CURLcode code)
         return;
     }
     t->fd = CURL_SOCKET_BAD;
+    if (code == CURLE_OUT_OF_MEMORY)
+        status = 0; /* what the proxy had said was nothing final */
     t->refused = status >= 300 && status != 407;
     if (t->patience.exceeded)
         snprintf(t->error, sizeof t->error, "the proxy's answer is too long (%ld)", status);

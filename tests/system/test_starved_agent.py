@@ -13,7 +13,7 @@ from support.process import BUILD, clean_env, wait_for
 
 SOAK = bool(os.environ.get("BERTH_SOAK"))
 SEED = int(os.environ.get("BERTH_SEED", time.time_ns() % 1_000_000))
-SECONDS, STEP = (1000, 1) if SOAK else (150, 23)
+SECONDS, STEP = (1000, 1) if SOAK else (120, 23)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,6 @@ def test_every_allocation_may_fail(world, controller, org, node):
     wrong = [x for x in lives if x["wrong"]]
     assert out.returncode == 0 and not wrong, f"{wrong}\n{out.stderr[-4000:]}"
     failed = [x for x in lives if x["failed"]]
-    assert len(failed) >= 500 // STEP and not lives[-1]["failed"], "it had no time to come to the end"
+    assert max(x["fails_at"] for x in failed) > 500 and not lives[-1]["failed"], "it had no time to come to the end"
     print(f"{len(failed)} lives, of {lives[-1]['allocations']} allocations at most; "
-          f"{sum(x['fatal'] != 0 for x in failed)} ended by the agent, {sum(x['given_up'] for x in failed)} reports given up")
+          f"{sum(x['given_up'] for x in failed)} reports given up")

@@ -15,12 +15,12 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { LIFE_US = 40 * 1000000, CALL_EARLY_US = 100 * 1000, PACKET_LEN = 100, SSRC = 77 };
+enum { LIFE_US = 40 * 1000000, PACKET_LEN = 100, SSRC = 77 };
 
 /* ---- memory ---- */
 
@@ -56,6 +56,7 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *text);
+int __wrap_asprintf(char **out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void *__wrap_malloc(size_t size)
 {
@@ -77,17 +78,27 @@ char *__wrap_strdup(const char *text)
     return fails() ? NULL : __real_strdup(text);
 }
 
+int __wrap_asprintf(char **out, const char *fmt, ...)
+{
+    va_list ap;
+    if (fails())
+        return -1;
+    va_start(ap, fmt);
+    int n = vasprintf(out, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
 /* ---- one life ---- */
 
 struct life {
+    uint64_t n; /* of the allocation that fails */
     struct berth_agent *agent;
     const char *meeting;
     int64_t until_us;
     int done, told, stored, given_up; /* told: of a report, whatever it was */
-    int fatal;                        /* dispatch's error */
-    int probe_error, call_error;
-    uint64_t packets;
-    char step[16];
+    int probe_error, call_error;      /* of the newest; 0: it went well */
+    const char *step;                 /* under way, or at which it went wrong */
 };
 
 static void on_done(void *user, struct berth_agent *agent, const struct berth_summary *s)
@@ -105,9 +116,11 @@ static void on_delivery(void *user, struct berth_agent *agent, const struct bert
     l->given_up += d->error != 0 && d->retry_in_us < 0;
 }
 
-static void on_packet(void *user, struct berth_agent *agent, const struct berth_packet *p)
+static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
 {
-    ((struct life *)user)->packets++;
+    struct life *l = user;
+    if (level >= BERTH_LOG_WARN)
+        fprintf(stderr, "%" PRIu64 ", %s: %s: %s\n", l->n, l->step, event, text);
 }
 
 /* One turn of a client's loop. false: the agent is done for, or has had its time. */
@@ -116,8 +129,7 @@ static bool turn(struct life *l)
     struct pollfd fd = {.fd = berth_agent_fd(l->agent), .events = POLLIN};
     int timeout = berth_agent_timeout(l->agent);
     poll(&fd, 1, timeout < 0 || timeout > 20 ? 20 : timeout);
-    l->fatal = berth_agent_dispatch(l->agent);
-    return l->fatal == 0 && clock_mono_us() < l->until_us;
+    return berth_agent_dispatch(l->agent) == 0 && clock_mono_us() < l->until_us;
 }
 
 /* Probes and reports, until a word has come of both; `whole`: until the report is stored. false as of turn(). */
@@ -134,17 +146,29 @@ static bool probe(struct life *l, bool whole)
     return true;
 }
 
-static void send_one(struct life *l, uint64_t call, uint16_t sequence)
+static int send_one(struct life *l, uint64_t call, uint16_t sequence)
 {
     uint8_t packet[PACKET_LEN] = {0x80, 111, (uint8_t)(sequence >> 8), (uint8_t)sequence, [11] = SSRC};
-    berth_agent_send(l->agent, call, packet, sizeof packet);
+    return berth_agent_send(l->agent, call, packet, sizeof packet);
 }
 
-/* Joins, until the call is up or a word has come of why not (`whole`: until it is up or ended), sends, and leaves. `call_error`:
- * 0 when it was up. false as of turn(). */
+static bool send_some(struct life *l, uint64_t call)
+{
+    for (uint16_t n = 0; n < 3; n++) {
+        int err = send_one(l, call, n);
+        if (l->call_error == 0)
+            l->call_error = err;
+        if (!turn(l))
+            return false;
+    }
+    return true;
+}
+
+/* Joins, until the call is up or a word has come of why not (`whole`: until it is up or ended), sends, and leaves. false as of
+ * turn(). */
 static bool call(struct life *l, bool whole)
 {
-    struct berth_join_options o = {.size = sizeof o, .meeting = l->meeting, .packet = on_packet, .user = l};
+    struct berth_join_options o = {.size = sizeof o, .meeting = l->meeting, .user = l};
     struct berth_call c = {0};
     uint64_t id;
     l->call_error = berth_agent_join(l->agent, &o, &id);
@@ -153,17 +177,15 @@ static bool call(struct life *l, bool whole)
     while (berth_agent_call(l->agent, id, &c) == 0 && c.state != BERTH_CALL_UP &&
            c.state != BERTH_CALL_ENDED && (whole || (c.error == 0 && c.reason[0] == '\0'))) {
         if (!turn(l)) {
-            fprintf(stderr, "%" PRIu64 ", %s: the call is %s: %s\n", memory.fails_at, l->step,
+            fprintf(stderr, "%" PRIu64 ", %s: the call is %s: %s\n", l->n, l->step,
                     berth_call_state_name(c.state), c.reason);
             return false;
         }
     }
-    l->call_error = c.state == BERTH_CALL_UP ? 0 : c.error != 0 ? c.error : 1;
-    for (uint16_t n = 0; n < 3; n++) {
-        send_one(l, id, n);
-        if (!turn(l))
-            return false;
-    }
+    if (c.state != BERTH_CALL_UP)
+        l->call_error = c.error != 0 ? c.error : -ENOTCONN;
+    else if (!send_some(l, id))
+        return false;
     berth_agent_leave(l->agent, id);
     memory_is_back(); /* the controller is told for ten seconds, else */
     while (berth_agent_call_count(l->agent) > 0) {
@@ -173,48 +195,40 @@ static bool call(struct life *l, bool whole)
     return true;
 }
 
-static bool follow(struct life *l)
+/* What may fail, as long as a word comes of it. */
+static bool live_starved(struct life *l)
 {
-    struct berth_follow_options o = {.size = sizeof o, .user = l};
-    int err = berth_agent_follow(l->agent, &o);
-    return err == 0 || err == -ENOMEM;
-}
-
-static void on_log(void *user, struct berth_agent *agent, int level, const char *event, const char *text)
-{
-    struct life *l = user;
-    if (level >= BERTH_LOG_WARN)
-        fprintf(stderr, "%" PRIu64 ", %s: %s: %s\n", memory.fails_at, l->step, event, text);
-}
-
-/* Notes the step that goes wrong; "" after the last. */
-static bool said(struct life *l, bool ok, const char *step)
-{
-    snprintf(l->step, sizeof l->step, "%s", step);
-    return ok;
-}
-
-/* Everything once while it may fail, and once more when it may not. */
-static bool live(struct life *l)
-{
+    struct berth_follow_options follow = {.size = sizeof follow, .user = l};
     char *json = NULL;
-    if (!said(l, probe(l, false), "probe") || !said(l, follow(l), "follow"))
+    l->step = "probe";
+    if (!probe(l, false))
         return false;
-    if (berth_agent_results_json(l->agent, &json) == 0)
-        berth_free(json);
-    if (!said(l, call(l, false), "call"))
+    l->step = "follow";
+    int err = berth_agent_follow(l->agent, &follow);
+    if (err == 0)
+        err = berth_agent_results_json(l->agent, &json);
+    berth_free(json);
+    if (err != 0 && err != -ENOMEM)
         return false;
-    memory_is_back();
-    if (!said(l, probe(l, true) && l->probe_error == 0, "probe again") ||
-        !said(l, call(l, true) && l->call_error == 0, "call again"))
-        return false;
-    return said(l, true, "");
+    l->step = "call";
+    return call(l, false);
 }
 
-/* 0: it went well; 1: it did not; -1: nothing failed any more. */
-static int one(char **argv, uint64_t fails_at, bool goes_on)
+/* The same agent, and nothing may fail any more. */
+static bool live_fed(struct life *l)
 {
-    struct life l = {.meeting = argv[4], .until_us = clock_mono_us() + LIFE_US};
+    memory_is_back();
+    l->step = "probe again";
+    if (!probe(l, true) || l->probe_error != 0)
+        return false;
+    l->step = "call again";
+    return call(l, true) && l->call_error == 0;
+}
+
+/* false: it went wrong. *failed: how many allocations did. */
+static bool one(char **argv, uint64_t n, bool goes_on, uint64_t *failed)
+{
+    struct life l = {.n = n, .meeting = argv[4], .until_us = clock_mono_us() + LIFE_US, .step = "create"};
     struct berth_options o = {.size = sizeof o,
                               .controller = argv[1],
                               .token = argv[2],
@@ -223,32 +237,24 @@ static int one(char **argv, uint64_t fails_at, bool goes_on)
                               .policy = {.samples = 1},
                               .callbacks = {.done = on_done, .delivery = on_delivery, .log = on_log},
                               .user = &l};
-    int64_t began = clock_mono_us();
     memory.count = memory.failed = 0;
-    memory.fails_at = fails_at;
+    memory.fails_at = n;
     memory.goes_on = goes_on;
     int err = berth_agent_create(&l.agent, &o);
     bool well = err == -ENOMEM;
     if (err == 0) {
-        well = live(&l) || l.fatal == -ENOMEM;
+        well = live_starved(&l) && live_fed(&l);
         memory_is_back();
         berth_agent_destroy(l.agent);
     }
-    uint64_t failed = memory.failed;
-    memory_is_back();
+    *failed = memory.failed;
     printf("{\"fails_at\":%" PRIu64 ",\"goes_on\":%s,\"failed\":%" PRIu64 ",\"allocations\":%" PRIu64
-           ",\"create\":%d,\"fatal\":%d,"
-           "\"stored\":%d,\"given_up\":%d,\"packets\":%" PRIu64
-           ",\"wrong\":\"%s\",\"probe_error\":%d,\"call_error\":%d,"
-           "\"took_us\":%" PRId64 "}\n",
-           fails_at, goes_on ? "true" : "false", failed, memory.count, err, l.fatal, l.stored, l.given_up,
-           l.packets,
-           well                ? ""
-           : l.step[0] != '\0' ? l.step
-                               : "create",
-           l.probe_error, l.call_error, clock_mono_us() - began);
+           ",\"create\":%d,\"stored\":%d,\"given_up\":%d,\"wrong\":\"%s\",\"probe_error\":%d,\"call_error\":%"
+           "d}\n",
+           n, goes_on ? "true" : "false", memory.failed, memory.count, err, l.stored, l.given_up,
+           well ? "" : l.step, l.probe_error, l.call_error);
     fflush(stdout);
-    return failed == 0 ? -1 : !well;
+    return well;
 }
 
 static void *hooked(size_t size)
@@ -265,13 +271,12 @@ int main(int argc, char **argv)
     int64_t until = clock_mono_us() + strtoll(argv[7], NULL, 10) * 1000000;
     uint64_t first = strtoull(argv[5], NULL, 10), step = strtoull(argv[6], NULL, 10);
     json_set_alloc_funcs(hooked, free);
-    bool wrong = false, over = false;
-    for (uint64_t n = first; !over && clock_mono_us() < until; n += step) {
-        for (int goes_on = 0; goes_on < 2; goes_on++) {
-            int went = one(argv, n, goes_on > 0);
-            over = over || went < 0;
-            wrong = wrong || went > 0;
-        }
+    bool wrong = false;
+    uint64_t failed = 1;
+    for (uint64_t n = first; failed > 0 && clock_mono_us() + LIFE_US < until; n += step) {
+        uint64_t alone;
+        wrong = !one(argv, n, false, &alone) || wrong;
+        wrong = !one(argv, n, true, &failed) || wrong;
     }
     return wrong;
 }
