@@ -152,7 +152,7 @@ static void on_read(void *ctx, const struct db_result *result)
 
 /* ---- asking ---- */
 
-/* Of one org, those that wait. */
+/* Of one org, those that wait, but for who is being written a comment: it waits again when that is out. Perhaps none. */
 static struct stream_read *gather(struct streams *s, struct stream_org *org)
 {
     struct stream_read *r = calloc(1, sizeof(*r));
@@ -163,7 +163,9 @@ static struct stream_read *gather(struct streams *s, struct stream_org *org)
     while (r->n < STREAM_READ_STREAMS && !h2o_linklist_is_empty(&org->waiting)) {
         struct stream *st = H2O_STRUCT_FROM_MEMBER(struct stream, in_waiting, org->waiting.next);
         h2o_linklist_unlink(&st->in_waiting);
-        st->again = false;
+        st->again = st->writing;
+        if (st->writing)
+            continue;
         st->read = r;
         st->read_at = r->n;
         r->v[r->n++] = st;
@@ -219,6 +221,10 @@ void streams_read(struct streams *s)
 
         if (r == NULL)
             return;
+        if (r->n == 0) {
+            free(r);
+            continue;
+        }
         h2o_mem_init_pool(&pool);
         s->n_reads++;
         e = send_read(r, org->org, &pool);

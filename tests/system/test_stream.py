@@ -140,6 +140,19 @@ def test_lost_database_connections_lose_nothing(org, put, stream, database):
     assert [int(one.expect("assignment").id) for _ in range(2)] == [after - 1, after] and after == before + 2
 
 
+def test_a_comment_is_in_the_way_of_nothing(make_org, stream, database, controllers):
+    """Who waits to be read for, as the connection is lost, is told a comment meanwhile; then the answer is there before that is out."""
+    quick = controllers(threads=1, stream_keepalive=1)
+    orgs = [make_org() for _ in range(10)]
+    streams = [stream(quick.client(o.jwt("a1"))) for o in orgs]
+    reader = "datname = current_database() and query like '%outbox_read%' and pid <> pg_backend_pid()"
+    for _ in range(4):
+        database.sql(f"select pg_terminate_backend(pid) from pg_stat_activity where {reader}")
+        numbers = database.sql("; ".join(f"select outbox_put('{o.id}', 'a1', 'assignment', '{{}}')" for o in orgs) +
+                               "; notify berth_outbox, '*'").split()  # fmt: skip
+        assert [one.expect("assignment").id for one in streams] == numbers[:10]
+
+
 def test_others_events_never_come(make_org, put, stream, controller):
     orgs = [make_org(), make_org()]
     streams = {(o.id, a): stream(o.agent(a)) for o in orgs for a in ("a1", "a2")}
