@@ -164,7 +164,8 @@ struct berth_node {
     uint16_t udp[BERTH_PORTS_MAX], tcp[BERTH_PORTS_MAX], tls[BERTH_PORTS_MAX]; /* up to the first 0 */
 };
 
-/* Any may be NULL. What they are given is valid until they return. Where memory runs out rows, states and lines may be left out. */
+/* Any may be NULL. What they are given is valid until they return. Where memory runs out rows, states and lines may
+ * be left out. */
 struct berth_callbacks {
     /* A row is finished; rows come as they are measured. */
     void (*result)(void *user, struct berth_agent *agent, const struct berth_result *row);

@@ -53,7 +53,7 @@ static int read_assignment(struct connection *c, const char *text)
     ssize_t n = j ? ladder_from_json(j, c->ladder, &e) : doc_parse_errno(&e);
     json_decref(j);
     c->n = n > 0 ? (size_t)n : 0;
-    return n > 0 ? 0 : n == -ENOMEM ? -ENOMEM : -EINVAL;
+    return n > 0 ? 0 : (int)n;
 }
 
 int connection_options(struct connection *c, const struct berth_connect_options *o)

@@ -72,7 +72,8 @@ struct events {
 };
 
 /* Takes the memory that the queue keeps until events_close: EVENTS_KEPT events find room without more, the last
- * EVENTS_RESERVED of them only what must be told: the ends of probes and reports, and the states of connections and calls. 0, or -ENOMEM. */
+ * EVENTS_RESERVED of them only what must be told: the ends of probes and reports, and the states of connections and
+ * calls. 0, or -ENOMEM. */
 int events_open(struct events *q) __attribute__((warn_unused_result));
 void events_close(struct events *q); /* also of one that is zeroed */
 /* The new last event, zeroed, or NULL: dropped. */

@@ -49,8 +49,8 @@ static bool watch(struct curl_loop *l, curl_socket_t fd, unsigned events, struct
     return false;
 }
 
-/* curl says what it waits for. It isn't told of a failure: that would end the multi handle for good, and what is under way without a
- * word (curl 7.88). */
+/* curl says what it waits for. It isn't told of a failure: that would end the multi handle for good, and what is under
+ * way without a word (curl 7.88). */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
     struct curl_loop *l = user;

@@ -20,7 +20,8 @@ struct tls_server_opts {
     void (*info)(const SSL *ssl, int where, int ret); /* SSL_CTX_set_info_callback, or NULL */
 };
 
-/* What makes contexts of files answers 0, -EINVAL, or -ENOMEM; `err` says why in words, but where tls_server itself had no memory. */
+/* What makes contexts of files answers 0, -EINVAL, or -ENOMEM; `err` says why in words, but where tls_server itself had
+ * no memory. */
 
 /* The certificate in force; threads take the current SSL_CTX for each connection, tls_server_reload swaps it. It outlives
  * every connection made with a context of its. */

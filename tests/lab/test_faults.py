@@ -1,5 +1,6 @@
 """Every way between two parts loses, copies and reorders packets; and each in turn is cut, in one direction or both, without
-anybody being told, and heals. A call goes on, what was answered is stored once, and nothing has to be helped. BERTH_SOAK=1 cuts all of them."""
+anybody being told, and heals. A call goes on, what was answered is stored once, and nothing has to be helped.
+BERTH_SOAK=1 cuts all of them."""
 import json
 import os
 import pathlib

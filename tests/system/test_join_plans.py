@@ -1,4 +1,5 @@
-"""What a join asks of PostgreSQL is planned once for a connection, mostly when there is hardly anything yet: it goes by indexes all the same."""
+"""What a join asks of PostgreSQL is planned once for a connection, mostly when there is hardly anything yet: it goes by
+indexes all the same."""
 
 import pytest
 from support.api import report_body
@@ -40,6 +41,7 @@ def test_a_join_goes_through_no_table(controller, org, node, database):
     wait_for(lambda: looked(database, "n_tup_ins") >= 2 * MANY, 20, "what was put in to be counted")
     before = {c: looked(database, c) for c in ("seq_tup_read", "idx_tup_fetch", "seq_scan + idx_scan")}
     join(org, "second", ["ann", "bob", *(f"c{n}" for n in range(20))])
-    wait_for(lambda: looked(database, "seq_scan + idx_scan") >= before["seq_scan + idx_scan"] + 2 * 22, 20, "the joins to be counted")
+    enough = before["seq_scan + idx_scan"] + 2 * 22
+    wait_for(lambda: looked(database, "seq_scan + idx_scan") >= enough, 20, "the joins to be counted")
     assert looked(database, "seq_tup_read") - before["seq_tup_read"] < MANY
     assert looked(database, "idx_tup_fetch") - before["idx_tup_fetch"] < MANY

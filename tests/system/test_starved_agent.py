@@ -1,6 +1,6 @@
 # timeout: 240, alone
-"""The agent at the end of its memory: one allocation after the other fails, alone or with those that follow; it is told so or goes on, leaks
-nothing, and works once there is memory again. BERTH_SOAK=1 takes every allocation, BERTH_SEED repeats a run."""
+"""The agent at the end of its memory: one allocation after the other fails, alone or with those that follow; it is told so
+or goes on, leaks nothing, and works once there is memory again. BERTH_SOAK=1 takes every allocation, BERTH_SEED repeats a run."""
 
 import json
 import os

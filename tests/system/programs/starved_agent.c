@@ -4,8 +4,8 @@
  *
  *   starved-agent CONTROLLER TOKEN CA MEETING FIRST STEP SECONDS
  *
- * Tells a JSON line for each life, of what came of it; ends after the life that allocates less than what should have failed, with status 1
- * where one went wrong. Linked with --wrap, so that each call of malloc() and the like of Berth's own comes here;
+ * Tells a JSON line for each life, of what came of it; ends after the life that allocates less than what should have
+ * failed, with status 1 where one went wrong. Linked with --wrap, so that each call of malloc() and the like of Berth's own comes here;
  * jansson's come by its hook. What curl, OpenSSL, libsrtp and the C library ask for themselves doesn't. */
 #include "berth.h"
 
@@ -257,11 +257,6 @@ static bool one(char **argv, uint64_t n, bool goes_on, uint64_t *failed)
     return well;
 }
 
-static void *hooked(size_t size)
-{
-    return __wrap_malloc(size);
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 8) {
@@ -270,7 +265,7 @@ int main(int argc, char **argv)
     }
     int64_t until = clock_mono_us() + strtoll(argv[7], NULL, 10) * 1000000;
     uint64_t first = strtoull(argv[5], NULL, 10), step = strtoull(argv[6], NULL, 10);
-    json_set_alloc_funcs(hooked, free);
+    json_set_alloc_funcs(__wrap_malloc, free);
     bool wrong = false;
     uint64_t failed = 1;
     for (uint64_t n = first; failed > 0 && clock_mono_us() + LIFE_US < until; n += step) {
